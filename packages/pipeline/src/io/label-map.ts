@@ -1,0 +1,44 @@
+/** Which object each pixel belongs to. */
+export interface LabelMap {
+  width: number;
+  height: number;
+  /** Object ids, `width * height`, rows from the top; 0 is background. */
+  data: Uint16Array;
+}
+
+/** A label map of background only. */
+export const emptyLabelMap = (width: number, height: number): LabelMap => ({
+  width,
+  height,
+  data: new Uint16Array(width * height),
+});
+
+/** The ids present, ascending, background left out. */
+export function labelIds({ data }: LabelMap): number[] {
+  const seen = new Uint8Array(65536);
+  for (const id of data) seen[id] = 1;
+  const ids: number[] = [];
+  for (let id = 1; id < seen.length; id++) if (seen[id]) ids.push(id);
+  return ids;
+}
+
+/** The largest id present, 0 for background only. */
+export function maxLabelId({ data }: LabelMap): number {
+  let max = 0;
+  for (const id of data) if (id > max) max = id;
+  return max;
+}
+
+/**
+ * Nearest-neighbour resize in PyTorch's legacy convention, `source = floor(target * in / out)`: the one label maps take
+ * on their way into the network.
+ */
+export function resizeLabelMap(map: LabelMap, width: number, height: number): LabelMap {
+  const out = emptyLabelMap(width, height);
+  const columns = Uint32Array.from({ length: width }, (_, x) => Math.floor((x * map.width) / width));
+  for (let y = 0; y < height; y++) {
+    const source = Math.floor((y * map.height) / height) * map.width;
+    for (let x = 0; x < width; x++) out.data[y * width + x] = map.data[source + columns[x]!]!;
+  }
+  return out;
+}
