@@ -1,0 +1,23 @@
+/** Reading and writing model weights: safetensors, PyTorch `.pth` and procedural manifests behind one interface. */
+export { BlobSource, type ByteSource, MemorySource, ReadAheadSource } from './byte-source.js';
+export { CheckpointError, type CheckpointErrorCode, type CheckpointErrorFields } from './error.js';
+export { decodeBf16, decodeF16, encodeBf16, encodeF16, f16ToF32, f32ToF16 } from './half.js';
+export { type Manifest, type ManifestTensor, openManifest, proceduralTensor } from './procedural.js';
+export {
+  openSafetensors,
+  type SafetensorsEntry,
+  type StreamedSafetensorsEntry,
+  streamSafetensors,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from './safetensors.js';
+export {
+  BYTES_PER_ELEMENT,
+  type Checkpoint,
+  type DType,
+  type FloatTensor,
+  type RawTensor,
+  type ReadOptions,
+  type TensorInfo,
+} from './types.js';
+export { WeightReader } from './weight-reader.js';
