@@ -1,5 +1,12 @@
+export { openDavisSequence, openImageFolder, openOutputFolder, openSource, openVideo, prepareCodecs } from '#platform';
 export * from './errors.js';
 export * from './frame-source.js';
+export { type ImageEntry, type ImageSourceOptions, imageSource, type RgbaImage } from './image-source.js';
 export * from './label-map.js';
+export { type ReadMaskOptions, readMask } from './mask-read.js';
 export type { OutputFile, OutputFolder } from './output-folder.js';
+export { idColour, type Palette, type PaletteName, palette } from './palette.js';
+export { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
 export type { ResultSummary, ResultWriter } from './result-writer.js';
+export type { BinarySource, OpenSourceOptions, SourceInput } from './source-input.js';
+export { type VideoSource, videoSource } from './video-source.js';

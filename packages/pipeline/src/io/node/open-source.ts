@@ -1,0 +1,114 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { BlobSource, FilePathSource } from 'mediabunny';
+import { openBlobImages } from '../blob-images.js';
+import { SourceError } from '../errors.js';
+import type { FrameSource } from '../frame-source.js';
+import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
+import type { OpenSourceOptions, SourceInput } from '../source-input.js';
+import { type VideoSource, videoSource } from '../video-source.js';
+import { prepareCodecs } from './codecs.js';
+import { decodeImage, readBinary } from './read.js';
+
+const isFolder = async (path: string) =>
+  stat(path).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+
+const fileEntry = (file: string): ImageEntry => ({
+  file,
+  stem: stemOf(file),
+  load: async () => decodeImage(await readBinary(file)),
+});
+
+/**
+ * A folder of images in natural order. A folder `…/JPEGImages/<resolution>/<sequence>` of a DAVIS tree also gets its `annotations`.
+ * Throws `SourceError` (`not-found`, `unreadable`, `no-frames`, `unsupported`) and `FrameError` for a damaged first image.
+ */
+export async function openImageFolder(folder: string, { fps }: { fps?: number } = {}): Promise<FrameSource> {
+  const path = resolve(folder);
+  let names: string[];
+  try {
+    names = await readdir(path);
+  } catch (cause) {
+    throw statError(folder, cause);
+  }
+  const [sequence, resolution, kind, root] = [
+    basename(path),
+    basename(dirname(path)),
+    basename(resolve(path, '../..')),
+    resolve(path, '../../..'),
+  ];
+  const annotations = join(root, 'Annotations', resolution, sequence);
+  const hasAnnotations = kind === 'JPEGImages' && (await isFolder(annotations));
+  const entries = imageFiles(names).map((name) => fileEntry(join(folder, name)));
+  return imageSource(sequence, entries, { fps, annotations: hasAnnotations ? annotations : undefined });
+}
+
+/** A sequence of a DAVIS tree, `<root>/JPEGImages/<resolution>/<sequence>`. Throws as `openImageFolder`. */
+export async function openDavisSequence(
+  root: string,
+  sequence: string,
+  { resolution = '480p', fps }: { resolution?: string; fps?: number } = {},
+): Promise<FrameSource> {
+  return openImageFolder(join(root, 'JPEGImages', resolution, sequence), { fps });
+}
+
+/** A video: a file on disk, or a Blob. Throws `SourceError`: `not-found`, `unreadable`, `unsupported`, `no-frames`. */
+export async function openVideo(input: string | Blob): Promise<VideoSource> {
+  if (typeof input === 'string') {
+    await stat(input).catch((cause) => {
+      throw statError(input, cause);
+    });
+  }
+  await prepareCodecs();
+  if (typeof input === 'string') return videoSource(input, stemOf(input), new FilePathSource(input));
+  const name = (input as File).name ?? 'video';
+  return videoSource(name, stemOf(name), new BlobSource(input));
+}
+
+function statError(path: string, cause: unknown): SourceError {
+  const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  return new SourceError(
+    missing ? 'not-found' : 'unreadable',
+    path,
+    missing ? 'no such file or folder' : (cause as Error).message,
+    { cause },
+  );
+}
+
+async function openDavisRoot(
+  root: string,
+  { sequence, resolution = '480p', fps }: OpenSourceOptions,
+): Promise<FrameSource> {
+  const folder = join(root, 'JPEGImages', resolution);
+  if (!(await isFolder(folder)))
+    throw new SourceError('not-found', root, `a DAVIS folder without JPEGImages/${resolution}`);
+  if (sequence) return openDavisSequence(root, sequence, { resolution, fps });
+  const sequences = (await readdir(folder)).sort().join(', ');
+  throw new SourceError('bad-option', 'sequence', `${root} is a DAVIS folder; say which sequence: ${sequences}`);
+}
+
+/**
+ * Opens whatever the input is: a video file, one image, a folder of images, a DAVIS folder (with `sequence`), a Blob, or a list of image files.
+ * Throws `SourceError`; `FrameError` if a sequence's first image is damaged.
+ */
+export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
+  if (typeof input !== 'string') {
+    if (!(input instanceof Blob)) return openBlobImages(input, decodeImage, options);
+    if (input instanceof File && IMAGE_EXTENSION.test(input.name)) return openBlobImages([input], decodeImage, options);
+    return openVideo(input);
+  }
+  if (await isFolder(input)) {
+    if (await isFolder(join(input, 'JPEGImages'))) return openDavisRoot(input, options);
+    return openImageFolder(input, options);
+  }
+  if (IMAGE_EXTENSION.test(input)) {
+    await stat(input).catch((cause) => {
+      throw statError(input, cause);
+    });
+    return imageSource(stemOf(input), [fileEntry(input)], options);
+  }
+  return openVideo(input);
+}

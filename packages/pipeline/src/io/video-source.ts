@@ -1,0 +1,205 @@
+import {
+  ALL_FORMATS,
+  EncodedPacketSink,
+  Input,
+  type InputAudioTrack,
+  type InputVideoTrack,
+  type Source,
+  type VideoSample,
+  VideoSampleSink,
+} from 'mediabunny';
+import { FrameError, SourceError } from './errors.js';
+import type { Frame, FrameRange, FrameSource } from './frame-source.js';
+import type { RgbaImage } from './image-source.js';
+import { orient } from './orient.js';
+import { isYuvFormat, yuvToRgba } from './yuv.js';
+
+/** A frame source over a video file, with what an overlay video takes over from it. */
+export interface VideoSource extends FrameSource {
+  readonly kind: 'video';
+  readonly frameCount: number;
+  /** Presentation time of every frame in seconds, ascending, as the container has it. */
+  readonly timestamps: Float64Array;
+  /** The audio track to copy into a result video. */
+  readonly audio?: InputAudioTrack;
+}
+
+/** Frame name of a video: its number with at least five digits. */
+export const frameNumber = (index: number): string => String(index).padStart(5, '0');
+
+/** Times closer than this are the same frame: finer than any container's clock, coarser than rounding. */
+const SAME_TIME = 5e-7;
+
+/** Index of the entry nearest to `time`. */
+function nearestIndex(times: Float64Array, time: number): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && time - times[low - 1]! < times[low]! - time ? low - 1 : low;
+}
+
+/** Pixels of a decoded sample as a viewer sees them: upright, square pixels. */
+export async function sampleToRgba(sample: VideoSample): Promise<RgbaImage> {
+  const { num, den } = sample.pixelAspectRatio;
+  if (num !== den) {
+    const square = await sample.transform({});
+    try {
+      return await copyRgba(square);
+    } finally {
+      square.close();
+    }
+  }
+  const { rgba, width, height } = await copyRgba(sample);
+  return orient(rgba, width, height, sample.rotation, sample.flip);
+}
+
+/** Pixels as decoded, without rotation. */
+async function copyRgba(sample: VideoSample): Promise<RgbaImage> {
+  const { width, height } = sample.visibleRect;
+  if (isYuvFormat(sample.format)) {
+    const planes = new Uint8Array(sample.allocationSize());
+    const layout = await sample.copyTo(planes);
+    return { width, height, rgba: yuvToRgba(planes, layout, sample.format, width, height, sample.colorSpace) };
+  }
+  // Deep colour, alpha and GPU-only frames: the platform converts.
+  const rgba = new Uint8Array(sample.allocationSize({ format: 'RGBA' }));
+  await sample.copyTo(rgba, { format: 'RGBA' });
+  return { width, height, rgba };
+}
+
+class MediaVideoSource implements VideoSource {
+  readonly kind = 'video';
+  readonly frameCount: number;
+  readonly fps?: number;
+  #closed = false;
+
+  constructor(
+    private readonly file: string,
+    readonly name: string,
+    private readonly input: Input,
+    private readonly track: InputVideoTrack,
+    readonly width: number,
+    readonly height: number,
+    readonly timestamps: Float64Array,
+    readonly audio?: InputAudioTrack,
+  ) {
+    this.frameCount = timestamps.length;
+    const span = timestamps.at(-1)! - timestamps[0]!;
+    if (span > 0) this.fps = (this.frameCount - 1) / span;
+  }
+
+  async *frames({ from = 0, to = this.frameCount, signal }: FrameRange = {}): AsyncGenerator<Frame, void, undefined> {
+    const begin = Math.max(0, from);
+    const end = Math.min(to, this.frameCount);
+    if (begin >= end) return;
+    const samples = new VideoSampleSink(this.track).samples(this.timestamps[begin]! - SAME_TIME);
+    let index = begin;
+    try {
+      while (index < end) {
+        signal?.throwIfAborted();
+        const { value: sample, done } = await this.step(index, () => samples.next());
+        if (done) break;
+        try {
+          const at = nearestIndex(this.timestamps, sample.timestamp);
+          // Frames before the range, before an edit list's start, or repeated by a decoder.
+          if (at < index || sample.timestamp < this.timestamps[0]! - SAME_TIME) continue;
+          if (at >= end) break;
+          index = at;
+          const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample));
+          if (width !== this.width || height !== this.height) {
+            throw new FrameError(
+              'size-mismatch',
+              this.file,
+              index,
+              `the frame has ${width}x${height} pixels, the first one has ${this.width}x${this.height}`,
+            );
+          }
+          const { duration } = sample;
+          yield { index, time: this.timestamps[index]!, duration, name: frameNumber(index), width, height, rgba };
+          index++;
+        } finally {
+          sample.close();
+        }
+      }
+    } finally {
+      await samples.return(undefined);
+    }
+    if (index < end) {
+      throw new FrameError(
+        'corrupt',
+        this.file,
+        index,
+        `the video breaks off: ${this.frameCount} frames were announced`,
+      );
+    }
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.frames();
+  }
+
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.input.dispose();
+  }
+
+  /** Runs a decoding step; what goes wrong in it is an error of frame `index`. */
+  private async step<T>(index: number, run: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new SourceError('closed', this.file, 'the source was closed');
+    try {
+      return await run();
+    } catch (cause) {
+      if (this.#closed) throw new SourceError('closed', this.file, 'the source was closed', { cause });
+      throw new FrameError('corrupt', this.file, index, `the video cannot be decoded (${(cause as Error).message})`, {
+        cause,
+      });
+    }
+  }
+}
+
+/**
+ * Presentation times of the track's frames, without decoding. Frames that an edit list cuts off (times below zero) are left out,
+ * so that numbers agree with FFmpeg's.
+ */
+async function readTimestamps(track: InputVideoTrack): Promise<Float64Array> {
+  const times: number[] = [];
+  for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
+    if (packet.timestamp >= -SAME_TIME) times.push(packet.timestamp);
+  }
+  return Float64Array.from(times).sort();
+}
+
+/**
+ * Opens a video (mp4, mov, webm, mkv, ts) of any codec the platform decodes. Only metadata is read here.
+ * Throws `SourceError`: `unreadable`, `unsupported`, `no-frames`.
+ * @param file path or name, for messages
+ */
+export async function videoSource(file: string, name: string, source: Source): Promise<VideoSource> {
+  const input = new Input({ source, formats: ALL_FORMATS });
+  try {
+    if (!(await input.canRead())) {
+      throw new SourceError('unreadable', file, 'not a video in a known container (mp4, mov, webm, mkv, ts)');
+    }
+    const track = await input.getPrimaryVideoTrack();
+    if (!track) throw new SourceError('no-frames', file, 'the file has no video track');
+    const codec = await track.getCodec();
+    if (!codec || !(await track.canDecode())) {
+      const label = codec ?? String(await track.getInternalCodecId());
+      throw new SourceError('unsupported', file, `video codec ${label} cannot be decoded here`);
+    }
+    const timestamps = await readTimestamps(track);
+    if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');
+    const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
+    const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);
+    return new MediaVideoSource(file, name, input, track, width, height, timestamps, audio);
+  } catch (cause) {
+    input.dispose();
+    if (cause instanceof SourceError) throw cause;
+    throw new SourceError('unreadable', file, `the video cannot be read (${(cause as Error).message})`, { cause });
+  }
+}

@@ -1,0 +1,2 @@
+/** Browsers bring their own codecs (WebCodecs). */
+export async function prepareCodecs(): Promise<void> {}

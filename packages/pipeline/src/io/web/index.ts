@@ -1,0 +1,5 @@
+// The browser half of `#platform`; `node/index.ts` exports the same names.
+export { prepareCodecs } from './codecs.js';
+export { openDavisSequence, openImageFolder, openSource, openVideo } from './open-source.js';
+export { openOutputFolder } from './output-folder.js';
+export { decodeImage, readBinary } from './read.js';

@@ -1,0 +1,125 @@
+import { OutputError } from '../errors.js';
+import type { OutputFile, OutputFolder } from '../output-folder.js';
+
+function outputError(path: string, cause: unknown): OutputError {
+  const { name, message } = cause as DOMException;
+  if (name === 'QuotaExceededError')
+    return new OutputError('disk-full', path, `no storage left (${message})`, { cause });
+  if (name === 'NotAllowedError' || name === 'NoModificationAllowedError') {
+    return new OutputError('not-writable', path, `cannot be written (${message})`, { cause });
+  }
+  return new OutputError('write-failed', path, message, { cause });
+}
+
+const isNotFound = (cause: unknown) => (cause as DOMException).name === 'NotFoundError';
+
+/** A file under the File System API: its writable stream keeps a swap file until it is closed, so writes are atomic. */
+class WebOutputFile implements OutputFile {
+  #done = false;
+
+  constructor(
+    private readonly path: string,
+    private readonly stream: FileSystemWritableFileStream,
+  ) {}
+
+  async write(data: Uint8Array, position: number): Promise<void> {
+    try {
+      await this.stream.write({ type: 'write', data: data as Uint8Array<ArrayBuffer>, position });
+    } catch (cause) {
+      throw outputError(this.path, cause);
+    }
+  }
+
+  async commit(): Promise<void> {
+    if (this.#done) return;
+    this.#done = true;
+    try {
+      await this.stream.close();
+    } catch (cause) {
+      throw outputError(this.path, cause);
+    }
+  }
+
+  async discard(): Promise<void> {
+    if (this.#done) return;
+    this.#done = true;
+    await this.stream.abort().catch(() => {});
+  }
+}
+
+class WebOutputFolder implements OutputFolder {
+  readonly label: string;
+
+  constructor(private readonly root: FileSystemDirectoryHandle) {
+    this.label = root.name || 'storage';
+  }
+
+  async createFile(path: string): Promise<OutputFile> {
+    try {
+      const { folder, name } = await this.locate(path, true);
+      const handle = await folder.getFileHandle(name, { create: true });
+      return new WebOutputFile(path, await handle.createWritable());
+    } catch (cause) {
+      throw outputError(path, cause);
+    }
+  }
+
+  async writeFile(path: string, data: Uint8Array | string): Promise<void> {
+    const file = await this.createFile(path);
+    try {
+      await file.write(typeof data === 'string' ? new TextEncoder().encode(data) : data, 0);
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+    await file.commit();
+  }
+
+  async readFile(path: string): Promise<Uint8Array | undefined> {
+    try {
+      const { folder, name } = await this.locate(path, false);
+      const file = await (await folder.getFileHandle(name)).getFile();
+      return new Uint8Array(await file.arrayBuffer());
+    } catch (cause) {
+      if (isNotFound(cause)) return undefined;
+      throw outputError(path, cause);
+    }
+  }
+
+  async list(path: string): Promise<string[]> {
+    try {
+      const { folder } = await this.locate(`${path}/.`, false);
+      const names: string[] = [];
+      for await (const [name, handle] of folder as unknown as AsyncIterable<[string, FileSystemHandle]>) {
+        if (handle.kind === 'file') names.push(name);
+      }
+      return names.sort();
+    } catch (cause) {
+      if (isNotFound(cause)) return [];
+      throw outputError(path, cause);
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      const { folder, name } = await this.locate(path, false);
+      await folder.removeEntry(name);
+    } catch (cause) {
+      if (!isNotFound(cause)) throw outputError(path, cause);
+    }
+  }
+
+  private async locate(path: string, create: boolean): Promise<{ folder: FileSystemDirectoryHandle; name: string }> {
+    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+    const name = path.endsWith('/.') ? '' : parts.pop()!;
+    let folder = this.root;
+    for (const part of parts) folder = await folder.getDirectoryHandle(part, { create });
+    return { folder, name };
+  }
+}
+
+/** Results go to a folder of the File System API: one the user picked, or one in OPFS. Paths are refused. */
+export function openOutputFolder(target: string | FileSystemDirectoryHandle): OutputFolder {
+  if (typeof target === 'string') throw new OutputError('unsupported', target, 'a browser cannot write to a path');
+  return new WebOutputFolder(target);
+}

@@ -1,0 +1,23 @@
+import type { RgbaImage } from '../image-source.js';
+import type { BinarySource } from '../source-input.js';
+
+/** Bytes of a Blob, or the given bytes themselves. Paths mean nothing in a browser, and nothing is fetched unasked: they are refused. */
+export async function readBinary(source: BinarySource): Promise<Uint8Array> {
+  if (typeof source === 'string') throw new Error('a browser cannot open a path; pass a File or Blob');
+  return source instanceof Uint8Array ? source : new Uint8Array(await source.arrayBuffer());
+}
+
+/** Decodes an image to RGBA, upright by its EXIF orientation, without colour-space conversion. Rejects damaged images. */
+export async function decodeImage(bytes: Uint8Array): Promise<RgbaImage> {
+  const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
+    colorSpaceConversion: 'none',
+    premultiplyAlpha: 'none',
+  });
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+  if (!context) throw new Error('no 2D canvas to decode images with');
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const { data } = context.getImageData(0, 0, width, height);
+  return { width, height, rgba: new Uint8Array(data.buffer) };
+}
