@@ -1,0 +1,105 @@
+import { CheckpointError } from './error.js';
+import type { Checkpoint } from './types.js';
+
+/** A model whose weights a file may hold. DeAOT-B and -L have the same tensors: they differ in memory policy only. */
+export type Architecture =
+  | { readonly family: 'deaot'; readonly encoder: 'mobilenetv2' | 'resnet50' | 'swin-b'; readonly layers: number }
+  | { readonly family: 'sam'; readonly encoder: 'vit-b' | 'vit-l' | 'vit-h' | 'vit-other' | 'tiny-vit' }
+  | { readonly family: 'grounding-dino'; readonly encoder: 'swin-t' | 'swin-b' | 'swin-other' };
+
+/** What a person calls it, with the name of the `--model` option where there is one. */
+export function describeArchitecture(architecture: Architecture): string {
+  switch (architecture.family) {
+    case 'deaot':
+      return `DeAOT, ${architecture.encoder} encoder, ${architecture.layers} layer${architecture.layers === 1 ? '' : 's'} (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+    case 'sam':
+      return `Segment Anything, ${architecture.encoder} encoder (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+    case 'grounding-dino':
+      return `Grounding DINO, ${architecture.encoder} backbone (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+  }
+}
+
+/** Names of published models that have these tensors. */
+export function modelNames(architecture: Architecture): string[] {
+  switch (architecture.family) {
+    case 'deaot': {
+      const { encoder, layers } = architecture;
+      if (encoder === 'mobilenetv2') return [['deaot-t'], ['deaot-s'], ['deaot-b', 'deaot-l']][layers - 1] ?? [];
+      if (layers !== 3) return [];
+      return encoder === 'resnet50' ? ['r50-deaot-l'] : ['swinb-deaot-l'];
+    }
+    case 'sam':
+      if (architecture.encoder === 'tiny-vit') return ['mobile-sam'];
+      return architecture.encoder === 'vit-other' ? [] : [`sam-${architecture.encoder}`];
+    case 'grounding-dino':
+      return architecture.encoder === 'swin-other' ? [] : [`grounding-dino-${architecture.encoder.slice(-1)}`];
+  }
+}
+
+/**
+ * Tells the model from keys and a few shapes; `undefined` for none that we know.
+ * @throws CheckpointError `wrong-architecture` for AOT, which resembles DeAOT and is another model
+ */
+export function detectArchitecture(
+  checkpoint: Pick<Checkpoint, 'keys' | 'info' | 'has' | 'file'>,
+): Architecture | undefined {
+  return detectDeAOT(checkpoint) ?? detectSam(checkpoint) ?? detectGroundingDino(checkpoint);
+}
+
+type Keys = Pick<Checkpoint, 'keys' | 'info' | 'has' | 'file'>;
+
+function detectDeAOT(checkpoint: Keys): Architecture | undefined {
+  const { keys, file } = checkpoint;
+  const layers = countLayers(keys, /^LSTT\.layers\.(\d+)\./);
+  if (layers === 0) return undefined;
+  if (checkpoint.has('LSTT.mask_token') || keys.some((key) => /^LSTT\.layers\.\d+\..*relative_emb_v/.test(key))) {
+    throw new CheckpointError(
+      'wrong-architecture',
+      'this is AOT, not DeAOT: its layers are different. Use a DeAOT file',
+      {
+        file,
+      },
+    );
+  }
+  const starts = (prefix: string) => keys.some((key) => key.startsWith(prefix));
+  if (starts('encoder.features.')) return { family: 'deaot', encoder: 'mobilenetv2', layers };
+  if (starts('encoder.layer1.')) return { family: 'deaot', encoder: 'resnet50', layers };
+  if (starts('encoder.layers.')) return { family: 'deaot', encoder: 'swin-b', layers };
+  return undefined;
+}
+
+function detectSam(checkpoint: Keys): Architecture | undefined {
+  const { keys } = checkpoint;
+  if (!keys.some((key) => key.startsWith('mask_decoder.') || key.startsWith('image_encoder.'))) return undefined;
+  if (checkpoint.has('image_encoder.patch_embed.seq.0.c.weight')) return { family: 'sam', encoder: 'tiny-vit' };
+  const width = firstDimension(checkpoint, 'image_encoder.patch_embed.proj.weight');
+  const depth = countLayers(keys, /^image_encoder\.blocks\.(\d+)\./);
+  if (width === 768 && depth === 12) return { family: 'sam', encoder: 'vit-b' };
+  if (width === 1024 && depth === 24) return { family: 'sam', encoder: 'vit-l' };
+  if (width === 1280 && depth === 32) return { family: 'sam', encoder: 'vit-h' };
+  return { family: 'sam', encoder: 'vit-other' };
+}
+
+function detectGroundingDino(checkpoint: Keys): Architecture | undefined {
+  const { keys } = checkpoint;
+  if (!keys.some((key) => key.startsWith('transformer.encoder.fusion_layers.'))) return undefined;
+  const width = firstDimension(checkpoint, 'backbone.0.patch_embed.proj.weight');
+  const depth = countLayers(keys, /^backbone\.0\.layers\.2\.blocks\.(\d+)\./);
+  if (width === 96 && depth === 6) return { family: 'grounding-dino', encoder: 'swin-t' };
+  if (width === 128 && depth === 18) return { family: 'grounding-dino', encoder: 'swin-b' };
+  return { family: 'grounding-dino', encoder: 'swin-other' };
+}
+
+/** Highest index that `pattern` captures, plus one. */
+function countLayers(keys: readonly string[], pattern: RegExp): number {
+  let count = 0;
+  for (const key of keys) {
+    const match = pattern.exec(key);
+    if (match) count = Math.max(count, Number(match[1]) + 1);
+  }
+  return count;
+}
+
+function firstDimension(checkpoint: Keys, key: string): number | undefined {
+  return checkpoint.has(key) ? checkpoint.info(key).shape[0] : undefined;
+}
