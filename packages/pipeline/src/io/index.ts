@@ -1,12 +1,27 @@
 export { openDavisSequence, openImageFolder, openOutputFolder, openSource, openVideo, prepareCodecs } from '#platform';
+export { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
 export * from './errors.js';
 export * from './frame-source.js';
 export { type ImageEntry, type ImageSourceOptions, imageSource, type RgbaImage } from './image-source.js';
 export * from './label-map.js';
-export { type ReadMaskOptions, readMask } from './mask-read.js';
+export { fitMask, type ReadMaskOptions, readMask } from './mask-read.js';
+export { MemoryFolder } from './memory-folder.js';
 export type { OutputFile, OutputFolder } from './output-folder.js';
+export { drawOverlay, type OverlayOptions } from './overlay.js';
 export { idColour, type Palette, type PaletteName, palette } from './palette.js';
 export { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
-export type { ResultSummary, ResultWriter } from './result-writer.js';
+export { RESULT_FILES, type ResultSummary, ResultWriter, type ResultWriterOptions } from './result-writer.js';
+export {
+  type CompressedRle,
+  compressRle,
+  decodeRle,
+  decompressRle,
+  encodeRle,
+  labelMapToRles,
+  type Rle,
+  rleArea,
+  rleBox,
+} from './rle.js';
 export type { BinarySource, OpenSourceOptions, SourceInput } from './source-input.js';
-export { type VideoSource, videoSource } from './video-source.js';
+export { frameNumber, type VideoSource, videoSource } from './video-source.js';
+export { VideoWriter, type VideoWriterOptions } from './video-writer.js';

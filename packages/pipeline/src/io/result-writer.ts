@@ -1,5 +1,12 @@
-import type { Frame } from './frame-source.js';
+import { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
+import { MaskError, OutputError } from './errors.js';
+import type { Frame, FrameSource } from './frame-source.js';
 import type { LabelMap } from './label-map.js';
+import type { OutputFolder } from './output-folder.js';
+import { drawOverlay, type OverlayOptions } from './overlay.js';
+import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
+import type { VideoSource } from './video-source.js';
+import { VideoWriter, type VideoWriterOptions } from './video-writer.js';
 
 /** What a run wrote. */
 export interface ResultSummary {
@@ -9,24 +16,270 @@ export interface ResultSummary {
   complete: boolean;
   /** Paths of the finished files and folders, relative to the output folder. */
   files: string[];
+  /** What is missing or different from what was asked, for people to read. */
+  warnings: string[];
+}
+
+/** Names of the outputs in the folder. */
+export const RESULT_FILES = {
+  masks: 'masks',
+  overlay: 'overlay.mp4',
+  coco: 'coco.json',
+  run: 'run.json',
+} as const;
+
+export interface ResultWriterOptions {
+  folder: OutputFolder;
+  /** The source that the results are of. */
+  source: Pick<FrameSource, 'name' | 'kind' | 'width' | 'height' | 'frameCount'> & Pick<Partial<VideoSource>, 'audio'>;
+  /** One label PNG a frame, `masks/<frame name>.png`; always written, since resuming needs them. */
+  masks?: LabelPngOptions;
+  /** `overlay.mp4` with the source's times and audio. Default on. */
+  overlay?: (OverlayOptions & Pick<VideoWriterOptions, 'quality' | 'codecs'> & { audio?: boolean }) | false;
+  /** `coco.json`, see `CocoJsonWriter`. Default on. */
+  coco?: { objects?: ReadonlyMap<number, ObjectInfo> } | false;
+  /**
+   * What to do about results that the folder already holds: `error` (default) refuses, `replace` deletes them, `resume` goes on with them
+   * (an empty folder is fine for all three).
+   */
+  existing?: 'error' | 'replace' | 'resume';
+  /**
+   * What the results depend on (model, weights, first mask, options ...), flat. Stored in `run.json`; a run is resumed only with equal values.
+   */
+  identity?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+interface RunRecord {
+  format: 'samtrack-run';
+  version: 1;
+  source: { name: string; kind: string; width: number; height: number; frameCount: number | null };
+  identity: Record<string, string | number | boolean | null>;
+  complete: boolean;
 }
 
 /**
  * Takes the results of a run, frame by frame in presentation order, and writes them.
  *
  * Masks are durable at once, one file a frame. The overlay video and the JSON appear at `finish` or `abort`.
- * After a run that was killed, a writer opened with `resume: true` knows the frames that have masks; the caller hands those frames
+ * After a run that was killed, a writer opened with `existing: 'resume'` knows the frames that have masks; the caller hands those frames
  * in again with their stored masks (`readDone`), so that video and JSON come out whole.
  */
-export interface ResultWriter {
-  /** Names of the frames whose masks stood in the folder when the writer was opened with `resume: true`. */
-  readonly done: ReadonlySet<string>;
-  /** The stored label map of a frame in `done`. Throws `MaskError` if the file has been damaged. */
-  readDone(frame: Pick<Frame, 'name' | 'width' | 'height'>): Promise<LabelMap>;
-  /** Writes one frame's results. Frames arrive in order. Throws `OutputError`; after that only `abort` is of use. */
-  add(frame: Frame, labels: LabelMap): Promise<void>;
-  /** Completes every file. */
-  finish(): Promise<ResultSummary>;
-  /** Completes every file with the frames it has: for Ctrl-C and for errors in the middle of a run. Does not throw. */
-  abort(): Promise<ResultSummary>;
+export class ResultWriter {
+  private readonly added = new Set<string>();
+  private lastIndex = -1;
+  private failed = false;
+  private summary?: ResultSummary;
+  private readonly warnings: string[] = [];
+
+  private constructor(
+    private readonly options: ResultWriterOptions,
+    private readonly record: RunRecord,
+    /** Names of the frames whose masks stood in the folder when a run was resumed. */
+    readonly done: ReadonlySet<string>,
+    private readonly video: VideoWriter | undefined,
+    private readonly coco: CocoJsonWriter | undefined,
+  ) {
+    if (video?.droppedAudio) {
+      this.warnings.push(`${RESULT_FILES.overlay} has no sound: MP4 cannot hold ${video.droppedAudio} audio`);
+    }
+  }
+
+  /**
+   * Throws `OutputError`: `not-empty` and `resume-mismatch` (see `existing`, `identity`), `unsupported` (no video encoder), and what writing throws.
+   */
+  static async open(options: ResultWriterOptions): Promise<ResultWriter> {
+    const { folder, source, existing = 'error', identity = {}, overlay = {}, coco = {} } = options;
+    const { name, kind, width, height, frameCount = null } = source;
+    const record: RunRecord = {
+      format: 'samtrack-run',
+      version: 1,
+      source: { name, kind, width, height, frameCount },
+      identity: { ...identity },
+      complete: false,
+    };
+    const masks = (await folder.list(RESULT_FILES.masks)).filter((file) => file.endsWith('.png'));
+    const done = new Set<string>();
+    if (masks.length > 0) {
+      if (existing === 'error') {
+        throw new OutputError(
+          'not-empty',
+          folder.label,
+          `holds ${masks.length} masks of an earlier run; resume it, replace it, or choose another folder`,
+        );
+      }
+      if (existing === 'replace') {
+        for (const file of masks) await folder.remove(`${RESULT_FILES.masks}/${file}`);
+      } else {
+        await checkResumable(folder, record);
+        for (const file of masks) done.add(file.slice(0, -'.png'.length));
+      }
+    }
+    // What an earlier run finished no longer goes with the masks about to be written.
+    await folder.remove(RESULT_FILES.overlay);
+    await folder.remove(RESULT_FILES.coco);
+    await folder.writeFile(RESULT_FILES.run, toText(record));
+
+    const json =
+      coco &&
+      new CocoJsonWriter(await folder.createFile(RESULT_FILES.coco), coco.objects ?? new Map<number, ObjectInfo>());
+    let video: VideoWriter | undefined;
+    try {
+      if (overlay) video = await openOverlay(folder, source, overlay);
+    } catch (error) {
+      if (json) await json.discard();
+      throw error;
+    }
+    return new ResultWriter(options, record, done, video, json || undefined);
+  }
+
+  /** The stored label map of a frame in `done`. Throws `MaskError` if the file is damaged or of another size. */
+  async readDone(frame: Pick<Frame, 'name' | 'width' | 'height'>): Promise<LabelMap> {
+    const path = `${RESULT_FILES.masks}/${frame.name}.png`;
+    const bytes = await this.options.folder.readFile(path);
+    if (!bytes) throw new MaskError('not-found', path, 'no such mask');
+    const map = decodeLabelPng(bytes, path);
+    if (map.width !== frame.width || map.height !== frame.height) {
+      throw new MaskError(
+        'size-mismatch',
+        path,
+        `the stored mask has ${map.width}x${map.height} pixels, the frame has ${frame.width}x${frame.height}`,
+      );
+    }
+    return map;
+  }
+
+  /**
+   * Writes one frame's results; the mask of a frame in `done` stays as it is. Frames arrive in ascending order.
+   * Throws `OutputError` and `MaskError` (`size-mismatch`; `too-many-objects` if 8-bit masks were asked for). After an `OutputError` only
+   * `abort` is of use.
+   */
+  async add(frame: Frame, labels: LabelMap): Promise<void> {
+    const path = `${RESULT_FILES.masks}/${frame.name}.png`;
+    if (this.summary || this.failed) throw new OutputError('closed', path, 'the writer was closed or has failed');
+    if (frame.index <= this.lastIndex) {
+      throw new RangeError(
+        `frame ${frame.index} comes after frame ${this.lastIndex}; frames are written in ascending order`,
+      );
+    }
+    if (labels.width !== frame.width || labels.height !== frame.height) {
+      throw new MaskError(
+        'size-mismatch',
+        path,
+        `the label map has ${labels.width}x${labels.height} pixels, the frame has ${frame.width}x${frame.height}`,
+      );
+    }
+    const { folder, masks, overlay } = this.options;
+    const png = this.done.has(frame.name) ? undefined : encodeLabelPng(labels, masks, path);
+    try {
+      if (png) await folder.writeFile(path, png);
+      await this.coco?.add(frame, labels);
+      await this.video?.add(frame, drawOverlay(frame.rgba, labels, overlay || {}));
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
+    this.lastIndex = frame.index;
+    this.added.add(frame.name);
+  }
+
+  /** Completes every file. Throws `OutputError`; then `abort` still closes what can be closed. */
+  async finish(): Promise<ResultSummary> {
+    if (this.summary) return this.summary;
+    const { folder } = this.options;
+    try {
+      await this.coco?.finish();
+      await this.video?.finish();
+      await folder.writeFile(RESULT_FILES.run, toText({ ...this.record, complete: true }));
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
+    return (this.summary = this.summarise(true, [
+      ...(this.coco ? [RESULT_FILES.coco] : []),
+      ...(this.video && this.added.size > 0 ? [RESULT_FILES.overlay] : []),
+    ]));
+  }
+
+  /**
+   * Completes every file with the frames it has: for Ctrl-C and for errors in the middle of a run. Never throws; a file that cannot be
+   * completed (full disk) is removed and named in `warnings`. The masks stay in any case.
+   */
+  async abort(): Promise<ResultSummary> {
+    if (this.summary) return this.summary;
+    const files: string[] = [];
+    const parts = [
+      { name: RESULT_FILES.coco, part: this.coco },
+      { name: RESULT_FILES.overlay, part: this.video },
+    ];
+    for (const { name, part } of parts) {
+      if (!part) continue;
+      try {
+        if (this.added.size === 0) {
+          await part.discard();
+          continue;
+        }
+        await part.finish(true);
+        files.push(name);
+      } catch (error) {
+        await part.discard();
+        this.warnings.push(`${name} could not be completed: ${(error as Error).message}`);
+      }
+    }
+    return (this.summary = this.summarise(false, files));
+  }
+
+  private summarise(complete: boolean, files: string[]): ResultSummary {
+    const names = new Set([...this.done, ...this.added]);
+    if (names.size > 0) files.unshift(RESULT_FILES.masks);
+    return { frames: names.size, complete, files: [...files, RESULT_FILES.run], warnings: [...this.warnings] };
+  }
+}
+
+const toText = (record: RunRecord) => `${JSON.stringify(record, null, 2)}\n`;
+
+async function openOverlay(
+  folder: OutputFolder,
+  { width, height, audio }: ResultWriterOptions['source'],
+  { quality, codecs, audio: withAudio = true }: Exclude<ResultWriterOptions['overlay'], false | undefined>,
+): Promise<VideoWriter> {
+  const file = await folder.createFile(RESULT_FILES.overlay);
+  try {
+    return await VideoWriter.open(file, {
+      label: `${folder.label}/${RESULT_FILES.overlay}`,
+      width,
+      height,
+      quality,
+      codecs,
+      audio: withAudio ? audio : undefined,
+    });
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+}
+
+/** Refuses to go on with results that came from something else. */
+async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<void> {
+  const bytes = await folder.readFile(RESULT_FILES.run);
+  const path = `${folder.label}/${RESULT_FILES.run}`;
+  let before: Partial<RunRecord>;
+  try {
+    before = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array()));
+  } catch (cause) {
+    throw new OutputError('resume-mismatch', path, 'missing or damaged, so it is not known what the masks are of', {
+      cause,
+    });
+  }
+  for (const part of ['source', 'identity'] as const) {
+    const [old, now] = [before[part] ?? {}, record[part]] as Record<string, unknown>[];
+    for (const key of new Set([...Object.keys(old!), ...Object.keys(now!)])) {
+      if (old![key] !== now![key]) {
+        throw new OutputError(
+          'resume-mismatch',
+          path,
+          `${part} ${key} was ${JSON.stringify(old![key])} and is now ${JSON.stringify(now![key])}`,
+        );
+      }
+    }
+  }
 }

@@ -118,7 +118,7 @@ class MediaVideoSource implements VideoSource {
               `the frame has ${width}x${height} pixels, the first one has ${this.width}x${this.height}`,
             );
           }
-          const { duration } = sample;
+          const duration = sample.duration || undefined;
           yield { index, time: this.timestamps[index]!, duration, name: frameNumber(index), width, height, rgba };
           index++;
         } finally {

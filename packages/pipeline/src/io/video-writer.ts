@@ -1,0 +1,202 @@
+import {
+  EncodedAudioPacketSource,
+  type EncodedPacket,
+  EncodedPacketSink,
+  getFirstEncodableVideoCodec,
+  type InputAudioTrack,
+  Mp4OutputFormat,
+  Output,
+  Quality,
+  type QualityLevel,
+  StreamTarget,
+  type StreamTargetChunk,
+  type VideoCodec,
+  VideoSample,
+  VideoSampleSource,
+} from 'mediabunny';
+import { prepareCodecs } from '#platform';
+import { OutputError } from './errors.js';
+import type { Frame } from './frame-source.js';
+import type { OutputFile } from './output-folder.js';
+import { defaultMatrix, rgbaToI420 } from './yuv.js';
+
+export interface VideoWriterOptions {
+  /** For messages. */
+  label: string;
+  width: number;
+  height: number;
+  /** Default `high`. */
+  quality?: QualityLevel;
+  /** Codecs by preference; the first that the platform can encode is taken. Default H.264, then VP9, AV1, HEVC. */
+  codecs?: readonly VideoCodec[];
+  /** Audio track to copy, packet by packet, without encoding it again. */
+  audio?: InputAudioTrack;
+}
+
+const DEFAULT_CODECS: readonly VideoCodec[] = ['avc', 'vp9', 'av1', 'hevc'];
+
+/** Copies an audio track's packets as the video's time passes, so that the file stays interleaved. */
+class AudioCopy {
+  private readonly packets: AsyncGenerator<EncodedPacket, void, unknown>;
+  private waiting: EncodedPacket | undefined;
+  private first = true;
+
+  private constructor(
+    readonly source: EncodedAudioPacketSource,
+    private readonly track: InputAudioTrack,
+  ) {
+    this.packets = new EncodedPacketSink(track).packets();
+  }
+
+  /** Undefined if MP4 cannot hold the track's codec. */
+  static async of(track: InputAudioTrack, format: Mp4OutputFormat): Promise<AudioCopy | undefined> {
+    const codec = await track.getCodec();
+    if (!codec || !format.getSupportedAudioCodecs().includes(codec)) return undefined;
+    return new AudioCopy(new EncodedAudioPacketSource(codec), track);
+  }
+
+  /** Copies the packets that begin before `time` (seconds). */
+  async until(time: number): Promise<void> {
+    for (;;) {
+      this.waiting ??= (await this.packets.next()).value ?? undefined;
+      if (!this.waiting || this.waiting.timestamp >= time) return;
+      const decoderConfig = this.first ? await this.track.getDecoderConfig() : null;
+      await this.source.add(this.waiting, decoderConfig ? { decoderConfig } : undefined);
+      this.first = false;
+      this.waiting = undefined;
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.packets.return();
+  }
+}
+
+/**
+ * Encodes pictures to an MP4 file, each at its own time, so that variable frame rates survive, and copies the audio of the source.
+ *
+ * H.264 needs even sides: an odd width or height gets one more column or row, a copy of the last one.
+ * The file appears under its name at `finish`; a stopped run finishes it with the frames it has.
+ */
+export class VideoWriter {
+  private last?: { time: number; duration: number };
+  private started = false;
+  private closed = false;
+
+  private constructor(
+    private readonly file: OutputFile,
+    private readonly options: VideoWriterOptions,
+    private readonly output: Output,
+    private readonly video: VideoSampleSource,
+    private readonly sinkError: { error?: unknown },
+    private readonly audio: AudioCopy | undefined,
+    /** Codec of an audio track that MP4 cannot hold and that is therefore missing in the file. */
+    readonly droppedAudio: string | undefined,
+  ) {}
+
+  /** Throws `OutputError` (`unsupported`) if the platform encodes none of the codecs at this size. */
+  static async open(file: OutputFile, options: VideoWriterOptions): Promise<VideoWriter> {
+    await prepareCodecs();
+    const { width, height, label, codecs = DEFAULT_CODECS } = options;
+    const quality = new Quality({ quality: options.quality ?? 'high', preferBitrate: true });
+    const codec = await getFirstEncodableVideoCodec([...codecs], {
+      width: width + (width & 1),
+      height: height + (height & 1),
+      quality,
+    });
+    if (!codec) {
+      throw new OutputError(
+        'unsupported',
+        label,
+        `no encoder for ${codecs.join(', ')} at ${width}x${height} pixels here`,
+      );
+    }
+    const sinkError: { error?: unknown } = {};
+    // mediabunny reports a failed write only when it closes the file, hence the note of the first error.
+    const sink = new WritableStream<StreamTargetChunk>({
+      write: async ({ data, position }) => {
+        if (sinkError.error) return;
+        await file.write(data, position).catch((error) => {
+          sinkError.error = error;
+        });
+      },
+    });
+    const format = new Mp4OutputFormat({ fastStart: false });
+    const output = new Output({ format, target: new StreamTarget(sink, { chunked: true, chunkSize: 1 << 20 }) });
+    const video = new VideoSampleSource({ codec, quality });
+    output.addVideoTrack(video);
+    const audio = options.audio && (await AudioCopy.of(options.audio, format));
+    if (audio) output.addAudioTrack(audio.source);
+    const droppedAudio = options.audio && !audio ? ((await options.audio.getCodec()) ?? 'unknown') : undefined;
+    return new VideoWriter(file, options, output, video, sinkError, audio, droppedAudio);
+  }
+
+  /**
+   * Appends a picture at the frame's time. Times ascend.
+   * @param rgba picture of the writer's size
+   * Throws `OutputError`.
+   */
+  async add(frame: Pick<Frame, 'time' | 'duration'>, rgba: Uint8Array): Promise<void> {
+    const { width, height } = this.options;
+    // Some containers give the last frame no duration: it is shown as long as the one before.
+    const duration = frame.duration || (this.last ? frame.time - this.last.time : 1 / 25);
+    const matrix = defaultMatrix(height);
+    const { data, codedWidth, codedHeight } = rgbaToI420(rgba, width, height, matrix);
+    const sample = new VideoSample(data, {
+      format: 'I420',
+      codedWidth,
+      codedHeight,
+      timestamp: frame.time,
+      duration,
+      colorSpace: { matrix, primaries: matrix, transfer: matrix, fullRange: false },
+    });
+    try {
+      await this.guard(async () => {
+        if (!this.started) await this.output.start();
+        this.started = true;
+        await this.audio?.until(frame.time);
+        await this.video.add(sample);
+      });
+    } finally {
+      sample.close();
+    }
+    this.last = { time: frame.time, duration };
+  }
+
+  /**
+   * Completes the file. Without a single frame there is none.
+   * @param stopped the run broke off: the audio ends with the last frame instead of going on to its own end
+   */
+  async finish(stopped = false): Promise<void> {
+    if (this.closed) return;
+    if (!this.started) return this.discard();
+    await this.guard(async () => {
+      const end = stopped && this.last ? this.last.time + this.last.duration : Number.POSITIVE_INFINITY;
+      await this.audio?.until(end);
+      await this.audio?.end();
+      await this.output.finalize();
+    });
+    this.closed = true;
+    await this.file.commit();
+  }
+
+  /** Stops the encoder and removes the unfinished file. Idempotent. */
+  async discard(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.audio?.end().catch(() => {});
+    await this.output.cancel().catch(() => {});
+    await this.file.discard();
+  }
+
+  private async guard(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (cause) {
+      throw (
+        this.sinkError.error ?? new OutputError('write-failed', this.options.label, (cause as Error).message, { cause })
+      );
+    }
+    if (this.sinkError.error) throw this.sinkError.error;
+  }
+}
