@@ -5,19 +5,26 @@ import type { Checkpoint } from './types.js';
 export type Architecture =
   | { readonly family: 'deaot'; readonly encoder: 'mobilenetv2' | 'resnet50' | 'swin-b'; readonly layers: number }
   | { readonly family: 'sam'; readonly encoder: 'vit-b' | 'vit-l' | 'vit-h' | 'vit-other' | 'tiny-vit' }
-  | { readonly family: 'grounding-dino'; readonly encoder: 'swin-t' | 'swin-b' | 'swin-other' };
+  | {
+      readonly family: 'grounding-dino';
+      readonly encoder: 'swin-t' | 'swin-b' | 'swin-other';
+      readonly layers: number;
+    };
 
 /** What a person calls it, with the name of the `--model` option where there is one. */
 export function describeArchitecture(architecture: Architecture): string {
+  const names = modelNames(architecture).join(' or ') || 'no published variant';
   switch (architecture.family) {
     case 'deaot':
-      return `DeAOT, ${architecture.encoder} encoder, ${architecture.layers} layer${architecture.layers === 1 ? '' : 's'} (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+      return `DeAOT, ${architecture.encoder} encoder, ${layerCount(architecture.layers)} (${names})`;
     case 'sam':
-      return `Segment Anything, ${architecture.encoder} encoder (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+      return `Segment Anything, ${architecture.encoder} encoder (${names})`;
     case 'grounding-dino':
-      return `Grounding DINO, ${architecture.encoder} backbone (${modelNames(architecture).join(' or ') || 'no published variant'})`;
+      return `Grounding DINO, ${architecture.encoder} backbone, ${layerCount(architecture.layers)} (${names})`;
   }
 }
+
+const layerCount = (layers: number): string => `${layers} layer${layers === 1 ? '' : 's'}`;
 
 /** Names of published models that have these tensors. */
 export function modelNames(architecture: Architecture): string[] {
@@ -32,7 +39,8 @@ export function modelNames(architecture: Architecture): string[] {
       if (architecture.encoder === 'tiny-vit') return ['mobile-sam'];
       return architecture.encoder === 'vit-other' ? [] : [`sam-${architecture.encoder}`];
     case 'grounding-dino':
-      return architecture.encoder === 'swin-other' ? [] : [`grounding-dino-${architecture.encoder.slice(-1)}`];
+      if (architecture.encoder === 'swin-other' || architecture.layers !== 6) return [];
+      return [`grounding-dino-${architecture.encoder.slice(-1)}`];
   }
 }
 
@@ -70,8 +78,9 @@ function detectDeAOT(checkpoint: Keys): Architecture | undefined {
 
 function detectSam(checkpoint: Keys): Architecture | undefined {
   const { keys } = checkpoint;
+  // With and without the prefix: MobileSAM's encoder is also passed around alone.
+  if (keys.some((key) => key.endsWith('patch_embed.seq.0.c.weight'))) return { family: 'sam', encoder: 'tiny-vit' };
   if (!keys.some((key) => key.startsWith('mask_decoder.') || key.startsWith('image_encoder.'))) return undefined;
-  if (checkpoint.has('image_encoder.patch_embed.seq.0.c.weight')) return { family: 'sam', encoder: 'tiny-vit' };
   const width = firstDimension(checkpoint, 'image_encoder.patch_embed.proj.weight');
   const depth = countLayers(keys, /^image_encoder\.blocks\.(\d+)\./);
   if (width === 768 && depth === 12) return { family: 'sam', encoder: 'vit-b' };
@@ -85,9 +94,9 @@ function detectGroundingDino(checkpoint: Keys): Architecture | undefined {
   if (!keys.some((key) => key.startsWith('transformer.encoder.fusion_layers.'))) return undefined;
   const width = firstDimension(checkpoint, 'backbone.0.patch_embed.proj.weight');
   const depth = countLayers(keys, /^backbone\.0\.layers\.2\.blocks\.(\d+)\./);
-  if (width === 96 && depth === 6) return { family: 'grounding-dino', encoder: 'swin-t' };
-  if (width === 128 && depth === 18) return { family: 'grounding-dino', encoder: 'swin-b' };
-  return { family: 'grounding-dino', encoder: 'swin-other' };
+  const layers = countLayers(keys, /^transformer\.encoder\.layers\.(\d+)\./);
+  const encoder = width === 96 && depth === 6 ? 'swin-t' : width === 128 && depth === 18 ? 'swin-b' : 'swin-other';
+  return { family: 'grounding-dino', encoder, layers };
 }
 
 /** Highest index that `pattern` captures, plus one. */

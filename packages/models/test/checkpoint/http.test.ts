@@ -1,0 +1,93 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openCheckpoint, writeSafetensors } from '../../src/checkpoint/index.js';
+
+const big = Float32Array.from({ length: 2_000_000 }, (_, i) => i);
+const file = writeSafetensors([
+  { key: 'big', dtype: 'f32', shape: [big.length], data: new Uint8Array(big.buffer) },
+  { key: 'small', dtype: 'f32', shape: [1], data: new Uint8Array(Float32Array.of(42).buffer) },
+]);
+
+let close: (() => Promise<void>) | undefined;
+afterEach(() => close?.());
+
+async function serve(handler: (request: IncomingMessage, response: ServerResponse, count: number) => void) {
+  let count = 0;
+  const server = createServer((request, response) => handler(request, response, count++));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  close = () =>
+    new Promise((resolve) => {
+      server.closeAllConnections();
+      server.close(() => resolve());
+    });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/w.safetensors`, count: () => count };
+}
+
+function sendRange(request: IncomingMessage, response: ServerResponse, headers: Record<string, string> = {}) {
+  const [, start, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')!;
+  const end = Math.min(Number(last) + 1, file.length);
+  response.writeHead(206, { 'Content-Range': `bytes ${start}-${end - 1}/${file.length}`, ...headers });
+  response.end(file.subarray(Number(start), end));
+}
+
+describe('a checkpoint behind a URL', () => {
+  it('is read by range', async () => {
+    let sent = 0;
+    const { url, count } = await serve((request, response) => {
+      response.on('finish', () => (sent += Number(response.getHeader('content-length') ?? 0)));
+      sendRange(request, response);
+    });
+    const checkpoint = await openCheckpoint(url);
+    expect([...(await checkpoint.read('small')).data]).toEqual([42]);
+    expect(sent).toBeLessThan(file.length);
+    // Not toEqual: it takes 20 seconds on two million floats.
+    expect(Buffer.compare((await checkpoint.readRaw('big')).data, new Uint8Array(big.buffer))).toBe(0);
+    expect(count()).toBeLessThanOrEqual(4);
+  });
+
+  it('is read whole from a server without ranges', async () => {
+    const { url, count } = await serve((_, response) => response.end(file));
+    const checkpoint = await openCheckpoint(url);
+    expect([...(await checkpoint.read('small')).data]).toEqual([42]);
+    expect(count()).toBe(1);
+  });
+
+  it('survives a server error and a dropped connection', async () => {
+    const { url } = await serve((request, response, count) => {
+      if (count === 0) response.writeHead(503).end();
+      else if (count === 1) request.socket.destroy();
+      else sendRange(request, response);
+    });
+    expect((await openCheckpoint(url)).keys).toEqual(['big', 'small']);
+  });
+
+  it.each<[string, (request: IncomingMessage, response: ServerResponse, count: number) => void, string]>([
+    ['404', (_, response) => response.writeHead(404).end('<html>'), 'unreadable'],
+    ['403', (_, response) => response.writeHead(403).end(), 'unreadable'],
+    ['500 that stays', (_, response) => response.writeHead(500).end(), 'unreadable'],
+    ['a connection that always drops', (request) => request.socket.destroy(), 'unreadable'],
+    ['a page', (_, response) => response.end('<!doctype html><html>'), 'html'],
+    ['an empty answer', (_, response) => response.end(), 'truncated'],
+    ['416', (_, response) => response.writeHead(416).end(), 'unreadable'],
+  ])('%s', async (_, handler, code) => {
+    const { url } = await serve(handler);
+    await expect(openCheckpoint(url)).rejects.toMatchObject({ name: 'CheckpointError', code, file: url });
+  });
+
+  it('notices that the file changed between two reads', async () => {
+    const { url } = await serve((request, response, count) => {
+      if (count < 2) sendRange(request, response, { ETag: '"one"' });
+      else if (request.headers['if-range'] === '"one"') response.end('another file');
+      else response.writeHead(500).end();
+    });
+    const checkpoint = await openCheckpoint(url);
+    await expect(checkpoint.read('big')).rejects.toMatchObject({ code: 'unreadable', message: /changed/ });
+  });
+
+  it('stops when aborted in the middle', async () => {
+    const controller = new AbortController();
+    const { url } = await serve(() => controller.abort(new Error('enough')));
+    await expect(openCheckpoint(url, { signal: controller.signal })).rejects.toThrow('enough');
+  });
+});
