@@ -23,5 +23,5 @@ export {
   rleBox,
 } from './rle.js';
 export type { BinarySource, OpenSourceOptions, SourceInput } from './source-input.js';
-export { frameNumber, type VideoSource, videoSource } from './video-source.js';
+export { frameNumber, type VideoSource } from './video-source.js';
 export { VideoWriter, type VideoWriterOptions } from './video-writer.js';

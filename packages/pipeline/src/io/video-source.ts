@@ -6,8 +6,8 @@ import {
   type InputVideoTrack,
   type Source,
   type VideoSample,
-  VideoSampleSink,
 } from 'mediabunny';
+import type { DecodeTrack } from './decoded.js';
 import { FrameError, SourceError } from './errors.js';
 import type { Frame, FrameRange, FrameSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
@@ -85,6 +85,7 @@ class MediaVideoSource implements VideoSource {
     readonly width: number,
     readonly height: number,
     readonly timestamps: Float64Array,
+    private readonly decode: DecodeTrack,
     readonly audio?: InputAudioTrack,
   ) {
     this.frameCount = timestamps.length;
@@ -96,44 +97,49 @@ class MediaVideoSource implements VideoSource {
     const begin = Math.max(0, from);
     const end = Math.min(to, this.frameCount);
     if (begin >= end) return;
-    const samples = new VideoSampleSink(this.track).samples(this.timestamps[begin]! - SAME_TIME);
+    const decoded = this.decode(this.track, this.timestamps[begin]!);
     let index = begin;
+    // Decoder threads report a bad packet late, so the frame to blame is the first one that is missing.
+    let missing: number | undefined;
+    let failure: { cause: unknown } | undefined;
     try {
       while (index < end) {
         signal?.throwIfAborted();
-        const { value: sample, done } = await this.step(index, () => samples.next());
+        const { value, done } = await this.step(index, () => decoded.next());
         if (done) break;
-        try {
-          const at = nearestIndex(this.timestamps, sample.timestamp);
-          // Frames before the range, before an edit list's start, or repeated by a decoder.
-          if (at < index || sample.timestamp < this.timestamps[0]! - SAME_TIME) continue;
-          if (at >= end) break;
-          index = at;
-          const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample));
-          if (width !== this.width || height !== this.height) {
-            throw new FrameError(
-              'size-mismatch',
-              this.file,
-              index,
-              `the frame has ${width}x${height} pixels, the first one has ${this.width}x${this.height}`,
-            );
+        if ('badTime' in value) {
+          if (value.badTime >= this.timestamps[begin]! - SAME_TIME) failure ??= value;
+        } else {
+          const { sample } = value;
+          try {
+            const at = nearestIndex(this.timestamps, sample.timestamp);
+            // Frames before the range, before an edit list's start, or repeated by a decoder.
+            if (at < index || sample.timestamp < this.timestamps[0]! - SAME_TIME) continue;
+            if (at >= end) break;
+            // A stream may begin with pictures that nothing can decode; later ones are missed.
+            if (at > index && index > 0) missing ??= index;
+            if (failure && missing !== undefined) break;
+            index = at;
+            yield await this.toFrame(index, sample);
+            index++;
+          } finally {
+            sample.close();
           }
-          const duration = sample.duration || undefined;
-          yield { index, time: this.timestamps[index]!, duration, name: frameNumber(index), width, height, rgba };
-          index++;
-        } finally {
-          sample.close();
         }
+        if (failure && missing !== undefined) break;
       }
     } finally {
-      await samples.return(undefined);
+      await decoded.return();
     }
+    if (index < end) missing ??= index;
+    if (missing === undefined) return;
+    if (failure) throw this.undecodable(missing, failure.cause);
     if (index < end) {
       throw new FrameError(
         'corrupt',
         this.file,
         index,
-        `the video breaks off: ${this.frameCount} frames were announced`,
+        `the video breaks off: it should have ${this.frameCount} frames`,
       );
     }
   }
@@ -148,6 +154,20 @@ class MediaVideoSource implements VideoSource {
     this.input.dispose();
   }
 
+  private async toFrame(index: number, sample: VideoSample): Promise<Frame> {
+    const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample));
+    if (width !== this.width || height !== this.height) {
+      throw new FrameError(
+        'size-mismatch',
+        this.file,
+        index,
+        `the frame has ${width}x${height} pixels, the first one has ${this.width}x${this.height}`,
+      );
+    }
+    const duration = sample.duration || undefined;
+    return { index, time: this.timestamps[index]!, duration, name: frameNumber(index), width, height, rgba };
+  }
+
   /** Runs a decoding step; what goes wrong in it is an error of frame `index`. */
   private async step<T>(index: number, run: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new SourceError('closed', this.file, 'the source was closed');
@@ -155,21 +175,29 @@ class MediaVideoSource implements VideoSource {
       return await run();
     } catch (cause) {
       if (this.#closed) throw new SourceError('closed', this.file, 'the source was closed', { cause });
-      throw new FrameError('corrupt', this.file, index, `the video cannot be decoded (${(cause as Error).message})`, {
-        cause,
-      });
+      throw this.undecodable(index, cause);
     }
   }
+
+  private undecodable(index: number, cause: unknown): FrameError {
+    const detail = (cause as Error).message;
+    return new FrameError('corrupt', this.file, index, `the video cannot be decoded (${detail})`, { cause });
+  }
 }
+
+/** Whether a VP8 packet shows its picture: libvpx stores hidden reference pictures as packets of their own (RFC 6386, 9.1). */
+const isShownVp8 = (data: Uint8Array) => (data[0]! & 0x10) !== 0;
 
 /**
  * Presentation times of the track's frames, without decoding. Frames that an edit list cuts off (times below zero) are left out,
  * so that numbers agree with FFmpeg's.
  */
 async function readTimestamps(track: InputVideoTrack): Promise<Float64Array> {
+  const mayHide = (await track.getCodec()) === 'vp8';
+  const packets = new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: !mayHide });
   const times: number[] = [];
-  for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
-    if (packet.timestamp >= -SAME_TIME) times.push(packet.timestamp);
+  for await (const { timestamp, data } of packets) {
+    if (timestamp >= -SAME_TIME && !(mayHide && !isShownVp8(data))) times.push(timestamp);
   }
   return Float64Array.from(times).sort();
 }
@@ -178,8 +206,14 @@ async function readTimestamps(track: InputVideoTrack): Promise<Float64Array> {
  * Opens a video (mp4, mov, webm, mkv, ts) of any codec the platform decodes. Only metadata is read here.
  * Throws `SourceError`: `unreadable`, `unsupported`, `no-frames`.
  * @param file path or name, for messages
+ * @param decode the platform's decoder
  */
-export async function videoSource(file: string, name: string, source: Source): Promise<VideoSource> {
+export async function videoSource(
+  file: string,
+  name: string,
+  source: Source,
+  decode: DecodeTrack,
+): Promise<VideoSource> {
   const input = new Input({ source, formats: ALL_FORMATS });
   try {
     if (!(await input.canRead())) {
@@ -196,7 +230,7 @@ export async function videoSource(file: string, name: string, source: Source): P
     if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');
     const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
     const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);
-    return new MediaVideoSource(file, name, input, track, width, height, timestamps, audio);
+    return new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, audio);
   } catch (cause) {
     input.dispose();
     if (cause instanceof SourceError) throw cause;

@@ -98,7 +98,7 @@ export class VideoWriter {
   static async open(file: OutputFile, options: VideoWriterOptions): Promise<VideoWriter> {
     await prepareCodecs();
     const { width, height, label, codecs = DEFAULT_CODECS } = options;
-    const quality = new Quality({ quality: options.quality ?? 'high', preferBitrate: true });
+    const quality = new Quality(options.quality ?? 'high');
     const codec = await getFirstEncodableVideoCodec([...codecs], {
       width: width + (width & 1),
       height: height + (height & 1),
@@ -185,7 +185,8 @@ export class VideoWriter {
     if (this.closed) return;
     this.closed = true;
     await this.audio?.end().catch(() => {});
-    await this.output.cancel().catch(() => {});
+    // After a failed finalisation there is nothing to cancel.
+    if (this.output.state === 'pending' || this.output.state === 'started') await this.output.cancel().catch(() => {});
     await this.file.discard();
   }
 

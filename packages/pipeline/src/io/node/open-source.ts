@@ -8,6 +8,7 @@ import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } fro
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import { type VideoSource, videoSource } from '../video-source.js';
 import { prepareCodecs } from './codecs.js';
+import { decodeTrack } from './decode.js';
 import { decodeImage, readBinary } from './read.js';
 
 const isFolder = async (path: string) =>
@@ -63,9 +64,15 @@ export async function openVideo(input: string | Blob): Promise<VideoSource> {
     });
   }
   await prepareCodecs();
-  if (typeof input === 'string') return videoSource(input, stemOf(input), new FilePathSource(input));
+  if (typeof input === 'string')
+    return videoSource(
+      input,
+      stemOf(input),
+      new FilePathSource(input, { handleUnhandledError: () => {} }),
+      decodeTrack,
+    );
   const name = (input as File).name ?? 'video';
-  return videoSource(name, stemOf(name), new BlobSource(input));
+  return videoSource(name, stemOf(name), new BlobSource(input), decodeTrack);
 }
 
 function statError(path: string, cause: unknown): SourceError {

@@ -5,6 +5,7 @@ import type { FrameSource } from '../frame-source.js';
 import { IMAGE_EXTENSION, stemOf } from '../image-source.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import { type VideoSource, videoSource } from '../video-source.js';
+import { decodeTrack } from './decode.js';
 import { decodeImage } from './read.js';
 
 const noPaths = (path: string): never => {
@@ -33,7 +34,7 @@ export async function openDavisSequence(
 export async function openVideo(file: string | Blob): Promise<VideoSource> {
   if (typeof file === 'string') return noPaths(file);
   const name = (file as File).name ?? 'video';
-  return videoSource(name, stemOf(name), new BlobSource(file));
+  return videoSource(name, stemOf(name), new BlobSource(file), decodeTrack);
 }
 
 /** Opens a video file, one image file, or the files of an image folder. Throws as the Node twin does. */

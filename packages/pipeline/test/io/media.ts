@@ -13,7 +13,7 @@ import {
   VideoSampleSource,
   WebMOutputFormat,
 } from 'mediabunny';
-import { prepareCodecs } from '../src/io/index.js';
+import { prepareCodecs } from '../../src/io/index.js';
 
 export interface TestVideo {
   width?: number;
@@ -22,13 +22,15 @@ export interface TestVideo {
   times?: number[];
   codec?: VideoCodec;
   rotation?: Rotation;
+  /** MP4: puts the index before the pictures. */
+  fastStart?: boolean;
   /** Adds a tone as long as the video. */
   audio?: 'aac' | 'opus';
   pixel?: (index: number, x: number, y: number) => [number, number, number];
 }
 
 const FORMATS = {
-  mp4: () => new Mp4OutputFormat(),
+  mp4: (o: TestVideo) => new Mp4OutputFormat({ fastStart: o.fastStart ? 'in-memory' : false }),
   mov: () => new MovOutputFormat(),
   webm: () => new WebMOutputFormat(),
   mkv: () => new MkvOutputFormat(),
@@ -47,7 +49,7 @@ export async function makeVideo(path: string, options: TestVideo = {}): Promise<
   const extension = path.split('.').at(-1) as keyof typeof FORMATS;
   const codec = options.codec ?? (extension === 'webm' ? 'vp9' : 'avc');
   const pixel = options.pixel ?? defaultPixel(width);
-  const output = new Output({ format: FORMATS[extension](), target: new FilePathTarget(path) });
+  const output = new Output({ format: FORMATS[extension](options), target: new FilePathTarget(path) });
   const video = new VideoSampleSource({ codec, quality: new Quality('very-high') });
   output.addVideoTrack(video, { rotation });
   const tone = audio && new AudioSampleSource({ codec: audio, quality: new Quality('medium') });
