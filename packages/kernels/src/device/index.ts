@@ -1,0 +1,30 @@
+import { acquireGpu, type GpuOptions } from '#platform';
+import { DeviceError, type DeviceHandle, requestDevice } from './adapter.js';
+
+export type { GpuOptions } from '#platform';
+export { releaseGpu } from '#platform';
+export {
+  type AdapterClass,
+  type AdapterKind,
+  classifyAdapter,
+  DeviceError,
+  type DeviceHandle,
+  requestDevice,
+} from './adapter.js';
+
+/**
+ * Finds an adapter and opens a device on it with all it offers.
+ * @throws DeviceError when WebGPU is missing, no adapter is found, or the device is refused.
+ */
+export async function openDevice(options: GpuOptions = {}): Promise<DeviceHandle> {
+  const gpu = await acquireGpu(options);
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    const wanted = options.adapter ? ` named like "${options.adapter}"` : '';
+    throw new DeviceError(
+      'no-adapter',
+      `No WebGPU adapter${wanted} was found. Without a GPU, install a software Vulkan driver (Mesa 24 or newer).`,
+    );
+  }
+  return requestDevice(adapter);
+}

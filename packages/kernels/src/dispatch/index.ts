@@ -1,0 +1,11 @@
+export { CapturedGraph, type RecordedStep } from './graph.js';
+export {
+  type BufferAccess,
+  definedPrograms,
+  defineProgram,
+  type FloatUniform,
+  f32,
+  type Program,
+  type UniformValue,
+} from './program.js';
+export { type DispatchTime, foldWorkgroups, getRuntime, KernelError, type Launch, Runtime } from './runtime.js';

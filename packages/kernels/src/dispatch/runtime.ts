@@ -1,0 +1,440 @@
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import {
+  backend as currentBackend,
+  dispose,
+  keep,
+  type Tensor,
+  type TensorContainer,
+  type TensorInfo,
+  tensor_util,
+  tidy,
+  util,
+} from '@tensorflow/tfjs-core';
+import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
+import { CapturedGraph, type RecordedStep } from './graph.js';
+import { type Program, packUniforms, type UniformValue } from './program.js';
+import {
+  allocateTensor,
+  bufferOf,
+  flush,
+  invalidateCpuCopy,
+  newBufferPool,
+  openPass,
+  type PrivateBackend,
+  type PrivateBufferManager,
+  privateBackend,
+  trimPool,
+} from './tfjs.js';
+
+/** The GPU refused a command: an invalid shader, a binding over the limits, or no memory left. */
+export class KernelError extends Error {
+  override readonly name = 'KernelError';
+}
+
+/** Dispatches recorded before the command buffer is submitted; long batches cost latency, short ones CPU time. */
+const BATCH = 48;
+/** Bind groups kept; a frame of the largest model uses about 600. */
+const MAX_BIND_GROUPS = 8192;
+
+/** One launch of a kernel. Outputs are tensors that already exist; see `Runtime.allocate`. */
+export interface Launch {
+  program: Program;
+  /** Tensors at the `read` bindings, in order. */
+  inputs: readonly TensorInfo[];
+  /** Tensors at the `write` bindings, in order. */
+  outputs: readonly TensorInfo[];
+  uniforms?: readonly UniformValue[];
+  /** Number of workgroups; a flat count above the device's limit is folded, see `foldWorkgroups`. */
+  workgroups: readonly [number, number?, number?];
+}
+
+/** Time of one dispatch on the GPU. */
+export interface DispatchTime {
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
+interface CompiledProgram {
+  id: number;
+  pipeline: GPUComputePipeline;
+  layout: GPUBindGroupLayout;
+}
+
+/**
+ * Runs programs on tfjs-webgpu tensors: records into the backend's command stream, so kernels and stock tfjs operations
+ * interleave in order, and keeps the caches that make a dispatch cheap (pipelines, uniform buffers, bind groups).
+ */
+export class Runtime {
+  readonly device: GPUDevice;
+  readonly adapterClass: AdapterClass;
+  readonly info: GPUAdapterInfo;
+  /** Dispatches recorded since the runtime exists, replays included. */
+  dispatchCount = 0;
+
+  readonly #backend: PrivateBackend;
+  readonly #compiled = new Map<Program, CompiledProgram>();
+  readonly #uniformBuffers = new Map<string, { id: number; buffer: GPUBuffer }>();
+  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #bufferIds = new WeakMap<GPUBuffer, number>();
+  readonly #graphPools = new Set<PrivateBufferManager>();
+  #nextId = 1;
+  #recording: RecordedStep[] | undefined;
+  #profile: Profile | undefined;
+  #failure: KernelError | undefined;
+
+  constructor(
+    readonly backend: WebGPUBackend,
+    handle: DeviceHandle,
+  ) {
+    this.device = handle.device;
+    this.adapterClass = handle.adapterClass;
+    this.info = handle.info;
+    this.#backend = privateBackend(backend);
+    // One invalid pipeline voids its whole batch and every error after it is a consequence: only the first one counts.
+    this.device.onuncapturederror = ({ error }) => {
+      this.#failure ??= new KernelError(error.message);
+    };
+  }
+
+  /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
+  allocate(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor {
+    const tensor = allocateTensor(this.#backend, [...shape], dtype);
+    if (tensor.size > 0) bufferOf(this.#backend, tensor);
+    return tensor;
+  }
+
+  /** Records one launch. Nothing is recorded when there is no workgroup to run. */
+  launch({ program, inputs, outputs, uniforms = [], workgroups }: Launch): void {
+    const [x, y = 1, z = 1] = workgroups;
+    if (x * y * z === 0) return;
+    const backend = this.#backend;
+    const compiled = this.#compile(program);
+    const buffers: GPUBuffer[] = [];
+    let nextInput = 0;
+    let nextOutput = 0;
+    for (const access of program.buffers) {
+      const tensor = access === 'read' ? inputs[nextInput++] : outputs[nextOutput++];
+      if (!tensor) throw new Error(`${program.name} wants ${program.buffers.length} buffers, got ${buffers.length}`);
+      buffers.push(bufferOf(backend, tensor));
+      backend.commandQueueOwnedIds.add(tensor.dataId);
+    }
+    for (const output of outputs) invalidateCpuCopy(backend, output);
+    const bindGroup = this.#bindGroup(compiled, buffers, program.hasUniforms ? packUniforms(uniforms) : undefined);
+    const step: RecordedStep = { name: program.name, pipeline: compiled.pipeline, bindGroup, workgroups: [x, y, z] };
+    this.#recording?.push(step);
+    this.#record(step);
+  }
+
+  /** Copies whole tensors of equal size on the GPU, through a copy command. */
+  copy(source: TensorInfo, target: TensorInfo): void {
+    const from = bufferOf(this.#backend, source);
+    const to = bufferOf(this.#backend, target);
+    util.assert(from.size === to.size, () => `copy: ${from.size} bytes into ${to.size}`);
+    invalidateCpuCopy(this.#backend, target);
+    const step: RecordedStep = { name: 'copy', source: from, target: to, size: from.size };
+    this.#recording?.push(step);
+    this.#record(step);
+    for (const { dataId } of [source, target]) this.#backend.commandQueueOwnedIds.add(dataId);
+  }
+
+  #record(step: RecordedStep): void {
+    const backend = this.#backend;
+    if ('source' in step) {
+      backend.ensureCommandEncoderReady();
+      backend.endComputePassEncoder();
+      backend.commandEncoder!.copyBufferToBuffer(step.source, 0, step.target, 0, step.size);
+    } else if (this.#profile) {
+      backend.ensureCommandEncoderReady();
+      backend.endComputePassEncoder();
+      const pass = backend.commandEncoder!.beginComputePass(this.#profile.next(step.name));
+      encodeStep(pass, step);
+      pass.end();
+    } else {
+      encodeStep(openPass(backend), step);
+    }
+    this.dispatchCount++;
+    if (++backend.dispatchCountInPass >= BATCH) flush(backend);
+  }
+
+  /** Submits everything recorded so far. */
+  flush(): void {
+    flush(this.#backend);
+  }
+
+  /**
+   * Resolves when the GPU has finished everything recorded so far.
+   * @throws KernelError when the GPU refused something, such as an invalid shader or an exhausted memory.
+   */
+  async finish(): Promise<void> {
+    this.flush();
+    await this.device.queue.onSubmittedWorkDone();
+    this.throwIfFailed();
+  }
+
+  /** Throws the first GPU error since the runtime exists, if there was one. */
+  throwIfFailed(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Overwrites a tensor's contents from the CPU, without a new buffer. For the inputs of captured graphs. */
+  write(
+    tensor: TensorInfo,
+    values: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
+  ): void {
+    const buffer = bufferOf(this.#backend, tensor);
+    util.assert(values.byteLength === buffer.size, () => `write: ${values.byteLength} bytes into ${buffer.size}`);
+    // What is already recorded must see the old contents: writeBuffer takes effect before the next submit.
+    this.flush();
+    this.device.queue.writeBuffer(buffer, 0, values);
+    invalidateCpuCopy(this.#backend, tensor);
+  }
+
+  /**
+   * Runs `build` once, recording its launches, and returns a graph that repeats them with the same buffers. Buffers come
+   * from a pool of the graph's own, so nothing else can reuse them; tensors made before the call (weights, inputs, state)
+   * are referred to as they are. Only launches and copies of this runtime can be captured: a stock tfjs operation inside
+   * `build` is an error, since it would run once and never again.
+   */
+  capture<T>(build: () => T): CapturedGraph<T> {
+    if (this.#recording) throw new Error('A graph is already being captured.');
+    const backend = this.#backend;
+    flush(backend);
+    const sharedPool = backend.bufferManager;
+    const pool = newBufferPool(backend);
+    const runWebGPUProgram = backend.runWebGPUProgram;
+    backend.bufferManager = pool;
+    backend.runWebGPUProgram = () => {
+      throw new Error('A stock tfjs operation cannot be part of a captured graph.');
+    };
+    this.#recording = [];
+    try {
+      const result = tidy(build as () => TensorContainer) as T;
+      keepAll(result);
+      flush(backend);
+      this.#graphPools.add(pool);
+      return new CapturedGraph(result, this.#recording, pool, this, () => {
+        flush(backend);
+        const current = backend.bufferManager;
+        backend.bufferManager = pool;
+        dispose(result as TensorContainer);
+        flush(backend);
+        backend.bufferManager = current;
+        pool.dispose();
+        this.#graphPools.delete(pool);
+      });
+    } catch (error) {
+      flush(backend);
+      pool.dispose();
+      throw error;
+    } finally {
+      this.#recording = undefined;
+      backend.bufferManager = sharedPool;
+      backend.runWebGPUProgram = runWebGPUProgram;
+    }
+  }
+
+  /** Submits the steps of a captured graph as one command buffer. */
+  replay(steps: readonly RecordedStep[]): void {
+    flush(this.#backend);
+    if (this.#profile) {
+      for (const step of steps) this.#record(step);
+      flush(this.#backend);
+      return;
+    }
+    const encoder = this.device.createCommandEncoder();
+    let pass: GPUComputePassEncoder | undefined;
+    for (const step of steps) {
+      if ('source' in step) {
+        pass?.end();
+        pass = undefined;
+        encoder.copyBufferToBuffer(step.source, 0, step.target, 0, step.size);
+      } else {
+        encodeStep((pass ??= encoder.beginComputePass()), step);
+      }
+    }
+    pass?.end();
+    this.device.queue.submit([encoder.finish()]);
+    this.dispatchCount += steps.length;
+  }
+
+  /**
+   * Times every dispatch made by `work` on the GPU, each in a pass of its own.
+   * @throws Error when the device lacks `timestamp-query`.
+   */
+  async profile(work: () => Promise<void> | void): Promise<DispatchTime[]> {
+    if (!this.device.features.has('timestamp-query')) throw new Error('This device has no timestamp-query.');
+    this.flush();
+    const profile = new Profile(this.device);
+    this.#profile = profile;
+    try {
+      await work();
+      this.flush();
+    } finally {
+      this.#profile = undefined;
+    }
+    return profile.read();
+  }
+
+  /** Bytes of GPU memory: in use by tensors and graphs, and allocated altogether (pooled buffers included). */
+  memory(): { usedBytes: number; allocatedBytes: number } {
+    let { numBytesUsed: usedBytes, numBytesAllocated: allocatedBytes } = this.#backend.bufferManager;
+    for (const pool of this.#graphPools) {
+      usedBytes += pool.numBytesAllocated;
+      allocatedBytes += pool.numBytesAllocated;
+    }
+    return { usedBytes, allocatedBytes };
+  }
+
+  /** Gives the pool's unused buffers back to the device; returns the bytes freed. */
+  trim(): number {
+    this.flush();
+    this.#bindGroups.clear();
+    return trimPool(this.#backend.bufferManager);
+  }
+
+  #compile(program: Program): CompiledProgram {
+    const known = this.#compiled.get(program);
+    if (known) return known;
+    const entries: GPUBindGroupLayoutEntry[] = program.buffers.map((access, binding) => ({
+      binding,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
+    }));
+    if (program.hasUniforms) {
+      entries.push({ binding: entries.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
+    }
+    const layout = this.device.createBindGroupLayout({ label: program.name, entries });
+    const pipeline = this.device.createComputePipeline({
+      label: program.name,
+      layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: {
+        module: this.device.createShaderModule({ label: program.key, code: program.wgsl }),
+        entryPoint: 'main',
+      },
+    });
+    const compiled = { id: this.#nextId++, pipeline, layout };
+    this.#compiled.set(program, compiled);
+    return compiled;
+  }
+
+  #bindGroup(compiled: CompiledProgram, buffers: readonly GPUBuffer[], uniforms: Uint32Array<ArrayBuffer> | undefined) {
+    let key = String(compiled.id);
+    for (const buffer of buffers) {
+      let id = this.#bufferIds.get(buffer);
+      if (id === undefined) this.#bufferIds.set(buffer, (id = this.#nextId++));
+      key += `,${id}`;
+    }
+    const uniform = uniforms && this.#uniformBuffer(uniforms);
+    if (uniform) key += `,${uniform.id}`;
+    const known = this.#bindGroups.get(key);
+    if (known) return known;
+    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    if (uniform) entries.push({ binding: entries.length, resource: { buffer: uniform.buffer } });
+    const bindGroup = this.device.createBindGroup({ layout: compiled.layout, entries });
+    if (this.#bindGroups.size >= MAX_BIND_GROUPS) this.#bindGroups.delete(this.#bindGroups.keys().next().value!);
+    this.#bindGroups.set(key, bindGroup);
+    return bindGroup;
+  }
+
+  /** Uniform buffers are immutable and shared by content: the same shapes recur every frame. */
+  #uniformBuffer(words: Uint32Array<ArrayBuffer>) {
+    const key = words.join(',');
+    const known = this.#uniformBuffers.get(key);
+    if (known) return known;
+    const buffer = this.device.createBuffer({
+      size: words.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.device.queue.writeBuffer(buffer, 0, words);
+    const uniform = { id: this.#nextId++, buffer };
+    this.#uniformBuffers.set(key, uniform);
+    return uniform;
+  }
+}
+
+/** Keeps every tensor of a captured graph's result out of enclosing tidy scopes. */
+function keepAll(result: unknown): void {
+  for (const tensor of tensor_util.getTensorsInContainer(result as TensorContainer)) keep(tensor);
+}
+
+function encodeStep(pass: GPUComputePassEncoder, step: Extract<RecordedStep, { pipeline: unknown }>): void {
+  pass.setPipeline(step.pipeline);
+  pass.setBindGroup(0, step.bindGroup);
+  pass.dispatchWorkgroups(...step.workgroups);
+}
+
+/** Timestamps of dispatches, in query sets of 2048 pairs. */
+class Profile {
+  static readonly #PAIRS = 2048;
+  readonly #names: string[] = [];
+  readonly #sets: GPUQuerySet[] = [];
+
+  constructor(private readonly device: GPUDevice) {}
+
+  next(name: string): GPUComputePassDescriptor {
+    const index = this.#names.push(name) - 1;
+    const slot = index % Profile.#PAIRS;
+    if (slot === 0) this.#sets.push(this.device.createQuerySet({ type: 'timestamp', count: Profile.#PAIRS * 2 }));
+    return {
+      timestampWrites: {
+        querySet: this.#sets.at(-1)!,
+        beginningOfPassWriteIndex: slot * 2,
+        endOfPassWriteIndex: slot * 2 + 1,
+      },
+    };
+  }
+
+  async read(): Promise<DispatchTime[]> {
+    const times: DispatchTime[] = [];
+    for (const [i, querySet] of this.#sets.entries()) {
+      const count = Math.min(Profile.#PAIRS, this.#names.length - i * Profile.#PAIRS);
+      const size = count * 16;
+      const resolved = this.device.createBuffer({
+        size,
+        usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      });
+      const mapped = this.device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+      const encoder = this.device.createCommandEncoder();
+      encoder.resolveQuerySet(querySet, 0, count * 2, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, mapped, 0, size);
+      this.device.queue.submit([encoder.finish()]);
+      await mapped.mapAsync(GPUMapMode.READ);
+      const stamps = new BigUint64Array(mapped.getMappedRange());
+      for (let k = 0; k < count; k++) {
+        const nanoseconds = Number(stamps[2 * k + 1]! - stamps[2 * k]!);
+        times.push({ name: this.#names[i * Profile.#PAIRS + k]!, milliseconds: nanoseconds / 1e6 });
+      }
+      for (const buffer of [resolved, mapped]) buffer.destroy();
+      querySet.destroy();
+    }
+    return times;
+  }
+}
+
+const runtimes = new WeakMap<object, Runtime>();
+
+/** Ties a runtime to its backend, so that operations find it from the tensors they are given. */
+export function registerRuntime(runtime: Runtime): void {
+  runtimes.set(runtime.backend, runtime);
+}
+
+/**
+ * The runtime of the current tfjs backend.
+ * @throws Error when the current backend was not made by `initialize`.
+ */
+export function getRuntime(): Runtime {
+  const runtime = runtimes.get(currentBackend());
+  if (!runtime)
+    throw new Error('The current tfjs backend has no kernels: call `await initialize()` of @samtrack/kernels first.');
+  return runtime;
+}
+
+/**
+ * Folds a flat workgroup count that exceeds one dimension's limit into two. Kernels recover the flat index as
+ * `workgroup_id.y * num_workgroups.x + workgroup_id.x` and must ignore the excess.
+ */
+export function foldWorkgroups(count: number, limit = 65535): [number, number] {
+  if (count <= limit) return [count, 1];
+  const y = Math.ceil(count / limit);
+  return [Math.ceil(count / y), y];
+}

@@ -1,0 +1,4 @@
+export * from './device/index.js';
+export { type InitializeOptions, initialize, shutdown } from './device/initialize.js';
+export * from './dispatch/index.js';
+export * from './ops/index.js';

@@ -1,0 +1,70 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { type GemmOptions, gemm } from './index.js';
+import type { Activation } from './matmul-program.js';
+import { gemmReference } from './reference.js';
+import { supportedGemmVariants } from './select.js';
+import { stockGemm } from './stock.js';
+
+interface GemmCase {
+  m: number;
+  n: number;
+  k: number;
+  bias?: boolean;
+  gate?: boolean;
+  residual?: boolean;
+  activation?: Activation;
+  alpha?: number;
+  /** Also runs the largest tiles, which take a software rasteriser long to compile. */
+  largeTiles?: boolean;
+  bench?: boolean;
+}
+
+function gemmCase({
+  m,
+  n,
+  k,
+  bias,
+  gate,
+  residual,
+  activation = 'none',
+  alpha = 1,
+  largeTiles,
+  bench,
+}: GemmCase): OpCase {
+  const inputs: OpCase['inputs'] = { a: randomTensor([m, k], 1), b: randomTensor([k, n], 2) };
+  if (bias) inputs.bias = randomTensor([n], 3);
+  if (gate) inputs.gate = randomTensor([m, n], 4);
+  if (residual) inputs.residual = randomTensor([m, n], 5);
+  const extras = [bias && 'bias', activation !== 'none' && activation, gate && 'gate', residual && 'residual'].filter(
+    Boolean,
+  );
+  return {
+    op: 'gemm',
+    name: [`${m}x${n}x${k}`, ...extras].join(' '),
+    inputs,
+    variants: (adapter) =>
+      supportedGemmVariants({ m, n, k, aligned: true }, adapter).filter((v) => largeTiles || v !== 'tiled-8'),
+    run: ({ a, b, ...rest }, variant) => gemm(a!, b!, { ...rest, activation, alpha, variant } as GemmOptions),
+    stock: ({ a, b, ...rest }) => stockGemm(a!, b!, { ...rest, activation, alpha }),
+    reference: ({ a, b, ...rest }) => {
+      const epilogue = Object.fromEntries(Object.entries(rest).map(([key, tensor]) => [key, tensor.values]));
+      return [gemmReference(a!.values, b!.values, { m, n, k }, { ...epilogue, activation, alpha })];
+    },
+    ...(bench ? { flops: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n) } : {}),
+  };
+}
+
+/** Below, at and above each tile; primes; 1; lengths that are not multiples of 4; at least 3 steps of the inner loop. */
+export const cases: OpCase[] = [
+  gemmCase({ m: 1, n: 1, k: 1 }),
+  gemmCase({ m: 1, n: 4, k: 12 }),
+  gemmCase({ m: 15, n: 32, k: 16, bias: true }),
+  gemmCase({ m: 16, n: 36, k: 20, bias: true, activation: 'relu' }),
+  gemmCase({ m: 17, n: 68, k: 48, bias: true, activation: 'silu', gate: true }),
+  gemmCase({ m: 31, n: 29, k: 37, bias: true, activation: 'relu6', residual: true }),
+  gemmCase({ m: 64, n: 64, k: 64, activation: 'gelu', bias: true, alpha: 3 }),
+  gemmCase({ m: 131, n: 260, k: 64, alpha: 0.25, gate: true, residual: true, largeTiles: true }),
+  gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true, largeTiles: true }),
+  gemmCase({ m: 256, n: 512, k: 512, bench: true }),
+  gemmCase({ m: 1674, n: 1024, k: 256, bench: true }),
+];

@@ -1,0 +1,87 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import { type Activation, launchMatmul } from './matmul-program.js';
+import { type GemmVariant, selectGemm } from './select.js';
+
+export type { Activation } from './matmul-program.js';
+export { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './select.js';
+
+/** Options of `gemm`. */
+export interface GemmOptions {
+  /** Added to every row, [N]. */
+  bias?: Tensor;
+  activation?: Activation;
+  /** Multiplies the product before the bias. */
+  alpha?: number;
+  /** Multiplies the activated result element by element, [M, N]. */
+  gate?: Tensor;
+  /** Added last, [M, N]. */
+  residual?: Tensor;
+  /** Uses only these columns of `a` as A: [first, count]. */
+  aColumns?: readonly [first: number, count: number];
+  /** Writes into columns [column, column + N) of an existing [M, *] tensor and returns that tensor. */
+  into?: { tensor: Tensor; column: number };
+  /** Forces a kernel; for tests and benchmarks. */
+  variant?: GemmVariant;
+}
+
+/**
+ * Matrix product with a fused epilogue: `activation(alpha * a b + bias) * gate + residual`.
+ *
+ * @param a float32 [M, K], or [B, M, K] for a batch of products.
+ * @param b float32 [K, N], or [B, K, N]. Weights of a linear layer are stored transposed to PyTorch's [out, in].
+ * @returns float32 [M, N] or [B, M, N].
+ * @throws ShapeError when the operands do not fit.
+ */
+export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
+  const { bias, gate, residual, activation = 'none', alpha = 1, aColumns, into } = options;
+  const runtime = getRuntime();
+  const batched = b.rank === 3;
+  if (a.rank !== b.rank || (a.rank !== 2 && !batched))
+    throw new ShapeError('gemm', 'a and b of rank 2, or both of rank 3', { a, b });
+  const [m, aStride] = a.shape.slice(-2) as [number, number];
+  const [k, n] = b.shape.slice(-2) as [number, number];
+  const batch = batched ? b.shape[0]! : 1;
+  const [aOffset, aCount] = aColumns ?? [0, aStride];
+  if (aCount !== k || aOffset + aCount > aStride || (batched && a.shape[0] !== batch)) {
+    throw new ShapeError('gemm', `a with ${k} columns`, { a, b });
+  }
+  if (bias && bias.size !== n) throw new ShapeError('gemm', `a bias of ${n}`, { bias });
+  for (const [name, tensor] of Object.entries({ gate, residual })) {
+    if (tensor && tensor.size !== batch * m * n) throw new ShapeError('gemm', `a ${name} of [${m}, ${n}]`, { tensor });
+  }
+  if (into && (batched || into.tensor.size % m !== 0 || into.column + n > into.tensor.size / m)) {
+    throw new ShapeError('gemm', `a target with ${m} rows and columns ${into.column}..${into.column + n}`, {
+      into: into.tensor,
+    });
+  }
+  const out = into?.tensor ?? runtime.allocate(batched ? [batch, m, n] : [m, n]);
+  const outStride = into ? into.tensor.size / Math.max(m, 1) : n;
+  const outOffset = into?.column ?? 0;
+  const aligned = [aStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
+  const variant = options.variant ?? selectGemm({ m, n, k, aligned }, runtime.adapterClass);
+  launchMatmul(runtime, {
+    variant,
+    a,
+    b,
+    out,
+    bias,
+    gate,
+    residual,
+    activation,
+    alpha,
+    m,
+    n,
+    k,
+    batch,
+    aStride,
+    aOffset,
+    outStride,
+    outOffset,
+    aBatch: m * aStride,
+    bBatch: k * n,
+    outBatch: m * n,
+  });
+  return out;
+}

@@ -1,0 +1,110 @@
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { type BufferAccess, defineProgram, f32, type Program, type UniformValue } from '../../dispatch/program.js';
+import type { Runtime } from '../../dispatch/runtime.js';
+import activationWgsl from './activation.wgsl';
+import broadcastWgsl from './broadcast.wgsl';
+import type { GemmVariant } from './select.js';
+import tiledWgsl from './tiled.wgsl';
+
+/** Functions fused behind a matrix product. GELU is the exact, erf-based form. */
+export type Activation = 'none' | 'relu' | 'relu6' | 'silu' | 'gelu';
+
+/** A matrix product with everything resolved: plain GEMM, or an implicit one over the pixels of a convolution. */
+export interface MatmulLaunch {
+  variant: GemmVariant;
+  a: TensorInfo;
+  b: TensorInfo;
+  out: TensorInfo;
+  bias?: TensorInfo;
+  gate?: TensorInfo;
+  residual?: TensorInfo;
+  activation: Activation;
+  alpha: number;
+  m: number;
+  n: number;
+  /** Inner length; for a convolution kernelHeight * kernelWidth * channels. */
+  k: number;
+  batch: number;
+  /** Row length of the tensor that holds A, and the first column of A in it. */
+  aStride: number;
+  aOffset: number;
+  outStride: number;
+  outOffset: number;
+  aBatch: number;
+  bBatch: number;
+  outBatch: number;
+  conv?: {
+    inHeight: number;
+    inWidth: number;
+    outWidth: number;
+    kernelHeight: number;
+    kernelWidth: number;
+    stride: number;
+    dilation: number;
+    padTop: number;
+    padLeft: number;
+  };
+}
+
+/** Output rows a subgroup of the broadcast kernel owns: more rows reuse each B load more, until registers spill. */
+const BROADCAST_ROWS = 16;
+
+function program(launch: MatmulLaunch, subgroupSize: number): Program {
+  const buffers: BufferAccess[] = ['read', 'read'];
+  const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
+  const params = {
+    CONV: launch.conv !== undefined,
+    BIAS: launch.bias !== undefined,
+    GATE: launch.gate !== undefined,
+    RESIDUAL: launch.residual !== undefined,
+    ACTIVATION: launch.activation,
+    BIAS_BINDING: binding(launch.bias !== undefined),
+    GATE_BINDING: binding(launch.gate !== undefined),
+    RESIDUAL_BINDING: binding(launch.residual !== undefined),
+    OUT_BINDING: buffers.push('write') - 1,
+    PARAMS_BINDING: buffers.length,
+  };
+  const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
+  const includes = { activation: activationWgsl };
+  if (launch.variant === 'broadcast') {
+    const rows = Math.max(BROADCAST_ROWS, subgroupSize);
+    const tile = { SG: subgroupSize, SUBGROUPS: 1, ROWS: rows, LOADS: rows / subgroupSize };
+    return defineProgram({ name, template: broadcastWgsl, includes, params: { ...params, ...tile }, buffers });
+  }
+  const perThread = launch.variant === 'tiled-8' ? 8 : 4;
+  const tile = { TM: perThread, TN: perThread };
+  return defineProgram({ name, template: tiledWgsl, includes, params: { ...params, ...tile }, buffers });
+}
+
+/** Records a matrix product. */
+export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
+  const { a, b, bias, gate, residual, out, m, n, k, batch, conv } = launch;
+  const { subgroupSize } = runtime.adapterClass;
+  const inputs = [a, b, bias, gate, residual].filter((tensor) => tensor !== undefined);
+  const broadcast = launch.variant === 'broadcast';
+  // The broadcast kernel counts in vectors of 4; its inner length is the channels of one tap.
+  const unit = broadcast ? 4 : 1;
+  const inner = broadcast && conv ? k / (conv.kernelHeight * conv.kernelWidth) : k;
+  const uniforms: UniformValue[] = [
+    m,
+    n / unit,
+    inner / unit,
+    launch.aStride / unit,
+    launch.aOffset / unit,
+    launch.outStride / unit,
+    launch.outOffset / unit,
+    f32(launch.alpha),
+    launch.aBatch / unit,
+    launch.bBatch / unit,
+    launch.outBatch / unit,
+  ];
+  if (conv) {
+    uniforms.push(conv.inHeight, conv.inWidth, conv.outWidth, conv.kernelHeight, conv.kernelWidth);
+    uniforms.push(conv.stride, conv.dilation, conv.padTop, conv.padLeft);
+  }
+  const tile = launch.variant === 'tiled-8' ? 128 : 64;
+  const workgroups: [number, number, number] = broadcast
+    ? [Math.ceil(m / Math.max(BROADCAST_ROWS, subgroupSize)), Math.ceil(n / 4 / subgroupSize), batch]
+    : [Math.ceil(m / tile), Math.ceil(n / tile), batch];
+  runtime.launch({ program: program(launch, subgroupSize), inputs, outputs: [out], uniforms, workgroups });
+}

@@ -1,0 +1,4 @@
+export * from './conv2d/index.js';
+export * from './gemm/index.js';
+export { fusedOps, type OpSet, stockOps } from './op-set.js';
+export { ShapeError } from './shape-error.js';

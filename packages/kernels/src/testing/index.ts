@@ -1,0 +1,34 @@
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import type { Runtime } from '../dispatch/runtime.js';
+import type { CaseTensor } from '../ops/case.js';
+
+export { type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
+
+/** Normalised squared error, sum((a-b)^2) / sum(b^2); the plain sum where the reference is all zero. NaN never passes. */
+export function normalisedError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
+  if (actual.length !== reference.length) throw new Error(`lengths differ: ${actual.length} and ${reference.length}`);
+  let error = 0;
+  let norm = 0;
+  for (let i = 0; i < reference.length; i++) {
+    const difference = actual[i]! - reference[i]!;
+    error += difference * difference;
+    norm += reference[i]! * reference[i]!;
+  }
+  return norm > 0 ? error / norm : error;
+}
+
+/** Uploads case data. */
+export function toTensor({ shape, values }: CaseTensor): Tensor {
+  return tensor(values, shape, values instanceof Int32Array ? 'int32' : 'float32');
+}
+
+/**
+ * Leaves NaN in the pooled buffers that an operation with these output sizes will receive, so that an output it forgets
+ * to write shows.
+ */
+export async function poisonOutputs(runtime: Runtime, sizes: readonly number[]): Promise<void> {
+  const poisoned = sizes.flatMap((size) => [0, 1].map(() => runtime.allocate([size])));
+  for (const t of poisoned) if (t.size > 0) runtime.write(t, new Float32Array(t.size).fill(Number.NaN));
+  await runtime.finish();
+  for (const t of poisoned) t.dispose();
+}

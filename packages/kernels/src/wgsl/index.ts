@@ -1,0 +1,2 @@
+export { lintWgsl, type WgslFinding } from './lint.js';
+export { preprocess, type WgslParams, WgslTemplateError } from './preprocess.js';
