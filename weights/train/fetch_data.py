@@ -41,7 +41,7 @@ SOURCES: tuple[Source, ...] = (
     Source("debian", "lomiri-wallpapers-20.04", "20.04.0-2", "CC-BY-SA-3.0, CC-BY-2.0, CC0", "photographs"),
     Source("debian", "python3-skimage", "0.19.3-8", "BSD-3-Clause (per-image notes in data/README.txt)", "photographs"),
     Source("debian", "opencv-doc", "4.6.0+dfsg-12", "Apache-2.0 / BSD-3-Clause", "photographs, video vtest.avi"),
-    Source("debian", "visp-images-data", "3.5.0-1", "GPL-2+", "real image sequences"),
+    Source("debian", "gcompris-qt-data", "3.1-2", "GPL-3+, CC-BY-SA-4.0 and other free licences, per picture", "photographs of animals, buildings, things"),
     Source("npm", "@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "shaded sprites with alpha"),
 )
 

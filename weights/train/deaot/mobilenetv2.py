@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -39,10 +40,29 @@ class FrozenBatchNorm2d(nn.Module):
         return x * scale.to(x.dtype)[:, None, None] + shift.to(x.dtype)[:, None, None]
 
 
+class DilatedDepthwise(nn.Conv2d):
+    """A dilated depth-wise convolution. While it trains on a CPU, each residue class of the grid is convolved without
+    dilation: the same sums, an order of magnitude faster in the backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        d = self.dilation[0]
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
+        batch, channels, h, w = x.shape
+        rows, columns = -(-h // d), -(-w // d)
+        with torch.autocast("cpu", enabled=False):
+            padded = F.pad(x.float(), (0, columns * d - w, 0, rows * d - h))
+            parts = padded.view(batch, channels, rows, d, columns, d).permute(3, 5, 0, 1, 2, 4).reshape(-1, channels, rows, columns)
+            out = F.conv2d(parts, self.weight, None, 1, self.padding[0] // d, 1, self.groups)
+            out = out.view(d, d, batch, channels, rows, columns).permute(2, 3, 4, 0, 5, 1)
+            return out.reshape(batch, channels, rows * d, columns * d)[..., :h, :w].to(x.dtype)
+
+
 def conv_bn_relu6(c_in: int, c_out: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
     """Bias-free convolution with 'same' padding, frozen batch norm, ReLU6."""
     padding = dilation * (kernel - 1) // 2
-    conv = nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation, groups, bias=False)
+    kind = DilatedDepthwise if dilation > 1 else nn.Conv2d
+    conv = kind(c_in, c_out, kernel, stride, padding, dilation, groups, bias=False)
     return nn.Sequential(conv, FrozenBatchNorm2d(c_out), nn.ReLU6())
 
 

@@ -1,0 +1,1 @@
+"""Synthetic video clips with exact masks, composed from free pictures."""
