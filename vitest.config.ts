@@ -34,6 +34,7 @@ export default defineConfig({
       project('kernels', 'packages/kernels'),
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
+      project('weights', 'weights'),
     ],
   },
 });
