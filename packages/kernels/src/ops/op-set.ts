@@ -3,6 +3,8 @@ import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
 import { gemm } from './gemm/index.js';
 import { stockGemm } from './gemm/stock.js';
+import { layerNorm } from './layer-norm/index.js';
+import { stockLayerNorm } from './layer-norm/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
   ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
@@ -16,10 +18,11 @@ type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
 export interface OpSet {
   gemm: Twin<typeof gemm>;
   conv2d: Twin<typeof conv2d>;
+  layerNorm: Twin<typeof layerNorm>;
 }
 
 /** Hand-written kernels. */
-export const fusedOps: OpSet = { gemm, conv2d };
+export const fusedOps: OpSet = { gemm, conv2d, layerNorm };
 
 /** The same from stock tfjs operations. */
-export const stockOps: OpSet = { gemm: stockGemm, conv2d: stockConv2d };
+export const stockOps: OpSet = { gemm: stockGemm, conv2d: stockConv2d, layerNorm: stockLayerNorm };

@@ -1,0 +1,55 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { type LayerNormOptions, type LayerNormVariant, layerNorm } from './index.js';
+import { layerNormReference } from './reference.js';
+import { stockLayerNorm } from './stock.js';
+
+interface LayerNormCase {
+  name?: string;
+  tokens: number;
+  channels: number;
+  groups?: number;
+  eps?: number;
+  /** Added to every value: a mean far from zero must cost no accuracy. */
+  offset?: number;
+  scale?: number;
+  bench?: boolean;
+}
+
+function layerNormCase(c: LayerNormCase): OpCase {
+  const { tokens, channels, groups = 1, eps = 1e-5, offset = 0, scale = 1 } = c;
+  const width = groups * channels;
+  const x = randomTensor([tokens, width], 1, scale);
+  for (let i = 0; i < x.values.length; i++) x.values[i]! += offset;
+  const options = { groups, eps };
+  return {
+    op: 'layer-norm',
+    name: [`${tokens}x${channels}`, groups > 1 && `${groups} groups`, c.name].filter(Boolean).join(', '),
+    inputs: { x, weight: randomTensor([width], 2), bias: randomTensor([width], 3) },
+    variants: () => ['row', 'workgroup'] satisfies LayerNormVariant[],
+    run: ({ x, weight, bias }, variant) =>
+      layerNorm(x!, weight!, bias!, { ...options, variant: variant as LayerNormOptions['variant'] }),
+    // tfjs computes the moments in float32 sums whose order differs, so it is not asked about extreme means.
+    ...(offset === 0
+      ? { stock: ({ x, weight, bias }) => stockLayerNorm(x!, weight!, bias!, options) }
+      : ({} as Partial<OpCase>)),
+    reference: ({ x, weight, bias }) => [
+      layerNormReference(x!.values, weight!.values, bias!.values, { channels, groups, eps }),
+    ],
+    ...(c.bench ? { flops: 8 * tokens * width, bytes: 8 * tokens * width } : {}),
+  };
+}
+
+/** Rows below, at and above a workgroup of each kernel; one vector; rows longer than three steps of the tree. */
+export const cases: OpCase[] = [
+  layerNormCase({ tokens: 1, channels: 4 }),
+  layerNormCase({ tokens: 31, channels: 252 }),
+  layerNormCase({ tokens: 32, channels: 256, groups: 2 }),
+  layerNormCase({ tokens: 67, channels: 260, groups: 3, eps: 1e-6 }),
+  layerNormCase({ tokens: 5, channels: 1028 }),
+  layerNormCase({ name: 'tiny values, where eps decides', tokens: 9, channels: 64, scale: 1e-3 }),
+  layerNormCase({ name: 'mean of 1000', tokens: 9, channels: 256, offset: 1000 }),
+  layerNormCase({ name: 'more rows than one dimension of workgroups', tokens: 70_001, channels: 4 }),
+  layerNormCase({ tokens: 1674, channels: 256, bench: true }),
+  layerNormCase({ tokens: 1674, channels: 256, groups: 2, bench: true }),
+  layerNormCase({ tokens: 25440, channels: 128, bench: true }),
+];
