@@ -16,7 +16,7 @@ export const emptyLabelMap = (width: number, height: number): LabelMap => ({
 /** The ids present, ascending, background left out. */
 export function labelIds({ data }: LabelMap): number[] {
   const seen = new Uint8Array(65536);
-  for (const id of data) seen[id] = 1;
+  for (let i = 0; i < data.length; i++) seen[data[i]!] = 1;
   const ids: number[] = [];
   for (let id = 1; id < seen.length; id++) if (seen[id]) ids.push(id);
   return ids;
@@ -25,7 +25,7 @@ export function labelIds({ data }: LabelMap): number[] {
 /** The largest id present, 0 for background only. */
 export function maxLabelId({ data }: LabelMap): number {
   let max = 0;
-  for (const id of data) if (id > max) max = id;
+  for (let i = 0; i < data.length; i++) if (data[i]! > max) max = data[i]!;
   return max;
 }
 

@@ -118,6 +118,7 @@ export function decodeLabelPng(bytes: Uint8Array, name: string): LabelMap {
   if (kind === 'colour') {
     throw new MaskError('unsupported', name, 'a colour PNG; an indexed or grey PNG whose values are the ids is needed');
   }
+  if (channels === 1) return { width, height, data: Uint16Array.from(data) };
   const map = emptyLabelMap(width, height);
   for (let i = 0; i < map.data.length; i++) map.data[i] = data[i * channels]!;
   return map;

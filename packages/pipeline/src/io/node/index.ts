@@ -2,4 +2,4 @@
 export { prepareCodecs } from './codecs.js';
 export { openDavisSequence, openImageFolder, openSource, openVideo } from './open-source.js';
 export { openOutputFolder } from './output-folder.js';
-export { decodeImage, readBinary } from './read.js';
+export { decodeImage, listFolder, readBinary } from './read.js';

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { decodeBmp } from '../bmp.js';
 import type { RgbaImage } from '../image-source.js';
 import type { BinarySource } from '../source-input.js';
@@ -7,6 +7,16 @@ import type { BinarySource } from '../source-input.js';
 export async function readBinary(source: BinarySource): Promise<Uint8Array> {
   if (typeof source === 'string') return readFile(source);
   return source instanceof Uint8Array ? source : new Uint8Array(await source.arrayBuffer());
+}
+
+/** Names of what a folder holds, or undefined if there is no such folder. */
+export async function listFolder(path: string): Promise<string[] | undefined> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 const isBmp = (bytes: Uint8Array) => bytes[0] === 0x42 && bytes[1] === 0x4d;

@@ -7,6 +7,11 @@ export async function readBinary(source: BinarySource): Promise<Uint8Array> {
   return source instanceof Uint8Array ? source : new Uint8Array(await source.arrayBuffer());
 }
 
+/** Folders by path exist in Node only. */
+export async function listFolder(_path: string): Promise<string[] | undefined> {
+  return undefined;
+}
+
 /** Decodes an image to RGBA, upright by its EXIF orientation, without colour-space conversion. Rejects damaged images. */
 export async function decodeImage(bytes: Uint8Array): Promise<RgbaImage> {
   const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {

@@ -1,0 +1,136 @@
+import { listFolder, openOutputFolder, readBinary } from '#platform';
+import type { LabelMap } from '../io/label-map.js';
+import { decodeLabelPng } from '../io/palette-png.js';
+import { globalCsv, perSequenceCsv } from './csv.js';
+import { EvaluationError } from './errors.js';
+import {
+  type EvaluateOptions,
+  type EvaluationFrame,
+  evaluateSequence,
+  type SequenceScores,
+  type Summary,
+  summarise,
+  type Task,
+} from './evaluate.js';
+
+export interface DavisOptions {
+  /** DAVIS folder: `Annotations/<resolution>/<sequence>/*.png` (unsupervised: `Annotations_unsupervised`), `ImageSets/<year>/<split>.txt`. */
+  root: string;
+  /** Folder of results: `<sequence>/<frame>.png`, indexed or grey, the value is the object. */
+  results: string;
+  /** 2016: one object, any value above 0. Default 2017. */
+  year?: 2016 | 2017 | 2019;
+  /** Default `val`. */
+  split?: string;
+  task?: Task;
+  /** Default: those of the split; where the root has no `ImageSets`, every annotated sequence. */
+  sequences?: readonly string[];
+  /** Default `480p`. */
+  resolution?: string;
+  /** See `EvaluateOptions.compat`. */
+  compat?: boolean;
+  signal?: AbortSignal;
+  /** Called after each sequence. */
+  onProgress?: (progress: { done: number; total: number; sequence: string }) => void;
+}
+
+export interface DavisReport {
+  year: number;
+  split: string;
+  task: Task;
+  compat: boolean;
+  /** Over all objects of all sequences. */
+  summary: Summary;
+  /** With every frame's J and F of each object. */
+  sequences: (SequenceScores & { summary: Summary })[];
+}
+
+async function annotationFolder({ root, task, resolution = '480p' }: DavisOptions): Promise<string> {
+  const name = task === 'unsupervised' ? 'Annotations_unsupervised' : 'Annotations';
+  const folder = `${root}/${name}/${resolution}`;
+  if (await listFolder(folder)) return folder;
+  throw new EvaluationError('not-found', folder, 'no such folder of annotations');
+}
+
+/** Sequence names of a split, from the list DAVIS ships; 2016's own lists hold file pairs, of which the folder is the name. */
+async function splitSequences(options: DavisOptions, annotations: string): Promise<string[]> {
+  const { root, year = 2017, split = 'val', resolution = '480p' } = options;
+  const lists = [
+    `${root}/ImageSets/${year}/${split}.txt`,
+    ...(year === 2016 ? [`${root}/ImageSets/${resolution}/${split}.txt`] : []),
+  ];
+  for (const list of lists) {
+    const bytes = await readBinary(list).catch(() => undefined);
+    if (!bytes) continue;
+    const lines = new TextDecoder().decode(bytes).split(/\s+/).filter(Boolean);
+    return [...new Set(lines.map((line) => (line.includes('/') ? line.split('/').at(-2)! : line)))].sort();
+  }
+  if (await listFolder(`${root}/ImageSets`)) {
+    throw new EvaluationError('not-found', lists[0]!, 'no such list of sequences; name the sequences to score');
+  }
+  return (await listFolder(annotations))!.filter((name) => !name.startsWith('.')).sort();
+}
+
+async function readLabels(path: string, missing: 'missing-result' | 'not-found'): Promise<LabelMap> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readBinary(path);
+  } catch (cause) {
+    throw new EvaluationError(missing, path, 'no such file', { cause });
+  }
+  return decodeLabelPng(bytes, path);
+}
+
+/**
+ * Scores results on DAVIS as the official toolkit does: see `evaluateSequence`.
+ * Nothing is read from an earlier score's files.
+ *
+ * Throws `EvaluationError`: `not-found` (data set, sequence), `missing-result` (names the file), and those of `evaluateSequence`;
+ * `MaskError` for a PNG that cannot be read.
+ * Source: github.com/davisvideochallenge/davis2017-evaluation.
+ */
+export async function evaluateDavis(options: DavisOptions): Promise<DavisReport> {
+  const { results, year = 2017, split = 'val', task = 'semi-supervised', compat = false, signal, onProgress } = options;
+  const annotations = await annotationFolder(options);
+  const names = options.sequences ?? (await splitSequences(options, annotations));
+  if (names.length === 0) throw new EvaluationError('bad-option', 'sequences', 'no sequences to score');
+  const evaluate: EvaluateOptions = { task, compat, binary: year === 2016, signal };
+  const sequences: DavisReport['sequences'] = [];
+  for (const name of names) {
+    const files = (await listFolder(`${annotations}/${name}`))?.filter((file) => file.endsWith('.png')).sort();
+    if (!files) throw new EvaluationError('not-found', `${annotations}/${name}`, 'no such sequence');
+    const frames: EvaluationFrame[] = files.map((file) => ({
+      name: file.slice(0, -'.png'.length),
+      truth: () => readLabels(`${annotations}/${name}/${file}`, 'not-found'),
+      result: () => readLabels(`${results}/${name}/${file}`, 'missing-result'),
+    }));
+    const scores = await evaluateSequence(name, frames, evaluate);
+    sequences.push({ ...scores, summary: summarise(scores.objects, { compat }) });
+    onProgress?.({ done: sequences.length, total: names.length, sequence: name });
+  }
+  const summary = summarise(
+    sequences.flatMap(({ objects }) => objects),
+    { compat },
+  );
+  return { year, split, task, compat, summary, sequences };
+}
+
+/**
+ * Writes a report into a folder as the toolkit's two CSV files, `global_results-<split>.csv` and `per-sequence_results-<split>.csv`,
+ * and, if asked for, as JSON with every frame's scores.
+ * @returns the names of the files. Throws `OutputError`.
+ */
+export async function writeDavisReport(
+  report: DavisReport,
+  folder: string,
+  { json }: { json?: string } = {},
+): Promise<string[]> {
+  const output = openOutputFolder(folder);
+  const files = new Map([
+    [`global_results-${report.split}.csv`, globalCsv(report.summary)],
+    [`per-sequence_results-${report.split}.csv`, perSequenceCsv(report.sequences)],
+  ]);
+  if (json) files.set(json, `${JSON.stringify(report, null, 1)}\n`);
+  for (const [name, text] of files) await output.writeFile(name, text);
+  return [...files.keys()];
+}

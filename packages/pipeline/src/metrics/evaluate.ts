@@ -1,0 +1,168 @@
+import { type LabelMap, maxLabelId } from '../io/label-map.js';
+import { assignBest } from './assignment.js';
+import { EvaluationError } from './errors.js';
+import { type PairScores, scoreFrame } from './frame-scores.js';
+import { average, type Statistics, statistics } from './statistics.js';
+
+export type Task = 'semi-supervised' | 'unsupervised';
+
+/** Proposals an unsupervised result may have (DAVIS 2019 challenge). */
+export const MAX_PROPOSALS = 20;
+
+/** Value of pixels that count for nothing. */
+const VOID = 255;
+
+/** One annotated frame. Both maps are read only when the frame is scored. */
+export interface EvaluationFrame {
+  name: string;
+  truth(): Promise<LabelMap>;
+  result(): Promise<LabelMap>;
+}
+
+export interface EvaluateOptions {
+  task?: Task;
+  /** The toolkit's two quirks: decay is NaN above 256 frames; unsupervised objects are listed in the order of the proposals. Default off. */
+  compat?: boolean;
+  /** DAVIS-2016: every value above 0, in truth and result, is the one object. */
+  binary?: boolean;
+  signal?: AbortSignal;
+  /** Called after each frame. */
+  onFrame?: (name: string) => void;
+}
+
+/** Scores of one object, frame by frame. */
+export interface ObjectScores {
+  /** Id in the truth. */
+  id: number;
+  /** Id in the result; unlike `id` only for unsupervised results. */
+  resultId: number;
+  j: number[];
+  f: number[];
+}
+
+export interface SequenceScores {
+  name: string;
+  /** Names of the frames scored. */
+  frames: string[];
+  objects: ObjectScores[];
+}
+
+/** A map with every id replaced; a plain loop, since this runs over every pixel of every frame. */
+function mapIds({ width, height, data }: LabelMap, replace: (id: number, at: number) => number): LabelMap {
+  const out = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) out[i] = replace(data[i]!, i);
+  return { width, height, data: out };
+}
+
+const binarise = (map: LabelMap): LabelMap => mapIds(map, (id) => (id ? 1 : 0));
+const voidless = (map: LabelMap): LabelMap => mapIds(map, (id) => (id === VOID ? 0 : id));
+
+/** Truth with void as background, and the result, void made background too where the task says so. */
+async function readPair(
+  sequence: string,
+  frame: EvaluationFrame,
+  { task, binary }: EvaluateOptions,
+): Promise<{ truth: LabelMap; result: LabelMap }> {
+  const [rawTruth, rawResult] = await Promise.all([frame.truth(), frame.result()]);
+  const truth = binary ? binarise(rawTruth) : voidless(rawTruth);
+  let result = binary ? binarise(rawResult) : rawResult;
+  if (result.width !== truth.width || result.height !== truth.height) {
+    throw new EvaluationError(
+      'size-mismatch',
+      `${sequence}/${frame.name}`,
+      `the result has ${result.width}x${result.height} pixels, the annotation has ${truth.width}x${truth.height}`,
+    );
+  }
+  if (task === 'unsupervised' && !binary) {
+    result = mapIds(result, (id, i) => (rawTruth.data[i] === VOID ? 0 : id));
+  }
+  return { truth, result };
+}
+
+/**
+ * Scores one sequence as the DAVIS 2017 toolkit does.
+ *
+ * Semi-supervised: the first and the last frame are left out; result id k belongs to true id k. The number of objects is the largest id of the
+ * first annotation. Unsupervised: every frame, void pixels count for neither, and the up to 20 proposals are matched to the objects once for the
+ * whole video, so that the sum of (J + F) / 2 is largest.
+ *
+ * Throws `EvaluationError`: `no-frames`, `no-objects`, `size-mismatch`, `too-many-objects`.
+ */
+export async function evaluateSequence(
+  name: string,
+  frames: readonly EvaluationFrame[],
+  options: EvaluateOptions = {},
+): Promise<SequenceScores> {
+  const { task = 'semi-supervised', compat = false, binary = false, signal, onFrame } = options;
+  const semi = task === 'semi-supervised';
+  const scored = semi ? frames.slice(1, -1) : frames;
+  if (scored.length === 0) {
+    throw new EvaluationError('no-frames', name, `${frames.length} annotated frames leave none to score`);
+  }
+  const first = await frames[0]!.truth();
+  const truths = maxLabelId(binary ? binarise(first) : voidless(first));
+  if (truths === 0) throw new EvaluationError('no-objects', name, 'the first annotation has no objects');
+
+  const limit = semi ? truths : MAX_PROPOSALS;
+  let proposals = 0;
+  const scores: PairScores[] = [];
+  for (const frame of scored) {
+    signal?.throwIfAborted();
+    const { truth, result } = await readPair(name, frame, { task, binary });
+    const largest = maxLabelId(result);
+    if (largest > limit) {
+      const allowed = semi ? `the first annotation has ${truths} objects` : `${MAX_PROPOSALS} proposals are allowed`;
+      throw new EvaluationError(
+        'too-many-objects',
+        `${name}/${frame.name}`,
+        `the result has id ${largest}, but ${allowed}`,
+      );
+    }
+    proposals = Math.max(proposals, largest);
+    const results = Math.max(limit, truths);
+    scores.push(scoreFrame(truth, result, truths, results, semi ? 'same' : 'all'));
+    onFrame?.(frame.name);
+  }
+  const seriesOf = (id: number, resultId: number): ObjectScores => {
+    const at = (resultId - 1) * truths + id - 1;
+    return { id, resultId, j: scores.map(({ j }) => j[at]!), f: scores.map(({ f }) => f[at]!) };
+  };
+  const pairs = semi
+    ? Array.from({ length: truths }, (_, i) => ({ row: i, column: i }))
+    : match(scores, Math.max(proposals, truths), truths);
+  const objects = pairs.map(({ row, column }) => seriesOf(column + 1, row + 1));
+  if (!compat) objects.sort((a, b) => a.id - b.id);
+  return { name, frames: scored.map((frame) => frame.name), objects };
+}
+
+/** The proposals that fit the objects best over the whole video. */
+function match(scores: readonly PairScores[], proposals: number, truths: number) {
+  const total = Float64Array.from({ length: proposals * truths }, (_, at) => {
+    const j = average(scores.map((s) => s.j[at]!));
+    const f = average(scores.map((s) => s.f[at]!));
+    return (j + f) / 2;
+  });
+  return assignBest(total, proposals, truths);
+}
+
+/** Means over objects; each object of each sequence weighs the same. */
+export interface Summary {
+  /** (J mean + F mean) / 2. */
+  jf: number;
+  j: Statistics;
+  f: Statistics;
+}
+
+/** Statistics of one object, or of all objects of several sequences. */
+export function summarise(objects: readonly ObjectScores[], options: { compat?: boolean } = {}): Summary {
+  const over = (measure: 'j' | 'f'): Statistics => {
+    const all = objects.map((object) => statistics(object[measure], options));
+    return {
+      mean: average(all.map((s) => s.mean)),
+      recall: average(all.map((s) => s.recall)),
+      decay: average(all.map((s) => s.decay)),
+    };
+  };
+  const [j, f] = [over('j'), over('f')];
+  return { jf: (j.mean + f.mean) / 2, j, f };
+}

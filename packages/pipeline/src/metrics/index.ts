@@ -1,0 +1,18 @@
+export { assignBest } from './assignment.js';
+export { boundaryPixels, boundaryTolerance } from './boundary.js';
+export { globalCsv, perSequenceCsv } from './csv.js';
+export { type DavisOptions, type DavisReport, evaluateDavis, writeDavisReport } from './davis.js';
+export { EvaluationError, type EvaluationErrorCode } from './errors.js';
+export {
+  type EvaluateOptions,
+  type EvaluationFrame,
+  evaluateSequence,
+  MAX_PROPOSALS,
+  type ObjectScores,
+  type SequenceScores,
+  type Summary,
+  summarise,
+  type Task,
+} from './evaluate.js';
+export { type BinaryMask, scoreMask } from './jf.js';
+export { quarterEdges, type Statistics, statistics } from './statistics.js';
