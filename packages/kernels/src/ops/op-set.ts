@@ -3,6 +3,8 @@ import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
 import { gemm } from './gemm/index.js';
 import { stockGemm } from './gemm/stock.js';
+import { groupNorm } from './group-norm/index.js';
+import { stockGroupNorm } from './group-norm/stock.js';
 import { layerNorm } from './layer-norm/index.js';
 import { stockLayerNorm } from './layer-norm/stock.js';
 
@@ -19,10 +21,16 @@ export interface OpSet {
   gemm: Twin<typeof gemm>;
   conv2d: Twin<typeof conv2d>;
   layerNorm: Twin<typeof layerNorm>;
+  groupNorm: Twin<typeof groupNorm>;
 }
 
 /** Hand-written kernels. */
-export const fusedOps: OpSet = { gemm, conv2d, layerNorm };
+export const fusedOps: OpSet = { gemm, conv2d, layerNorm, groupNorm };
 
 /** The same from stock tfjs operations. */
-export const stockOps: OpSet = { gemm: stockGemm, conv2d: stockConv2d, layerNorm: stockLayerNorm };
+export const stockOps: OpSet = {
+  gemm: stockGemm,
+  conv2d: stockConv2d,
+  layerNorm: stockLayerNorm,
+  groupNorm: stockGroupNorm,
+};

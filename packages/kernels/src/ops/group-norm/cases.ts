@@ -1,0 +1,53 @@
+import { type OpCase, randomTensor } from '../case.js';
+import type { Activation } from '../gemm/matmul-program.js';
+import { groupNorm } from './index.js';
+import { groupNormReference } from './reference.js';
+import { stockGroupNorm } from './stock.js';
+
+interface GroupNormCase {
+  name?: string;
+  shape: number[];
+  groups: number;
+  activation?: Activation;
+  /** Added to every value: a mean far from zero must cost no accuracy. */
+  offset?: number;
+  tolerance?: number;
+  bench?: boolean;
+}
+
+function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance, bench }: GroupNormCase): OpCase {
+  const channels = shape.at(-1)!;
+  const x = randomTensor(shape, 1);
+  for (let i = 0; i < x.values.length; i++) x.values[i]! += offset + (i % channels) / channels;
+  const options = activation ? { activation } : {};
+  return {
+    op: 'group-norm',
+    name: [`${shape.join('x')}, ${groups} groups`, activation, name].filter(Boolean).join(', '),
+    inputs: { x, weight: randomTensor([channels], 2), bias: randomTensor([channels], 3) },
+    variants: () => ['chunked'],
+    run: ({ x, weight, bias }) => groupNorm(x!, weight!, bias!, groups, options),
+    // tfjs sums in another order, so it is not asked about extreme means.
+    ...(offset === 0
+      ? { stock: ({ x, weight, bias }) => stockGroupNorm(x!, weight!, bias!, groups, options) }
+      : ({} as Partial<OpCase>)),
+    reference: ({ x, weight, bias }) => [
+      groupNormReference(x!.values, weight!.values, bias!.values, { channels, groups, ...options }),
+    ],
+    ...(tolerance ? { tolerance } : {}),
+    ...(bench ? { flops: 12 * x.values.length, bytes: 8 * x.values.length } : {}),
+  };
+}
+
+/** One chunk and many; a last chunk that is full, short and of one position; one vector a group; one group. */
+export const cases: OpCase[] = [
+  groupNormCase({ shape: [1, 8], groups: 1 }),
+  groupNormCase({ shape: [16, 8], groups: 2 }),
+  groupNormCase({ shape: [17, 32], groups: 8, activation: 'relu' }),
+  groupNormCase({ shape: [7, 9, 24], groups: 3 }),
+  groupNormCase({ shape: [71, 67, 36], groups: 3, activation: 'relu' }),
+  // The mean itself is rounded to 2^-24 of 1000, 1e-4 of the spread.
+  groupNormCase({ name: 'mean of 1000', shape: [300, 16], groups: 2, offset: 1000, tolerance: 1e-8 }),
+  groupNormCase({ shape: [1674, 512], groups: 2, bench: true }),
+  groupNormCase({ shape: [31, 54, 256], groups: 8, activation: 'relu', bench: true }),
+  groupNormCase({ shape: [121, 213, 128], groups: 8, activation: 'relu', bench: true }),
+];
