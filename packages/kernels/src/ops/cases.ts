@@ -1,11 +1,34 @@
+import { cases as attention } from './attention/cases.js';
 import type { OpCase } from './case.js';
 import { cases as conv2d } from './conv2d/cases.js';
+import { cases as depthwiseConv } from './depthwise-conv/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
+import { cases as idEmbedding } from './id-embedding/cases.js';
+import { cases as labelDecode } from './label-decode/cases.js';
 import { cases as layerNorm } from './layer-norm/cases.js';
+import { cases as linearConcat } from './linear-concat/cases.js';
+import { cases as localAttention } from './local-attention/cases.js';
+import { cases as preprocess } from './preprocess/cases.js';
+import { cases as softmax } from './softmax/cases.js';
+import { cases as transpose } from './transpose/cases.js';
 
 /** Every case of every operation. */
-export const allCases: OpCase[] = [...gemm, ...conv2d, ...layerNorm, ...groupNorm];
+export const allCases: OpCase[] = [
+  ...gemm,
+  ...conv2d,
+  ...layerNorm,
+  ...groupNorm,
+  ...depthwiseConv,
+  ...attention,
+  ...idEmbedding,
+  ...labelDecode,
+  ...linearConcat,
+  ...localAttention,
+  ...preprocess,
+  ...softmax,
+  ...transpose,
+];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */
 export const benchmarkCases: OpCase[] = allCases.filter((c) => c.flops !== undefined);

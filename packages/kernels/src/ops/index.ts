@@ -1,6 +1,15 @@
+export * from './attention/index.js';
 export * from './conv2d/index.js';
+export * from './depthwise-conv/index.js';
 export * from './gemm/index.js';
 export * from './group-norm/index.js';
+export * from './id-embedding/index.js';
+export * from './label-decode/index.js';
 export * from './layer-norm/index.js';
+export * from './linear-concat/index.js';
+export * from './local-attention/index.js';
 export { fusedOps, type OpSet, stockOps } from './op-set.js';
+export * from './preprocess/index.js';
 export { ShapeError } from './shape-error.js';
+export * from './softmax/index.js';
+export * from './transpose/index.js';

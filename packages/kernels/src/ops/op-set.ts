@@ -1,12 +1,22 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { gatedAttention } from './attention/index.js';
+import { stockGatedAttention } from './attention/stock.js';
 import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
+import { depthwiseConv } from './depthwise-conv/index.js';
+import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { gemm } from './gemm/index.js';
 import { stockGemm } from './gemm/stock.js';
 import { groupNorm } from './group-norm/index.js';
 import { stockGroupNorm } from './group-norm/stock.js';
+import { idEmbedding } from './id-embedding/index.js';
+import { stockIdEmbedding } from './id-embedding/stock.js';
 import { layerNorm } from './layer-norm/index.js';
 import { stockLayerNorm } from './layer-norm/stock.js';
+import { linearConcat } from './linear-concat/index.js';
+import { stockLinearConcat } from './linear-concat/stock.js';
+import { localGatedAttention } from './local-attention/index.js';
+import { stockLocalGatedAttention } from './local-attention/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
   ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
@@ -22,10 +32,25 @@ export interface OpSet {
   conv2d: Twin<typeof conv2d>;
   layerNorm: Twin<typeof layerNorm>;
   groupNorm: Twin<typeof groupNorm>;
+  depthwiseConv: Twin<typeof depthwiseConv>;
+  linearConcat: typeof linearConcat;
+  gatedAttention: Twin<typeof gatedAttention>;
+  localGatedAttention: Twin<typeof localGatedAttention>;
+  idEmbedding: typeof idEmbedding;
 }
 
 /** Hand-written kernels. */
-export const fusedOps: OpSet = { gemm, conv2d, layerNorm, groupNorm };
+export const fusedOps: OpSet = {
+  gemm,
+  conv2d,
+  layerNorm,
+  groupNorm,
+  depthwiseConv,
+  linearConcat,
+  gatedAttention,
+  localGatedAttention,
+  idEmbedding,
+};
 
 /** The same from stock tfjs operations. */
 export const stockOps: OpSet = {
@@ -33,4 +58,9 @@ export const stockOps: OpSet = {
   conv2d: stockConv2d,
   layerNorm: stockLayerNorm,
   groupNorm: stockGroupNorm,
+  depthwiseConv: stockDepthwiseConv,
+  linearConcat: stockLinearConcat,
+  gatedAttention: stockGatedAttention,
+  localGatedAttention: stockLocalGatedAttention,
+  idEmbedding: stockIdEmbedding,
 };

@@ -7,10 +7,12 @@ struct Params {
   m: u32,             // output rows
   n4: u32,            // output columns / 4
   k4: u32,            // inner length / 4 (input channels / 4 of a convolution)
+  b_stride4: u32,     // row length of B / 4
   a_stride4: u32,     // row length of the tensor that A is a column range of, / 4
   a_offset4: u32,
   out_stride4: u32,
   out_offset4: u32,
+  out_row0: u32,      // first row of the target; gate and residual are indexed like the target
   alpha: f32,
   a_batch4: u32,      // distance between batches, / 4
   b_batch4: u32,
@@ -94,11 +96,11 @@ fn main(
         let av$j = a[a_base$j + k];
 #endif
 #endunroll
-        let b_index = b_base + b_row * params.n4;
+        let b_index = b_base + b_row * params.b_stride4;
         let b0 = b[b_index];
-        let b1 = b[b_index + params.n4];
-        let b2 = b[b_index + 2u * params.n4];
-        let b3 = b[b_index + 3u * params.n4];
+        let b1 = b[b_index + params.b_stride4];
+        let b2 = b[b_index + 2u * params.b_stride4];
+        let b3 = b[b_index + 3u * params.b_stride4];
         b_row += 4u;
 #unroll r 0 ROWS
         let s$r = subgroupShuffle(av${r / SG}, ${r % SG}u);
@@ -122,12 +124,12 @@ fn main(
 #endif
     value = activate(value);
 #if GATE
-    value *= gate[out_base + (row0 + ${r}u) * params.n4 + column];
+    value *= gate[out_base + (params.out_row0 + row0 + ${r}u) * params.n4 + column];
 #endif
 #if RESIDUAL
-    value += residual[out_base + (row0 + ${r}u) * params.n4 + column];
+    value += residual[out_base + (params.out_row0 + row0 + ${r}u) * params.n4 + column];
 #endif
-    out[out_base + (row0 + ${r}u) * params.out_stride4 + params.out_offset4 + column] = value;
+    out[out_base + (params.out_row0 + row0 + ${r}u) * params.out_stride4 + params.out_offset4 + column] = value;
   }
 #endunroll
 }

@@ -1,8 +1,9 @@
+import { add } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
 import { type GemmOptions, gemm } from './index.js';
 import type { Activation } from './matmul-program.js';
 import { gemmReference } from './reference.js';
-import { supportedGemmVariants } from './select.js';
+import { type GemmVariant, supportedGemmVariants } from './select.js';
 import { stockGemm } from './stock.js';
 
 interface GemmCase {
@@ -54,6 +55,44 @@ function gemmCase({
   };
 }
 
+/** A block of A's rows and columns, written into a block of a larger target whose other elements stay as they are. */
+function blockCase(): OpCase {
+  const [m, n, k] = [21, 36, 24];
+  const inputs = {
+    a: randomTensor([40, 44], 1),
+    b: randomTensor([k, n], 2),
+    gate: randomTensor([30, n], 3),
+    target: randomTensor([30, 60], 4),
+  };
+  return {
+    op: 'gemm',
+    name: 'rows and columns of a into a block of a target',
+    inputs,
+    variants: (adapter) => supportedGemmVariants({ m, n, k, aligned: true }, adapter).filter((v) => v !== 'tiled-8'),
+    run: ({ a, b, gate, target }, variant) => {
+      const into = { tensor: add(target!, 0), row: 5, column: 12 };
+      return gemm(a!, b!, {
+        aRows: [7, m],
+        aColumns: [16, k],
+        gate,
+        into,
+        variant: variant as GemmVariant | undefined,
+      });
+    },
+    reference: ({ a, b, gate, target }) => {
+      const out = Float64Array.from(target!.values);
+      for (let i = 0; i < m; i++) {
+        for (let j = 0; j < n; j++) {
+          let sum = 0;
+          for (let l = 0; l < k; l++) sum += a!.values[(i + 7) * 44 + 16 + l]! * b!.values[l * n + j]!;
+          out[(i + 5) * 60 + 12 + j] = sum * gate!.values[(i + 5) * n + j]!;
+        }
+      }
+      return [out];
+    },
+  };
+}
+
 /** Below, at and above each tile; primes; 1; lengths that are not multiples of 4; at least 3 steps of the inner loop. */
 export const cases: OpCase[] = [
   gemmCase({ m: 1, n: 1, k: 1 }),
@@ -65,6 +104,7 @@ export const cases: OpCase[] = [
   gemmCase({ m: 64, n: 64, k: 64, activation: 'gelu', bias: true, alpha: 3 }),
   gemmCase({ m: 131, n: 260, k: 64, alpha: 0.25, gate: true, residual: true, largeTiles: true }),
   gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true, largeTiles: true }),
+  blockCase(),
   gemmCase({ m: 256, n: 512, k: 512, bench: true }),
   gemmCase({ m: 1674, n: 1024, k: 256, bench: true }),
 ];

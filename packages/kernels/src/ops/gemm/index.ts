@@ -20,8 +20,15 @@ export interface GemmOptions {
   residual?: Tensor;
   /** Uses only these columns of `a` as A: [first, count]. */
   aColumns?: readonly [first: number, count: number];
-  /** Writes into columns [column, column + N) of an existing [M, *] tensor and returns that tensor. */
-  into?: { tensor: Tensor; column: number };
+  /** Uses only these rows of `a` as A: [first, count]. */
+  aRows?: readonly [first: number, count: number];
+  /** Uses only the first rows and columns of `b` as B: [K, N]. */
+  bBlock?: readonly [rows: number, columns: number];
+  /**
+   * Writes into columns [column, column + N) of the rows from `row` on of an existing 2-D tensor, and returns that tensor.
+   * `gate` and `residual` then have as many rows as the target.
+   */
+  into?: { tensor: Tensor; column?: number; row?: number };
   /** Forces a kernel; for tests and benchmarks. */
   variant?: GemmVariant;
 }
@@ -35,31 +42,48 @@ export interface GemmOptions {
  * @throws ShapeError when the operands do not fit.
  */
 export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
-  const { bias, gate, residual, activation = 'none', alpha = 1, aColumns, into } = options;
+  const { bias, gate, residual, activation = 'none', alpha = 1, into } = options;
   const runtime = getRuntime();
   const batched = b.rank === 3;
-  if (a.rank !== b.rank || (a.rank !== 2 && !batched))
+  if (a.rank !== b.rank || (a.rank !== 2 && !batched)) {
     throw new ShapeError('gemm', 'a and b of rank 2, or both of rank 3', { a, b });
-  const [m, aStride] = a.shape.slice(-2) as [number, number];
-  const [k, n] = b.shape.slice(-2) as [number, number];
+  }
+  const [aHeight, aStride] = a.shape.slice(-2) as [number, number];
+  const [bHeight, bStride] = b.shape.slice(-2) as [number, number];
+  const [k, n] = options.bBlock ?? [bHeight, bStride];
   const batch = batched ? b.shape[0]! : 1;
-  const [aOffset, aCount] = aColumns ?? [0, aStride];
-  if (aCount !== k || aOffset + aCount > aStride || (batched && a.shape[0] !== batch)) {
+  const [aRow, m] = options.aRows ?? [0, aHeight];
+  const [aColumn, aCount] = options.aColumns ?? [0, aStride];
+  if (
+    k > bHeight ||
+    n > bStride ||
+    aCount !== k ||
+    aColumn + aCount > aStride ||
+    aRow + m > aHeight ||
+    (batched && a.shape[0] !== batch)
+  ) {
     throw new ShapeError('gemm', `a with ${k} columns`, { a, b });
+  }
+  if (into && (batched || into.tensor.rank !== 2))
+    throw new ShapeError('gemm', 'a target of rank 2', { into: into.tensor });
+  const out = into?.tensor ?? runtime.allocate(batched ? [batch, m, n] : [m, n]);
+  const [outHeight, outStride] = out.shape.slice(-2) as [number, number];
+  const outOffset = into?.column ?? 0;
+  const outRow = into?.row ?? 0;
+  if (outOffset + n > outStride || outRow + m > outHeight) {
+    throw new ShapeError(
+      'gemm',
+      `a target that holds rows ${outRow}..${outRow + m}, columns ${outOffset}..${outOffset + n}`,
+      { out },
+    );
   }
   if (bias && bias.size !== n) throw new ShapeError('gemm', `a bias of ${n}`, { bias });
   for (const [name, tensor] of Object.entries({ gate, residual })) {
-    if (tensor && tensor.size !== batch * m * n) throw new ShapeError('gemm', `a ${name} of [${m}, ${n}]`, { tensor });
+    if (tensor && tensor.size !== batch * outHeight * n)
+      throw new ShapeError('gemm', `a ${name} of [${outHeight}, ${n}]`, { tensor });
   }
-  if (into && (batched || into.tensor.size % m !== 0 || into.column + n > into.tensor.size / m)) {
-    throw new ShapeError('gemm', `a target with ${m} rows and columns ${into.column}..${into.column + n}`, {
-      into: into.tensor,
-    });
-  }
-  const out = into?.tensor ?? runtime.allocate(batched ? [batch, m, n] : [m, n]);
-  const outStride = into ? into.tensor.size / Math.max(m, 1) : n;
-  const outOffset = into?.column ?? 0;
-  const aligned = [aStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
+  const aOffset = aRow * aStride + aColumn;
+  const aligned = [aStride, bStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
   const variant = options.variant ?? selectGemm({ m, n, k, aligned }, runtime.adapterClass);
   launchMatmul(runtime, {
     variant,
@@ -79,8 +103,10 @@ export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
     aOffset,
     outStride,
     outOffset,
-    aBatch: m * aStride,
-    bBatch: k * n,
+    outRow,
+    aBatch: aHeight * aStride,
+    bStride,
+    bBatch: bHeight * bStride,
     outBatch: m * n,
   });
   return out;

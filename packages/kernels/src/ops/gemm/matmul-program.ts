@@ -25,11 +25,15 @@ export interface MatmulLaunch {
   /** Inner length; for a convolution kernelHeight * kernelWidth * channels. */
   k: number;
   batch: number;
+  /** Row length of B; n by default. */
+  bStride?: number;
   /** Row length of the tensor that holds A, and the first column of A in it. */
   aStride: number;
   aOffset: number;
   outStride: number;
   outOffset: number;
+  /** First row written; gate and residual are indexed like the target. */
+  outRow?: number;
   aBatch: number;
   bBatch: number;
   outBatch: number;
@@ -89,10 +93,12 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
     m,
     n / unit,
     inner / unit,
+    (launch.bStride ?? n) / unit,
     launch.aStride / unit,
     launch.aOffset / unit,
     launch.outStride / unit,
     launch.outOffset / unit,
+    launch.outRow ?? 0,
     f32(launch.alpha),
     launch.aBatch / unit,
     launch.bBatch / unit,

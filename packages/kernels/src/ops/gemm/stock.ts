@@ -20,10 +20,12 @@ export function stockActivation(x: Tensor, activation: Activation): Tensor {
 
 /** The unfused twin of `gemm`: the same function from stock tfjs operations, without `into`. */
 export function stockGemm(a: Tensor, b: Tensor, options: Omit<GemmOptions, 'into' | 'variant'> = {}): Tensor {
-  const { bias, gate, residual, activation = 'none', alpha = 1, aColumns } = options;
+  const { bias, gate, residual, activation = 'none', alpha = 1, aColumns, aRows, bBlock } = options;
   return tidy(() => {
-    const operand = aColumns ? slice(a, [0, aColumns[0]], [-1, aColumns[1]]) : a;
-    let out = matMul(operand as Tensor, b);
+    const [row, rows] = aRows ?? [0, -1];
+    const [column, columns] = aColumns ?? [0, -1];
+    const operand = aRows || aColumns ? slice(a, [row, column], [rows, columns]) : a;
+    let out = matMul(operand, bBlock ? slice(b, [0, 0], [...bBlock]) : b);
     if (alpha !== 1) out = mul(out, alpha);
     if (bias) out = add(out, bias);
     out = stockActivation(out, activation);

@@ -4,10 +4,12 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,             // inner length (kernel_height * kernel_width * channels of a convolution)
+  b_stride: u32,
   a_stride: u32,
   a_offset: u32,
   out_stride: u32,
   out_offset: u32,
+  out_row0: u32,      // first row of the target; gate and residual are indexed like the target
   alpha: f32,
   a_batch: u32,
   b_batch: u32,
@@ -71,7 +73,7 @@ fn load_b(batch: u32, k: u32, column: u32) -> f32 {
   if (k >= params.k || column >= params.n) {
     return 0.0;
   }
-  return b[batch * params.b_batch + k * params.n + column];
+  return b[batch * params.b_batch + k * params.b_stride + column];
 }
 
 @compute @workgroup_size(16, 16)
@@ -126,12 +128,12 @@ fn main(
       if (row < params.m && column + c < params.n) {
         var element = value[c];
 #if GATE
-        element *= gate[out_base + row * params.n + column + c];
+        element *= gate[out_base + (params.out_row0 + row) * params.n + column + c];
 #endif
 #if RESIDUAL
-        element += residual[out_base + row * params.n + column + c];
+        element += residual[out_base + (params.out_row0 + row) * params.n + column + c];
 #endif
-        out[out_base + row * params.out_stride + params.out_offset + column + c] = element;
+        out[out_base + (params.out_row0 + row) * params.out_stride + params.out_offset + column + c] = element;
       }
     }
   }

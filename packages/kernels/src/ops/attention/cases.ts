@@ -1,0 +1,67 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type OpCase, randomTensor } from '../case.js';
+import type { GemmVariant } from '../gemm/index.js';
+import { supportedGemmVariants } from '../gemm/select.js';
+import { type GatedAttentionInput, gatedAttention } from './index.js';
+import { gatedAttentionReference } from './reference.js';
+import { stockGatedAttention } from './stock.js';
+
+interface AttentionCase {
+  tokens: number;
+  validKeys: number;
+  capacity: number;
+  depth: number;
+  channels: number;
+  /** Forces blocks of query rows. */
+  workspaceBytes?: number;
+  bench?: boolean;
+}
+
+function attentionCase({ tokens, validKeys, capacity, depth, channels, workspaceBytes, bench }: AttentionCase): OpCase {
+  const scale = 1 / Math.sqrt(depth);
+  const operands = ({ query, keys, v1, v2, gate }: Record<string, Tensor>): GatedAttentionInput => ({
+    query: query!,
+    keys: keys!,
+    validKeys,
+    scale,
+    values: [{ tensor: v1!, gate: gate! }, { tensor: v2! }],
+  });
+  return {
+    op: 'attention',
+    name: `${tokens} queries, ${validKeys} of ${capacity} keys, depth ${depth}, 2 x ${channels} channels`,
+    inputs: {
+      query: randomTensor([tokens, depth], 1),
+      keys: randomTensor([depth, capacity], 2),
+      v1: randomTensor([capacity, channels], 3),
+      v2: randomTensor([capacity, channels], 4),
+      gate: randomTensor([tokens, channels], 5),
+    },
+    variants: (adapter) =>
+      supportedGemmVariants({ m: tokens, n: channels, k: depth, aligned: true }, adapter).filter(
+        (v) => v !== 'tiled-8',
+      ),
+    run: (inputs, variant) => gatedAttention(operands(inputs), { variant: variant as GemmVariant | undefined, workspaceBytes }),
+    stock: (inputs) => stockGatedAttention(operands(inputs)),
+    reference: ({ query, keys, v1, v2, gate }) => {
+      const shape = { tokens, depth, capacity, validKeys, channels, scale };
+      const left = gatedAttentionReference(query!.values, keys!.values, v1!.values, gate!.values, shape);
+      const right = gatedAttentionReference(query!.values, keys!.values, v2!.values, undefined, shape);
+      const out = new Float64Array(tokens * channels * 2);
+      for (let t = 0; t < tokens; t++) {
+        out.set(left.subarray(t * channels, (t + 1) * channels), t * channels * 2);
+        out.set(right.subarray(t * channels, (t + 1) * channels), t * channels * 2 + channels);
+      }
+      return [out];
+    },
+    ...(bench ? { flops: 2 * tokens * validKeys * (depth + 2 * channels) } : {}),
+  };
+}
+
+export const cases: OpCase[] = [
+  attentionCase({ tokens: 1, validKeys: 1, capacity: 4, depth: 4, channels: 4 }),
+  attentionCase({ tokens: 17, validKeys: 35, capacity: 48, depth: 16, channels: 8 }),
+  attentionCase({ tokens: 40, validKeys: 121, capacity: 124, depth: 128, channels: 36 }),
+  // 33 queries in blocks of 13, 13 and 7.
+  attentionCase({ tokens: 33, validKeys: 63, capacity: 100, depth: 8, channels: 4, workspaceBytes: 13 * 64 * 4 }),
+  attentionCase({ tokens: 1674, validKeys: 1674, capacity: 1676, depth: 128, channels: 512, bench: true }),
+];

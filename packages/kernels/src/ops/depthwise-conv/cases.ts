@@ -1,0 +1,98 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { convOutput, convPadding } from '../conv2d/index.js';
+import { conv2dReference } from '../conv2d/reference.js';
+import type { Activation } from '../gemm/matmul-program.js';
+import { type DepthwiseConvOptions, depthwiseConv, supportedDepthwiseVariants } from './index.js';
+import { stockDepthwiseConv } from './stock.js';
+
+interface DepthwiseCase {
+  height: number;
+  width: number;
+  channels: number;
+  kernel: readonly [height: number, width: number];
+  stride?: number;
+  dilation?: number;
+  padding?: DepthwiseConvOptions['padding'];
+  bias?: boolean;
+  activation?: Activation;
+  bench?: boolean;
+}
+
+function depthwiseCase(c: DepthwiseCase): OpCase {
+  const { height, width, channels, stride = 1, dilation = 1, activation = 'none' } = c;
+  const [kernelHeight, kernelWidth] = c.kernel;
+  const padding = convPadding(c.padding);
+  const inputs: OpCase['inputs'] = {
+    x: randomTensor([height, width, channels], 1),
+    weight: randomTensor([kernelHeight, kernelWidth, channels, 1], 2),
+  };
+  if (c.bias) inputs.bias = randomTensor([channels], 3);
+  const options = { stride, dilation, padding, activation };
+  const outputs =
+    convOutput(height, kernelHeight, stride, dilation, padding[0] + padding[2]) *
+    convOutput(width, kernelWidth, stride, dilation, padding[1] + padding[3]) *
+    channels;
+  const details = [
+    stride > 1 && `stride ${stride}`,
+    dilation > 1 && `dilation ${dilation}`,
+    activation !== 'none' && activation,
+  ];
+  return {
+    op: 'depthwise-conv',
+    name: [`${height}x${width}x${channels}, ${c.kernel.join('x')}`, ...details].filter(Boolean).join(' '),
+    inputs,
+    variants: () => supportedDepthwiseVariants({ kernelWidth, stride, dilation }),
+    run: ({ x, weight, ...rest }, variant) =>
+      depthwiseConv(x!, weight!, { ...rest, ...options, variant } as DepthwiseConvOptions),
+    // tfjs has no depth-wise convolution that is both strided and dilated.
+    ...(stride === 1 || dilation === 1
+      ? { stock: ({ x, weight, ...rest }) => stockDepthwiseConv(x!, weight!, { ...rest, ...options }) }
+      : ({} as Partial<OpCase>)),
+    reference: ({ x, weight, bias }) => [
+      conv2dReference(
+        x!.values,
+        weight!.values,
+        { height, width, channels, n: channels, kernelHeight, kernelWidth, stride, dilation, padding, depthwise: true },
+        { bias: bias?.values, activation },
+      ),
+    ],
+    ...(c.bench
+      ? { flops: 2 * kernelHeight * kernelWidth * outputs, bytes: 4 * (height * width * channels + outputs) }
+      : {}),
+  };
+}
+
+/** Widths below, at and above a strip; images smaller than the kernel's reach; every kernel that a model uses. */
+export const cases: OpCase[] = [
+  depthwiseCase({ height: 1, width: 1, channels: 4, kernel: [1, 1] }),
+  depthwiseCase({ height: 9, width: 8, channels: 12, kernel: [3, 3], padding: 1, bias: true, activation: 'relu6' }),
+  depthwiseCase({ height: 5, width: 17, channels: 20, kernel: [3, 3], padding: 2, dilation: 2 }),
+  depthwiseCase({ height: 13, width: 18, channels: 8, kernel: [3, 3], padding: 1, stride: 2, bias: true }),
+  depthwiseCase({ height: 7, width: 23, channels: 36, kernel: [5, 5], padding: 2 }),
+  depthwiseCase({ height: 2, width: 3, channels: 4, kernel: [5, 5], padding: 2 }),
+  depthwiseCase({ height: 11, width: 12, channels: 8, kernel: [3, 4], padding: [0, 1, 2, 3], bias: true }),
+  depthwiseCase({ height: 16, width: 19, channels: 4, kernel: [7, 11], padding: 5, stride: 2, dilation: 2 }),
+  depthwiseCase({ height: 300, width: 241, channels: 64, kernel: [1, 1] }),
+  depthwiseCase({ height: 31, width: 54, channels: 1024, kernel: [5, 5], padding: 2, bench: true }),
+  depthwiseCase({
+    height: 121,
+    width: 213,
+    channels: 144,
+    kernel: [3, 3],
+    padding: 1,
+    bias: true,
+    activation: 'relu6',
+    bench: true,
+  }),
+  depthwiseCase({
+    height: 241,
+    width: 425,
+    channels: 96,
+    kernel: [3, 3],
+    padding: 1,
+    stride: 2,
+    bias: true,
+    activation: 'relu6',
+    bench: true,
+  }),
+];

@@ -1,0 +1,41 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { gemmReference } from '../gemm/reference.js';
+import { type LinearPart, linearConcat } from './index.js';
+import { stockLinearConcat } from './stock.js';
+
+const [m, k] = [19, 16];
+
+const parts = ({ x, w1, b1, w2, b2 }: Record<string, unknown>): LinearPart[] =>
+  [
+    { x, weight: w1, bias: b1, xColumns: [0, k], activation: 'silu' },
+    { x, weight: w2, bias: b2, xColumns: [k, k] },
+  ] as LinearPart[];
+
+export const cases: OpCase[] = [
+  {
+    op: 'linear-concat',
+    name: 'two halves of x into one matrix',
+    inputs: {
+      x: randomTensor([m, 2 * k], 1),
+      w1: randomTensor([k, 24], 2),
+      b1: randomTensor([24], 3),
+      w2: randomTensor([k, 40], 4),
+      b2: randomTensor([40], 5),
+    },
+    variants: () => ['only'],
+    run: (inputs) => linearConcat(parts(inputs)),
+    stock: (inputs) => stockLinearConcat(parts(inputs)),
+    reference: ({ x, w1, b1, w2, b2 }) => {
+      const half = (first: number) =>
+        Float32Array.from({ length: m * k }, (_, i) => x!.values[Math.floor(i / k) * 2 * k + first + (i % k)]!);
+      const left = gemmReference(half(0), w1!.values, { m, n: 24, k }, { bias: b1!.values, activation: 'silu' });
+      const right = gemmReference(half(k), w2!.values, { m, n: 40, k }, { bias: b2!.values });
+      const out = new Float64Array(m * 64);
+      for (let i = 0; i < m; i++) {
+        out.set(left.subarray(i * 24, i * 24 + 24), i * 64);
+        out.set(right.subarray(i * 40, i * 40 + 40), i * 64 + 24);
+      }
+      return [out];
+    },
+  },
+];

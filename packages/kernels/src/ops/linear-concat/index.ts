@@ -1,0 +1,32 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { type Activation, gemm } from '../gemm/index.js';
+
+/** One of the products whose results stand side by side. */
+export interface LinearPart {
+  /** float32 [M, K]. */
+  x: Tensor;
+  /** float32 [K, N]. */
+  weight: Tensor;
+  bias?: Tensor;
+  activation?: Activation;
+  /** Uses only these columns of `x`: [first, count]. */
+  xColumns?: readonly [first: number, count: number];
+}
+
+/**
+ * Several linear layers whose outputs form one matrix: `[act(x1 W1 + b1) | act(x2 W2 + b2) | ...]`, each written to its
+ * columns directly.
+ *
+ * @returns float32 [M, N1 + N2 + ...].
+ */
+export function linearConcat(parts: readonly LinearPart[]): Tensor {
+  const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);
+  const tensor = getRuntime().allocate([parts[0]!.x.shape[0]!, width]);
+  let column = 0;
+  for (const { x, weight, bias, activation, xColumns } of parts) {
+    gemm(x, weight, { bias, activation, aColumns: xColumns, into: { tensor, column } });
+    column += weight.shape[1]!;
+  }
+  return tensor;
+}

@@ -1,0 +1,82 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type OpCase, randomTensor } from '../case.js';
+import { type LocalAttentionVariant, type LocalGatedAttentionInput, localGatedAttention } from './index.js';
+import { localGatedAttentionReference } from './reference.js';
+import { supportedLocalAttentionVariants } from './select.js';
+import { stockLocalGatedAttention } from './stock.js';
+
+interface LocalCase {
+  height: number;
+  width: number;
+  window: number;
+  depth: number;
+  channels: number;
+  bench?: boolean;
+}
+
+function localCase({ height, width, window, depth, channels, bench }: LocalCase): OpCase {
+  const tokens = height * width;
+  const scale = 1 / Math.sqrt(depth);
+  const relativeStride = Math.ceil((window * window) / 4) * 4;
+  const operands = ({ query, key, relative, v1, v2, gate }: Record<string, Tensor>): LocalGatedAttentionInput => ({
+    height,
+    width,
+    window,
+    scale,
+    query: query!,
+    key: key!,
+    relative: relative!,
+    values: [{ tensor: v1!, gate: gate! }, { tensor: v2! }],
+  });
+  return {
+    op: 'local-attention',
+    name: `${height}x${width}, window ${window}, depth ${depth}, 2 x ${channels} channels`,
+    inputs: {
+      query: randomTensor([tokens, depth], 1, 3),
+      key: randomTensor([tokens, depth], 2, 3),
+      relative: randomTensor([tokens, relativeStride], 3),
+      v1: randomTensor([tokens, channels], 4),
+      v2: randomTensor([tokens, channels], 5),
+      gate: randomTensor([tokens, channels], 6),
+    },
+    variants: supportedLocalAttentionVariants,
+    run: (inputs, variant) =>
+      localGatedAttention(operands(inputs), { variant: variant as LocalAttentionVariant | undefined }),
+    stock: (inputs) => stockLocalGatedAttention(operands(inputs)),
+    reference: ({ query, key, relative, v1, v2, gate }) => {
+      const shape = { height, width, window, depth, channels, relativeStride, scale };
+      const left = localGatedAttentionReference(
+        query!.values,
+        key!.values,
+        relative!.values,
+        v1!.values,
+        gate!.values,
+        shape,
+      );
+      const right = localGatedAttentionReference(
+        query!.values,
+        key!.values,
+        relative!.values,
+        v2!.values,
+        undefined,
+        shape,
+      );
+      const out = new Float64Array(tokens * channels * 2);
+      for (let t = 0; t < tokens; t++) {
+        out.set(left.subarray(t * channels, (t + 1) * channels), t * channels * 2);
+        out.set(right.subarray(t * channels, (t + 1) * channels), t * channels * 2 + channels);
+      }
+      return [out];
+    },
+    ...(bench ? { flops: 2 * tokens * window * window * (depth + 2 * channels) } : {}),
+  };
+}
+
+/** Maps smaller and larger than the window, one position, widths around the block of 8 queries. */
+export const cases: OpCase[] = [
+  localCase({ height: 1, width: 1, window: 15, depth: 8, channels: 4 }),
+  localCase({ height: 5, width: 7, window: 15, depth: 8, channels: 12 }),
+  localCase({ height: 19, width: 17, window: 15, depth: 16, channels: 36 }),
+  localCase({ height: 6, width: 16, window: 5, depth: 12, channels: 8 }),
+  localCase({ height: 31, width: 54, window: 15, depth: 128, channels: 512, bench: true }),
+];

@@ -1,0 +1,27 @@
+import { tidy } from '@tensorflow/tfjs-core';
+import { type OpCase, randomValues } from '../case.js';
+import { makeResizePlan, preprocess } from './index.js';
+import { preprocessReference } from './reference.js';
+
+function preprocessCase(inHeight: number, inWidth: number, height: number, width: number): OpCase {
+  const values = new Int32Array(randomValues(inHeight * inWidth, 3).map((v) => Math.floor((v + 1) * 2 ** 31)));
+  // Smooth content beside noise: an error of one level shows in neither, a shifted grid in both.
+  for (let i = 0; i < values.length; i++) {
+    values[i] = (((i % inWidth) * 5) & 0xff) | (((Math.floor(i / inWidth) * 3) & 0xff) << 8) | (values[i]! & ~0xffff);
+  }
+  return {
+    op: 'preprocess',
+    name: `${inHeight}x${inWidth} -> ${height}x${width}`,
+    inputs: { pixels: { shape: [inHeight, inWidth], values } },
+    variants: () => ['only'],
+    run: ({ pixels }) => tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
+    reference: ({ pixels }) => [preprocessReference(pixels!.values as Int32Array, inHeight, inWidth, height, width)],
+  };
+}
+
+export const cases: OpCase[] = [
+  preprocessCase(1, 1, 3, 2),
+  preprocessCase(17, 23, 17, 23),
+  preprocessCase(40, 60, 33, 49),
+  preprocessCase(20, 31, 33, 65),
+];

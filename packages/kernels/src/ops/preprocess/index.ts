@@ -1,0 +1,95 @@
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { defineProgram, f32 } from '../../dispatch/program.js';
+import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import preprocessWgsl from './preprocess.wgsl';
+
+/** Mean and standard deviation of the ImageNet images, on a scale of 0..1. */
+export const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+
+/** Per-channel statistics for normalisation, on a scale of 0..1. */
+export interface ImageStatistics {
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/** First source pixel and four fixed-point weights (sum 2048) of each output pixel along one axis, as OpenCV computes them. */
+export function bicubicTable(input: number, output: number): Int32Array {
+  const table = new Int32Array(output * 5);
+  const scale = input / output;
+  for (let i = 0; i < output; i++) {
+    const position = Math.fround((i + 0.5) * scale - 0.5);
+    const first = Math.floor(position);
+    const t = Math.fround(position - first);
+    const a = -0.75;
+    const weights = [
+      ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a,
+      ((a + 2) * t - (a + 3)) * t * t + 1,
+      ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1,
+    ];
+    weights.push(1 - weights[0]! - weights[1]! - weights[2]!);
+    table[i * 5] = first - 1;
+    weights.forEach((w, j) => {
+      table[i * 5 + 1 + j] = roundHalfEven(Math.fround(w) * 2048);
+    });
+  }
+  return table;
+}
+
+/** Rounds to the nearest integer, halves to the even one, as C's `rint` does. */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const fraction = value - floor;
+  if (fraction !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** The tensors that a resize from one size to another reads; made once for each pair of sizes. */
+export interface ResizePlan {
+  height: number;
+  width: number;
+  /** Missing where the size does not change. */
+  tables?: { columns: Tensor; rows: Tensor };
+}
+
+/** Prepares a bicubic resize. */
+export function makeResizePlan(inHeight: number, inWidth: number, height: number, width: number): ResizePlan {
+  if (inHeight === height && inWidth === width) return { height, width };
+  return {
+    height,
+    width,
+    tables: {
+      columns: tensor(bicubicTable(inWidth, width), [width, 5], 'int32'),
+      rows: tensor(bicubicTable(inHeight, height), [height, 5], 'int32'),
+    },
+  };
+}
+
+/**
+ * A network's input from 8-bit pixels: OpenCV's bicubic resize to 8 bits, then normalisation.
+ *
+ * @param pixels int32 [H, W], each word the bytes R, G, B, A in memory order.
+ * @returns float32 [plan.height, plan.width, 4]; the fourth channel is zero.
+ * @throws ShapeError when `pixels` is not an int32 matrix.
+ */
+export function preprocess(pixels: Tensor, plan: ResizePlan, { mean, std }: ImageStatistics = IMAGENET): Tensor {
+  const runtime = getRuntime();
+  if (pixels.rank !== 2 || pixels.dtype !== 'int32')
+    throw new ShapeError('preprocess', 'int32 pixels [H, W]', { pixels });
+  const [inHeight, inWidth] = pixels.shape as [number, number];
+  const { height, width, tables } = plan;
+  const out = runtime.allocate([height, width, 4]);
+  runtime.launch({
+    program: defineProgram({
+      name: tables ? 'preprocess/bicubic' : 'preprocess/copy',
+      template: preprocessWgsl,
+      params: { RESIZE: tables !== undefined },
+      buffers: tables ? ['read', 'read', 'read', 'write'] : ['read', 'write'],
+    }),
+    inputs: tables ? [pixels, tables.columns, tables.rows] : [pixels],
+    outputs: [out],
+    uniforms: [inWidth, inHeight, width, height, ...[...mean, ...std].map(f32)],
+    workgroups: foldWorkgroups(Math.ceil((height * width) / 64)),
+  });
+  return out;
+}
