@@ -27,15 +27,19 @@ from metrics import contour_accuracy, jaccard
 from propagation import PropagationTracker
 
 
+#: cubic is what the engine does; area matters where frames shrink a lot.
+RESIZE = {"cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+
+
 def network_size(height: int, width: int, long_edge: int) -> tuple[int, int]:
     """Sides 16 k + 1 nearest to the frame scaled to at most `long_edge`."""
     k = min(1.0, long_edge / max(height, width))
     return tuple(16 * round((int(s * k + 0.5) - 1) / 16) + 1 for s in (height, width))  # type: ignore[return-value]
 
 
-def read_frame(path: Path, size: tuple[int, int]) -> torch.Tensor:
+def read_frame(path: Path, size: tuple[int, int], mode: int = cv2.INTER_CUBIC) -> torch.Tensor:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    rgb = cv2.cvtColor(cv2.resize(bgr, (size[1], size[0]), interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB)
+    rgb = cv2.cvtColor(cv2.resize(bgr, (size[1], size[0]), interpolation=mode), cv2.COLOR_BGR2RGB)
     return prepare(torch.from_numpy(rgb))
 
 
@@ -71,17 +75,17 @@ def scale_logits(model: DeAOT, factor: float) -> None:
             layer.short_term_attn.relative_emb_k.weight /= factor**0.5
 
 
-def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int, limit: int | None, with_f: bool) -> tuple[list[float], list[float], float]:
+def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int, limit: int | None, with_f: bool, mode: int = cv2.INTER_CUBIC) -> tuple[list[float], list[float], float]:
     """J and F per scored frame, and frames per second."""
     first = read_mask(masks[0])
     size = network_size(*first.shape, long_edge)
     labels = torch.from_numpy(first.astype(np.int64))[None]
-    tracker.add_reference(read_frame(frames[0], size), labels, 1)
+    tracker.add_reference(read_frame(frames[0], size, mode), labels, 1)
     j, f = [], []
     last = len(frames) - 1 if limit is None else min(limit, len(frames) - 1)
     start = time.perf_counter()
     for t in range(1, last):
-        tracker.propagate(read_frame(frames[t], size))
+        tracker.propagate(read_frame(frames[t], size, mode))
         labels = tracker.decode(first.shape).argmax(1)
         tracker.update_memory(labels)
         predicted, truth = labels[0].numpy() > 0, read_mask(masks[t])
@@ -99,6 +103,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--encoder", type=Path, help="ImageNet encoder, for --tracker propagation")
     parser.add_argument("--long-edge", type=int, default=849)
+    parser.add_argument("--resize", choices=sorted(RESIZE), default="cubic")
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--logit-factor", type=float, default=1.0)
@@ -131,7 +136,7 @@ def main() -> None:
         frames = sorted(folder.glob("*.jpg"))
         masks = [args.davis / "Annotations/480p" / folder.name / f"{p.stem}.png" for p in frames]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            j, f, fps = run_sequence(make(), frames, masks, args.long_edge, args.limit, not args.no_f)
+            j, f, fps = run_sequence(make(), frames, masks, args.long_edge, args.limit, not args.no_f, RESIZE[args.resize])
         rows[folder.name] = {"J": float(np.mean(j)), "F": float(np.mean(f)) if f else None, "fps": fps}
         print(f"{folder.name:18s} J {np.mean(j):.3f}" + (f"  F {np.mean(f):.3f}" if f else "") + f"  {fps:.1f} fps", flush=True)
     mean_j = float(np.mean([r["J"] for r in rows.values()]))

@@ -81,9 +81,11 @@ def premultiply(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 class ClipGenerator:
     """clip(rng) -> frames uint8 [T, H, W, 3] RGB and labels uint8 [T, H, W]."""
 
-    def __init__(self, materials: Materials, height: int, width: int, frames: int, zoom: float = 1.0) -> None:
-        """zoom scales the typical object: crops of a large frame hold larger objects than whole small frames."""
+    def __init__(self, materials: Materials, height: int, width: int, frames: int, zoom: float = 1.0, objects: int | None = None) -> None:
+        """zoom scales the typical object: crops of a large frame hold larger objects than whole small frames.
+        objects: exactly that many labelled objects in every clip, instead of one to ten."""
         self.m, self.height, self.width, self.frames, self.zoom = materials, height, width, frames, zoom
+        self.objects = objects
 
     # --- pictures -------------------------------------------------------------------------------------------------
 
@@ -268,10 +270,10 @@ class ClipGenerator:
             frames, labels = self._attempt(rng)
             counts = np.bincount(labels[0].ravel(), minlength=256)
             ids = [i for i in range(1, 256) if counts[i] >= max(40, LEAST_AREA * labels[0].size)]
-            if ids:
+            if ids and (self.objects is None or len(ids) >= self.objects):
                 break
         table = np.zeros(256, np.uint8)
-        for new, old in enumerate(ids[:10], start=1):
+        for new, old in enumerate(ids[: self.objects or 10], start=1):
             table[old] = new
         return frames, table[labels]
 
@@ -279,7 +281,7 @@ class ClipGenerator:
         self.times = frame_times(rng, self.frames)
         world, place, layers, video = self._background(rng)
         ground = video[0] if video is not None else world
-        total = 1 + int(rng.choice(10, p=OBJECT_COUNTS))
+        total = 1 + int(rng.choice(10, p=OBJECT_COUNTS)) if self.objects is None else self.objects + 2
         identity = 1
         for layer in layers:
             layer.identity = identity

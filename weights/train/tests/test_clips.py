@@ -1,0 +1,98 @@
+"""The generator on a few made-up pictures: clips are reproducible, labels are exact and start with every object."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from clips.generator import ClipGenerator, Materials, line_kernel
+from clips.materials import held_out, normalised_cuts, plausible, trim
+from clips.motion import Camera, ObjectMotion, Wander, frame_times
+
+
+@pytest.fixture(scope="module")
+def materials(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    rng = np.random.default_rng(0)
+    for kind in ("photos", "cutouts", "segments", "videos"):
+        (folder / kind).mkdir()
+    index = {"photos": [], "cutouts": [], "segments": [], "videos": []}
+    for i in range(4):
+        photo = cv2.resize(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8), (400, 300), interpolation=cv2.INTER_CUBIC)
+        np.save(folder / f"photos/{i}.npy", photo)
+        index["photos"].append({"file": f"photos/{i}.npy", "name": str(i), "held_out": i == 3})
+        mask = np.zeros((300, 400), np.uint8)
+        cv2.circle(mask, (200, 150), 60, 1, -1)
+        np.save(folder / f"segments/{i}.npy", mask)
+        index["segments"].append({"file": f"segments/{i}.npy", "photo": i, "kind": "thing", "held_out": i == 3})
+        for kind in ("stamp", "sprite"):
+            rgba = np.zeros((80, 100, 4), np.uint8)
+            cv2.ellipse(rgba, (50, 40), (45, 30), 0, 0, 360, (*(int(v) for v in rng.integers(0, 255, 3)), 255), -1)
+            np.save(folder / f"cutouts/{kind}{i}.npy", rgba)
+            index["cutouts"].append({"file": f"cutouts/{kind}{i}.npy", "name": kind, "kind": kind, "held_out": i == 3})
+    np.save(folder / "videos/0.npy", rng.integers(0, 255, (60, 90, 120, 3), dtype=np.uint8))
+    index["videos"].append({"file": "videos/0.npy", "name": "v", "held_out": False})
+    (folder / "index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_clips_are_reproducible_and_labelled(materials):
+    generator = ClipGenerator(Materials(materials, validation=False), 97, 129, 3)
+    for seed in range(12):
+        frames, labels = generator.clip(np.random.default_rng(seed))
+        again, again_labels = generator.clip(np.random.default_rng(seed))
+        assert np.array_equal(frames, again) and np.array_equal(labels, again_labels)
+        assert frames.shape == (3, 97, 129, 3) and labels.shape == (3, 97, 129)
+        ids = np.unique(labels[0])
+        assert ids.max() <= 10 and set(range(1, int(labels.max()) + 1)) <= set(ids.tolist())
+
+
+def test_number_of_objects_can_be_fixed(materials):
+    generator = ClipGenerator(Materials(materials, validation=False), 193, 257, 2, objects=12)
+    _, labels = generator.clip(np.random.default_rng(1))
+    assert set(np.unique(labels[0]).tolist()) >= set(range(1, 13)) and labels.max() == 12
+
+
+def test_validation_uses_held_out_pictures_only(materials):
+    train, validation = Materials(materials, False), Materials(materials, True)
+    assert {c["file"] for c in train.cutouts["stamp"]}.isdisjoint(c["file"] for c in validation.cutouts["stamp"])
+    assert set(train.photo_ids).isdisjoint(validation.photo_ids) and len(validation.photo_ids) == 1
+
+
+def test_a_share_of_names_is_held_out():
+    assert 0.06 < np.mean([held_out(f"item-{i}") for i in range(2000)]) < 0.14
+
+
+def test_paths_start_at_rest():
+    rng = np.random.default_rng(0)
+    assert np.allclose(Wander(rng, 2.0, 2).at(0.0), 0)
+    assert np.allclose(Camera(rng, 97, 129).at(0.0), np.eye(3))
+    assert np.allclose(ObjectMotion(rng, 50.0).at(0.0, np.array([20.0, 30.0])), np.eye(3))
+    times = frame_times(rng, 5)
+    assert times[0] == 0 and (np.diff(times) > 0).all()
+
+
+def test_line_kernel_is_a_line_of_unit_mass():
+    kernel = line_kernel(np.array([1.0, 0.0]), 7)
+    assert kernel.sum() == pytest.approx(1) and (kernel.sum(1) > 0).sum() == 1
+
+
+def test_segments_must_look_like_things():
+    mask = np.zeros((100, 100), np.uint8)
+    mask[:40] = 1
+    assert not plausible(mask)  # a band along the border
+    mask[:] = 0
+    cv2.circle(mask, (50, 50), 20, 1, -1)
+    assert plausible(mask)
+    assert trim(np.zeros((50, 50, 4), np.uint8)) is None
+
+
+def test_normalised_cut_finds_the_odd_region():
+    rng = np.random.default_rng(0)
+    tokens = np.tile(np.eye(8)[0], (16, 20, 1)) + rng.normal(0, 0.02, (16, 20, 8))
+    tokens[5:10, 6:12] = np.eye(8)[1] + rng.normal(0, 0.02, (5, 6, 8))
+    (mask, *_) = normalised_cuts(tokens.astype(np.float32))
+    expected = np.zeros((16, 20), bool)
+    expected[5:10, 6:12] = True
+    assert ((mask > 0) == expected).all() or ((mask == 0) == expected).all()
