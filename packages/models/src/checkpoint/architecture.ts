@@ -1,4 +1,5 @@
 import { CheckpointError } from './error.js';
+import { withOfficialKeys } from './key-maps/index.js';
 import type { Checkpoint } from './types.js';
 
 /** A model whose weights a file may hold. DeAOT-B and -L have the same tensors: they differ in memory policy only. */
@@ -45,18 +46,15 @@ export function modelNames(architecture: Architecture): string[] {
 }
 
 /**
- * Tells the model from keys and a few shapes; `undefined` for none that we know.
+ * Tells the model from keys (official ones, or those of Hugging Face transformers) and a few shapes; `undefined` for none that we know.
  * @throws CheckpointError `wrong-architecture` for AOT, which resembles DeAOT and is another model
  */
-export function detectArchitecture(
-  checkpoint: Pick<Checkpoint, 'keys' | 'info' | 'has' | 'file'>,
-): Architecture | undefined {
-  return detectDeAOT(checkpoint) ?? detectSam(checkpoint) ?? detectGroundingDino(checkpoint);
+export function detectArchitecture(checkpoint: Checkpoint): Architecture | undefined {
+  const official = withOfficialKeys(checkpoint);
+  return detectDeAOT(official) ?? detectSam(official) ?? detectGroundingDino(official);
 }
 
-type Keys = Pick<Checkpoint, 'keys' | 'info' | 'has' | 'file'>;
-
-function detectDeAOT(checkpoint: Keys): Architecture | undefined {
+function detectDeAOT(checkpoint: Checkpoint): Architecture | undefined {
   const { keys, file } = checkpoint;
   const layers = countLayers(keys, /^LSTT\.layers\.(\d+)\./);
   if (layers === 0) return undefined;
@@ -76,7 +74,7 @@ function detectDeAOT(checkpoint: Keys): Architecture | undefined {
   return undefined;
 }
 
-function detectSam(checkpoint: Keys): Architecture | undefined {
+function detectSam(checkpoint: Checkpoint): Architecture | undefined {
   const { keys } = checkpoint;
   // With and without the prefix: MobileSAM's encoder is also passed around alone.
   if (keys.some((key) => key.endsWith('patch_embed.seq.0.c.weight'))) return { family: 'sam', encoder: 'tiny-vit' };
@@ -89,7 +87,7 @@ function detectSam(checkpoint: Keys): Architecture | undefined {
   return { family: 'sam', encoder: 'vit-other' };
 }
 
-function detectGroundingDino(checkpoint: Keys): Architecture | undefined {
+function detectGroundingDino(checkpoint: Checkpoint): Architecture | undefined {
   const { keys } = checkpoint;
   if (!keys.some((key) => key.startsWith('transformer.encoder.fusion_layers.'))) return undefined;
   const width = firstDimension(checkpoint, 'backbone.0.patch_embed.proj.weight');
@@ -109,6 +107,6 @@ function countLayers(keys: readonly string[], pattern: RegExp): number {
   return count;
 }
 
-function firstDimension(checkpoint: Keys, key: string): number | undefined {
+function firstDimension(checkpoint: Checkpoint, key: string): number | undefined {
   return checkpoint.has(key) ? checkpoint.info(key).shape[0] : undefined;
 }

@@ -3,6 +3,7 @@ export { type Architecture, describeArchitecture, detectArchitecture, modelNames
 export { BlobSource, type ByteSource, MemorySource, ReadAheadSource } from './byte-source.js';
 export { CheckpointError, type CheckpointErrorCode, type CheckpointErrorFields } from './error.js';
 export { decodeBf16, decodeF16, encodeBf16, encodeF16, f16ToF32, f32ToF16 } from './half.js';
+export { withOfficialKeys } from './key-maps/index.js';
 export { type CheckpointInput, type OpenCheckpointOptions, openCheckpoint } from './open.js';
 export { type Manifest, type ManifestTensor, openManifest, proceduralTensor } from './procedural.js';
 export { openPyTorchLegacy, openPyTorchZip } from './pytorch.js';

@@ -1,8 +1,10 @@
 import { CheckpointError } from './error.js';
+import { withOfficialKeys } from './key-maps/index.js';
 import type { Checkpoint, ReadOptions } from './types.js';
 
 /**
  * What a model's loader reads its weights through: every tensor is asked for by key and shape, and checked.
+ * Keys are those of the official implementation, also for a file that carries the names of Hugging Face transformers.
  * Nothing is ever defaulted: a missing or misshapen key, NaN or infinity is an error that names it.
  *
  *     const weights = new WeightReader(checkpoint, { signal });
@@ -15,7 +17,7 @@ export class WeightReader {
   readonly #taken = new Set<string>();
 
   constructor(checkpoint: Checkpoint, options: ReadOptions = {}) {
-    this.#checkpoint = checkpoint;
+    this.#checkpoint = withOfficialKeys(checkpoint);
     this.#options = options;
   }
 

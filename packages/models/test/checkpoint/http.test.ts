@@ -82,7 +82,10 @@ describe('a checkpoint behind a URL', () => {
       else response.writeHead(500).end();
     });
     const checkpoint = await openCheckpoint(url);
-    await expect(checkpoint.read('big')).rejects.toMatchObject({ code: 'unreadable', message: expect.stringMatching(/changed/) });
+    await expect(checkpoint.read('big')).rejects.toMatchObject({
+      code: 'unreadable',
+      message: expect.stringMatching(/changed/),
+    });
   });
 
   it('stops when aborted in the middle', async () => {
