@@ -35,8 +35,14 @@ export class CapturedGraph<T> {
 
   /** Destroys the graph's buffers. The tensors of `result` are unusable afterwards. */
   dispose(): void {
-    if (this.#disposed) return;
+    this.surrenderPool()?.dispose();
+  }
+
+  /** Disposes the graph but hands over its buffers, all of them free; nothing when it is disposed already. */
+  surrenderPool(): PrivateBufferManager | undefined {
+    if (this.#disposed) return undefined;
     this.#disposed = true;
     this.release();
+    return this.pool;
   }
 }

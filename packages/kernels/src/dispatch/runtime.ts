@@ -153,7 +153,8 @@ export class Runtime {
       encodeStep(openPass(backend), step);
     }
     this.dispatchCount++;
-    if (++backend.dispatchCountInPass >= BATCH) flush(backend);
+    // While capturing, every step is submitted at once: only then does tfjs give disposed buffers back for the next step.
+    if (++backend.dispatchCountInPass >= (this.#recording ? 1 : BATCH)) flush(backend);
   }
 
   /** Submits everything recorded so far. */
@@ -194,13 +195,15 @@ export class Runtime {
    * from a pool of the graph's own, so nothing else can reuse them; tensors made before the call (weights, inputs, state)
    * are referred to as they are. Only launches and copies of this runtime can be captured: a stock tfjs operation inside
    * `build` is an error, since it would run once and never again.
+   *
+   * @param previous A graph that this one replaces: it is disposed, and its buffers are used again.
    */
-  capture<T>(build: () => T): CapturedGraph<T> {
+  capture<T>(build: () => T, previous?: CapturedGraph<unknown>): CapturedGraph<T> {
     if (this.#recording) throw new Error('A graph is already being captured.');
     const backend = this.#backend;
     flush(backend);
     const sharedPool = backend.bufferManager;
-    const pool = newBufferPool(backend);
+    const pool = previous?.surrenderPool() ?? newBufferPool(backend);
     const runWebGPUProgram = backend.runWebGPUProgram;
     backend.bufferManager = pool;
     backend.runWebGPUProgram = () => {
@@ -213,13 +216,13 @@ export class Runtime {
       flush(backend);
       this.#graphPools.add(pool);
       return new CapturedGraph(result, this.#recording, pool, this, () => {
+        // The result's buffers must go back to the graph's own pool.
         flush(backend);
         const current = backend.bufferManager;
         backend.bufferManager = pool;
         dispose(result as TensorContainer);
         flush(backend);
         backend.bufferManager = current;
-        pool.dispose();
         this.#graphPools.delete(pool);
       });
     } catch (error) {

@@ -1,6 +1,7 @@
 import { cases as attention } from './attention/cases.js';
 import type { OpCase } from './case.js';
 import { cases as conv2d } from './conv2d/cases.js';
+import { cases as copyBlock } from './copy-block/cases.js';
 import { cases as depthwiseConv } from './depthwise-conv/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
@@ -17,6 +18,7 @@ import { cases as transpose } from './transpose/cases.js';
 export const allCases: OpCase[] = [
   ...gemm,
   ...conv2d,
+  ...copyBlock,
   ...layerNorm,
   ...groupNorm,
   ...depthwiseConv,

@@ -1,5 +1,6 @@
 export * from './attention/index.js';
 export * from './conv2d/index.js';
+export * from './copy-block/index.js';
 export * from './depthwise-conv/index.js';
 export * from './gemm/index.js';
 export * from './group-norm/index.js';

@@ -3,6 +3,8 @@ import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
 import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
+import { concatColumns } from './copy-block/index.js';
+import { stockConcatColumns } from './copy-block/stock.js';
 import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { gemm } from './gemm/index.js';
@@ -37,6 +39,7 @@ export interface OpSet {
   gatedAttention: Twin<typeof gatedAttention>;
   localGatedAttention: Twin<typeof localGatedAttention>;
   idEmbedding: typeof idEmbedding;
+  concatColumns: typeof concatColumns;
 }
 
 /** Hand-written kernels. */
@@ -50,6 +53,7 @@ export const fusedOps: OpSet = {
   gatedAttention,
   localGatedAttention,
   idEmbedding,
+  concatColumns,
 };
 
 /** The same from stock tfjs operations. */
@@ -63,4 +67,5 @@ export const stockOps: OpSet = {
   gatedAttention: stockGatedAttention,
   localGatedAttention: stockLocalGatedAttention,
   idEmbedding: stockIdEmbedding,
+  concatColumns: stockConcatColumns,
 };

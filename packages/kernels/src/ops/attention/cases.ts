@@ -40,7 +40,8 @@ function attentionCase({ tokens, validKeys, capacity, depth, channels, workspace
       supportedGemmVariants({ m: tokens, n: channels, k: depth, aligned: true }, adapter).filter(
         (v) => v !== 'tiled-8',
       ),
-    run: (inputs, variant) => gatedAttention(operands(inputs), { variant: variant as GemmVariant | undefined, workspaceBytes }),
+    run: (inputs, variant) =>
+      gatedAttention(operands(inputs), { variant: variant as GemmVariant | undefined, workspaceBytes }),
     stock: (inputs) => stockGatedAttention(operands(inputs)),
     reference: ({ query, keys, v1, v2, gate }) => {
       const shape = { tokens, depth, capacity, validKeys, channels, scale };

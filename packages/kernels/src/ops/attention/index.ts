@@ -14,7 +14,7 @@ export interface GatedAttentionInput {
   queryColumns?: readonly [first: number, count: number];
   /** Keys, transposed: float32 [d, capacity], capacity a multiple of 4, of which the first `validKeys` columns count. */
   keys: Tensor;
-  /** Values with as many rows as `keys` has columns, float32 [capacity, C]; all rows must be finite. Gates [T, C]. */
+  /** Values with as many rows as `keys` has columns, float32 [>= validKeys, C], finite. Gates [T, C]. */
   values: readonly { tensor: Tensor; gate?: Tensor }[];
   validKeys: number;
   /** Factor of the scores, 1/sqrt(d) as a rule. */
@@ -31,7 +31,10 @@ export interface GatedAttentionInput {
  * @returns float32 [T, C1 + C2 + ...], the gated results side by side.
  * @throws ShapeError when the operands do not fit.
  */
-export function gatedAttention(input: GatedAttentionInput, options: { variant?: GemmVariant; workspaceBytes?: number } = {}): Tensor {
+export function gatedAttention(
+  input: GatedAttentionInput,
+  options: { variant?: GemmVariant; workspaceBytes?: number } = {},
+): Tensor {
   const { query, keys, values, validKeys, scale } = input;
   const { variant, workspaceBytes = WORKSPACE_BYTES } = options;
   const runtime = getRuntime();
@@ -45,8 +48,8 @@ export function gatedAttention(input: GatedAttentionInput, options: { variant?: 
     });
   }
   for (const { tensor, gate } of values) {
-    if (tensor.shape[0]! < Math.ceil(validKeys / 4) * 4)
-      throw new ShapeError('gatedAttention', `values of ${capacity} rows`, { keys, tensor });
+    if (tensor.shape[0]! < validKeys)
+      throw new ShapeError('gatedAttention', `values of ${validKeys} rows`, { keys, tensor });
     if (gate && gate.size !== tokens * tensor.shape[1]!)
       throw new ShapeError('gatedAttention', 'a gate as large as the result', { tensor, gate });
   }

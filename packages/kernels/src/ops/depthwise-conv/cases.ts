@@ -41,7 +41,7 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
     op: 'depthwise-conv',
     name: [`${height}x${width}x${channels}, ${c.kernel.join('x')}`, ...details].filter(Boolean).join(' '),
     inputs,
-    variants: () => supportedDepthwiseVariants({ kernelWidth, stride, dilation }),
+    variants: () => supportedDepthwiseVariants({ kernelHeight, kernelWidth, stride, dilation }),
     run: ({ x, weight, ...rest }, variant) =>
       depthwiseConv(x!, weight!, { ...rest, ...options, variant } as DepthwiseConvOptions),
     // tfjs has no depth-wise convolution that is both strided and dilated.
@@ -65,14 +65,14 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
 /** Widths below, at and above a strip; images smaller than the kernel's reach; every kernel that a model uses. */
 export const cases: OpCase[] = [
   depthwiseCase({ height: 1, width: 1, channels: 4, kernel: [1, 1] }),
-  depthwiseCase({ height: 9, width: 8, channels: 12, kernel: [3, 3], padding: 1, bias: true, activation: 'relu6' }),
+  depthwiseCase({ height: 67, width: 63, channels: 1024, kernel: [1, 1] }),
+  depthwiseCase({ height: 9, width: 64, channels: 12, kernel: [3, 3], padding: 1, bias: true, activation: 'relu6' }),
   depthwiseCase({ height: 5, width: 17, channels: 20, kernel: [3, 3], padding: 2, dilation: 2 }),
-  depthwiseCase({ height: 13, width: 18, channels: 8, kernel: [3, 3], padding: 1, stride: 2, bias: true }),
-  depthwiseCase({ height: 7, width: 23, channels: 36, kernel: [5, 5], padding: 2 }),
+  depthwiseCase({ height: 13, width: 131, channels: 8, kernel: [3, 3], padding: 1, stride: 2, bias: true }),
+  depthwiseCase({ height: 7, width: 65, channels: 36, kernel: [5, 5], padding: 2 }),
   depthwiseCase({ height: 2, width: 3, channels: 4, kernel: [5, 5], padding: 2 }),
   depthwiseCase({ height: 11, width: 12, channels: 8, kernel: [3, 4], padding: [0, 1, 2, 3], bias: true }),
   depthwiseCase({ height: 16, width: 19, channels: 4, kernel: [7, 11], padding: 5, stride: 2, dilation: 2 }),
-  depthwiseCase({ height: 300, width: 241, channels: 64, kernel: [1, 1] }),
   depthwiseCase({ height: 31, width: 54, channels: 1024, kernel: [5, 5], padding: 2, bench: true }),
   depthwiseCase({
     height: 121,

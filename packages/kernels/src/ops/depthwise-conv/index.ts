@@ -6,8 +6,8 @@ import activationWgsl from '../gemm/activation.wgsl';
 import type { Activation } from '../gemm/matmul-program.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
-import { type DepthwiseVariant, selectDepthwise, slidingOutputs, slidingWindow } from './select.js';
-import slidingWgsl from './sliding.wgsl';
+import { type DepthwiseVariant, depthwiseQueue, depthwiseStrip, selectDepthwise } from './select.js';
+import streamingWgsl from './streaming.wgsl';
 
 export {
   type DepthwiseShape,
@@ -56,7 +56,7 @@ export function depthwiseConv(x: Tensor, weight: Tensor, options: DepthwiseConvO
     throw new ShapeError('depthwiseConv', 'an image as large as the kernel', { x, weight });
   }
   const out = runtime.allocate([outHeight, outWidth, channels]);
-  const shape = { kernelWidth, stride, dilation };
+  const shape = { kernelHeight, kernelWidth, stride, dilation };
   const variant = options.variant ?? selectDepthwise(shape);
   const c4 = channels / 4;
   const buffers: BufferAccess[] = bias ? ['read', 'read', 'read', 'write'] : ['read', 'read', 'write'];
@@ -73,24 +73,24 @@ export function depthwiseConv(x: Tensor, weight: Tensor, options: DepthwiseConvO
     });
     return out;
   }
-  const outputs = slidingOutputs(shape);
-  const strips = Math.ceil(outWidth / outputs);
+  const strip = Math.min(depthwiseStrip(runtime.adapterClass), outWidth);
+  const strips = Math.ceil(outWidth / strip);
   const unrolled = {
-    OUTPUTS: outputs,
-    WINDOW: slidingWindow(shape),
-    KERNEL: kernelWidth,
+    HEIGHT: kernelHeight,
+    WIDTH: kernelWidth,
     STRIDE: stride,
     DILATION: dilation,
+    QUEUE: depthwiseQueue(shape),
   };
   runtime.launch({
     program: defineProgram({
-      name: 'depthwise-conv/sliding',
-      template: slidingWgsl,
+      name: 'depthwise-conv/streaming',
+      template: streamingWgsl,
       params: { ...params, ...unrolled },
       ...common,
     }),
     ...tensors,
-    uniforms: [...sizes, strips, kernelHeight, padTop, padLeft],
+    uniforms: [...sizes, strip, strips, padTop, padLeft],
     workgroups: foldWorkgroups(Math.ceil((outHeight * strips * c4) / 64)),
   });
   return out;

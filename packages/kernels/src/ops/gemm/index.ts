@@ -22,7 +22,10 @@ export interface GemmOptions {
   aColumns?: readonly [first: number, count: number];
   /** Uses only these rows of `a` as A: [first, count]. */
   aRows?: readonly [first: number, count: number];
-  /** Uses only the first rows and columns of `b` as B: [K, N]. */
+  /**
+   * Uses only the first rows and columns of `b` as B: [K, N]. K may exceed the rows of `b` by less than 4 where the
+   * columns of `a` there are zero: WebGPU bounds reads to the buffer, so what is read instead is finite.
+   */
   bBlock?: readonly [rows: number, columns: number];
   /**
    * Writes into columns [column, column + N) of the rows from `row` on of an existing 2-D tensor, and returns that tensor.
@@ -55,7 +58,7 @@ export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
   const [aRow, m] = options.aRows ?? [0, aHeight];
   const [aColumn, aCount] = options.aColumns ?? [0, aStride];
   if (
-    k > bHeight ||
+    k >= bHeight + 4 ||
     n > bStride ||
     aCount !== k ||
     aColumn + aCount > aStride ||

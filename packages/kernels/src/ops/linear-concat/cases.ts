@@ -5,10 +5,10 @@ import { stockLinearConcat } from './stock.js';
 
 const [m, k] = [19, 16];
 
-const parts = ({ x, w1, b1, w2, b2 }: Record<string, unknown>): LinearPart[] =>
+const parts = ({ x, w1, b1, w2, b2, residual }: Record<string, unknown>): LinearPart[] =>
   [
     { x, weight: w1, bias: b1, xColumns: [0, k], activation: 'silu' },
-    { x, weight: w2, bias: b2, xColumns: [k, k] },
+    { x, weight: w2, bias: b2, residual, xColumns: [k, k] },
   ] as LinearPart[];
 
 export const cases: OpCase[] = [
@@ -21,15 +21,21 @@ export const cases: OpCase[] = [
       b1: randomTensor([24], 3),
       w2: randomTensor([k, 40], 4),
       b2: randomTensor([40], 5),
+      residual: randomTensor([m, 40], 6),
     },
     variants: () => ['only'],
     run: (inputs) => linearConcat(parts(inputs)),
     stock: (inputs) => stockLinearConcat(parts(inputs)),
-    reference: ({ x, w1, b1, w2, b2 }) => {
+    reference: ({ x, w1, b1, w2, b2, residual }) => {
       const half = (first: number) =>
         Float32Array.from({ length: m * k }, (_, i) => x!.values[Math.floor(i / k) * 2 * k + first + (i % k)]!);
       const left = gemmReference(half(0), w1!.values, { m, n: 24, k }, { bias: b1!.values, activation: 'silu' });
-      const right = gemmReference(half(k), w2!.values, { m, n: 40, k }, { bias: b2!.values });
+      const right = gemmReference(
+        half(k),
+        w2!.values,
+        { m, n: 40, k },
+        { bias: b2!.values, residual: residual!.values },
+      );
       const out = new Float64Array(m * 64);
       for (let i = 0; i < m; i++) {
         out.set(left.subarray(i * 24, i * 24 + 24), i * 64);

@@ -10,6 +10,8 @@ export interface LinearPart {
   weight: Tensor;
   bias?: Tensor;
   activation?: Activation;
+  /** Added last, [M, N]. */
+  residual?: Tensor;
   /** Uses only these columns of `x`: [first, count]. */
   xColumns?: readonly [first: number, count: number];
 }
@@ -24,8 +26,8 @@ export function linearConcat(parts: readonly LinearPart[]): Tensor {
   const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);
   const tensor = getRuntime().allocate([parts[0]!.x.shape[0]!, width]);
   let column = 0;
-  for (const { x, weight, bias, activation, xColumns } of parts) {
-    gemm(x, weight, { bias, activation, aColumns: xColumns, into: { tensor, column } });
+  for (const { x, weight, bias, activation, residual, xColumns } of parts) {
+    gemm(x, weight, { bias, activation, residual, aColumns: xColumns, into: { tensor, column } });
     column += weight.shape[1]!;
   }
   return tensor;

@@ -6,8 +6,8 @@ import type { LinearPart } from './index.js';
 export function stockLinearConcat(parts: readonly LinearPart[]): Tensor {
   return tidy(() =>
     concat(
-      parts.map(({ x, weight, bias, activation, xColumns }) =>
-        stockGemm(x, weight, { bias, activation, aColumns: xColumns }),
+      parts.map(({ x, weight, bias, activation, residual, xColumns }) =>
+        stockGemm(x, weight, { bias, activation, residual, aColumns: xColumns }),
       ),
       1,
     ),

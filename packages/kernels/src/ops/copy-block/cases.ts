@@ -1,0 +1,54 @@
+import { add } from '@tensorflow/tfjs-core';
+import { type OpCase, randomTensor } from '../case.js';
+import { concatColumns, copyBlock } from './index.js';
+import { stockConcatColumns } from './stock.js';
+
+/** Copies [rows, columns] from (row, column) of one matrix to (toRow, toColumn) of another. */
+function blockCase(c: {
+  row: number;
+  column: number;
+  rows: number;
+  columns: number;
+  toRow: number;
+  toColumn: number;
+}): OpCase {
+  const at = { row: c.toRow, column: c.toColumn };
+  return {
+    op: 'copy-block',
+    name: `${c.rows}x${c.columns} from (${c.row}, ${c.column}) to (${c.toRow}, ${c.toColumn})`,
+    inputs: { x: randomTensor([20, 24], 1), target: randomTensor([30, 32], 2) },
+    variants: () => ['only'],
+    run: ({ x, target }) => copyBlock(x!, add(target!, 0), at, c),
+    reference: ({ x, target }) => {
+      const out = Float64Array.from(target!.values);
+      for (let r = 0; r < c.rows; r++) {
+        for (let k = 0; k < c.columns; k++) {
+          out[(c.toRow + r) * 32 + c.toColumn + k] = x!.values[(c.row + r) * 24 + c.column + k]!;
+        }
+      }
+      return [out];
+    },
+  };
+}
+
+const concatCase: OpCase = {
+  op: 'copy-block',
+  name: 'matrices side by side',
+  inputs: { a: randomTensor([9, 16], 1), b: randomTensor([9, 8], 2) },
+  variants: () => ['only'],
+  run: ({ a, b }) => concatColumns([{ x: a!, columns: [4, 8] }, { x: b! }]),
+  stock: ({ a, b }) => stockConcatColumns([{ x: a!, columns: [4, 8] }, { x: b! }]),
+  reference: ({ a, b }) => [
+    Float64Array.from({ length: 9 * 16 }, (_, i) => {
+      const [r, c] = [Math.floor(i / 16), i % 16];
+      return c < 8 ? a!.values[r * 16 + 4 + c]! : b!.values[r * 8 + c - 8]!;
+    }),
+  ],
+};
+
+export const cases: OpCase[] = [
+  blockCase({ row: 0, column: 0, rows: 20, columns: 24, toRow: 3, toColumn: 4 }),
+  blockCase({ row: 5, column: 3, rows: 7, columns: 13, toRow: 11, toColumn: 9 }),
+  blockCase({ row: 19, column: 23, rows: 1, columns: 1, toRow: 29, toColumn: 31 }),
+  concatCase,
+];

@@ -1,0 +1,74 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram } from '../../dispatch/program.js';
+import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import copyBlockWgsl from './copy-block.wgsl';
+
+/** A rectangle of a matrix. */
+export interface Block {
+  row?: number;
+  column?: number;
+  /** To the end of the source by default. */
+  rows?: number;
+  columns?: number;
+}
+
+/**
+ * Copies a rectangle of `x` into `target` at (row, column), in place.
+ *
+ * @param x [R, C]; the whole of it by default.
+ * @param target [R2, C2] of the same dtype; returned.
+ * @throws ShapeError when the rectangle does not fit.
+ */
+export function copyBlock(
+  x: Tensor,
+  target: Tensor,
+  at: { row?: number; column?: number } = {},
+  block: Block = {},
+): Tensor {
+  const runtime = getRuntime();
+  const [height, width] = x.shape as [number, number];
+  const [targetHeight, targetWidth] = target.shape as [number, number];
+  const { row = 0, column = 0 } = block;
+  const { rows = height - row, columns = width - column } = block;
+  const { row: targetRow = 0, column: targetColumn = 0 } = at;
+  const fits = row + rows <= height && column + columns <= width;
+  const targetFits = targetRow + rows <= targetHeight && targetColumn + columns <= targetWidth;
+  if (x.rank !== 2 || target.rank !== 2 || !fits || !targetFits) {
+    throw new ShapeError('copyBlock', `room for [${rows}, ${columns}]`, { x, target });
+  }
+  const vector = [width, column, columns, targetWidth, targetColumn].every((n) => n % 4 === 0);
+  const unit = vector ? 4 : 1;
+  runtime.launch({
+    program: defineProgram({
+      name: 'copy-block',
+      template: copyBlockWgsl,
+      params: { TYPE: vector ? 'vec4u' : 'u32' },
+      buffers: ['read', 'write'],
+    }),
+    inputs: [x],
+    outputs: [target],
+    uniforms: [
+      rows,
+      columns / unit,
+      width / unit,
+      (row * width + column) / unit,
+      targetWidth / unit,
+      (targetRow * targetWidth + targetColumn) / unit,
+    ],
+    workgroups: foldWorkgroups(Math.ceil((rows * columns) / unit / 64)),
+  });
+  return target;
+}
+
+/** Matrices side by side, [R, C1 + C2 + ...]; `columns` takes only [first, count] of a part. */
+export function concatColumns(parts: readonly { x: Tensor; columns?: readonly [number, number] }[]): Tensor {
+  const widths = parts.map(({ x, columns }) => columns?.[1] ?? x.shape[1]!);
+  const out = getRuntime().allocate([parts[0]!.x.shape[0]!, widths.reduce((a, b) => a + b, 0)]);
+  let column = 0;
+  parts.forEach(({ x, columns }, i) => {
+    copyBlock(x, out, { column }, { column: columns?.[0] ?? 0, columns: widths[i]! });
+    column += widths[i]!;
+  });
+  return out;
+}
