@@ -7,7 +7,8 @@ const ATTEMPTS = 3;
 const FIRST_BYTES = 1 << 16;
 
 /**
- * A checkpoint behind a URL, read by HTTP ranges. A server that ignores ranges is read once, whole, into memory.
+ * A checkpoint behind a URL, read by HTTP ranges. A server that ignores ranges, or does not say how large
+ * the file is, is read whole into memory.
  * @throws CheckpointError `unreadable` (network, status)
  */
 export async function openHttpSource(url: string, options: ReadOptions = {}): Promise<ByteSource> {
@@ -17,6 +18,10 @@ export async function openHttpSource(url: string, options: ReadOptions = {}): Pr
     return new ReadAheadSource(new HttpRangeSource(url, total, response.headers.get('etag')));
   }
   if (response.status === 416) throw unreadable(url, 'the server has no bytes: the file is empty');
+  if (response.status === 206) {
+    // The size is not said, or hidden from a page of another origin (it takes `Access-Control-Expose-Headers: Content-Range`).
+    return new MemorySource((await request(url, {}, options)).body, url);
+  }
   return new MemorySource(body, url);
 }
 

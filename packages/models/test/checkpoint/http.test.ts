@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openCheckpoint, writeSafetensors } from '../../src/checkpoint/index.js';
+import { openLocation } from '../../src/checkpoint/web/index.js';
 
 const big = Float32Array.from({ length: 2_000_000 }, (_, i) => i);
 const file = writeSafetensors([
@@ -51,6 +52,25 @@ describe('a checkpoint behind a URL', () => {
     const checkpoint = await openCheckpoint(url);
     expect([...(await checkpoint.read('small')).data]).toEqual([42]);
     expect(count()).toBe(1);
+  });
+
+  it.each([undefined, `bytes 0-65535/*`])(
+    'is read whole from a server that answers a range with Content-Range %s',
+    async (range) => {
+      const { url } = await serve((request, response) => {
+        if (!request.headers.range) response.end(file);
+        else response.writeHead(206, range ? { 'Content-Range': range } : {}).end(file.subarray(0, 65536));
+      });
+      const checkpoint = await openCheckpoint(url);
+      expect([...(await checkpoint.read('small')).data]).toEqual([42]);
+    },
+  );
+
+  it('is opened in a browser too', async () => {
+    const { url } = await serve((request, response) => sendRange(request, response));
+    const source = await openLocation(new URL(url));
+    expect(source).toMatchObject({ name: url, size: file.length });
+    expect([...(await (await openCheckpoint(source)).read('small')).data]).toEqual([42]);
   });
 
   it('survives a server error and a dropped connection', async () => {

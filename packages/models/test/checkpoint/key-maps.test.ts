@@ -181,9 +181,9 @@ describe('query, key and value of Grounding DINO', () => {
     expect([...(await checkpoint.read('backbone.0.layers.0.blocks.0.attn.qkv.bias')).data]).toEqual([1, 2, 3]);
   });
 
-  it.each([['query', 'key'], ['key', 'value'], ['query', 'value'], ['value'], ['query']])(
-    'are a missing key when only %s %s are there',
-    async (...present) => {
+  it.each([[['query', 'key']], [['key', 'value']], [['query', 'value']], [['value']], [['query']]])(
+    'are a missing key when only %j are there',
+    async (present) => {
       const checkpoint = await open(...present.map((name) => tensor(`${attention}.${name}.bias`, 'f32', [1], 1)));
       const reader = new WeightReader(checkpoint);
       const key = 'transformer.decoder.layers.0.self_attn.in_proj_bias';
