@@ -11,6 +11,7 @@ import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
 import { cases as localAttention } from './local-attention/cases.js';
 import { cases as preprocess } from './preprocess/cases.js';
+import { cases as resizeBilinear } from './resize-bilinear/cases.js';
 import { cases as softmax } from './softmax/cases.js';
 import { cases as transpose } from './transpose/cases.js';
 
@@ -30,6 +31,7 @@ export const allCases: OpCase[] = [
   ...preprocess,
   ...softmax,
   ...transpose,
+  ...resizeBilinear,
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */

@@ -11,6 +11,7 @@ export * from './linear-concat/index.js';
 export * from './local-attention/index.js';
 export { fusedOps, type OpSet, stockOps } from './op-set.js';
 export * from './preprocess/index.js';
+export * from './resize-bilinear/index.js';
 export { ShapeError } from './shape-error.js';
 export * from './softmax/index.js';
 export * from './transpose/index.js';

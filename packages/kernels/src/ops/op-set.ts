@@ -19,6 +19,8 @@ import { linearConcat } from './linear-concat/index.js';
 import { stockLinearConcat } from './linear-concat/stock.js';
 import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
+import { resizeBilinear } from './resize-bilinear/index.js';
+import { stockResizeBilinear } from './resize-bilinear/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
   ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
@@ -40,6 +42,7 @@ export interface OpSet {
   localGatedAttention: Twin<typeof localGatedAttention>;
   idEmbedding: typeof idEmbedding;
   concatColumns: typeof concatColumns;
+  resizeBilinear: Twin<typeof resizeBilinear>;
 }
 
 /** Hand-written kernels. */
@@ -54,6 +57,7 @@ export const fusedOps: OpSet = {
   localGatedAttention,
   idEmbedding,
   concatColumns,
+  resizeBilinear,
 };
 
 /** The same from stock tfjs operations. */
@@ -68,4 +72,5 @@ export const stockOps: OpSet = {
   localGatedAttention: stockLocalGatedAttention,
   idEmbedding: stockIdEmbedding,
   concatColumns: stockConcatColumns,
+  resizeBilinear: stockResizeBilinear,
 };
