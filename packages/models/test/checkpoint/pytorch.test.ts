@@ -197,6 +197,13 @@ describe('structure', () => {
     expect(await values(torchZip(good, storages, { zip64: true }), 'a')).toEqual([1, 2, 3, 4]);
   });
 
+  it('reads a legacy pickle of several megabytes', async () => {
+    const data = pickle(dictPickle({ note: P.string('x'.repeat(5_000_000)), a: tensorPickle() }));
+    const file = torchLegacy(data, ['0'], [concat(u64(4)), floats(1, 2, 3, 4)]);
+    expect(await values(file, 'a')).toEqual([1, 2, 3, 4]);
+    await expect(attempt(file.slice(0, 3_000_000))).rejects.toMatchObject({ code: 'truncated' });
+  });
+
   it('survives data that contains itself', async () => {
     const cyclic = pickle(
       concat(P.emptyDict, P.put(0), P.string('self'), P.get(0), P.setItem),
