@@ -32,16 +32,15 @@ class Source:
 
 
 SOURCES: tuple[Source, ...] = (
-    Source("debian", "tuxpaint-stamps-default", "2022.06.04-1", "GPL-2+ (per-stamp notes inside)", "photographic cut-outs with alpha"),
-    Source("debian", "plasma-workspace-wallpapers", "4:5.27.5-2", "GPL-2+, LGPL-3, CC-BY-SA-4.0", "photographs and drawings"),
+    Source("debian", "tuxpaint-stamps-default", "2022.06.04-1", "GPL-2", "photographic cut-outs with alpha"),
+    Source("debian", "plasma-workspace-wallpapers", "4:5.27.5-2", "GPL-2+", "photographs and drawings"),
     Source("debian", "mate-backgrounds", "1.26.0-1", "GPL-2+, CC-BY-SA-4.0", "photographs"),
-    Source("debian", "gnome-backgrounds", "43.1-1", "CC-BY-SA-3.0", "abstract pictures"),
-    Source("debian", "ukui-wallpapers", "20.04.3-1.1", "CC-BY-SA-3.0", "photographs"),
-    Source("debian", "lomiri-wallpapers-16.04", "20.04.0-2", "CC-BY-SA-3.0, CC-BY-2.0, CC0", "photographs"),
-    Source("debian", "lomiri-wallpapers-20.04", "20.04.0-2", "CC-BY-SA-3.0, CC-BY-2.0, CC0", "photographs"),
-    Source("debian", "python3-skimage", "0.19.3-8", "BSD-3-Clause (per-image notes in data/README.txt)", "photographs"),
-    Source("debian", "opencv-doc", "4.6.0+dfsg-12", "Apache-2.0 / BSD-3-Clause", "photographs, video vtest.avi"),
-    Source("debian", "gcompris-qt-data", "3.1-2", "GPL-3+, CC-BY-SA-4.0 and other free licences, per picture", "photographs of animals, buildings, things"),
+    Source("debian", "ukui-wallpapers", "20.04.3-1.1", "CC-BY-SA-3.0", "photographs and drawings"),
+    Source("debian", "lomiri-wallpapers-16.04", "20.04.0-2", "CC-BY-4.0, CC-BY-SA-3.0 and 4.0, CC0-1.0", "photographs"),
+    Source("debian", "lomiri-wallpapers-20.04", "20.04.0-2", "CC-BY-4.0, CC-BY-SA-3.0 and 4.0, CC0-1.0", "photographs"),
+    Source("debian", "python3-skimage", "0.19.3-8", "BSD-3-Clause (per-picture notes in skimage/data)", "photographs"),
+    Source("debian", "opencv-doc", "4.6.0+dfsg-12", "Apache-2.0, BSD-3-Clause", "photographs, fixed-camera video vtest.avi"),
+    Source("debian", "gcompris-qt-data", "3.1-2", "per picture: CC-BY-SA-2.0 to 4.0, CC-BY-2.0 and 3.0, CC0-1.0, public domain, GPL-3+", "photographs of animals, buildings, things"),
     Source("npm", "@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "shaded sprites with alpha"),
 )
 
