@@ -21,10 +21,16 @@ export interface ReadMaskOptions {
 /** Colours a colour mask may have; more means that it is a photo, or was saved with lossy compression. */
 const MAX_MASK_COLOURS = 255;
 
-/** Values that occur, and how often. */
-function histogram(values: Iterable<number>): Map<number, number> {
+/** How often each value occurs. Neighbours are mostly equal, so runs are counted first. */
+function histogram(values: ArrayLike<number>): Map<number, number> {
   const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  for (let start = 0; start < values.length; ) {
+    const value = values[start]!;
+    let end = start + 1;
+    while (end < values.length && values[end] === value) end++;
+    counts.set(value, (counts.get(value) ?? 0) + end - start);
+    start = end;
+  }
   return counts;
 }
 

@@ -4,10 +4,12 @@ import {
   Input,
   type InputAudioTrack,
   type InputVideoTrack,
+  IsobmffInputFormat,
   type Source,
   type VideoSample,
 } from 'mediabunny';
 import type { DecodeTrack } from './decoded.js';
+import { type ReadAt, readEditList } from './edit-list.js';
 import { FrameError, SourceError } from './errors.js';
 import type { Frame, FrameRange, FrameSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
@@ -22,6 +24,12 @@ export interface VideoSource extends FrameSource {
   readonly timestamps: Float64Array;
   /** The audio track to copy into a result video. */
   readonly audio?: InputAudioTrack;
+}
+
+/** A video file's bytes: for mediabunny, and to look at directly. */
+export interface VideoBytes {
+  source: Source;
+  readAt: ReadAt;
 }
 
 /** Frame name of a video: its number with at least five digits. */
@@ -189,17 +197,33 @@ class MediaVideoSource implements VideoSource {
 const isShownVp8 = (data: Uint8Array) => (data[0]! & 0x10) !== 0;
 
 /**
- * Presentation times of the track's frames, without decoding. Frames that an edit list cuts off (times below zero) are left out,
- * so that numbers agree with FFmpeg's.
+ * Presentation times of the track's frames, without decoding. Frames that an edit list cuts off (times below zero, or from `end` on) are
+ * left out, so that numbers agree with FFmpeg's.
  */
-async function readTimestamps(track: InputVideoTrack): Promise<Float64Array> {
+async function readTimestamps(track: InputVideoTrack, end: number): Promise<Float64Array> {
   const mayHide = (await track.getCodec()) === 'vp8';
   const packets = new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: !mayHide });
   const times: number[] = [];
   for await (const { timestamp, data } of packets) {
-    if (timestamp >= -SAME_TIME && !(mayHide && !isShownVp8(data))) times.push(timestamp);
+    const isCut = timestamp < -SAME_TIME || timestamp >= end - SAME_TIME;
+    if (!isCut && !(mayHide && !isShownVp8(data))) times.push(timestamp);
   }
   return Float64Array.from(times).sort();
+}
+
+/** When the edit list of an MP4 or MOV file ends the track, in seconds. Throws `SourceError` for lists that would need the media cut up. */
+async function presentationEnd(file: string, track: InputVideoTrack, read: ReadAt): Promise<number> {
+  if (!((await track.input.getFormat()) instanceof IsobmffInputFormat)) return Number.POSITIVE_INFINITY;
+  const edits = await readEditList(read, track.id);
+  if (edits && (edits.parts > 1 || !edits.normalSpeed)) {
+    const reason = edits.parts > 1 ? `shows ${edits.parts} pieces of the video` : 'changes the speed';
+    throw new SourceError(
+      'unsupported',
+      file,
+      `its edit list ${reason}; convert the video once, for example with ffmpeg`,
+    );
+  }
+  return edits?.end ?? Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -211,7 +235,7 @@ async function readTimestamps(track: InputVideoTrack): Promise<Float64Array> {
 export async function videoSource(
   file: string,
   name: string,
-  source: Source,
+  { source, readAt }: VideoBytes,
   decode: DecodeTrack,
 ): Promise<VideoSource> {
   const input = new Input({ source, formats: ALL_FORMATS });
@@ -226,7 +250,7 @@ export async function videoSource(
       const label = codec ?? String(await track.getInternalCodecId());
       throw new SourceError('unsupported', file, `video codec ${label} cannot be decoded here`);
     }
-    const timestamps = await readTimestamps(track);
+    const timestamps = await readTimestamps(track, await presentationEnd(file, track, readAt));
     if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');
     const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
     const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);

@@ -52,26 +52,62 @@ describe('times', () => {
     expect(source.fps).toBeCloseTo(5 / 0.52, 3);
   });
 
-  test('an edit list that cuts off the first frames: they have no number, as in FFmpeg', async () => {
-    const path = join(folder, 'edit.mp4');
-    // B-frame-free H.264 of 10 frames at 25 per second whose edit list is then set to begin with the fourth one.
-    await makeVideo(path, { times: Array.from({ length: 10 }, (_, i) => 1 + i / 25) });
+  /** Rewrites the last entry of an MP4's edit list: its length in milliseconds of presentation, and its start in frames of 1/25 s. */
+  function editVideo(path: string, change: { skipFrames?: number; milliseconds?: number; speed?: number }): void {
     const bytes = readFileSync(path);
     const at = bytes.indexOf('elst');
     expect(at).toBeGreaterThan(0);
     const entries = bytes.readUInt32BE(at + 8);
-    // The last entry is the media; an empty one before it delays the start by one second.
-    const entry = at + 12 + (entries - 1) * 12;
-    const timescale = bytes.readUInt32BE(bytes.indexOf('mdhd') + 16);
-    bytes.writeInt32BE(bytes.readInt32BE(entry + 4) + Math.round((3 * timescale) / 25), entry + 4);
-    if (entries > 1) bytes.writeUInt32BE(0, at + 12);
+    // An empty entry before it delays the start by one second; it is taken away.
+    expect(entries).toBe(2);
+    bytes.writeUInt32BE(0, at + 12);
+    const entry = at + 24;
+    const movie = bytes.readUInt32BE(bytes.indexOf('mvhd') + 16);
+    const media = bytes.readUInt32BE(bytes.indexOf('mdhd') + 16);
+    if (change.milliseconds) bytes.writeUInt32BE(Math.round((change.milliseconds * movie) / 1000), entry);
+    if (change.skipFrames) {
+      bytes.writeInt32BE(bytes.readInt32BE(entry + 4) + Math.round((change.skipFrames * media) / 25), entry + 4);
+    }
+    if (change.speed) bytes.writeInt32BE(change.speed * 0x10000, entry + 8);
     writeFileSync(path, bytes);
+  }
+  const late = { times: Array.from({ length: 10 }, (_, i) => 1 + i / 25) };
+  const edits: [what: string, change: Parameters<typeof editVideo>[1], first: number, count: number][] = [
+    ['cuts off the first frames', { skipFrames: 3 }, 3, 7],
+    ['cuts off the last frames', { milliseconds: 240 }, 0, 6],
+    ['cuts off both', { skipFrames: 3, milliseconds: 160 }, 3, 4],
+  ];
+  test.each(edits)('an edit list that %s: they have no number, as in FFmpeg', async (what, change, first, count) => {
+    const path = join(folder, `${what}.mp4`);
+    await makeVideo(path, late);
+    editVideo(path, change);
     const source = await openVideo(path);
     const frames = await collect(source);
-    expect(source.frameCount).toBe(7);
-    expect(frames.map((f) => f.index)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(source.frameCount).toBe(count);
+    expect(frames.map((f) => f.index)).toEqual(Array.from({ length: count }, (_, i) => i));
     expect(frames[0]!.time).toBeCloseTo(0, 3);
-    expect(Math.abs(gray(frames[0]!) - levelOf(3))).toBeLessThanOrEqual(6);
+    for (const frame of frames) expect(Math.abs(gray(frame) - levelOf(first + frame.index))).toBeLessThanOrEqual(6);
+    await source.close();
+  });
+
+  test('an edit list that changes the speed is refused', async () => {
+    const path = join(folder, 'speed.mp4');
+    await makeVideo(path, late);
+    editVideo(path, { speed: 2 });
+    const error = await errorOf(() => openVideo(path));
+    expect(error).toMatchObject({
+      name: 'SourceError',
+      code: 'unsupported',
+      message: expect.stringContaining('speed'),
+    });
+  });
+
+  test('an empty edit delays the start: the times say so', async () => {
+    const path = join(folder, 'late.mp4');
+    await makeVideo(path, late);
+    const source = await openVideo(path);
+    expect(source.timestamps[0]).toBeCloseTo(1, 3);
+    expect(await collect(source)).toHaveLength(10);
     await source.close();
   });
 

@@ -1,7 +1,8 @@
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BlobSource, FilePathSource } from 'mediabunny';
+import { FilePathSource } from 'mediabunny';
 import { openBlobImages } from '../blob-images.js';
+import { openBlobVideo } from '../blob-video.js';
 import { SourceError } from '../errors.js';
 import type { FrameSource } from '../frame-source.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
@@ -64,15 +65,26 @@ export async function openVideo(input: string | Blob): Promise<VideoSource> {
     });
   }
   await prepareCodecs();
-  if (typeof input === 'string')
-    return videoSource(
-      input,
-      stemOf(input),
-      new FilePathSource(input, { handleUnhandledError: () => {} }),
-      decodeTrack,
-    );
-  const name = (input as File).name ?? 'video';
-  return videoSource(name, stemOf(name), new BlobSource(input), decodeTrack);
+  if (typeof input !== 'string') return openBlobVideo(input, decodeTrack);
+  const source = new FilePathSource(input, { handleUnhandledError: () => {} });
+  return videoSource(
+    input,
+    stemOf(input),
+    { source, readAt: (offset, length) => readAt(input, offset, length) },
+    decodeTrack,
+  );
+}
+
+async function readAt(file: string, offset: number, length: number): Promise<Uint8Array> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
 }
 
 function statError(path: string, cause: unknown): SourceError {

@@ -1,10 +1,10 @@
-import { BlobSource } from 'mediabunny';
 import { openBlobImages } from '../blob-images.js';
+import { openBlobVideo } from '../blob-video.js';
 import { SourceError } from '../errors.js';
 import type { FrameSource } from '../frame-source.js';
-import { IMAGE_EXTENSION, stemOf } from '../image-source.js';
+import { IMAGE_EXTENSION } from '../image-source.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
-import { type VideoSource, videoSource } from '../video-source.js';
+import type { VideoSource } from '../video-source.js';
 import { decodeTrack } from './decode.js';
 import { decodeImage } from './read.js';
 
@@ -33,8 +33,7 @@ export async function openDavisSequence(
 /** A video in a Blob or File. Throws `SourceError`: `unreadable`, `unsupported`, `no-frames`. */
 export async function openVideo(file: string | Blob): Promise<VideoSource> {
   if (typeof file === 'string') return noPaths(file);
-  const name = (file as File).name ?? 'video';
-  return videoSource(name, stemOf(name), new BlobSource(file), decodeTrack);
+  return openBlobVideo(file, decodeTrack);
 }
 
 /** Opens a video file, one image file, or the files of an image folder. Throws as the Node twin does. */
