@@ -22,6 +22,8 @@ export interface TestVideo {
   times?: number[];
   codec?: VideoCodec;
   rotation?: Rotation;
+  /** Width the pictures are shown at, where pixels are not square. */
+  displayWidth?: number;
   /** MP4: puts the index before the pictures. */
   fastStart?: boolean;
   /** Adds a tone as long as the video. */
@@ -70,6 +72,8 @@ export async function makeVideo(path: string, options: TestVideo = {}): Promise<
       codedHeight: height,
       timestamp,
       duration,
+      displayWidth: options.displayWidth,
+      displayHeight: options.displayWidth && height,
     });
     await video.add(sample);
     sample.close();

@@ -23,6 +23,7 @@ describe('containers and codecs', () => {
     ['h265.mp4', { codec: 'hevc' }],
     ['av1.mp4', { codec: 'av1' }],
     ['h264.mov', {}],
+    ['ten-bit.mov', { codec: 'prores' }],
     ['vp9.webm', { audio: 'opus' }],
     ['vp8.mkv', { codec: 'vp8' }],
   ];
@@ -157,6 +158,14 @@ describe('what a viewer sees', () => {
     });
     expect(seen.filter(([, lit]) => lit).map(([name]) => name)).toEqual([bright]);
   });
+});
+
+test('pixels that are not square: the picture comes at the width it is shown', async () => {
+  const { source, frames } = await framesOf('wide-pixels.mp4', { displayWidth: 96, times: [0, 0.04] });
+  expect(source).toMatchObject({ width: 96, height: 48 });
+  const row = frames[1]!.rgba.subarray(0, 96 * 4);
+  expect(Math.abs(row[40 * 4]! - levelOf(1))).toBeLessThanOrEqual(6);
+  expect(Math.abs(row[56 * 4]! - 200)).toBeLessThanOrEqual(6);
 });
 
 describe('bad input', () => {

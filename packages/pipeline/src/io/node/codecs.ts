@@ -16,6 +16,9 @@ async function register(): Promise<void> {
   }
   // Software coders only: the same pixels on every machine, and frames are wanted in main memory anyway.
   server.registerMediabunnyServer({ hardwareContext: null });
+  // What goes wrong is thrown as a typed error; FFmpeg would write it to the terminal, too.
+  const { Log, AV_LOG_FATAL } = await import('node-av');
+  Log.setLevel(AV_LOG_FATAL);
 }
 
 /** Makes video and audio codecs available to mediabunny. Node has none of its own; FFmpeg's come with node-av, an optional dependency. */
