@@ -76,6 +76,7 @@ export class Runtime {
   readonly #uniformBuffers = new Map<string, { id: number; buffer: GPUBuffer }>();
   readonly #bindGroups = new Map<string, GPUBindGroup>();
   readonly #bufferIds = new WeakMap<GPUBuffer, number>();
+  readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #graphPools = new Set<PrivateBufferManager>();
   #nextId = 1;
   #recording: RecordedStep[] | undefined;
@@ -188,6 +189,28 @@ export class Runtime {
     this.flush();
     this.device.queue.writeBuffer(buffer, 0, values);
     invalidateCpuCopy(this.#backend, tensor);
+  }
+
+  /**
+   * Reads a tensor's current contents. Unlike tfjs's `data()` it keeps no copy on the CPU, so it is also right for tensors
+   * that a captured graph writes again and again.
+   */
+  async read(tensor: TensorInfo): Promise<ArrayBuffer> {
+    const source = bufferOf(this.#backend, tensor);
+    this.flush();
+    const staging =
+      this.#staging.get(source.size)?.pop() ??
+      this.device.createBuffer({ size: source.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
+    this.device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    this.throwIfFailed();
+    const copy = staging.getMappedRange().slice(0);
+    staging.unmap();
+    const idle = this.#staging.get(source.size) ?? [];
+    this.#staging.set(source.size, [...idle, staging]);
+    return copy;
   }
 
   /**

@@ -10,6 +10,8 @@ import { cases as labelDecode } from './label-decode/cases.js';
 import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
 import { cases as localAttention } from './local-attention/cases.js';
+import { cases as maxPool } from './max-pool/cases.js';
+import { cases as patchMerge } from './patch-merge/cases.js';
 import { cases as preprocess } from './preprocess/cases.js';
 import { cases as resizeBilinear } from './resize-bilinear/cases.js';
 import { cases as softmax } from './softmax/cases.js';
@@ -32,6 +34,8 @@ export const allCases: OpCase[] = [
   ...softmax,
   ...transpose,
   ...resizeBilinear,
+  ...maxPool,
+  ...patchMerge,
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */

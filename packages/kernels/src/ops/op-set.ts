@@ -19,8 +19,14 @@ import { linearConcat } from './linear-concat/index.js';
 import { stockLinearConcat } from './linear-concat/stock.js';
 import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
+import { maxPool } from './max-pool/index.js';
+import { stockMaxPool } from './max-pool/stock.js';
+import { patchMerge } from './patch-merge/index.js';
+import { stockPatchMerge } from './patch-merge/stock.js';
 import { resizeBilinear } from './resize-bilinear/index.js';
 import { stockResizeBilinear } from './resize-bilinear/stock.js';
+import { transpose } from './transpose/index.js';
+import { stockTranspose } from './transpose/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
   ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
@@ -42,7 +48,10 @@ export interface OpSet {
   localGatedAttention: Twin<typeof localGatedAttention>;
   idEmbedding: typeof idEmbedding;
   concatColumns: typeof concatColumns;
+  transpose: Twin<typeof transpose>;
   resizeBilinear: Twin<typeof resizeBilinear>;
+  maxPool: Twin<typeof maxPool>;
+  patchMerge: typeof patchMerge;
 }
 
 /** Hand-written kernels. */
@@ -57,7 +66,10 @@ export const fusedOps: OpSet = {
   localGatedAttention,
   idEmbedding,
   concatColumns,
+  transpose,
   resizeBilinear,
+  maxPool,
+  patchMerge,
 };
 
 /** The same from stock tfjs operations. */
@@ -72,5 +84,8 @@ export const stockOps: OpSet = {
   localGatedAttention: stockLocalGatedAttention,
   idEmbedding: stockIdEmbedding,
   concatColumns: stockConcatColumns,
+  transpose: stockTranspose,
   resizeBilinear: stockResizeBilinear,
+  maxPool: stockMaxPool,
+  patchMerge: stockPatchMerge,
 };

@@ -31,6 +31,22 @@ function blockCase(c: {
   };
 }
 
+const withinCase: OpCase = {
+  op: 'copy-block',
+  name: 'within one matrix',
+  inputs: { x: randomTensor([8, 20], 1) },
+  variants: () => ['only'],
+  run: ({ x }) => {
+    const target = add(x!, 0);
+    return copyBlock(target, target, { row: 0, column: 8 }, { row: 5, column: 8, rows: 3, columns: 12 });
+  },
+  reference: ({ x }) => {
+    const out = Float64Array.from(x!.values);
+    for (let r = 0; r < 3; r++) for (let c = 8; c < 20; c++) out[r * 20 + c] = x!.values[(r + 5) * 20 + c]!;
+    return [out];
+  },
+};
+
 const concatCase: OpCase = {
   op: 'copy-block',
   name: 'matrices side by side',
@@ -50,5 +66,6 @@ export const cases: OpCase[] = [
   blockCase({ row: 0, column: 0, rows: 20, columns: 24, toRow: 3, toColumn: 4 }),
   blockCase({ row: 5, column: 3, rows: 7, columns: 13, toRow: 11, toColumn: 9 }),
   blockCase({ row: 19, column: 23, rows: 1, columns: 1, toRow: 29, toColumn: 31 }),
+  withinCase,
   concatCase,
 ];

@@ -8,9 +8,15 @@ struct Params {
   out_offset: u32,
 }
 
+#if SAME
+// Within one matrix; WebGPU does not let a buffer be bound for reading and for writing at once.
+@group(0) @binding(0) var<storage, read_write> out: array<${TYPE}>;
+@group(0) @binding(1) var<uniform> params: Params;
+#else
 @group(0) @binding(0) var<storage, read> x: array<${TYPE}>;
 @group(0) @binding(1) var<storage, read_write> out: array<${TYPE}>;
 @group(0) @binding(2) var<uniform> params: Params;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -20,5 +26,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   }
   let row = index / params.columns;
   let column = index % params.columns;
-  out[row * params.out_stride + params.out_offset + column] = x[row * params.x_stride + params.x_offset + column];
+  let source = row * params.x_stride + params.x_offset + column;
+#if SAME
+  out[row * params.out_stride + params.out_offset + column] = out[source];
+#else
+  out[row * params.out_stride + params.out_offset + column] = x[source];
+#endif
 }

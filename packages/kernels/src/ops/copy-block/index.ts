@@ -14,7 +14,8 @@ export interface Block {
 }
 
 /**
- * Copies a rectangle of `x` into `target` at (row, column), in place.
+ * Copies a rectangle of `x` into `target` at (row, column), in place. Both may be the same matrix if the rectangles do
+ * not overlap.
  *
  * @param x [R, C]; the whole of it by default.
  * @param target [R2, C2] of the same dtype; returned.
@@ -39,14 +40,15 @@ export function copyBlock(
   }
   const vector = [width, column, columns, targetWidth, targetColumn].every((n) => n % 4 === 0);
   const unit = vector ? 4 : 1;
+  const same = x.dataId === target.dataId;
   runtime.launch({
     program: defineProgram({
       name: 'copy-block',
       template: copyBlockWgsl,
-      params: { TYPE: vector ? 'vec4u' : 'u32' },
-      buffers: ['read', 'write'],
+      params: { TYPE: vector ? 'vec4u' : 'u32', SAME: same },
+      buffers: same ? ['write'] : ['read', 'write'],
     }),
-    inputs: [x],
+    inputs: same ? [] : [x],
     outputs: [target],
     uniforms: [
       rows,

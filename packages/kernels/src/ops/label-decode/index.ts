@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram, f32 } from '../../dispatch/program.js';
 import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { resizeScale } from '../resize-bilinear/index.js';
 import { ShapeError } from '../shape-error.js';
 import labelDecodeWgsl from './label-decode.wgsl';
 
@@ -14,10 +15,6 @@ export interface LabelDecodeOptions {
   /** Corner convention of the bilinear interpolation, as in PyTorch. */
   alignCorners: boolean;
 }
-
-/** Step between source positions, as PyTorch computes it. */
-export const bilinearScale = (input: number, output: number, alignCorners: boolean): number =>
-  alignCorners ? (output > 1 ? (input - 1) / (output - 1) : 0) : input / output;
 
 /**
  * Labels from the decoder's logits: bilinear interpolation to the output size, then argmax over background and identities
@@ -50,8 +47,8 @@ export function labelDecode(logits: Tensor, options: LabelDecodeOptions): Tensor
       inHeight,
       width,
       height,
-      f32(bilinearScale(inWidth, width, alignCorners)),
-      f32(bilinearScale(inHeight, height, alignCorners)),
+      f32(resizeScale(inWidth, width, alignCorners)),
+      f32(resizeScale(inHeight, height, alignCorners)),
       f32(alignCorners ? 0 : 0.5),
       groups,
       objects,

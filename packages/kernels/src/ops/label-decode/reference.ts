@@ -1,4 +1,5 @@
-import { bilinearScale, type LabelDecodeOptions } from './index.js';
+import { resizeScale } from '../resize-bilinear/index.js';
+import type { LabelDecodeOptions } from './index.js';
 
 /** Plain-loop twin of `labelDecode` in float64; logits [groups, h, w, 12], flat. */
 export function labelDecodeReference(
@@ -9,8 +10,8 @@ export function labelDecodeReference(
   { objects, height, width, alignCorners }: LabelDecodeOptions,
 ): Int32Array {
   const shift = alignCorners ? 0 : 0.5;
-  const scaleX = bilinearScale(inWidth, width, alignCorners);
-  const scaleY = bilinearScale(inHeight, height, alignCorners);
+  const scaleX = resizeScale(inWidth, width, alignCorners);
+  const scaleY = resizeScale(inHeight, height, alignCorners);
   const clamp = (p: number) => Math.min(Math.max(p, 1e-5), 1 - 1e-5);
   const labels = new Int32Array(height * width);
   for (let pixel = 0; pixel < labels.length; pixel++) {

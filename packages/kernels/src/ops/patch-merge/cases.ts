@@ -1,0 +1,29 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { patchMerge } from './index.js';
+import { patchMergeReference } from './reference.js';
+import { stockPatchMerge } from './stock.js';
+
+function patchMergeCase(height: number, width: number, channels: number, bench = false): OpCase {
+  const elements = height * width * channels;
+  return {
+    op: 'patch-merge',
+    name: `${height}x${width}x${channels}`,
+    inputs: { x: randomTensor([height, width, channels], 1) },
+    variants: () => ['gather'],
+    run: ({ x }) => patchMerge(x!),
+    stock: ({ x }) => stockPatchMerge(x!),
+    reference: ({ x }) => [patchMergeReference(x!.values, { height, width, channels })],
+    // Nothing is computed, only moved.
+    tolerance: 0,
+    ...(bench ? { flops: elements, bytes: 8 * elements } : {}),
+  };
+}
+
+/** Even and odd sides, one pixel, more than one workgroup. */
+export const cases: OpCase[] = [
+  patchMergeCase(1, 1, 4),
+  patchMergeCase(8, 6, 12),
+  patchMergeCase(7, 10, 8),
+  patchMergeCase(12, 13, 20),
+  patchMergeCase(120, 212, 128, true),
+];

@@ -1,0 +1,5 @@
+export { DEAOT_CONFIGS, type DeAotConfig, type DeAotName, DEFAULT_LONG_EDGE, networkSize, tokenGrid } from './config.js';
+export { OutOfBudgetError } from './memory.js';
+export { LongTermSchedule, MemoryFullError, type MemoryPolicy } from './memory-schedule.js';
+export { DeAot, type FrameFeatures, type LoadOptions, type Size } from './model.js';
+export { DEFAULT_MEMORY_MB, DeAotTracker, TrackerError, type TrackerOptions } from './tracker.js';

@@ -1,0 +1,150 @@
+import { copyBlock, getRuntime, transpose } from '@samtrack/kernels';
+import { dispose, type Tensor, zeros } from '@tensorflow/tfjs-core';
+import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
+import type { Seed } from './gated-propagation.js';
+import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
+
+/** A layer's memory of frames, read by global attention. */
+export interface LongTermMemory {
+  /** float32 [128, capacity], transposed; columns beyond `tokens` hold anything. */
+  keys: Tensor;
+  /** float32 [capacity, 512]. */
+  value: Tensor;
+  /** float32 [capacity, 512]. */
+  idValue: Tensor;
+  /** Tokens in use, from the first on. */
+  tokens: number;
+}
+
+/** A layer's memory of one frame, read by windowed attention. */
+export interface ShortTermMemory {
+  /** float32 [T, 128]. */
+  key: Tensor;
+  /** float32 [T, 512]. */
+  value: Tensor;
+  /** float32 [T, 512]. */
+  idValue: Tensor;
+}
+
+/** What one layer reads from. */
+export interface LayerMemory {
+  long: LongTermMemory;
+  short: ShortTermMemory;
+}
+
+const FLOAT_BYTES = 4;
+
+/** Bytes that one remembered frame takes in one layer. */
+export const frameBytes = (tokens: number): number => tokens * (KEY_CHANNELS + 2 * VALUE_CHANNELS) * FLOAT_BYTES;
+
+/** Memory that would exceed the promised budget. */
+export class OutOfBudgetError extends Error {
+  override readonly name = 'OutOfBudgetError';
+  constructor(
+    readonly neededBytes: number,
+    readonly budgetBytes: number,
+    what: string,
+  ) {
+    const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
+    super(`${what} needs ${mb(neededBytes)} MB of memory, the budget is ${mb(budgetBytes)} MB.`);
+  }
+}
+
+/**
+ * The memory of one group of ten objects: per layer, the frames of the long-term memory and the one of the short-term
+ * memory. Which frames stay is the schedule's decision; attention does not depend on their order.
+ */
+export class GroupMemory {
+  readonly layers: readonly LayerMemory[];
+  readonly schedule: LongTermSchedule;
+  #capacity = 0;
+
+  constructor(
+    layers: number,
+    /** Tokens of a frame. */
+    readonly tokens: number,
+    policy: MemoryPolicy,
+    gap: number,
+    firstFrame: number,
+  ) {
+    const runtime = getRuntime();
+    const float = (channels: number) => runtime.allocate([tokens, channels]);
+    this.schedule = new LongTermSchedule(policy, gap, firstFrame);
+    this.layers = Array.from({ length: layers }, () => ({
+      long: { keys: zeros([0]), value: zeros([0]), idValue: zeros([0]), tokens: 0 },
+      short: { key: float(KEY_CHANNELS), value: float(VALUE_CHANNELS), idValue: float(VALUE_CHANNELS) },
+    }));
+  }
+
+  /** Bytes held on the GPU, unused capacity included. */
+  get bytes(): number {
+    return this.layers.length * frameBytes(this.tokens) * (this.#capacity + 1);
+  }
+
+  /** Frames that fit without allocation. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Makes a frame the short-term memory. */
+  remember(seeds: readonly Seed[], idValues: readonly Tensor[]): void {
+    for (const [i, { short }] of this.layers.entries()) {
+      copyBlock(seeds[i]!.key, short.key);
+      copyBlock(seeds[i]!.value, short.value);
+      copyBlock(idValues[i]!, short.idValue);
+    }
+  }
+
+  /**
+   * Adds the short-term frame to the long-term memory, evicting what the policy says.
+   * @param maxFrames Frames the budget allows this group.
+   */
+  memorise(frame: number, reference: boolean, maxFrames: number): void {
+    const { slot, moves } = this.schedule.admit(frame, reference, maxFrames);
+    for (const { from, to } of moves) this.#move(from, to);
+    this.#reserve(this.schedule.frames.length, maxFrames);
+    for (const { long, short } of this.layers) {
+      transpose(short.key, { into: { tensor: long.keys, column: slot * this.tokens } });
+      copyBlock(short.value, long.value, { row: slot * this.tokens });
+      copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
+      long.tokens = this.schedule.frames.length * this.tokens;
+    }
+  }
+
+  #move(from: number, to: number): void {
+    const { tokens } = this;
+    for (const { long } of this.layers) {
+      copyBlock(long.keys, long.keys, { column: to * tokens }, { column: from * tokens, columns: tokens });
+      copyBlock(long.value, long.value, { row: to * tokens }, { row: from * tokens, rows: tokens });
+      copyBlock(long.idValue, long.idValue, { row: to * tokens }, { row: from * tokens, rows: tokens });
+    }
+  }
+
+  /** Grows the capacity to hold `frames`, doubling it where the limit allows. */
+  #reserve(frames: number, maxFrames: number): void {
+    if (frames <= this.#capacity) return;
+    const capacity = Math.min(Math.max(frames, this.#capacity * 2), maxFrames);
+    const used = this.#capacity * this.tokens;
+    const columns = Math.ceil((capacity * this.tokens) / 4) * 4;
+    for (const { long } of this.layers) {
+      const grow = (old: Tensor, shape: [number, number], block: { rows?: number; columns?: number }) => {
+        const grown = zeros(shape);
+        if (used > 0) copyBlock(old, grown, {}, block);
+        old.dispose();
+        return grown;
+      };
+      long.keys = grow(long.keys, [KEY_CHANNELS, columns], { columns: used });
+      long.value = grow(long.value, [columns, VALUE_CHANNELS], { rows: used });
+      long.idValue = grow(long.idValue, [columns, VALUE_CHANNELS], { rows: used });
+      // The pool would keep the outgrown buffers for ever.
+      getRuntime().trim();
+    }
+    this.#capacity = capacity;
+  }
+
+  dispose(): void {
+    for (const { long, short } of this.layers) {
+      dispose([long.keys, long.value, long.idValue, short.key, short.value, short.idValue]);
+    }
+  }
+}

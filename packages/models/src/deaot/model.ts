@@ -1,0 +1,164 @@
+import { fusedOps, type IdBank, makeIdBank, type OpSet } from '@samtrack/kernels';
+import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
+import { type Encoder, loadEncoder } from '../encoders/index.js';
+import { type Affine, asConv, convLayout, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { type DeAotConfig, EMBED, GROUP_OBJECTS, tokenGrid } from './config.js';
+import { FpnDecoder } from './decoder.js';
+import { GatedPropagation, type Seed } from './gated-propagation.js';
+import type { LayerMemory } from './memory.js';
+
+/** Height and width in pixels or tokens. */
+export interface Size {
+  height: number;
+  width: number;
+}
+
+/** What the encoder makes of a frame; shared by all groups of objects. */
+export interface FrameFeatures {
+  f4: Tensor;
+  f8: Tensor;
+  f16: Tensor;
+  /** Projected tokens, float32 [T, 256]. */
+  tokens: Tensor;
+  grid: Size;
+}
+
+/** Options of `DeAot.load`. */
+export interface LoadOptions {
+  /** The operations to build on; the hand-written kernels by default. */
+  ops?: OpSet;
+  signal?: AbortSignal;
+  /** Called with the share of the weights that is loaded, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** Keys that checkpoints may hold and the network does not need. */
+const IGNORED_KEYS = [/\.num_batches_tracked$/, /\.relative_position_index$/];
+
+/**
+ * DeAOT (Yang and Yang, "Decoupling Features in Hierarchical Propagation for Video Object Segmentation", NeurIPS 2022;
+ * aot-benchmark, `models/deaot.py`). The network only: memory is handed in, and what to do with a video is the tracker's.
+ */
+export class DeAot {
+  private constructor(
+    readonly config: DeAotConfig,
+    readonly ops: OpSet,
+    /** Keys of the checkpoint that the network does not know. */
+    readonly unexpectedKeys: readonly string[],
+    private readonly encoder: Encoder,
+    private readonly layers: readonly GatedPropagation[],
+    private readonly decoder: FpnDecoder,
+    private readonly p: { projector: Linear; idBank: IdBank; idNorm: Affine; finalNorm: Affine },
+  ) {}
+
+  /**
+   * Loads a model from a checkpoint with the official keys.
+   * @throws CheckpointError naming the key that is missing, misshapen or not finite.
+   */
+  static async load(checkpoint: Checkpoint, config: DeAotConfig, options: LoadOptions = {}): Promise<DeAot> {
+    const { ops = fusedOps, signal, onProgress } = options;
+    if (checkpoint.has('LSTT.mask_token')) {
+      throw new CheckpointError('wrong-architecture', 'these are weights of AOT, the predecessor of DeAOT', {
+        file: checkpoint.file,
+      });
+    }
+    const weights = new WeightReader(checkpoint, { signal });
+    const progress = (done: number) => onProgress?.(done / (config.layers + 3));
+    const encoder = await loadEncoder(config.encoder, weights, 'encoder.', ops);
+    progress(1);
+    const layers: GatedPropagation[] = [];
+    for (let i = 0; i < config.layers; i++) {
+      layers.push(await GatedPropagation.load(weights, i, ops));
+      progress(2 + i);
+    }
+    const decoder = await FpnDecoder.load(weights, config, ops);
+    progress(config.layers + 2);
+    const { kernel } = config.idBank;
+    const classes = GROUP_OBJECTS + 1;
+    const bankShape = [EMBED, classes, kernel, kernel] as const;
+    const bank = convLayout(await weights.take('patch_wise_id_bank.weight', bankShape), bankShape);
+    const parameters = {
+      projector: asConv(await loadLinear(weights, 'encoder_projector', config.channels[3], EMBED, { pointwise: true })),
+      idBank: makeIdBank(bank, await weights.take('patch_wise_id_bank.bias', [EMBED]), kernel, classes),
+      idNorm: await loadAffine(weights, ['id_norm'], EMBED),
+      finalNorm: await loadAffine(weights, ['LSTT.decoder_norms.0.gn'], 2 * EMBED),
+    };
+    progress(config.layers + 3);
+    return new DeAot(config, ops, weights.finish(IGNORED_KEYS), encoder, layers, decoder, parameters);
+  }
+
+  /**
+   * Encodes a frame.
+   * @param image float32 [H, W, 4], normalised, the fourth channel zero; H and W as `networkSize` gives them.
+   */
+  encode(image: Tensor): FrameFeatures {
+    const size = { height: image.shape[0]!, width: image.shape[1]! };
+    const grid = tokenGrid(size, this.config.alignCorners);
+    return tidy(() => {
+      const { f4, f8, f16, last } = this.encoder.forward(image);
+      const { weight, bias } = this.p.projector;
+      const tokens = reshape(this.ops.conv2d(last, weight, { bias }), [grid.height * grid.width, EMBED]);
+      return { f4, f8, f16, tokens, grid } as never;
+    }) as FrameFeatures;
+  }
+
+  /**
+   * Identity embedding of a label map for one group of ten objects.
+   * @param labels int32 [H, W], at any size; ids beyond the group count as background.
+   * @param size Network input size.
+   * @returns float32 [T, 256].
+   */
+  embedIds(labels: Tensor, size: Size, group: number): Tensor {
+    const { stride, padding } = this.config.idBank;
+    const { idBank, idNorm } = this.p;
+    return tidy(() => {
+      const embedding = this.ops.idEmbedding(labels, idBank, { ...size, stride, padding, firstId: group * GROUP_OBJECTS + 1 });
+      return this.ops.layerNorm(embedding, idNorm.weight, idNorm.bias);
+    });
+  }
+
+  /**
+   * Runs the propagation modules over a frame.
+   * @param memory What layer `i` reads from, given its seed of this very frame.
+   * @param onLayer Sees the stream after each layer, the last one normalised.
+   * @returns The normalised streams, float32 [h16, w16, 512], and each layer's seed.
+   */
+  propagate(features: FrameFeatures, memory: (layer: number, seed: Seed) => LayerMemory, onLayer?: (layer: number, stream: Tensor) => void): { out: Tensor; seeds: Seed[] } {
+    const { grid } = features;
+    const seeds: Seed[] = [];
+    let stream = features.tokens;
+    for (const [i, layer] of this.layers.entries()) {
+      const next = layer.forward(stream, grid, (seed) => memory(i, seed));
+      if (i > 0) stream.dispose();
+      stream = next.stream;
+      seeds.push(next.seed);
+      if (i + 1 < this.layers.length) onLayer?.(i, stream);
+    }
+    const { weight, bias } = this.p.finalNorm;
+    const out = tidy(() => {
+      const normed = this.ops.groupNorm(stream, weight, bias, 2);
+      return reshape(normed, [grid.height, grid.width, 2 * EMBED]);
+    });
+    stream.dispose();
+    onLayer?.(this.layers.length - 1, out);
+    return { out, seeds };
+  }
+
+  /** ID values of a frame for a layer's memory, float32 [T, 512]. */
+  idValue(layer: number, seed: Seed, idEmbedding: Tensor): Tensor {
+    return this.layers[layer]!.idValue(seed, idEmbedding);
+  }
+
+  /** Logits of one group at stride 4, float32 [h4, w4, 12]. */
+  decode(propagated: Tensor, features: FrameFeatures): Tensor {
+    return this.decoder.forward(propagated, features);
+  }
+
+  dispose(): void {
+    this.encoder.dispose();
+    for (const layer of this.layers) layer.dispose();
+    this.decoder.dispose();
+    dispose(this.p as never);
+  }
+}

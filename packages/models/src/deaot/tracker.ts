@@ -1,0 +1,355 @@
+import {
+  type CapturedGraph,
+  copyBlock,
+  fusedOps,
+  getRuntime,
+  labelDecode,
+  makeResizePlan,
+  preprocess,
+  type ResizePlan,
+  type Runtime,
+} from '@samtrack/kernels';
+import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { GROUP_OBJECTS, networkSize } from './config.js';
+import { LOGIT_CHANNELS } from './decoder.js';
+import type { Seed } from './gated-propagation.js';
+import { frameBytes, GroupMemory, OutOfBudgetError } from './memory.js';
+import { MemoryFullError, type MemoryPolicy } from './memory-schedule.js';
+import type { DeAot, FrameFeatures, Size } from './model.js';
+
+/** Default memory of a tracker, in MB. */
+export const DEFAULT_MEMORY_MB = 1024;
+
+/** Options of `DeAotTracker`. */
+export interface TrackerOptions {
+  /** Longest side of the network's input; larger frames are reduced. 1040 by default. */
+  longEdge?: number;
+  /** Frames between predicted frames that join the long-term memory; the model's own by default. */
+  longTermGap?: number;
+  /** What to drop when the memory is full; `sparse` by default. */
+  memoryPolicy?: MemoryPolicy;
+  /** Most memory that all groups together may take, in MB (10^6 bytes); never exceeded. */
+  memoryMB?: number;
+  /** Receives intermediate tensors by name, for comparison with other implementations. Must not keep them. */
+  onTap?: (name: string, tensor: Tensor) => void;
+}
+
+/** A label map of the frame's size does not fit, or there is nothing to track in it. */
+export class TrackerError extends Error {
+  override readonly name = 'TrackerError';
+  constructor(
+    readonly code: 'size' | 'no-reference' | 'no-frame' | 'no-objects',
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Propagated {
+  labels: Tensor;
+  /** By group, then by layer. */
+  seeds: Seed[][];
+}
+
+/**
+ * Tracks objects through the frames of one video: DeAOT's inference engine, for any number of objects in groups of ten
+ * that share the encoder (aot-benchmark, `DeAOTInferEngine`).
+ *
+ *     tracker.addReference(pixels, labels, 2);      // frame 0 with its masks
+ *     const labels = await tracker.step(pixels);    // frame 1, 2, ...: masks, and memory updated with them
+ *
+ * A frame is recorded once and replayed, so that its few hundred dispatches cost a few milliseconds of CPU time.
+ */
+export class DeAotTracker {
+  /** Network input size. */
+  readonly network: Size;
+  /** Frames seen: 0 after the first reference, one more with every propagated frame. */
+  frame = 0;
+  /** Objects have the ids 1..objects. */
+  objects = 0;
+
+  readonly #runtime: Runtime;
+  readonly #plan: ResizePlan;
+  readonly #pixels: Tensor;
+  readonly #labels: Tensor;
+  readonly #gap: number;
+  readonly #policy: MemoryPolicy;
+  readonly #budget: number;
+  #groups: GroupMemory[] = [];
+  #current: Propagated | undefined;
+  #graphs: { key: string; propagate: CapturedGraph<Propagated>; update: CapturedGraph<void> } | undefined;
+
+  constructor(
+    readonly model: DeAot,
+    /** Size of the video's frames. */
+    readonly size: Size,
+    private readonly options: TrackerOptions = {},
+  ) {
+    this.#runtime = getRuntime();
+    this.network = networkSize(size.height, size.width, model.config.alignCorners, options.longEdge);
+    this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
+    this.#pixels = this.#runtime.allocate([size.height, size.width], 'int32');
+    this.#labels = this.#runtime.allocate([size.height, size.width], 'int32');
+    this.#gap = options.longTermGap ?? model.config.longTermGap;
+    this.#policy = options.memoryPolicy ?? 'sparse';
+    this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
+  }
+
+  /** Tokens of a frame. */
+  get tokens(): number {
+    const { stride, padding, kernel } = this.model.config.idBank;
+    const along = (side: number) => Math.floor((side + 2 * padding - kernel) / stride) + 1;
+    return along(this.network.height) * along(this.network.width);
+  }
+
+  /** Bytes of GPU memory that the remembered frames take. */
+  get memoryBytes(): number {
+    return this.#groups.reduce((sum, group) => sum + group.bytes, 0);
+  }
+
+  /** The frames in each group's long-term memory, by slot. */
+  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
+    return this.#groups.map((group) => group.schedule.frames);
+  }
+
+  /**
+   * Makes a frame with known masks a reference for all objects: it joins the long-term memory for good and becomes the
+   * short-term memory. The first one starts the tracker; later ones correct it or add objects.
+   *
+   * @param pixels RGBA bytes of the frame.
+   * @param labels Ids of its pixels, 0 is background.
+   * @param objects Number of objects; ids are 1..objects. Never less than before.
+   * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room for it.
+   */
+  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
+    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
+    this.#writePixels(pixels);
+    this.#writeLabels(labels);
+    this.#dropGraphs();
+    const { model } = this;
+    const groupCount = Math.ceil(Math.max(objects, this.objects) / GROUP_OBJECTS);
+    this.#reserveBudget(groupCount);
+    this.objects = Math.max(objects, this.objects);
+    while (this.#groups.length < groupCount) {
+      this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, this.frame));
+    }
+    this.#disposeCurrent();
+    const features = this.#encode();
+    const seeds: Seed[][] = [];
+    for (const [g, group] of this.#groups.entries()) {
+      const idEmbedding = model.embedIds(this.#labels, this.network, g);
+      this.#tap(g, 'id_emb', idEmbedding);
+      const idValues: Tensor[] = [];
+      // A reference frame reads from itself.
+      const temporary: Tensor[] = [];
+      const { out, seeds: groupSeeds } = model.propagate(features, (layer, seed) => {
+        const idValue = model.idValue(layer, seed, idEmbedding);
+        const keys = model.ops.transpose(seed.key, { padded: true });
+        idValues.push(idValue);
+        temporary.push(keys);
+        const { key, value } = seed;
+        return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
+      });
+      group.remember(groupSeeds, idValues);
+      try {
+        group.memorise(this.frame, true, this.#maxFrames(groupCount));
+      } catch (error) {
+        if (error instanceof MemoryFullError) throw this.#outOfBudget(groupCount, group.schedule.frames.length + 1);
+        throw error;
+      }
+      for (const [layer, { long }] of group.layers.entries()) {
+        this.#tap(g, `long${layer}.K`, long.keys);
+        this.#tap(g, `long${layer}.V`, long.value);
+        this.#tap(g, `long${layer}.ID_V`, long.idValue);
+      }
+      dispose([out, idEmbedding, ...idValues, ...temporary]);
+      seeds.push(groupSeeds);
+    }
+    disposeFeatures(features);
+    this.#current = { labels: this.#labels, seeds };
+  }
+
+  /**
+   * Finds the objects in the next frame and updates the memory with what it found.
+   * @returns Ids of the frame's pixels, row-major.
+   */
+  async step(pixels: Uint8Array): Promise<Int32Array> {
+    this.propagate(pixels);
+    this.update();
+    return this.labels();
+  }
+
+  /**
+   * Finds the objects in the next frame. Memory stays as it is until `update`.
+   * @throws TrackerError before the first reference, or when the frame has another size.
+   */
+  propagate(pixels: Uint8Array): void {
+    if (this.#groups.length === 0) throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
+    this.#writePixels(pixels);
+    this.frame++;
+    if (this.options.onTap || this.model.ops !== fusedOps) {
+      this.#disposeCurrent();
+      this.#current = this.#propagate();
+      return;
+    }
+    const key = `${this.objects}:${this.#groups.map((group) => group.layers[0]!.long.tokens).join()}`;
+    if (this.#graphs?.key === key) {
+      this.#graphs.propagate.replay();
+    } else {
+      this.#disposeCurrent();
+      const previous = this.#graphs;
+      // The update reads what the propagation writes, so both are replaced together.
+      const propagate = this.#runtime.capture(() => this.#propagate(), previous?.propagate);
+      const update = this.#runtime.capture(() => {
+        this.#updateShortTerm(propagate.result);
+      }, previous?.update);
+      this.#graphs = { key, propagate, update };
+      this.#updatePending = true;
+    }
+    this.#current = this.#graphs.propagate.result;
+  }
+
+  /** Ids of the pixels of the current frame. */
+  async labels(): Promise<Int32Array> {
+    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
+    return new Int32Array(await this.#runtime.read(this.#current.labels));
+  }
+
+  /**
+   * Remembers the current frame, with the labels found by `propagate` or with better ones. May be repeated.
+   * @param labels Ids of the frame's pixels, to replace the tracker's own.
+   */
+  update(labels?: ArrayLike<number>): void {
+    if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+    if (labels) this.#writeLabels(labels, this.#current.labels);
+    const replayable = this.#graphs?.propagate.result === this.#current;
+    if (!replayable) this.#updateShortTerm(this.#current);
+    // Capturing has run the update once already, with the labels that the capture of the propagation found.
+    else if (!this.#updatePending || labels) this.#graphs!.update.replay();
+    this.#updatePending = false;
+    for (const group of this.#groups) {
+      if (group.schedule.due(this.frame)) {
+        try {
+          group.memorise(this.frame, false, this.#maxFrames(this.#groups.length));
+        } catch (error) {
+          if (error instanceof MemoryFullError) {
+            throw this.#outOfBudget(this.#groups.length, group.schedule.frames.length + 1);
+          }
+          throw error;
+        }
+      }
+    }
+  }
+
+  #updatePending = false;
+
+  dispose(): void {
+    this.#dropGraphs();
+    this.#disposeCurrent();
+    for (const group of this.#groups) group.dispose();
+    this.#groups = [];
+    dispose([this.#pixels, this.#labels]);
+    if (this.#plan.tables) dispose(this.#plan.tables as never);
+  }
+
+  #encode(): FrameFeatures {
+    const image = preprocess(this.#pixels, this.#plan);
+    const features = this.model.encode(image);
+    image.dispose();
+    for (const [i, name] of (['f4', 'f8', 'f16'] as const).entries()) this.#tap(0, `enc${i}`, features[name]);
+    this.#tap(0, 'enc3', features.tokens);
+    return features;
+  }
+
+  #propagate(): Propagated {
+    const { model } = this;
+    const features = this.#encode();
+    const [h4, w4] = features.f4.shape as [number, number];
+    const stack = this.#runtime.allocate([this.#groups.length * h4 * w4, LOGIT_CHANNELS]);
+    const seeds = this.#groups.map((group, g) => {
+      const { out, seeds: groupSeeds } = model.propagate(
+        features,
+        (layer) => group.layers[layer]!,
+        (layer, stream) => this.#tap(g, `lstt${layer}`, stream),
+      );
+      const logits = model.decode(out, features);
+      this.#tap(g, 'logits4x', logits);
+      copyBlock(reshape(logits, [h4 * w4, LOGIT_CHANNELS]), stack, { row: g * h4 * w4 });
+      dispose([out, logits]);
+      return groupSeeds;
+    });
+    const { objects } = this;
+    const logits = reshape(stack, [this.#groups.length, h4, w4, LOGIT_CHANNELS]);
+    const labels = labelDecode(logits, { objects, ...this.size, alignCorners: model.config.alignCorners });
+    dispose([stack, logits]);
+    disposeFeatures(features);
+    return { labels, seeds };
+  }
+
+  #updateShortTerm({ labels, seeds }: Propagated): void {
+    const { model } = this;
+    for (const [g, group] of this.#groups.entries()) {
+      tidy(() => {
+        const idEmbedding = model.embedIds(labels, this.network, g);
+        const idValues = seeds[g]!.map((seed, layer) => model.idValue(layer, seed, idEmbedding));
+        group.remember(seeds[g]!, idValues);
+      });
+    }
+  }
+
+  /** Frames that the budget allows each group: all groups share it evenly. */
+  #maxFrames(groups: number): number {
+    const perFrame = frameBytes(this.tokens) * this.model.config.layers * groups;
+    return Math.floor(this.#budget / perFrame) - 1;
+  }
+
+  #outOfBudget(groups: number, frames: number): OutOfBudgetError {
+    const needed = frameBytes(this.tokens) * this.model.config.layers * groups * (frames + 1);
+    return new OutOfBudgetError(needed, this.#budget, `Remembering ${frames} frames of ${groups * GROUP_OBJECTS} objects`);
+  }
+
+  #reserveBudget(groups: number): void {
+    if (this.#maxFrames(groups) < 1) throw this.#outOfBudget(groups, 1);
+  }
+
+  #writePixels(pixels: Uint8Array): void {
+    const { height, width } = this.size;
+    if (pixels.length !== height * width * 4) {
+      throw new TrackerError('size', `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`);
+    }
+    const aligned = pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
+    this.#runtime.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
+  }
+
+  #writeLabels(labels: ArrayLike<number>, target = this.#labels): void {
+    const { height, width } = this.size;
+    if (labels.length !== height * width) {
+      throw new TrackerError('size', `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`);
+    }
+    this.#runtime.write(target, labels instanceof Int32Array ? (labels as Int32Array<ArrayBuffer>) : Int32Array.from(labels));
+  }
+
+  #tap(group: number, name: string, value: Tensor): void {
+    this.options.onTap?.(`frame${this.frame}.group${group}.${name}`, value);
+  }
+
+  /** Frees the current frame's tensors, unless a graph owns them. */
+  #disposeCurrent(): void {
+    const current = this.#current;
+    this.#current = undefined;
+    if (!current || current === this.#graphs?.propagate.result) return;
+    if (current.labels !== this.#labels) current.labels.dispose();
+    dispose(current.seeds as never);
+  }
+
+  #dropGraphs(): void {
+    if (this.#current === this.#graphs?.propagate.result) this.#current = undefined;
+    this.#graphs?.propagate.dispose();
+    this.#graphs?.update.dispose();
+    this.#graphs = undefined;
+  }
+}
+
+function disposeFeatures({ f4, f8, f16, tokens }: FrameFeatures): void {
+  dispose([f4, f8, f16, tokens]);
+}

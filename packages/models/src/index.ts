@@ -1,0 +1,3 @@
+export * from './checkpoint/index.js';
+export * from './deaot/index.js';
+export * from './verify/index.js';

@@ -1,0 +1,2 @@
+export { verifyDeAot } from './deaot.js';
+export { type TapResult, VerificationError } from './taps.js';
