@@ -50,4 +50,6 @@ export class MemoryFolder implements OutputFolder {
   async remove(path: string): Promise<void> {
     this.files.delete(path);
   }
+
+  async removeUnfinished(_folder: string): Promise<void> {}
 }

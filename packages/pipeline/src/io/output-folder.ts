@@ -23,4 +23,6 @@ export interface OutputFolder {
   list(folder: string): Promise<string[]>;
   createFile(path: string): Promise<OutputFile>;
   remove(path: string): Promise<void>;
+  /** Removes what killed runs left half-written in a folder. */
+  removeUnfinished(folder: string): Promise<void>;
 }

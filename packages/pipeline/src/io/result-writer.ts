@@ -114,6 +114,8 @@ export class ResultWriter {
         for (const file of masks) done.add(file.slice(0, -'.png'.length));
       }
     }
+    await folder.removeUnfinished('');
+    await folder.removeUnfinished(RESULT_FILES.masks);
     // What an earlier run finished no longer goes with the masks about to be written.
     await folder.remove(RESULT_FILES.overlay);
     await folder.remove(RESULT_FILES.coco);

@@ -27,3 +27,23 @@ export function perSequenceCsv(sequences: readonly SequenceScores[]): string {
   const rows = sequences.flatMap(({ name, objects }) => objects.map((object, i) => row(name, object, i)));
   return `Sequence,J-Mean,F-Mean\n${rows.join('')}`;
 }
+
+/** The scores of each sequence and of all, aligned for a terminal. */
+export function reportTable(report: {
+  summary: Summary;
+  sequences: readonly { name: string; summary: Summary }[];
+}): string {
+  const rows = [
+    ['sequence', 'J&F', 'J mean', 'J recall', 'J decay', 'F mean', 'F recall', 'F decay'],
+    ...[...report.sequences, { name: 'all objects', summary: report.summary }].map(
+      ({ name, summary: { jf, j, f } }) => [
+        name,
+        ...[jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay].map((value) => threeDecimals(value) || '-'),
+      ],
+    ),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const align = (cell: string, column: number) =>
+    column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  return `${rows.map((row) => row.map(align).join('  ')).join('\n')}\n`;
+}

@@ -1,7 +1,7 @@
 import { listFolder, openOutputFolder, readBinary } from '#platform';
 import type { LabelMap } from '../io/label-map.js';
 import { decodeLabelPng } from '../io/palette-png.js';
-import { globalCsv, perSequenceCsv } from './csv.js';
+import { globalCsv, perSequenceCsv, reportTable } from './csv.js';
 import { EvaluationError } from './errors.js';
 import {
   type EvaluateOptions,
@@ -116,21 +116,26 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
 }
 
 /**
- * Writes a report into a folder as the toolkit's two CSV files, `global_results-<split>.csv` and `per-sequence_results-<split>.csv`,
- * and, if asked for, as JSON with every frame's scores.
- * @returns the names of the files. Throws `OutputError`.
+ * Scores results and writes the report: what a command line needs.
+ *
+ * `global_results-<split>.csv` and `per-sequence_results-<split>.csv`, as the toolkit names and fills them, go to `out` (default: the folder
+ * of results); the file `json` gets every frame's J and F of each object.
+ * Throws as `evaluateDavis`, and `OutputError`.
+ * @returns the report, the paths written, and the scores as a table for a terminal
  */
-export async function writeDavisReport(
-  report: DavisReport,
-  folder: string,
-  { json }: { json?: string } = {},
-): Promise<string[]> {
-  const output = openOutputFolder(folder);
+export async function runMetrics(
+  options: DavisOptions & { out?: string; json?: string },
+): Promise<{ report: DavisReport; files: string[]; table: string }> {
+  const { out = options.results, json } = options;
+  const report = await evaluateDavis(options);
   const files = new Map([
-    [`global_results-${report.split}.csv`, globalCsv(report.summary)],
-    [`per-sequence_results-${report.split}.csv`, perSequenceCsv(report.sequences)],
+    [`${out}/global_results-${report.split}.csv`, globalCsv(report.summary)],
+    [`${out}/per-sequence_results-${report.split}.csv`, perSequenceCsv(report.sequences)],
   ]);
   if (json) files.set(json, `${JSON.stringify(report, null, 1)}\n`);
-  for (const [name, text] of files) await output.writeFile(name, text);
-  return [...files.keys()];
+  for (const [path, text] of files) {
+    const [, folder = '.', name] = /^(?:(.*)\/)?([^/]+)$/.exec(path)!;
+    await openOutputFolder(folder || '/').writeFile(name!, text);
+  }
+  return { report, files: [...files.keys()], table: reportTable(report) };
 }

@@ -160,11 +160,18 @@ describe('runs that stop', () => {
     await track(source, first, 2);
     // Neither finish nor abort: as after a kill.
     expect(existsSync(join(out, 'overlay.mp4'))).toBe(false);
+    const unfinished = () =>
+      (readdirSync(out, { recursive: true }) as string[]).filter((name) => name.endsWith('.partial'));
+    writeFileSync(join(out, 'masks', '.i2.png.0123abcd.partial'), 'half');
+    expect(unfinished().length).toBe(3);
     const second = await ResultWriter.open({ folder: openOutputFolder(out), source, existing: 'resume' });
     expect([...second.done]).toEqual(['i0', 'i1']);
     await track(source, second);
     expect(await second.finish()).toMatchObject({ frames: 4, complete: true });
-    await first.abort();
+    expect(unfinished()).toEqual([]);
+    // The first writer's files are gone; closing it must not harm the second one's.
+    expect((await first.abort()).warnings).toHaveLength(2);
+    expect(JSON.parse(readFileSync(join(out, 'coco.json'), 'utf8')).images).toHaveLength(4);
   });
 
   test('replace removes the masks of another run', async () => {

@@ -14,10 +14,10 @@ import {
   evaluateDavis,
   evaluateSequence,
   quarterEdges,
+  runMetrics,
   scoreMask,
   statistics,
   summarise,
-  writeDavisReport,
 } from '../../src/metrics/index.js';
 import { errorOf, temporaryFolder } from '../io/temporary.js';
 
@@ -373,16 +373,26 @@ describe('DAVIS folders', () => {
 
   test('the split’s sequences, scores of every frame, and the toolkit’s files', async () => {
     const seen: string[] = [];
-    const report = await evaluateDavis({
+    const { report, files, table } = await runMetrics({
       root: at('DAVIS'),
       results: at('results'),
+      json: at('elsewhere/scores.json'),
       onProgress: ({ sequence, done, total }) => seen.push(`${sequence} ${done}/${total}`),
     });
     expect(seen).toEqual(['cat 1/1']);
     expect(report.sequences[0]!.objects[0]!.j).toEqual([1, 1 / 2, 1 / 3]);
     expect(report.summary.j.mean).toBeCloseTo(11 / 18, 12);
-    const files = await writeDavisReport(report, at('results'), { json: 'scores.json' });
-    expect(files).toEqual(['global_results-val.csv', 'per-sequence_results-val.csv', 'scores.json']);
+    expect(files).toEqual([
+      at('results/global_results-val.csv'),
+      at('results/per-sequence_results-val.csv'),
+      at('elsewhere/scores.json'),
+    ]);
+    expect(table.split('\n').map((row) => row.split(/ {2,}/).slice(0, 3))).toEqual([
+      ['sequence', 'J&F', 'J mean'],
+      ['cat', report.summary.jf.toFixed(3), '0.611'],
+      ['all objects', report.summary.jf.toFixed(3), '0.611'],
+      [''],
+    ]);
     const { j, f, jf } = report.summary;
     const csv = readFileSync(join(root, 'results/global_results-val.csv'), 'utf8');
     expect(csv).toBe(
@@ -391,7 +401,7 @@ describe('DAVIS folders', () => {
     );
     const rows = readFileSync(join(root, 'results/per-sequence_results-val.csv'), 'utf8');
     expect(rows).toBe(`Sequence,J-Mean,F-Mean\ncat_1,0.611,${f.mean.toFixed(3)}\n`);
-    const json = JSON.parse(readFileSync(join(root, 'results/scores.json'), 'utf8'));
+    const json = JSON.parse(readFileSync(join(root, 'elsewhere/scores.json'), 'utf8'));
     expect(json.sequences[0].objects[0]).toMatchObject({ id: 1, j: [1, 1 / 2, 1 / 3] });
   });
 

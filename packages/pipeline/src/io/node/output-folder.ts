@@ -108,17 +108,11 @@ class NodeOutputFolder implements OutputFolder {
   }
 
   async list(folder: string): Promise<string[]> {
-    const path = join(this.label, folder);
-    try {
-      const entries = await this.files.readdir(path, { withFileTypes: true });
-      return entries
-        .filter((entry) => entry.isFile() && !isTemporary(entry.name))
-        .map(({ name }) => name)
-        .sort();
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw outputError(path, cause);
-    }
+    return (await this.names(folder)).filter((name) => !isTemporary(name));
+  }
+
+  async removeUnfinished(folder: string): Promise<void> {
+    for (const name of (await this.names(folder)).filter(isTemporary)) await this.remove(join(folder, name));
   }
 
   async remove(relative: string): Promise<void> {
@@ -126,6 +120,20 @@ class NodeOutputFolder implements OutputFolder {
     try {
       await this.files.rm(path, { force: true });
     } catch (cause) {
+      throw outputError(path, cause);
+    }
+  }
+
+  private async names(folder: string): Promise<string[]> {
+    const path = join(this.label, folder);
+    try {
+      const entries = await this.files.readdir(path, { withFileTypes: true });
+      return entries
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => name)
+        .sort();
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw outputError(path, cause);
     }
   }

@@ -109,6 +109,9 @@ class WebOutputFolder implements OutputFolder {
     }
   }
 
+  /** Nothing to do: browsers drop a writable's swap file with the page. */
+  async removeUnfinished(_folder: string): Promise<void> {}
+
   private async locate(path: string, create: boolean): Promise<{ folder: FileSystemDirectoryHandle; name: string }> {
     const parts = path.split('/').filter((part) => part !== '' && part !== '.');
     const name = path.endsWith('/.') ? '' : parts.pop()!;
