@@ -37,7 +37,7 @@ export function imageFiles(names: Iterable<string>): string[] {
 /** File name without folder and extension. */
 export const stemOf = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.[^.]+$/, '');
 
-export function checkFps(fps: number): number {
+function checkFps(fps: number): number {
   if (!(fps > 0 && fps <= 1000))
     throw new SourceError('bad-option', 'fps', `${fps} is not a frame rate above 0 and up to 1000`);
   return fps;

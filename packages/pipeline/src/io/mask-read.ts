@@ -106,7 +106,7 @@ function idsFromColours({ width, height, channels, depth, data }: PngSamples, na
 }
 
 /** Label map of decoded mask samples, by the rules of `readMask`. */
-export function labelMapFromSamples(samples: PngSamples, name: string): LabelMap {
+function labelMapFromSamples(samples: PngSamples, name: string): LabelMap {
   const map = emptyLabelMap(samples.width, samples.height);
   map.data =
     samples.kind === 'colour'

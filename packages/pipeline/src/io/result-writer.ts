@@ -68,6 +68,7 @@ export class ResultWriter {
   private readonly added = new Set<string>();
   private lastIndex = -1;
   private failed = false;
+  private turn: Promise<unknown> = Promise.resolve();
   private summary?: ResultSummary;
   private readonly warnings: string[] = [];
 
@@ -155,7 +156,11 @@ export class ResultWriter {
    * Throws `OutputError` and `MaskError` (`size-mismatch`; `too-many-objects` if 8-bit masks were asked for). After an `OutputError` only
    * `abort` is of use.
    */
-  async add(frame: Frame, labels: LabelMap): Promise<void> {
+  add(frame: Frame, labels: LabelMap): Promise<void> {
+    return this.inTurn(() => this.write(frame, labels));
+  }
+
+  private async write(frame: Frame, labels: LabelMap): Promise<void> {
     const path = `${RESULT_FILES.masks}/${frame.name}.png`;
     if (this.summary || this.failed) throw new OutputError('closed', path, 'the writer was closed or has failed');
     if (frame.index <= this.lastIndex) {
@@ -185,7 +190,11 @@ export class ResultWriter {
   }
 
   /** Completes every file. Throws `OutputError`; then `abort` still closes what can be closed. */
-  async finish(): Promise<ResultSummary> {
+  finish(): Promise<ResultSummary> {
+    return this.inTurn(() => this.complete());
+  }
+
+  private async complete(): Promise<ResultSummary> {
     if (this.summary) return this.summary;
     const { folder } = this.options;
     try {
@@ -203,10 +212,14 @@ export class ResultWriter {
   }
 
   /**
-   * Completes every file with the frames it has: for Ctrl-C and for errors in the middle of a run. Never throws; a file that cannot be
-   * completed (full disk) is removed and named in `warnings`. The masks stay in any case.
+   * Completes every file with the frames it has: for Ctrl-C and for errors in the middle of a run. A frame being written is written to its
+   * end first. Never throws; a file that cannot be completed (full disk) is removed and named in `warnings`. The masks stay in any case.
    */
-  async abort(): Promise<ResultSummary> {
+  abort(): Promise<ResultSummary> {
+    return this.inTurn(() => this.stop());
+  }
+
+  private async stop(): Promise<ResultSummary> {
     if (this.summary) return this.summary;
     const files: string[] = [];
     const parts = [
@@ -228,6 +241,13 @@ export class ResultWriter {
       }
     }
     return (this.summary = this.summarise(false, files));
+  }
+
+  /** One operation after the other: a signal handler may call `abort` while `add` is under way. */
+  private inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(operation);
+    this.turn = result.catch(() => {});
+    return result;
   }
 
   private summarise(complete: boolean, files: string[]): ResultSummary {

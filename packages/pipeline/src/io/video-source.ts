@@ -51,7 +51,7 @@ function nearestIndex(times: Float64Array, time: number): number {
 }
 
 /** Pixels of a decoded sample as a viewer sees them: upright, square pixels. */
-export async function sampleToRgba(sample: VideoSample): Promise<RgbaImage> {
+async function sampleToRgba(sample: VideoSample): Promise<RgbaImage> {
   const { num, den } = sample.pixelAspectRatio;
   if (num !== den) {
     const square = await sample.transform({});
@@ -208,7 +208,8 @@ async function readTimestamps(track: InputVideoTrack, end: number): Promise<Floa
     const isCut = timestamp < -SAME_TIME || timestamp >= end - SAME_TIME;
     if (!isCut && !(mayHide && !isShownVp8(data))) times.push(timestamp);
   }
-  return Float64Array.from(times).sort();
+  const sorted = Float64Array.from(times).sort();
+  return sorted.filter((time, i) => i === 0 || time - sorted[i - 1]! > SAME_TIME);
 }
 
 /** When the edit list of an MP4 or MOV file ends the track, in seconds. Throws `SourceError` for lists that would need the media cut up. */
@@ -227,7 +228,7 @@ async function presentationEnd(file: string, track: InputVideoTrack, read: ReadA
 }
 
 /**
- * Opens a video (mp4, mov, webm, mkv, ts) of any codec the platform decodes. Only metadata is read here.
+ * Opens a video (mp4, mov, webm, mkv, ts) of any codec the platform decodes. Nothing is decoded here.
  * Throws `SourceError`: `unreadable`, `unsupported`, `no-frames`.
  * @param file path or name, for messages
  * @param decode the platform's decoder

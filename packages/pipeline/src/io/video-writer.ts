@@ -96,7 +96,9 @@ export class VideoWriter {
 
   /** Throws `OutputError` (`unsupported`) if the platform encodes none of the codecs at this size. */
   static async open(file: OutputFile, options: VideoWriterOptions): Promise<VideoWriter> {
-    await prepareCodecs();
+    await prepareCodecs().catch((cause: Error) => {
+      throw new OutputError('unsupported', options.label, cause.message, { cause });
+    });
     const { width, height, label, codecs = DEFAULT_CODECS } = options;
     const quality = new Quality(options.quality ?? 'high');
     const codec = await getFirstEncodableVideoCodec([...codecs], {

@@ -57,12 +57,12 @@ function mapIds({ width, height, data }: LabelMap, replace: (id: number, at: num
 const binarise = (map: LabelMap): LabelMap => mapIds(map, (id) => (id ? 1 : 0));
 const voidless = (map: LabelMap): LabelMap => mapIds(map, (id) => (id === VOID ? 0 : id));
 
-/** Truth with void as background, and the result, void made background too where the task says so. */
+/** Truth with void as background; the result, void made background too where the task says so; and the result's largest id before that. */
 async function readPair(
   sequence: string,
   frame: EvaluationFrame,
   { task, binary }: EvaluateOptions,
-): Promise<{ truth: LabelMap; result: LabelMap }> {
+): Promise<{ truth: LabelMap; result: LabelMap; largest: number }> {
   const [rawTruth, rawResult] = await Promise.all([frame.truth(), frame.result()]);
   const truth = binary ? binarise(rawTruth) : voidless(rawTruth);
   let result = binary ? binarise(rawResult) : rawResult;
@@ -73,10 +73,11 @@ async function readPair(
       `the result has ${result.width}x${result.height} pixels, the annotation has ${truth.width}x${truth.height}`,
     );
   }
+  const largest = maxLabelId(result);
   if (task === 'unsupervised' && !binary) {
     result = mapIds(result, (id, i) => (rawTruth.data[i] === VOID ? 0 : id));
   }
-  return { truth, result };
+  return { truth, result, largest };
 }
 
 /**
@@ -108,8 +109,7 @@ export async function evaluateSequence(
   const scores: PairScores[] = [];
   for (const frame of scored) {
     signal?.throwIfAborted();
-    const { truth, result } = await readPair(name, frame, { task, binary });
-    const largest = maxLabelId(result);
+    const { truth, result, largest } = await readPair(name, frame, { task, binary });
     if (largest > limit) {
       const allowed = semi ? `the first annotation has ${truths} objects` : `${MAX_PROPOSALS} proposals are allowed`;
       throw new EvaluationError(

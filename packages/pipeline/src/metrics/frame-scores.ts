@@ -2,18 +2,13 @@ import type { LabelMap } from '../io/label-map.js';
 import { type Box, boundaryPixels, boundaryTolerance, countInside, dilate, type Region } from './boundary.js';
 
 /** Region similarity J = |P ∩ G| / |P ∪ G|; 1 if both masks are empty. */
-export const jaccardOf = (both: number, union: number): number => (union === 0 ? 1 : both / union);
+const jaccardOf = (both: number, union: number): number => (union === 0 ? 1 : both / union);
 
 /**
  * Boundary measure F = 2PR / (P + R) from boundary sizes and how many pixels of each lie near the other.
  * Both boundaries empty: 1; one empty: 0.
  */
-export function boundaryMeasureOf(
-  resultPixels: number,
-  truthPixels: number,
-  resultNear: number,
-  truthNear: number,
-): number {
+function boundaryMeasureOf(resultPixels: number, truthPixels: number, resultNear: number, truthNear: number): number {
   if (resultPixels === 0 && truthPixels === 0) return 1;
   if (resultPixels === 0 || truthPixels === 0) return 0;
   const precision = resultNear / resultPixels;

@@ -153,6 +153,20 @@ describe('runs that stop', () => {
     await source.close();
   });
 
+  test('abort while a frame is being written: the frame is whole, and later ones are refused', async () => {
+    const source = await openSource(await imageFolder('hasty', 2));
+    const out = pathOf('out-hasty');
+    const writer = await ResultWriter.open({ folder: openOutputFolder(out), source });
+    const [a, b] = await collect(source);
+    const adding = writer.add(a!, labelsOf(a!));
+    expect(await writer.abort()).toMatchObject({ frames: 1, complete: false, warnings: [] });
+    await adding;
+    expect(await errorOf(() => writer.add(b!, labelsOf(b!)))).toMatchObject({ name: 'OutputError', code: 'closed' });
+    const overlay = await openSource(join(out, 'overlay.mp4'));
+    expect(await collect(overlay)).toHaveLength(1);
+    await overlay.close();
+  });
+
   test('a run that was killed leaves masks only, and resumes', async () => {
     const source = await openSource(await imageFolder('killed', 4));
     const out = pathOf('out-killed');
