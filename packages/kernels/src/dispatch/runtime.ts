@@ -80,6 +80,8 @@ export class Runtime {
   readonly #graphPools = new Set<PrivateBufferManager>();
   #nextId = 1;
   #recording: RecordedStep[] | undefined;
+  /** The backend's own pool, while a capture has replaced it. */
+  #sharedPool: PrivateBufferManager | undefined;
   #profile: Profile | undefined;
   #failure: KernelError | undefined;
 
@@ -116,7 +118,8 @@ export class Runtime {
     for (const access of program.buffers) {
       const tensor = access === 'read' ? inputs[nextInput++] : outputs[nextOutput++];
       if (!tensor) throw new Error(`${program.name} wants ${program.buffers.length} buffers, got ${buffers.length}`);
-      buffers.push(bufferOf(backend, tensor));
+      // What is uploaded during a capture outlives the graph: it must not come from the graph's pool.
+      buffers.push(bufferOf(backend, tensor, this.#sharedPool));
       backend.commandQueueOwnedIds.add(tensor.dataId);
     }
     for (const output of outputs) invalidateCpuCopy(backend, output);
@@ -229,6 +232,7 @@ export class Runtime {
     const pool = previous?.surrenderPool() ?? newBufferPool(backend);
     const runWebGPUProgram = backend.runWebGPUProgram;
     backend.bufferManager = pool;
+    this.#sharedPool = sharedPool;
     backend.runWebGPUProgram = () => {
       throw new Error('A stock tfjs operation cannot be part of a captured graph.');
     };
@@ -254,6 +258,7 @@ export class Runtime {
       throw error;
     } finally {
       this.#recording = undefined;
+      this.#sharedPool = undefined;
       backend.bufferManager = sharedPool;
       backend.runWebGPUProgram = runWebGPUProgram;
     }

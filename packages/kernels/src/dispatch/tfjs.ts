@@ -40,9 +40,19 @@ export interface PrivateBufferManager {
 
 export const privateBackend = (backend: WebGPUBackend): PrivateBackend => backend as unknown as PrivateBackend;
 
-/** The GPU buffer of a tensor, uploading it first if tfjs still keeps it on the CPU. */
-export function bufferOf(backend: PrivateBackend, tensor: TensorInfo): GPUBuffer {
+/**
+ * The GPU buffer of a tensor, uploading it first if tfjs still keeps it on the CPU.
+ * @param uploadPool Where the buffer of an upload comes from, if not from the backend's current pool.
+ */
+export function bufferOf(backend: PrivateBackend, tensor: TensorInfo, uploadPool = backend.bufferManager): GPUBuffer {
+  const data = backend.tensorMap.get(tensor.dataId);
+  if (data.resource) return data.resource;
+  const current = backend.bufferManager;
+  if (data.values) backend.bufferManager = uploadPool;
   backend.uploadToGPU(tensor.dataId);
+  // The staging buffer of an upload goes back where it came from only once it is submitted.
+  if (backend.bufferManager !== current) flush(backend);
+  backend.bufferManager = current;
   return backend.tensorMap.get(tensor.dataId).resource!;
 }
 

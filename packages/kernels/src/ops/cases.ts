@@ -16,6 +16,7 @@ import { cases as preprocess } from './preprocess/cases.js';
 import { cases as resizeBilinear } from './resize-bilinear/cases.js';
 import { cases as softmax } from './softmax/cases.js';
 import { cases as transpose } from './transpose/cases.js';
+import { cases as windowAttention } from './window-attention/cases.js';
 
 /** Every case of every operation. */
 export const allCases: OpCase[] = [
@@ -36,6 +37,7 @@ export const allCases: OpCase[] = [
   ...resizeBilinear,
   ...maxPool,
   ...patchMerge,
+  ...windowAttention,
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */

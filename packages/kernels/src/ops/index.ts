@@ -17,3 +17,4 @@ export * from './resize-bilinear/index.js';
 export { ShapeError } from './shape-error.js';
 export * from './softmax/index.js';
 export * from './transpose/index.js';
+export * from './window-attention/index.js';

@@ -27,6 +27,8 @@ import { resizeBilinear } from './resize-bilinear/index.js';
 import { stockResizeBilinear } from './resize-bilinear/stock.js';
 import { transpose } from './transpose/index.js';
 import { stockTranspose } from './transpose/stock.js';
+import { windowAttention } from './window-attention/index.js';
+import { stockWindowAttention } from './window-attention/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
   ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
@@ -52,6 +54,7 @@ export interface OpSet {
   resizeBilinear: Twin<typeof resizeBilinear>;
   maxPool: Twin<typeof maxPool>;
   patchMerge: typeof patchMerge;
+  windowAttention: typeof windowAttention;
 }
 
 /** Hand-written kernels. */
@@ -70,6 +73,7 @@ export const fusedOps: OpSet = {
   resizeBilinear,
   maxPool,
   patchMerge,
+  windowAttention,
 };
 
 /** The same from stock tfjs operations. */
@@ -88,4 +92,5 @@ export const stockOps: OpSet = {
   resizeBilinear: stockResizeBilinear,
   maxPool: stockMaxPool,
   patchMerge: stockPatchMerge,
+  windowAttention: stockWindowAttention,
 };

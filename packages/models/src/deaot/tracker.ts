@@ -77,7 +77,9 @@ export class DeAotTracker {
   readonly #budget: number;
   #groups: GroupMemory[] = [];
   #current: Propagated | undefined;
-  #graphs: { key: string; propagate: CapturedGraph<Propagated>; update: CapturedGraph<void> } | undefined;
+  #graphs: { key: string; propagate: CapturedGraph<Propagated>; update?: CapturedGraph<void> } | undefined;
+  /** An update graph whose propagation graph is gone; its buffers serve the next one. */
+  #staleUpdate: CapturedGraph<void> | undefined;
 
   constructor(
     readonly model: DeAot,
@@ -198,13 +200,8 @@ export class DeAotTracker {
     } else {
       this.#disposeCurrent();
       const previous = this.#graphs;
-      // The update reads what the propagation writes, so both are replaced together.
-      const propagate = this.#runtime.capture(() => this.#propagate(), previous?.propagate);
-      const update = this.#runtime.capture(() => {
-        this.#updateShortTerm(propagate.result);
-      }, previous?.update);
-      this.#graphs = { key, propagate, update };
-      this.#updatePending = true;
+      this.#staleUpdate ??= previous?.update;
+      this.#graphs = { key, propagate: this.#runtime.capture(() => this.#propagate(), previous?.propagate) };
     }
     this.#current = this.#graphs.propagate.result;
   }
@@ -222,11 +219,16 @@ export class DeAotTracker {
   update(labels?: ArrayLike<number>): void {
     if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
     if (labels) this.#writeLabels(labels, this.#current.labels);
-    const replayable = this.#graphs?.propagate.result === this.#current;
-    if (!replayable) this.#updateShortTerm(this.#current);
-    // Capturing has run the update once already, with the labels that the capture of the propagation found.
-    else if (!this.#updatePending || labels) this.#graphs!.update.replay();
-    this.#updatePending = false;
+    const graphs = this.#graphs;
+    if (graphs?.propagate.result !== this.#current) {
+      this.#updateShortTerm(this.#current);
+    } else if (graphs.update) {
+      graphs.update.replay();
+    } else {
+      const current = this.#current;
+      graphs.update = this.#runtime.capture(() => this.#updateShortTerm(current), this.#staleUpdate);
+      this.#staleUpdate = undefined;
+    }
     for (const group of this.#groups) {
       if (group.schedule.due(this.frame)) {
         try {
@@ -240,8 +242,6 @@ export class DeAotTracker {
       }
     }
   }
-
-  #updatePending = false;
 
   dispose(): void {
     this.#dropGraphs();
@@ -274,7 +274,9 @@ export class DeAotTracker {
       );
       const logits = model.decode(out, features);
       this.#tap(g, 'logits4x', logits);
-      copyBlock(reshape(logits, [h4 * w4, LOGIT_CHANNELS]), stack, { row: g * h4 * w4 });
+      tidy(() => {
+        copyBlock(reshape(logits, [h4 * w4, LOGIT_CHANNELS]), stack, { row: g * h4 * w4 });
+      });
       dispose([out, logits]);
       return groupSeeds;
     });
@@ -345,7 +347,9 @@ export class DeAotTracker {
   #dropGraphs(): void {
     if (this.#current === this.#graphs?.propagate.result) this.#current = undefined;
     this.#graphs?.propagate.dispose();
-    this.#graphs?.update.dispose();
+    this.#graphs?.update?.dispose();
+    this.#staleUpdate?.dispose();
+    this.#staleUpdate = undefined;
     this.#graphs = undefined;
   }
 }

@@ -1,0 +1,46 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { type WindowAttentionShape, windowAttention } from './index.js';
+import { windowAttentionReference } from './reference.js';
+import { stockWindowAttention } from './stock.js';
+
+interface WindowCase extends WindowAttentionShape {
+  headSize: number;
+  /** Multiplies queries and keys: how sharp the attention is. */
+  scale?: number;
+  bench?: boolean;
+}
+
+function windowCase({ headSize, scale = 2, bench, ...shape }: WindowCase): OpCase {
+  const { height, width, window, shift, heads } = shape;
+  const channels = heads * headSize;
+  const tokens = window * window * Math.ceil(height / window) * Math.ceil(width / window);
+  return {
+    op: 'window-attention',
+    name: `${height}x${width}, window ${window} shifted ${shift}, ${heads} heads of ${headSize}`,
+    inputs: {
+      qkv: randomTensor([height * width, 3 * channels], 1, scale),
+      qkvBias: randomTensor([3 * channels], 2),
+      biasTable: randomTensor([(2 * window - 1) ** 2, heads], 3),
+    },
+    variants: () => ['window'],
+    run: ({ qkv, qkvBias, biasTable }) => windowAttention(qkv!, qkvBias!, biasTable!, shape),
+    stock: ({ qkv, qkvBias, biasTable }) => stockWindowAttention(qkv!, qkvBias!, biasTable!, shape),
+    reference: ({ qkv, qkvBias, biasTable }) => [
+      windowAttentionReference(qkv!.values, qkvBias!.values, biasTable!.values, shape),
+    ],
+    ...(bench ? { flops: 4 * tokens * window * window * channels, bytes: 4 * height * width * 4 * channels } : {}),
+  };
+}
+
+/** Whole and completed windows, shifted and not; images smaller than a window; more queries than one workgroup. */
+export const cases: OpCase[] = [
+  windowCase({ height: 7, width: 14, window: 7, shift: 0, heads: 1, headSize: 32 }),
+  windowCase({ height: 14, width: 21, window: 7, shift: 3, heads: 2, headSize: 32 }),
+  windowCase({ height: 9, width: 16, window: 7, shift: 0, heads: 3, headSize: 32 }),
+  windowCase({ height: 15, width: 12, window: 7, shift: 3, heads: 2, headSize: 32, scale: 6 }),
+  windowCase({ height: 3, width: 2, window: 7, shift: 3, heads: 1, headSize: 32 }),
+  windowCase({ height: 20, width: 17, window: 12, shift: 6, heads: 1, headSize: 32 }),
+  windowCase({ height: 5, width: 6, window: 4, shift: 1, heads: 2, headSize: 16 }),
+  windowCase({ height: 120, width: 212, window: 7, shift: 3, heads: 4, headSize: 32, bench: true }),
+  windowCase({ height: 30, width: 53, window: 7, shift: 3, heads: 16, headSize: 32, bench: true }),
+];
