@@ -54,7 +54,7 @@ export interface OpSet {
   resizeBilinear: Twin<typeof resizeBilinear>;
   maxPool: Twin<typeof maxPool>;
   patchMerge: typeof patchMerge;
-  windowAttention: typeof windowAttention;
+  windowAttention: Twin<typeof windowAttention>;
 }
 
 /** Hand-written kernels. */

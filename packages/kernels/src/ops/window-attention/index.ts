@@ -2,7 +2,14 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram, f32 } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
+import { selectWindowAttention, type WindowAttentionVariant } from './select.js';
 import windowWgsl from './window.wgsl';
+
+export {
+  selectWindowAttention,
+  supportedWindowAttentionVariants,
+  type WindowAttentionVariant,
+} from './select.js';
 
 /** The geometry of a windowed attention. */
 export interface WindowAttentionShape {
@@ -14,6 +21,12 @@ export interface WindowAttentionShape {
   /** Tokens by which the windows are moved down and right, less than `window`; 0 for plain windows. */
   shift: number;
   heads: number;
+}
+
+/** Options of `windowAttention`. */
+export interface WindowAttentionOptions {
+  /** Forces a kernel; for tests and benchmarks. */
+  variant?: WindowAttentionVariant;
 }
 
 /**
@@ -29,7 +42,13 @@ export interface WindowAttentionShape {
  * @returns float32 [height * width, C].
  * @throws ShapeError when the operands do not fit.
  */
-export function windowAttention(qkv: Tensor, qkvBias: Tensor, biasTable: Tensor, shape: WindowAttentionShape): Tensor {
+export function windowAttention(
+  qkv: Tensor,
+  qkvBias: Tensor,
+  biasTable: Tensor,
+  shape: WindowAttentionShape,
+  options: WindowAttentionOptions = {},
+): Tensor {
   const { height, width, window, shift, heads } = shape;
   const runtime = getRuntime();
   const channels = (qkv.shape[1] ?? 0) / 3;
@@ -59,11 +78,14 @@ export function windowAttention(qkv: Tensor, qkvBias: Tensor, biasTable: Tensor,
   const out = runtime.allocate([height * width, channels]);
   const windowsX = Math.ceil(width / window);
   const windowsY = Math.ceil(height / window);
+  const { adapterClass } = runtime;
+  const variant = options.variant ?? selectWindowAttention(adapterClass);
+  const subgroup = variant === 'shuffle' ? adapterClass.subgroupSize : 0;
   runtime.launch({
     program: defineProgram({
-      name: 'window-attention',
+      name: `window-attention/${variant}`,
       template: windowWgsl,
-      params: { HEAD4: headSize / 4 },
+      params: { HEAD4: headSize / 4, SG: subgroup, KEYS: subgroup || 1 },
       buffers: ['read', 'read', 'read', 'write'],
     }),
     inputs: [qkv, qkvBias, biasTable],

@@ -1,10 +1,14 @@
-// Shifted-window attention without barriers: a workgroup takes up to 64 queries of one window and head, an invocation owns
-// a query and walks over the window's keys with a running softmax. Keys and values are at the same address for the whole
-// workgroup, which every adapter serves with one load.
+// Shifted-window attention without barriers: a workgroup takes a block of queries of one window and head, an invocation owns
+// a query and walks over the window's keys with a running softmax.
 //
 // The padded and shifted image exists only as index arithmetic: position (y, x) of the window grid is the token
 // ((y + shift) mod grid_height, (x + shift) mod grid_width), or, outside the image, one whose query, key and value are
-// the bias of the projection.
+// the bias of the projection. Such keys differ in nothing but their position, so their product with the query is
+// computed once and their values are added once, by the sum of their weights.
+#if SG
+enable subgroups;
+#endif
+
 struct Params {
   height: u32,
   width: u32,
@@ -42,75 +46,95 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
+#if SG
+  @builtin(subgroup_invocation_id) lane: u32,
+#endif
 ) {
   let window = params.window;
-  let head = workgroup.y;
-  let head4 = head * ${HEAD4}u;
+  let tokens = window * window;
+  let head4 = workgroup.y * ${HEAD4}u;
+  let row4 = 3u * params.c4;
   let top = workgroup.x / params.windows_x * window;
   let left = workgroup.x % params.windows_x * window;
   let query = workgroup.z * 64u + local;
-  let qy = query / window;
+  let qy = min(query / window, window - 1u);
   let qx = query % window;
   let y = unshifted(top + qy, params.grid_height);
   let x = unshifted(left + qx, params.grid_width);
-  if (qy >= window || y >= params.height || x >= params.width) {
-    return;
-  }
-  let token = y * params.width + x;
-  let band_y = band(top + qy, params.grid_height);
-  let band_x = band(left + qx, params.grid_width);
-  let q_base = token * 3u * params.c4 + head4;
+  // Every invocation takes part to the end: the subgroup's keys are loaded by all of it.
+  let wanted = query < tokens && y < params.height && x < params.width;
+  let token = select(0u, y * params.width + x, wanted);
+  let query_region = 3u * band(top + qy, params.grid_height) + band(left + qx, params.grid_width);
+  let table_width = 2u * window - 1u;
+  let table_query = (qy + window - 1u) * table_width + qx + window - 1u;
+  var outside = vec4f();
 #unroll d 0 HEAD4
-  let q$d = qkv[q_base + ${d}u] * params.scale;
+  let q$d = qkv[token * row4 + ${d}u + head4] * params.scale;
+  outside += q$d * qkv_bias[params.c4 + head4 + ${d}u];
   var o$d = vec4f();
 #endunroll
+  let outside_score = dot(outside, vec4f(1.0));
+  var outside_share = 0.0;
   var highest = -1e30;
   var total = 0.0;
-  for (var ky = 0u; ky < window; ky++) {
+  for (var first = 0u; first < tokens; first += ${KEYS}u) {
+#if SG
+    let key = min(first + lane, tokens - 1u);
+#else
+    let key = first;
+#endif
+    let ky = key / window;
+    let kx = key - ky * window;
     let key_y = unshifted(top + ky, params.grid_height);
-    let same_y = band(top + ky, params.grid_height) == band_y;
-    let table_row = (qy + window - 1u - ky) * (2u * window - 1u) + qx + window - 1u;
-    for (var kx = 0u; kx < window; kx++) {
-      let key_x = unshifted(left + kx, params.grid_width);
+    let key_x = unshifted(left + kx, params.grid_width);
+    let inside = key_y < params.height && key_x < params.width;
+    let key_base = select(0u, key_y * params.width + key_x, inside) * row4 + params.c4 + head4;
+    let place = ky * table_width + kx;
+    let region = (3u * band(top + ky, params.grid_height) + band(left + kx, params.grid_width)) * 2u + select(0u, 1u, inside);
 #unroll d 0 HEAD4
-      var k$d = vec4f();
-      var v$d = vec4f();
+    let key$d = qkv[key_base + ${d}u];
+    let value$d = qkv[key_base + params.c4 + ${d}u];
 #endunroll
-      if (key_y < params.height && key_x < params.width) {
-        let k_base = (key_y * params.width + key_x) * 3u * params.c4 + params.c4 + head4;
-        let v_base = k_base + params.c4;
+#if SG
+    for (var i = 0u; i < min(${KEYS}u, tokens - first); i++) {
 #unroll d 0 HEAD4
-        k$d = qkv[k_base + ${d}u];
-        v$d = qkv[v_base + ${d}u];
+      let k$d = subgroupShuffle(key$d, i);
+      let v$d = subgroupShuffle(value$d, i);
 #endunroll
-      } else {
-        let k_base = params.c4 + head4;
-        let v_base = k_base + params.c4;
+      let at = subgroupShuffle(place, i);
+      let code = subgroupShuffle(region, i);
+#else
+    {
 #unroll d 0 HEAD4
-        k$d = qkv_bias[k_base + ${d}u];
-        v$d = qkv_bias[v_base + ${d}u];
+      let k$d = key$d;
+      let v$d = value$d;
 #endunroll
-      }
+      let at = place;
+      let code = region;
+#endif
       var products = vec4f();
 #unroll d 0 HEAD4
       products += q$d * k$d;
 #endunroll
-      var score = dot(products, vec4f(1.0)) + bias_table[(table_row - kx) * workgroups.y + head];
-      if (!(same_y && band(left + kx, params.grid_width) == band_x)) {
-        score += MASKED;
-      }
+      let real = code % 2u == 1u;
+      let score = select(outside_score, dot(products, vec4f(1.0)), real) +
+        bias_table[(table_query - at) * workgroups.y + workgroup.y] + select(MASKED, 0.0, code / 2u == query_region);
       let peak = max(highest, score);
       let fade = exp(highest - peak);
       let share = exp(score - peak);
       highest = peak;
       total = total * fade + share;
+      outside_share = outside_share * fade + select(share, 0.0, real);
+      let inside_share = select(0.0, share, real);
 #unroll d 0 HEAD4
-      o$d = o$d * fade + share * v$d;
+      o$d = o$d * fade + inside_share * v$d;
 #endunroll
     }
   }
-  let out_base = token * params.c4 + head4;
+  if (wanted) {
+    let out_base = token * params.c4 + head4;
 #unroll d 0 HEAD4
-  out[out_base + ${d}u] = o$d / total;
+    out[out_base + ${d}u] = (o$d + outside_share * qkv_bias[2u * params.c4 + head4 + ${d}u]) / total;
 #endunroll
+  }
 }
