@@ -14,7 +14,7 @@ import { FrameError, SourceError } from './errors.js';
 import type { Frame, FrameRange, FrameSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
 import { orient } from './orient.js';
-import { isYuvFormat, yuvToRgba } from './yuv.js';
+import { isYuvFormat, type YuvColour, yuvToRgba } from './yuv.js';
 
 /** A frame source over a video file, with what an overlay video takes over from it. */
 export interface VideoSource extends FrameSource {
@@ -51,27 +51,27 @@ function nearestIndex(times: Float64Array, time: number): number {
 }
 
 /** Pixels of a decoded sample as a viewer sees them: upright, square pixels. */
-async function sampleToRgba(sample: VideoSample): Promise<RgbaImage> {
+async function sampleToRgba(sample: VideoSample, colour: YuvColour): Promise<RgbaImage> {
   const { num, den } = sample.pixelAspectRatio;
   if (num !== den) {
     const square = await sample.transform({});
     try {
-      return await copyRgba(square);
+      return await copyRgba(square, colour);
     } finally {
       square.close();
     }
   }
-  const { rgba, width, height } = await copyRgba(sample);
+  const { rgba, width, height } = await copyRgba(sample, colour);
   return orient(rgba, width, height, sample.rotation, sample.flip);
 }
 
 /** Pixels as decoded, without rotation. */
-async function copyRgba(sample: VideoSample): Promise<RgbaImage> {
+async function copyRgba(sample: VideoSample, colour: YuvColour): Promise<RgbaImage> {
   const { width, height } = sample.visibleRect;
   if (isYuvFormat(sample.format)) {
     const planes = new Uint8Array(sample.allocationSize());
     const layout = await sample.copyTo(planes);
-    return { width, height, rgba: yuvToRgba(planes, layout, sample.format, width, height, sample.colorSpace) };
+    return { width, height, rgba: yuvToRgba(planes, layout, sample.format, width, height, colour) };
   }
   // Deep colour, alpha and GPU-only frames: the platform converts.
   const rgba = new Uint8Array(sample.allocationSize({ format: 'RGBA' }));
@@ -118,7 +118,7 @@ class MediaVideoSource implements VideoSource {
         if ('badTime' in value) {
           if (value.badTime >= this.timestamps[begin]! - SAME_TIME) failure ??= value;
         } else {
-          const { sample } = value;
+          const { sample, colour } = value;
           try {
             const at = nearestIndex(this.timestamps, sample.timestamp);
             // Frames before the range, before an edit list's start, or repeated by a decoder.
@@ -128,7 +128,7 @@ class MediaVideoSource implements VideoSource {
             if (at > index && index > 0) missing ??= index;
             if (failure && missing !== undefined) break;
             index = at;
-            yield await this.toFrame(index, sample);
+            yield await this.toFrame(index, sample, colour);
             index++;
           } finally {
             sample.close();
@@ -162,8 +162,8 @@ class MediaVideoSource implements VideoSource {
     this.input.dispose();
   }
 
-  private async toFrame(index: number, sample: VideoSample): Promise<Frame> {
-    const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample));
+  private async toFrame(index: number, sample: VideoSample, colour: YuvColour): Promise<Frame> {
+    const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample, colour));
     if (width !== this.width || height !== this.height) {
       throw new FrameError(
         'size-mismatch',

@@ -22,12 +22,13 @@ const CODEC_IDS: Record<VideoCodec, `AV_CODEC_ID_${string}`> = {
  */
 export async function* decodeTrack(track: InputVideoTrack, from: number): AsyncGenerator<Decoded, void, undefined> {
   const [av, { AvFrameVideoSampleResource }] = await Promise.all([import('node-av'), import('@mediabunny/server')]);
-  const [codecName, config, rotation, flip, { num, den }] = await Promise.all([
+  const [codecName, config, rotation, flip, { num, den }, container] = await Promise.all([
     track.getCodec(),
     track.getDecoderConfig(),
     track.getRotation(),
     track.getFlip(),
     track.getPixelAspectRatio(),
+    track.getColorSpace(),
   ]);
   const codecId = av[CODEC_IDS[codecName!] as 'AV_CODEC_ID_H264'];
   const codec = av.Codec.findDecoder(codecId);
@@ -56,7 +57,9 @@ export async function* decodeTrack(track: InputVideoTrack, from: number): AsyncG
       const picture = frame.clone();
       if (!picture) throw new Error('out of memory for a decoded frame');
       const sample = new VideoSample(new AvFrameVideoSampleResource(picture), { ...known, rotation, flip });
-      yield { sample };
+      // The container's word counts before the bitstream's, as in browsers.
+      const { matrix, fullRange } = sample.colorSpace;
+      yield { sample, colour: { matrix: container.matrix ?? matrix, fullRange: container.fullRange ?? fullRange } };
     }
   }
 
