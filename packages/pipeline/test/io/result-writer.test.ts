@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny';
 import { describe, expect, test } from 'vitest';
@@ -140,12 +140,16 @@ describe('runs that stop', () => {
 
     const second = await ResultWriter.open({ folder: openOutputFolder(out), source, identity, existing: 'resume' });
     expect([...second.done]).toEqual(['00000', '00001', '00002', '00003']);
+    const fileOf = (name: string) => statSync(join(out, 'masks', `${name}.png`)).ino;
+    const before = [...second.done].map(fileOf);
     for await (const frame of source) {
       const labels = second.done.has(frame.name) ? await second.readDone(frame) : labelsOf(frame);
       expect(labels).toEqual(labelsOf(frame));
       await second.add(frame, labels);
     }
     expect(await second.finish()).toMatchObject({ frames: 10, complete: true });
+    // Stored masks were not written again.
+    expect([...second.done].map(fileOf)).toEqual(before);
     const whole = await openSource(join(out, 'overlay.mp4'));
     expect(await collect(whole)).toHaveLength(10);
     await whole.close();
