@@ -8,7 +8,7 @@ export interface EncoderFeatures {
   f8: Tensor;
   /** At stride 16. */
   f16: Tensor;
-  /** What the tracker matches on, at stride 16; for some encoders the same tensor as `f16`. */
+  /** What the tracker matches on, at stride 16; for some encoders `f16` once more, as a tensor of its own. */
   last: Tensor;
 }
 

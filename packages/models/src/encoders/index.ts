@@ -1,3 +1,4 @@
 export type { Encoder, EncoderFeatures } from './encoder.js';
-export { MobileNetV2 } from './mobilenet-v2.js';
 export { type EncoderKind, loadEncoder } from './load.js';
+export { MobileNetV2 } from './mobilenet-v2.js';
+export { ResNet50 } from './resnet50.js';

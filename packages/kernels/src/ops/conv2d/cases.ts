@@ -16,6 +16,7 @@ interface ConvCase {
   padding?: Conv2dOptions['padding'];
   bias?: boolean;
   residual?: boolean;
+  finalRelu?: boolean;
   activation?: Activation;
   /** Also runs the largest tiles, which take a software rasteriser long to compile. */
   largeTiles?: boolean;
@@ -23,7 +24,7 @@ interface ConvCase {
 }
 
 function convCase(c: ConvCase): OpCase {
-  const { height, width, channels, n, kernel, stride = 1, dilation = 1, activation = 'none' } = c;
+  const { height, width, channels, n, kernel, stride = 1, dilation = 1, activation = 'none', finalRelu = false } = c;
   const padding = convPadding(c.padding);
   const outHeight = convOutput(height, kernel, stride, dilation, padding[0] + padding[2]);
   const outWidth = convOutput(width, kernel, stride, dilation, padding[1] + padding[3]);
@@ -33,11 +34,12 @@ function convCase(c: ConvCase): OpCase {
   };
   if (c.bias) inputs.bias = randomTensor([n], 3);
   if (c.residual) inputs.residual = randomTensor([outHeight, outWidth, n], 4);
-  const options = { stride, dilation, padding, activation };
+  const options = { stride, dilation, padding, activation, finalRelu };
   const details = [
     stride > 1 && `stride ${stride}`,
     dilation > 1 && `dilation ${dilation}`,
     activation !== 'none' && activation,
+    finalRelu && 'final relu',
   ];
   return {
     op: 'conv2d',
@@ -54,7 +56,7 @@ function convCase(c: ConvCase): OpCase {
         x!.values,
         weight!.values,
         { height, width, channels, n, kernelHeight: kernel, kernelWidth: kernel, stride, dilation, padding },
-        { bias: bias?.values, residual: residual?.values, activation },
+        { bias: bias?.values, residual: residual?.values, activation, finalRelu },
       ),
     ],
     ...(c.bench ? { flops: 2 * outHeight * outWidth * n * kernel * kernel * channels } : {}),
@@ -85,6 +87,7 @@ export const cases: OpCase[] = [
     padding: 1,
     bias: true,
     residual: true,
+    finalRelu: true,
     largeTiles: true,
   }),
   convCase({ height: 12, width: 10, channels: 8, n: 16, kernel: 3, padding: 2, dilation: 2 }),

@@ -9,8 +9,10 @@ export interface Conv2dOptions {
   /** Added to every pixel, [N]. */
   bias?: Tensor;
   activation?: Activation;
-  /** Added last, [outH, outW, N]. */
+  /** Added to the activated result, [outH, outW, N]. */
   residual?: Tensor;
+  /** ReLU of the final sum, residual included. */
+  finalRelu?: boolean;
   stride?: number;
   dilation?: number;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
@@ -28,8 +30,8 @@ export const convPadding = (padding: Conv2dOptions['padding'] = 0): readonly [nu
   typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
 
 /**
- * Convolution of one image by an implicit matrix product, `activation(conv(x, weight) + bias) + residual`. Never builds
- * the im2col matrix.
+ * Convolution of one image by an implicit matrix product, `activation(conv(x, weight) + bias) + residual`, with a
+ * ReLU of that if `finalRelu` is set. Never builds the im2col matrix.
  *
  * @param x float32 [H, W, C].
  * @param weight float32 [kernelHeight, kernelWidth, C, N] (PyTorch's [N, C, kh, kw], transposed when loaded).
@@ -37,7 +39,7 @@ export const convPadding = (padding: Conv2dOptions['padding'] = 0): readonly [nu
  * @throws ShapeError when the operands do not fit.
  */
 export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { bias, activation = 'none', residual, stride = 1, dilation = 1 } = options;
+  const { bias, activation = 'none', residual, finalRelu, stride = 1, dilation = 1 } = options;
   const runtime = getRuntime();
   const [inHeight, inWidth, channels] = x.shape as [number, number, number];
   const [kernelHeight, kernelWidth, inputs, n] = weight.shape as [number, number, number, number];
@@ -65,6 +67,7 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
     out,
     bias,
     residual,
+    finalRelu,
     activation,
     alpha: 1,
     m,

@@ -18,11 +18,16 @@ export function conv2dReference(
     padding?: readonly [number, number, number, number];
     depthwise?: boolean;
   },
-  epilogue: { bias?: ArrayLike<number>; activation?: Activation; residual?: ArrayLike<number> } = {},
+  epilogue: {
+    bias?: ArrayLike<number>;
+    activation?: Activation;
+    residual?: ArrayLike<number>;
+    finalRelu?: boolean;
+  } = {},
 ): Float64Array {
   const { height, width, channels, n, kernelHeight, kernelWidth, stride = 1, dilation = 1, depthwise = false } = shape;
   const [top, left, bottom, right] = shape.padding ?? [0, 0, 0, 0];
-  const { bias, activation = 'none', residual } = epilogue;
+  const { bias, activation = 'none', residual, finalRelu = false } = epilogue;
   const outHeight = convOutput(height, kernelHeight, stride, dilation, top + bottom);
   const outWidth = convOutput(width, kernelWidth, stride, dilation, left + right);
   const out = new Float64Array(outHeight * outWidth * n);
@@ -43,7 +48,8 @@ export function conv2dReference(
           }
         }
         const index = (oy * outWidth + ox) * n + j;
-        out[index] = ACTIVATIONS[activation](sum) + (residual?.[index] ?? 0);
+        const total = ACTIVATIONS[activation](sum) + (residual?.[index] ?? 0);
+        out[index] = finalRelu ? Math.max(0, total) : total;
       }
     }
   }

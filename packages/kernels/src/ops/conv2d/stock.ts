@@ -1,6 +1,7 @@
 import {
   add,
   pad,
+  relu,
   reshape,
   type Tensor,
   type Tensor3D,
@@ -13,7 +14,7 @@ import { type Conv2dOptions, convPadding } from './index.js';
 
 /** The unfused twin of `conv2d`, from stock tfjs operations. */
 export function stockConv2d(x: Tensor, weight: Tensor, options: Omit<Conv2dOptions, 'variant'> = {}): Tensor {
-  const { bias, activation = 'none', residual, stride = 1, dilation = 1 } = options;
+  const { bias, activation = 'none', residual, finalRelu = false, stride = 1, dilation = 1 } = options;
   const [top, left, bottom, right] = convPadding(options.padding);
   return tidy(() => {
     const padded =
@@ -27,6 +28,7 @@ export function stockConv2d(x: Tensor, weight: Tensor, options: Omit<Conv2dOptio
     let out: Tensor = tfConv2d(padded as Tensor3D, weight as Tensor4D, stride, 'valid', 'NHWC', dilation);
     if (bias) out = add(out, bias);
     out = stockActivation(out, activation);
-    return residual ? add(out, reshape(residual, out.shape)) : out;
+    if (residual) out = add(out, reshape(residual, out.shape));
+    return finalRelu ? relu(out) : out;
   });
 }

@@ -129,6 +129,9 @@ fn main(
 #if RESIDUAL
     value += residual[out_base + (params.out_row0 + row0 + ${r}u) * params.n4 + column];
 #endif
+#if FINAL_RELU
+    value = max(value, vec4f());
+#endif
     out[out_base + (params.out_row0 + row0 + ${r}u) * params.out_stride4 + params.out_offset4 + column] = value;
   }
 #endunroll

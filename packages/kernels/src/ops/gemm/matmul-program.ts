@@ -18,6 +18,8 @@ export interface MatmulLaunch {
   bias?: TensorInfo;
   gate?: TensorInfo;
   residual?: TensorInfo;
+  /** ReLU of the final sum, residual included. */
+  finalRelu?: boolean;
   activation: Activation;
   alpha: number;
   m: number;
@@ -61,6 +63,7 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
     BIAS: launch.bias !== undefined,
     GATE: launch.gate !== undefined,
     RESIDUAL: launch.residual !== undefined,
+    FINAL_RELU: launch.finalRelu ?? false,
     ACTIVATION: launch.activation,
     BIAS_BINDING: binding(launch.bias !== undefined),
     GATE_BINDING: binding(launch.gate !== undefined),

@@ -133,6 +133,9 @@ fn main(
 #if RESIDUAL
         element += residual[out_base + (params.out_row0 + row) * params.n + column + c];
 #endif
+#if FINAL_RELU
+        element = max(element, 0.0);
+#endif
         out[out_base + (params.out_row0 + row) * params.out_stride + params.out_offset + column + c] = element;
       }
     }
