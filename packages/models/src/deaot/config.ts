@@ -92,7 +92,10 @@ export function networkSize(
 }
 
 /** Token grid of a network input size: stride 16. */
-export function tokenGrid(size: { height: number; width: number }, alignCorners: boolean): { height: number; width: number } {
+export function tokenGrid(
+  size: { height: number; width: number },
+  alignCorners: boolean,
+): { height: number; width: number } {
   const tokens = (side: number) => (alignCorners ? (side - 1) / 16 + 1 : side / 16);
   return { height: tokens(size.height), width: tokens(size.width) };
 }

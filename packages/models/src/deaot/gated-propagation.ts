@@ -52,7 +52,8 @@ export class GatedPropagation {
     const key = `LSTT.layers.${index}`;
     const first = index === 0;
     const wide = 2 * VALUE_CHANNELS;
-    const linear = (name: string, inputs: number, outputs: number) => loadLinear(weights, `${key}.${name}`, inputs, outputs);
+    const linear = (name: string, inputs: number, outputs: number) =>
+      loadLinear(weights, `${key}.${name}`, inputs, outputs);
     const queryValue = (outputs: readonly [number, number]) =>
       loadLinear(weights, `${key}.linear_QV`, EMBED, KEY_CHANNELS + VALUE_CHANNELS, { outputs });
     const depthwise = (name: string) => loadDepthwise(weights, `${key}.${name}.dw_conv.conv`, wide, 5);
@@ -78,8 +79,14 @@ export class GatedPropagation {
       short: await linear('short_term_attn.projection', wide, 2 * EMBED),
       norm2: await loadAffine(weights, [`${key}.norm2`, `${key}.id_norm2`], EMBED),
       selfKey: await linear('self_attn.linear_QK', 2 * EMBED, KEY_CHANNELS),
-      selfValue: [await linear('self_attn.linear_V1', EMBED, VALUE_CHANNELS), await linear('self_attn.linear_V2', EMBED, VALUE_CHANNELS)],
-      selfGate: [await linear('self_attn.linear_U1', EMBED, VALUE_CHANNELS), await linear('self_attn.linear_U2', EMBED, VALUE_CHANNELS)],
+      selfValue: [
+        await linear('self_attn.linear_V1', EMBED, VALUE_CHANNELS),
+        await linear('self_attn.linear_V2', EMBED, VALUE_CHANNELS),
+      ],
+      selfGate: [
+        await linear('self_attn.linear_U1', EMBED, VALUE_CHANNELS),
+        await linear('self_attn.linear_U2', EMBED, VALUE_CHANNELS),
+      ],
       selfDepthwise: await depthwise('self_attn'),
       self: await linear('self_attn.projection', wide, 2 * EMBED),
     });
@@ -156,7 +163,13 @@ export class GatedPropagation {
     const selfKey = ops.gemm(z, p.selfKey.weight, { bias: p.selfKey.bias });
     const halves = (parts: readonly [Linear, Linear]) =>
       ops.linearConcat(
-        parts.map(({ weight, bias }, i) => ({ x: z, weight, bias, activation: 'silu' as const, xColumns: [i * EMBED, EMBED] as const })),
+        parts.map(({ weight, bias }, i) => ({
+          x: z,
+          weight,
+          bias,
+          activation: 'silu' as const,
+          xColumns: [i * EMBED, EMBED] as const,
+        })),
       );
     const selfValue = halves(p.selfValue);
     const selfGate = halves(p.selfGate);

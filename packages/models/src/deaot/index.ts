@@ -1,4 +1,11 @@
-export { DEAOT_CONFIGS, type DeAotConfig, type DeAotName, DEFAULT_LONG_EDGE, networkSize, tokenGrid } from './config.js';
+export {
+  DEAOT_CONFIGS,
+  DEFAULT_LONG_EDGE,
+  type DeAotConfig,
+  type DeAotName,
+  networkSize,
+  tokenGrid,
+} from './config.js';
 export { OutOfBudgetError } from './memory.js';
 export { LongTermSchedule, MemoryFullError, type MemoryPolicy } from './memory-schedule.js';
 export { DeAot, type FrameFeatures, type LoadOptions, type Size } from './model.js';

@@ -113,7 +113,12 @@ export class DeAot {
     const { stride, padding } = this.config.idBank;
     const { idBank, idNorm } = this.p;
     return tidy(() => {
-      const embedding = this.ops.idEmbedding(labels, idBank, { ...size, stride, padding, firstId: group * GROUP_OBJECTS + 1 });
+      const embedding = this.ops.idEmbedding(labels, idBank, {
+        ...size,
+        stride,
+        padding,
+        firstId: group * GROUP_OBJECTS + 1,
+      });
       return this.ops.layerNorm(embedding, idNorm.weight, idNorm.bias);
     });
   }
@@ -124,7 +129,11 @@ export class DeAot {
    * @param onLayer Sees the stream after each layer, the last one normalised.
    * @returns The normalised streams, float32 [h16, w16, 512], and each layer's seed.
    */
-  propagate(features: FrameFeatures, memory: (layer: number, seed: Seed) => LayerMemory, onLayer?: (layer: number, stream: Tensor) => void): { out: Tensor; seeds: Seed[] } {
+  propagate(
+    features: FrameFeatures,
+    memory: (layer: number, seed: Seed) => LayerMemory,
+    onLayer?: (layer: number, stream: Tensor) => void,
+  ): { out: Tensor; seeds: Seed[] } {
     const { grid } = features;
     const seeds: Seed[] = [];
     let stream = features.tokens;

@@ -215,8 +215,9 @@ export class DeAotTracker {
   /**
    * Remembers the current frame, with the labels found by `propagate` or with better ones. May be repeated.
    * @param labels Ids of the frame's pixels, to replace the tracker's own.
+   * @param options.memorise Adds the frame to the long-term memory, or keeps it out, whatever the gap says.
    */
-  update(labels?: ArrayLike<number>): void {
+  update(labels?: ArrayLike<number>, options: { memorise?: boolean } = {}): void {
     if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
     if (labels) this.#writeLabels(labels, this.#current.labels);
     const graphs = this.#graphs;
@@ -230,7 +231,7 @@ export class DeAotTracker {
       this.#staleUpdate = undefined;
     }
     for (const group of this.#groups) {
-      if (group.schedule.due(this.frame)) {
+      if (options.memorise ?? group.schedule.due(this.frame)) {
         try {
           group.memorise(this.frame, false, this.#maxFrames(this.#groups.length));
         } catch (error) {
@@ -241,6 +242,24 @@ export class DeAotTracker {
         }
       }
     }
+  }
+
+  /**
+   * Remembers a frame whose masks are known from earlier, without searching it: for going on with a video in its middle.
+   * Frames come in ascending order, after the references before them.
+   *
+   * @param frame Its index; the tracker goes on from there.
+   * @param options.memorise Whether it joins the long-term memory; by default as the gap says.
+   */
+  recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, options: { memorise?: boolean } = {}): void {
+    this.frame = frame - 1;
+    this.propagate(pixels);
+    this.update(labels, options);
+  }
+
+  /** Whether frame `frame` would join the long-term memory. */
+  memorises(frame: number): boolean {
+    return this.#groups.some((group) => group.schedule.due(frame));
   }
 
   dispose(): void {
@@ -307,7 +326,11 @@ export class DeAotTracker {
 
   #outOfBudget(groups: number, frames: number): OutOfBudgetError {
     const needed = frameBytes(this.tokens) * this.model.config.layers * groups * (frames + 1);
-    return new OutOfBudgetError(needed, this.#budget, `Remembering ${frames} frames of ${groups * GROUP_OBJECTS} objects`);
+    return new OutOfBudgetError(
+      needed,
+      this.#budget,
+      `Remembering ${frames} frames of ${groups * GROUP_OBJECTS} objects`,
+    );
   }
 
   #reserveBudget(groups: number): void {
@@ -317,18 +340,28 @@ export class DeAotTracker {
   #writePixels(pixels: Uint8Array): void {
     const { height, width } = this.size;
     if (pixels.length !== height * width * 4) {
-      throw new TrackerError('size', `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`);
+      throw new TrackerError(
+        'size',
+        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
+      );
     }
-    const aligned = pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
+    const aligned =
+      pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
     this.#runtime.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
   }
 
   #writeLabels(labels: ArrayLike<number>, target = this.#labels): void {
     const { height, width } = this.size;
     if (labels.length !== height * width) {
-      throw new TrackerError('size', `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`);
+      throw new TrackerError(
+        'size',
+        `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
+      );
     }
-    this.#runtime.write(target, labels instanceof Int32Array ? (labels as Int32Array<ArrayBuffer>) : Int32Array.from(labels));
+    this.#runtime.write(
+      target,
+      labels instanceof Int32Array ? (labels as Int32Array<ArrayBuffer>) : Int32Array.from(labels),
+    );
   }
 
   #tap(group: number, name: string, value: Tensor): void {

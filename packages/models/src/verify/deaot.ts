@@ -4,7 +4,7 @@ import type { Checkpoint } from '../checkpoint/index.js';
 import { DEAOT_CONFIGS, type DeAotName } from '../deaot/config.js';
 import { DeAot, type LoadOptions } from '../deaot/model.js';
 import { DeAotTracker } from '../deaot/tracker.js';
-import { type TapResult, compareLabels, compareTap, FEATURE_LIMIT, LOGIT_LIMIT, VerificationError } from './taps.js';
+import { compareLabels, compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
 
 /** Long-term gap with which the published taps were computed. */
 const GOLDEN_GAP = 2;
@@ -58,18 +58,24 @@ export async function verifyDeAot(
       references.set(key, channelsLast(data, shape));
     }
   }
-  const tracker = new DeAotTracker(model, { height, width }, {
-    longTermGap: GOLDEN_GAP,
-    longEdge: Math.max(height, width),
-    onTap: (tapName, tensor) => {
-      const key = tapName.replace('.group0.', '.');
-      const reference = references.get(key);
-      if (reference) pending.push({ key, copy: values(tensor, key, reference.channels, reference.data.length) });
+  const tracker = new DeAotTracker(
+    model,
+    { height, width },
+    {
+      longTermGap: GOLDEN_GAP,
+      longEdge: Math.max(height, width),
+      onTap: (tapName, tensor) => {
+        const key = tapName.replace('.group0.', '.');
+        const reference = references.get(key);
+        if (reference) pending.push({ key, copy: values(tensor, key, reference.channels, reference.data.length) });
+      },
     },
-  });
+  );
   const settle = async () => {
     for (const { key, copy } of pending.splice(0)) {
-      results.push(compareTap(key, await copy, references.get(key)!.data, key.endsWith('logits4x') ? LOGIT_LIMIT : FEATURE_LIMIT));
+      results.push(
+        compareTap(key, await copy, references.get(key)!.data, key.endsWith('logits4x') ? LOGIT_LIMIT : FEATURE_LIMIT),
+      );
     }
   };
   try {

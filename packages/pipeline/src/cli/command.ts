@@ -1,0 +1,61 @@
+import { DeviceError, DeviceLostError, KernelError } from '@samtrack/kernels';
+import { CheckpointError, OutOfBudgetError, TrackerError, VerificationError } from '@samtrack/models';
+import { WeightsError } from '@samtrack/weights';
+import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
+
+/** A command of the `samtrack` program. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly help: string;
+  /** @returns the exit status */
+  run(argv: string[]): Promise<number>;
+}
+
+/** Wrong usage: the message says what, the exit status is 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Errors that are the user's to mend: shown without a stack. */
+const EXPECTED = [
+  CheckpointError,
+  DeviceError,
+  DeviceLostError,
+  FrameError,
+  KernelError,
+  MaskError,
+  OutOfBudgetError,
+  OutputError,
+  SourceError,
+  TrackerError,
+  VerificationError,
+  WeightsError,
+];
+
+/** Whether an error speaks for itself. */
+export const isExpected = (error: unknown): error is Error => EXPECTED.some((type) => error instanceof type);
+
+/** A positive number from an option's text. */
+export function positiveNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!(value > 0)) throw new UsageError(`--${option} needs a positive number, not "${text}"`);
+  return value;
+}
+
+/** A whole number from an option's text. */
+export function wholeNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new UsageError(`--${option} needs a whole number, not "${text}"`);
+  return value;
+}
+
+/** One of several words. */
+export function oneOf<T extends string>(option: string, text: string | undefined, words: readonly T[]): T | undefined {
+  if (text === undefined) return undefined;
+  if (!words.includes(text as T)) throw new UsageError(`--${option} is one of ${words.join(', ')}, not "${text}"`);
+  return text as T;
+}

@@ -1,0 +1,37 @@
+/** Duration for people: `9 s`, `3 min 05 s`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
+
+/** A progress line: rewritten in place on a terminal, otherwise printed at every tenth of the way. */
+export class ProgressLine {
+  #tenth = -1;
+  #open = false;
+
+  constructor(
+    private readonly stream: { write(text: string): unknown; isTTY?: boolean; columns?: number } = process.stderr,
+  ) {}
+
+  /** @param fraction 0..1, if it is known. */
+  show(text: string, fraction?: number): void {
+    if (this.stream.isTTY) {
+      const width = 24;
+      const filled = Math.round(width * (fraction ?? 0));
+      const bar = fraction === undefined ? '' : `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}] `;
+      this.stream.write(`\r\x1b[K${`${bar}${text}`.slice(0, (this.stream.columns ?? 120) - 1)}`);
+      this.#open = true;
+      return;
+    }
+    const tenth = Math.floor((fraction ?? 0) * 10);
+    if (fraction === undefined || tenth === this.#tenth) return;
+    this.#tenth = tenth;
+    this.stream.write(`${text}\n`);
+  }
+
+  /** Leaves the line. */
+  end(): void {
+    if (this.#open) this.stream.write('\n');
+    this.#open = false;
+  }
+}

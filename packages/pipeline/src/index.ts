@@ -1,0 +1,3 @@
+export * from './io/index.js';
+export * from './metrics/index.js';
+export * from './tracking/index.js';

@@ -1,0 +1,183 @@
+import { DeviceLostError, type GpuOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import {
+  DEAOT_CONFIGS,
+  DeAot,
+  type DeAotName,
+  DeAotTracker,
+  openCheckpoint,
+  type TrackerOptions,
+} from '@samtrack/models';
+import type { Frame, LabelMap } from '../io/index.js';
+import { maxLabelId } from '../io/label-map.js';
+
+/** Options of `VideoTracker.load`. */
+export interface VideoTrackerOptions extends Omit<TrackerOptions, 'onTap'> {
+  model: DeAotName;
+  /** Checkpoint file or URL: safetensors, or PyTorch's `.pth`. */
+  weights: string;
+  /** Which GPU to use, where there are several. */
+  gpu?: GpuOptions;
+  signal?: AbortSignal;
+  /** Called while weights are read, with the share that is done. */
+  onProgress?: (fraction: number) => void;
+  /** Called when the GPU was lost and has been opened again. */
+  onDeviceLost?: (message: string) => void;
+}
+
+/** A frame that the memory holds, kept on the CPU so that a lost GPU costs nothing. */
+interface Remembered {
+  index: number;
+  rgba: Uint8Array;
+  labels: ArrayLike<number>;
+  /** Number of objects, for reference frames. */
+  objects?: number;
+}
+
+/**
+ * Tracks objects through one video on a GPU, frame by frame, and survives the loss of the GPU: the device is opened again,
+ * once for each loss, and the memory is rebuilt from the frames it held.
+ */
+export class VideoTracker {
+  #tracker: DeAotTracker | undefined;
+  /** Reference frames and memorised frames, ascending. */
+  #remembered: Remembered[] = [];
+  #last: Remembered | undefined;
+
+  private constructor(
+    private readonly options: VideoTrackerOptions,
+    private runtime: Runtime,
+    private model: DeAot,
+  ) {}
+
+  /**
+   * Opens the GPU and loads the weights.
+   * @throws DeviceError without a usable GPU; CheckpointError for unsuitable weights.
+   */
+  static async load(options: VideoTrackerOptions): Promise<VideoTracker> {
+    const runtime = await initialize(options.gpu);
+    try {
+      return new VideoTracker(options, runtime, await loadModel(options));
+    } catch (error) {
+      shutdown(runtime);
+      throw error;
+    }
+  }
+
+  /** The adapter in use. */
+  get adapter(): GPUAdapterInfo {
+    return this.runtime.info;
+  }
+
+  /** Keys of the checkpoint that the model does not know. */
+  get unexpectedKeys(): readonly string[] {
+    return this.model.unexpectedKeys;
+  }
+
+  /** GPU memory in bytes: of the remembered frames, and altogether. */
+  get memory(): { rememberedBytes: number; allocatedBytes: number } {
+    return { rememberedBytes: this.#tracker?.memoryBytes ?? 0, allocatedBytes: this.runtime.memory().allocatedBytes };
+  }
+
+  /** Network input size, once a reference frame is there. */
+  get networkSize(): { height: number; width: number } | undefined {
+    return this.#tracker?.network;
+  }
+
+  /**
+   * Makes a frame with known masks a reference; the first one starts the tracking.
+   * @throws TrackerError, OutOfBudgetError
+   */
+  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
+    const entry = { index: frame.index, rgba: frame.rgba, labels: labels.data, objects: maxLabelId(labels) };
+    await this.#surviving(() => {
+      const tracker = this.#tracker ?? this.#start(frame.height, frame.width);
+      tracker.frame = frame.index;
+      tracker.addReference(entry.rgba, entry.labels, entry.objects);
+    });
+    this.#remembered.push(entry);
+    this.#last = entry;
+  }
+
+  /** Finds the objects in the next frame and remembers it. */
+  async step(frame: Frame): Promise<LabelMap> {
+    const data = await this.#surviving(() => {
+      this.#tracker!.frame = frame.index - 1;
+      return this.#tracker!.step(frame.rgba);
+    });
+    this.#keep({ index: frame.index, rgba: frame.rgba, labels: data });
+    return { width: frame.width, height: frame.height, data: Uint16Array.from(data) };
+  }
+
+  /** Remembers a frame whose masks an earlier run found; for resuming. */
+  async recall(frame: Frame, labels: LabelMap): Promise<void> {
+    await this.#surviving(() => this.#tracker!.recall(frame.index, frame.rgba, labels.data));
+    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+  }
+
+  /** Whether a frame would join the long-term memory. */
+  memorises(index: number): boolean {
+    return this.#tracker?.memorises(index) ?? false;
+  }
+
+  /** Frees the GPU. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#tracker?.dispose();
+    this.model.dispose();
+    shutdown(this.runtime);
+  }
+
+  #disposed = false;
+
+  #start(height: number, width: number): DeAotTracker {
+    this.#tracker = new DeAotTracker(this.model, { height, width }, this.options);
+    return this.#tracker;
+  }
+
+  #keep(entry: Remembered): void {
+    this.#last = entry;
+    const held = new Set(this.#tracker!.memorisedFrames.flat().map(({ frame }) => frame));
+    this.#remembered = this.#remembered.filter(({ index, objects }) => objects !== undefined || held.has(index));
+    if (held.has(entry.index)) this.#remembered.push(entry);
+  }
+
+  /** Runs GPU work; after a loss of the device, restores everything and runs it once more. */
+  async #surviving<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      return result;
+    } catch (error) {
+      if (!(error instanceof DeviceLostError)) throw error;
+      await this.#restore();
+      this.options.onDeviceLost?.(error.message);
+      return await work();
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const size = this.#tracker?.size;
+    this.runtime = await initialize(this.options.gpu);
+    this.model = await loadModel({ ...this.options, onProgress: undefined });
+    this.#tracker = undefined;
+    if (!size) return;
+    const tracker = this.#start(size.height, size.width);
+    for (const { index, rgba, labels, objects } of this.#remembered) {
+      tracker.frame = index;
+      if (objects === undefined) tracker.recall(index, rgba, labels, { memorise: true });
+      else tracker.addReference(rgba, labels, objects);
+    }
+    const last = this.#last;
+    if (last && last !== this.#remembered.at(-1))
+      tracker.recall(last.index, last.rgba, last.labels, { memorise: false });
+  }
+}
+
+async function loadModel({ model, weights, signal, onProgress }: VideoTrackerOptions): Promise<DeAot> {
+  const checkpoint = await openCheckpoint(weights, { signal });
+  try {
+    return await DeAot.load(checkpoint, DEAOT_CONFIGS[model], { signal, onProgress });
+  } finally {
+    await checkpoint.close();
+  }
+}
