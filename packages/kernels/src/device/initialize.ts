@@ -1,4 +1,11 @@
-import { ready, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
+import {
+  findBackend,
+  findBackendFactory,
+  ready,
+  registerBackend,
+  removeBackend,
+  setBackend,
+} from '@tensorflow/tfjs-core';
 import { Runtime, registerRuntime } from '../dispatch/runtime.js';
 import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './index.js';
 
@@ -17,7 +24,7 @@ export async function initialize(options: InitializeOptions = {}): Promise<Runti
   const handle = options.handle ?? (await openDevice(options));
   // Imported late: the package looks for navigator.gpu when it is loaded.
   const { WebGPUBackend } = await import('@tensorflow/tfjs-backend-webgpu');
-  removeBackend('webgpu');
+  if (findBackendFactory('webgpu')) removeBackend('webgpu');
   const backend = new WebGPUBackend(handle.device, handle.info);
   registerBackend('webgpu', () => backend, 3);
   await setBackend('webgpu');
@@ -27,10 +34,14 @@ export async function initialize(options: InitializeOptions = {}): Promise<Runti
   return runtime;
 }
 
-/** Removes the backend and destroys the device, so that a Node process can end. */
+/** Removes the backend and destroys the device, so that a Node process can end. Harmless when done already. */
 export function shutdown(runtime: Runtime): void {
+  runtime.close();
   runtime.flush();
-  removeBackend('webgpu');
+  // A later `initialize` may have put another backend in its place.
+  if (findBackend('webgpu') === runtime.backend) {
+    removeBackend('webgpu');
+    releaseGpu();
+  }
   runtime.device.destroy();
-  releaseGpu();
 }

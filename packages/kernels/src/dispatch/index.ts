@@ -8,4 +8,12 @@ export {
   type Program,
   type UniformValue,
 } from './program.js';
-export { type DispatchTime, foldWorkgroups, getRuntime, KernelError, type Launch, Runtime } from './runtime.js';
+export {
+  DeviceLostError,
+  type DispatchTime,
+  foldWorkgroups,
+  getRuntime,
+  KernelError,
+  type Launch,
+  Runtime,
+} from './runtime.js';

@@ -31,10 +31,26 @@ export class KernelError extends Error {
   override readonly name = 'KernelError';
 }
 
+/**
+ * The device is gone: the driver crashed or was reset, the GPU was unplugged, or somebody destroyed the device. Every tensor
+ * is lost with it; `initialize` makes a new runtime.
+ */
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError';
+  constructor(
+    readonly reason: GPUDeviceLostReason,
+    message: string,
+  ) {
+    super(`The GPU device was lost (${reason}): ${message}`);
+  }
+}
+
 /** Dispatches recorded before the command buffer is submitted; long batches cost latency, short ones CPU time. */
 const BATCH = 48;
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
+/** Uniform buffers kept; a growing memory makes a few new ones a frame. */
+const MAX_UNIFORM_BUFFERS = 4096;
 
 /** One launch of a kernel. Outputs are tensors that already exist; see `Runtime.allocate`. */
 export interface Launch {
@@ -84,6 +100,10 @@ export class Runtime {
   #sharedPool: PrivateBufferManager | undefined;
   #profile: Profile | undefined;
   #failure: KernelError | undefined;
+  #lost: DeviceLostError | undefined;
+  #closed = false;
+  /** Rejects what waits for the GPU. A lost device may leave it pending for ever. */
+  readonly #waiting = new Set<(error: DeviceLostError) => void>();
 
   constructor(
     readonly backend: WebGPUBackend,
@@ -97,17 +117,32 @@ export class Runtime {
     this.device.onuncapturederror = ({ error }) => {
       this.#failure ??= new KernelError(error.message);
     };
+    this.device.lost.then(({ reason, message }) => {
+      if (this.#closed) return;
+      this.#lost = new DeviceLostError(reason, message);
+      for (const reject of this.#waiting) reject(this.#lost);
+    });
+  }
+
+  /** Announces that the device is about to be destroyed on purpose, which is then no loss. Done by `shutdown`. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
   allocate(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor {
+    this.#throwIfLost();
     const tensor = allocateTensor(this.#backend, [...shape], dtype);
     if (tensor.size > 0) bufferOf(this.#backend, tensor);
     return tensor;
   }
 
-  /** Records one launch. Nothing is recorded when there is no workgroup to run. */
+  /**
+   * Records one launch. Nothing is recorded when there is no workgroup to run.
+   * @throws DeviceLostError when the device is gone.
+   */
   launch({ program, inputs, outputs, uniforms = [], workgroups }: Launch): void {
+    this.#throwIfLost();
     const [x, y = 1, z = 1] = workgroups;
     if (x * y * z === 0) return;
     const backend = this.#backend;
@@ -118,8 +153,7 @@ export class Runtime {
     for (const access of program.buffers) {
       const tensor = access === 'read' ? inputs[nextInput++] : outputs[nextOutput++];
       if (!tensor) throw new Error(`${program.name} wants ${program.buffers.length} buffers, got ${buffers.length}`);
-      // What is uploaded during a capture outlives the graph: it must not come from the graph's pool.
-      buffers.push(bufferOf(backend, tensor, this.#sharedPool));
+      buffers.push(this.#bufferOf(tensor));
       backend.commandQueueOwnedIds.add(tensor.dataId);
     }
     for (const output of outputs) invalidateCpuCopy(backend, output);
@@ -131,14 +165,20 @@ export class Runtime {
 
   /** Copies whole tensors of equal size on the GPU, through a copy command. */
   copy(source: TensorInfo, target: TensorInfo): void {
-    const from = bufferOf(this.#backend, source);
-    const to = bufferOf(this.#backend, target);
+    this.#throwIfLost();
+    const from = this.#bufferOf(source);
+    const to = this.#bufferOf(target);
     util.assert(from.size === to.size, () => `copy: ${from.size} bytes into ${to.size}`);
     invalidateCpuCopy(this.#backend, target);
     const step: RecordedStep = { name: 'copy', source: from, target: to, size: from.size };
+    for (const { dataId } of [source, target]) this.#backend.commandQueueOwnedIds.add(dataId);
     this.#recording?.push(step);
     this.#record(step);
-    for (const { dataId } of [source, target]) this.#backend.commandQueueOwnedIds.add(dataId);
+  }
+
+  #bufferOf(tensor: TensorInfo): GPUBuffer {
+    // What is uploaded during a capture outlives the graph: it must not come from the graph's pool.
+    return bufferOf(this.#backend, tensor, this.#sharedPool);
   }
 
   #record(step: RecordedStep): void {
@@ -169,16 +209,42 @@ export class Runtime {
   /**
    * Resolves when the GPU has finished everything recorded so far.
    * @throws KernelError when the GPU refused something, such as an invalid shader or an exhausted memory.
+   * @throws DeviceLostError when the device is gone.
    */
   async finish(): Promise<void> {
+    this.#throwIfLost();
     this.flush();
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#orLost(this.device.queue.onSubmittedWorkDone());
     this.throwIfFailed();
   }
 
-  /** Throws the first GPU error since the runtime exists, if there was one. */
+  /** Throws the loss of the device or else the first GPU error since the runtime exists, if there was one. */
   throwIfFailed(): void {
+    this.#throwIfLost();
     if (this.#failure) throw this.#failure;
+  }
+
+  #throwIfLost(): void {
+    if (this.#lost) throw this.#lost;
+  }
+
+  /** Settles like `work`, but rejects with DeviceLostError once the device is gone. */
+  async #orLost<T>(work: Promise<T>): Promise<T> {
+    let reject: (error: DeviceLostError) => void = () => {};
+    const lost = new Promise<never>((_, no) => {
+      reject = no;
+    });
+    this.#waiting.add(reject);
+    try {
+      return await Promise.race([work, lost]);
+    } catch (error) {
+      // Work of a lost device may fail just before the loss itself is announced.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.#throwIfLost();
+      throw error;
+    } finally {
+      this.#waiting.delete(reject);
+    }
   }
 
   /** Overwrites a tensor's contents from the CPU, without a new buffer. For the inputs of captured graphs. */
@@ -186,7 +252,8 @@ export class Runtime {
     tensor: TensorInfo,
     values: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
   ): void {
-    const buffer = bufferOf(this.#backend, tensor);
+    this.#throwIfLost();
+    const buffer = this.#bufferOf(tensor);
     util.assert(values.byteLength === buffer.size, () => `write: ${values.byteLength} bytes into ${buffer.size}`);
     // What is already recorded must see the old contents: writeBuffer takes effect before the next submit.
     this.flush();
@@ -197,9 +264,11 @@ export class Runtime {
   /**
    * Reads a tensor's current contents. Unlike tfjs's `data()` it keeps no copy on the CPU, so it is also right for tensors
    * that a captured graph writes again and again.
+   * @throws KernelError, DeviceLostError like `finish`.
    */
   async read(tensor: TensorInfo): Promise<ArrayBuffer> {
-    const source = bufferOf(this.#backend, tensor);
+    this.#throwIfLost();
+    const source = this.#bufferOf(tensor);
     this.flush();
     const staging =
       this.#staging.get(source.size)?.pop() ??
@@ -207,7 +276,7 @@ export class Runtime {
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
     this.device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await this.#orLost(staging.mapAsync(GPUMapMode.READ));
     this.throwIfFailed();
     const copy = staging.getMappedRange().slice(0);
     staging.unmap();
@@ -266,6 +335,7 @@ export class Runtime {
 
   /** Submits the steps of a captured graph as one command buffer. */
   replay(steps: readonly RecordedStep[]): void {
+    this.#throwIfLost();
     flush(this.#backend);
     if (this.#profile) {
       for (const step of steps) this.#record(step);
@@ -293,6 +363,7 @@ export class Runtime {
    * @throws Error when the device lacks `timestamp-query`.
    */
   async profile(work: () => Promise<void> | void): Promise<DispatchTime[]> {
+    this.#throwIfLost();
     if (!this.device.features.has('timestamp-query')) throw new Error('This device has no timestamp-query.');
     this.flush();
     const profile = new Profile(this.device);
@@ -303,7 +374,7 @@ export class Runtime {
     } finally {
       this.#profile = undefined;
     }
-    return profile.read();
+    return this.#orLost(profile.read());
   }
 
   /** Bytes of GPU memory: in use by tensors and graphs, and allocated altogether (pooled buffers included). */
@@ -378,6 +449,10 @@ export class Runtime {
     });
     this.device.queue.writeBuffer(buffer, 0, words);
     const uniform = { id: this.#nextId++, buffer };
+    // Not destroyed: captured graphs may use it. Bind groups keep it alive as long as they need it.
+    if (this.#uniformBuffers.size >= MAX_UNIFORM_BUFFERS) {
+      this.#uniformBuffers.delete(this.#uniformBuffers.keys().next().value!);
+    }
     this.#uniformBuffers.set(key, uniform);
     return uniform;
   }
