@@ -44,20 +44,43 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** The tensors that a resize from one size to another reads; made once for each pair of sizes. */
+/**
+ * How frames are brought to the network's size. `bicubic` (OpenCV's, without anti-aliasing) is what the published models
+ * were evaluated with, on frames that hardly change size; `area` averages, and is what strong reduction needs.
+ */
+export type ResizeMethod = 'bicubic' | 'area';
+
+/** Reduction from which bicubic sampling skips so many pixels that averaging is the better resize. */
+const AREA_FROM = 1.5;
+
+/** A resize from one size to another, prepared once. */
 export interface ResizePlan {
   height: number;
   width: number;
-  /** Missing where the size does not change. */
+  /** `copy` where the size does not change. */
+  method: ResizeMethod | 'copy';
+  /** What a bicubic resize reads. */
   tables?: { columns: Tensor; rows: Tensor };
 }
 
-/** Prepares a bicubic resize. */
-export function makeResizePlan(inHeight: number, inWidth: number, height: number, width: number): ResizePlan {
-  if (inHeight === height && inWidth === width) return { height, width };
+/** The resize that suits a change of size: bicubic, or area where a side shrinks to less than two thirds. */
+export const suitableResize = (inHeight: number, inWidth: number, height: number, width: number): ResizeMethod =>
+  Math.max(inHeight / height, inWidth / width) > AREA_FROM ? 'area' : 'bicubic';
+
+/** Prepares a resize. */
+export function makeResizePlan(
+  inHeight: number,
+  inWidth: number,
+  height: number,
+  width: number,
+  method: ResizeMethod = suitableResize(inHeight, inWidth, height, width),
+): ResizePlan {
+  if (inHeight === height && inWidth === width) return { height, width, method: 'copy' };
+  if (method === 'area') return { height, width, method };
   return {
     height,
     width,
+    method,
     tables: {
       columns: tensor(bicubicTable(inWidth, width), [width, 5], 'int32'),
       rows: tensor(bicubicTable(inHeight, height), [height, 5], 'int32'),
@@ -66,7 +89,7 @@ export function makeResizePlan(inHeight: number, inWidth: number, height: number
 }
 
 /**
- * A network's input from 8-bit pixels: OpenCV's bicubic resize to 8 bits, then normalisation.
+ * A network's input from 8-bit pixels: resize to 8-bit pixels again, then normalisation.
  *
  * @param pixels int32 [H, W], each word the bytes R, G, B, A in memory order.
  * @returns float32 [plan.height, plan.width, 4]; the fourth channel is zero.
@@ -77,13 +100,13 @@ export function preprocess(pixels: Tensor, plan: ResizePlan, { mean, std }: Imag
   if (pixels.rank !== 2 || pixels.dtype !== 'int32')
     throw new ShapeError('preprocess', 'int32 pixels [H, W]', { pixels });
   const [inHeight, inWidth] = pixels.shape as [number, number];
-  const { height, width, tables } = plan;
+  const { height, width, method, tables } = plan;
   const out = runtime.allocate([height, width, 4]);
   runtime.launch({
     program: defineProgram({
-      name: tables ? 'preprocess/bicubic' : 'preprocess/copy',
+      name: `preprocess/${method}`,
       template: preprocessWgsl,
-      params: { RESIZE: tables !== undefined },
+      params: { METHOD: method },
       buffers: tables ? ['read', 'read', 'read', 'write'] : ['read', 'write'],
     }),
     inputs: tables ? [pixels, tables.columns, tables.rows] : [pixels],

@@ -1,5 +1,6 @@
-// From 8-bit RGBA pixels to a network's input: bicubic resize in the 11-bit fixed-point arithmetic of OpenCV (so that the
-// result is the same 8-bit image), then (x / 255 - mean) / std. The fourth channel is zero.
+// From 8-bit RGBA pixels to a network's input: a resize whose result is an 8-bit image again, then (x / 255 - mean) / std.
+// The fourth channel is zero. Bicubic: in the 11-bit fixed-point arithmetic of OpenCV. Area: the mean of the source pixels
+// that an output pixel covers, those at its edges in part.
 struct Params {
   in_width: u32,
   in_height: u32,
@@ -14,7 +15,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> pixels: array<u32>;
-#if RESIZE
+#if METHOD == 'bicubic'
 @group(0) @binding(1) var<storage, read> columns: array<i32>;   // [out_width][first source column, 4 weights of 2048]
 @group(0) @binding(2) var<storage, read> rows: array<i32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   }
   let x = pixel % params.out_width;
   let y = pixel / params.out_width;
-#if RESIZE
+#if METHOD == 'bicubic'
   var sum = vec3i();
   for (var i = 0u; i < 4u; i++) {
     var row_sum = vec3i();
@@ -49,6 +50,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     sum += rows[y * 5u + 1u + i] * row_sum;
   }
   let value = clamp((sum + vec3i(1 << 21u)) >> vec3u(22u), vec3i(), vec3i(255));
+#elif METHOD == 'area'
+  let step_x = f32(params.in_width) / f32(params.out_width);
+  let step_y = f32(params.in_height) / f32(params.out_height);
+  let left = f32(x) * step_x;
+  let top = f32(y) * step_y;
+  let right = min(left + step_x, f32(params.in_width));
+  let bottom = min(top + step_y, f32(params.in_height));
+  var sum = vec3f();
+  for (var row = i32(floor(top)); row < i32(ceil(bottom)); row++) {
+    let height = min(bottom, f32(row + 1)) - max(top, f32(row));
+    var row_sum = vec3f();
+    for (var column = i32(floor(left)); column < i32(ceil(right)); column++) {
+      row_sum += (min(right, f32(column + 1)) - max(left, f32(column))) * vec3f(load(row, column));
+    }
+    sum += height * row_sum;
+  }
+  let value = vec3i(floor(sum / ((right - left) * (bottom - top)) + 0.5));
 #else
   let value = load(i32(y), i32(x));
 #endif

@@ -1,12 +1,20 @@
-import { IMAGENET } from './index.js';
+import { IMAGENET, type ResizeMethod } from './index.js';
 
-/** Plain-loop twin of `preprocess` from the definition of the cubic kernel, with weights in 2048ths. Pixels are RGBA words. */
+/** Share of source pixel `i` in the output pixel that covers [start, start + length). */
+const coverage = (i: number, start: number, length: number) =>
+  Math.max(0, Math.min(i + 1, start + length) - Math.max(i, start)) / length;
+
+/**
+ * Plain-loop twin of `preprocess`: from the definition of the cubic kernel, with weights in 2048ths, or as a mean over the
+ * area. Pixels are RGBA words.
+ */
 export function preprocessReference(
   pixels: Int32Array,
   inHeight: number,
   inWidth: number,
   height: number,
   width: number,
+  method: ResizeMethod,
 ): Float64Array {
   const cubic = (distance: number) => {
     const d = Math.abs(distance);
@@ -20,7 +28,16 @@ export function preprocessReference(
       const sx = Math.fround((x + 0.5) * (inWidth / width) - 0.5);
       for (let c = 0; c < 3; c++) {
         let sum = 0;
-        for (let py = Math.floor(sy) - 1; py <= Math.floor(sy) + 2; py++) {
+        if (method === 'area') {
+          for (let py = 0; py < inHeight; py++) {
+            const rowShare = coverage(py, (y * inHeight) / height, inHeight / height);
+            for (let px = 0; rowShare > 0 && px < inWidth; px++) {
+              const share = rowShare * coverage(px, (x * inWidth) / width, inWidth / width);
+              sum += share * 2 ** 22 * ((pixels[py * inWidth + px]! >>> (8 * c)) & 0xff);
+            }
+          }
+        }
+        for (let py = Math.floor(sy) - 1; method !== 'area' && py <= Math.floor(sy) + 2; py++) {
           for (let px = Math.floor(sx) - 1; px <= Math.floor(sx) + 2; px++) {
             const row = Math.min(Math.max(py, 0), inHeight - 1);
             const column = Math.min(Math.max(px, 0), inWidth - 1);
