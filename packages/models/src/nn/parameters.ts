@@ -20,7 +20,13 @@ export interface Affine {
  *
  * @param source Flat [*, inputs].
  */
-export function transposeLinear(source: Float32Array, inputs: number, first: number, count: number, columns = count): Float32Array {
+export function transposeLinear(
+  source: Float32Array,
+  inputs: number,
+  first: number,
+  count: number,
+  columns = count,
+): Float32Array {
   const out = new Float32Array(inputs * columns);
   for (let o = 0; o < count; o++) {
     for (let i = 0; i < inputs; i++) out[i * columns + o] = source[(first + o) * inputs + i]!;
@@ -101,7 +107,13 @@ export function convLayout(
 }
 
 /** Reads a square convolution with bias. */
-export async function loadConv(weights: WeightReader, key: string, inputs: number, outputs: number, kernel: number): Promise<Linear> {
+export async function loadConv(
+  weights: WeightReader,
+  key: string,
+  inputs: number,
+  outputs: number,
+  kernel: number,
+): Promise<Linear> {
   const shape = [outputs, inputs, kernel, kernel] as const;
   const weight = await weights.take(`${key}.weight`, shape);
   const bias = await weights.take(`${key}.bias`, [outputs]);
@@ -109,10 +121,16 @@ export async function loadConv(weights: WeightReader, key: string, inputs: numbe
 }
 
 /** Reads a depth-wise convolution without bias, [channels, 1, k, k], as [k, k, channels, 1]. */
-export async function loadDepthwise(weights: WeightReader, key: string, channels: number, kernel: number): Promise<Tensor> {
+export async function loadDepthwise(
+  weights: WeightReader,
+  key: string,
+  channels: number,
+  kernel: number,
+): Promise<Tensor> {
   const weight = await weights.take(`${key}.weight`, [channels, 1, kernel, kernel]);
   const taps = kernel * kernel;
   const out = new Float32Array(weight.length);
-  for (let c = 0; c < channels; c++) for (let tap = 0; tap < taps; tap++) out[tap * channels + c] = weight[c * taps + tap]!;
+  for (let c = 0; c < channels; c++)
+    for (let tap = 0; tap < taps; tap++) out[tap * channels + c] = weight[c * taps + tap]!;
   return tensor(out, [kernel, kernel, channels, 1]);
 }
