@@ -1,6 +1,5 @@
-// Bundles the package in the current directory with esbuild, for Node and for browsers, and emits its type declarations.
+// Bundles the package in the current directory with esbuild, for Node and for browsers.
 // Entry points stand in the package's own package.json under "samtrackBuild": { outputName: sourceFile }.
-import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
@@ -44,4 +43,3 @@ for (const { platform, condition, suffix } of [
     entryPoints: platformEntries.map(([name, source]) => ({ in: source, out: `${name}${suffix}` })),
   });
 }
-execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
