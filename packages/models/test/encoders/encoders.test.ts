@@ -99,6 +99,22 @@ describe.each(Object.keys(NETWORKS))('%s', (name) => {
     300_000,
   );
 
+  it('can be captured and replayed on another image', async () => {
+    const network = await NETWORKS[name]!(new WeightReader(checkpointOf(fixture)), fusedOps, fixture);
+    const image = imageOf(fixture);
+    const graph = runtime.capture(() => network.forward(image));
+    const values = proceduralTensor('another image', image.shape, 2, 0, fixture.seed);
+    runtime.write(image, values);
+    graph.replay();
+    const replayed = await Promise.all(graph.result.map((map) => map.data()));
+    const direct = network.forward(image);
+    for (const [i, map] of direct.entries()) expect(replayed[i]).toEqual(await map.data());
+    dispose(direct);
+    graph.dispose();
+    network.dispose();
+    image.dispose();
+  });
+
   it('names a missing key', async () => {
     const removed = fixture.tensors.at(-1)![0];
     const weights = new WeightReader(checkpointOf({ ...fixture, tensors: fixture.tensors.slice(0, -1) }));

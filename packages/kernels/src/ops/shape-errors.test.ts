@@ -1,0 +1,70 @@
+import { type Tensor, zeros } from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  depthwiseConv,
+  groupNorm,
+  initialize,
+  layerNorm,
+  maxPool,
+  patchMerge,
+  type Runtime,
+  resizeBilinear,
+  ShapeError,
+  shutdown,
+  windowAttention,
+} from '../index.js';
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await initialize();
+});
+afterAll(() => shutdown(runtime));
+
+const window = { height: 4, width: 5, window: 7, shift: 0, heads: 2 };
+
+/** Operands that do not fit, and what the message must say. */
+const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
+  ['layer-norm: channels', () => layerNorm(zeros([5, 6]), zeros([6]), zeros([6])), /multiple of 4, got x \[5, 6\]/],
+  [
+    'layer-norm: groups',
+    () => layerNorm(zeros([5, 20]), zeros([20]), zeros([20]), { groups: 2 }),
+    /2 group\(s\).*x \[5, 20\]/,
+  ],
+  ['layer-norm: weight', () => layerNorm(zeros([5, 8]), zeros([4]), zeros([8])), /weight and bias of 8.*weight \[4\]/],
+  ['layer-norm: scalar', () => layerNorm(zeros([]), zeros([4]), zeros([4])), /multiple of 4/],
+  ['group-norm: groups', () => groupNorm(zeros([3, 3, 24]), zeros([24]), zeros([24]), 4), /4 group\(s\).*24\]/],
+  ['group-norm: bias', () => groupNorm(zeros([3, 8]), zeros([8]), zeros([16]), 2), /weight and bias of 8.*bias \[16\]/],
+  ['depthwise-conv: channels', () => depthwiseConv(zeros([4, 4, 6]), zeros([3, 3, 6, 1])), /multiple of 4/],
+  ['depthwise-conv: weight', () => depthwiseConv(zeros([4, 4, 8]), zeros([3, 3, 4, 1])), /weight \[3, 3, 4, 1\]/],
+  ['depthwise-conv: multiplier', () => depthwiseConv(zeros([4, 4, 8]), zeros([3, 3, 8, 2])), /C, 1\]/],
+  [
+    'depthwise-conv: bias',
+    () => depthwiseConv(zeros([4, 4, 8]), zeros([3, 3, 8, 1]), { bias: zeros([4]) }),
+    /a bias of 8/,
+  ],
+  ['depthwise-conv: size', () => depthwiseConv(zeros([2, 4, 8]), zeros([3, 3, 8, 1])), /as large as the kernel/],
+  ['resize-bilinear: rank', () => resizeBilinear(zeros([4, 4]), [8, 8]), /an image \[H, W, C\]/],
+  [
+    'resize-bilinear: residual',
+    () => resizeBilinear(zeros([4, 4, 8]), [8, 8], { residual: zeros([8, 7, 8]) }),
+    /residual of \[8, 8, 8\]/,
+  ],
+  ['max-pool: channels', () => maxPool(zeros([4, 4, 6]), 2), /multiple of 4/],
+  ['max-pool: padding', () => maxPool(zeros([4, 4, 8]), 3, { padding: 2 }), /padding of at most 1, not 2/],
+  ['max-pool: size', () => maxPool(zeros([2, 4, 8]), 3), /as large as 3x3/],
+  ['patch-merge: rank', () => patchMerge(zeros([16, 8])), /an image \[H, W, C\]/],
+  ['window-attention: tokens', () => windowAttention(zeros([21, 192]), zeros([192]), zeros([169, 2]), window), /4 x 5/],
+  ['window-attention: heads', () => windowAttention(zeros([20, 60]), zeros([60]), zeros([169, 2]), window), /2 heads/],
+  ['window-attention: bias', () => windowAttention(zeros([20, 192]), zeros([64]), zeros([169, 2]), window), /of 192/],
+  ['window-attention: table', () => windowAttention(zeros([20, 192]), zeros([192]), zeros([49, 2]), window), /169 x 2/],
+  [
+    'window-attention: shift',
+    () => windowAttention(zeros([20, 192]), zeros([192]), zeros([169, 2]), { ...window, shift: 7 }),
+    /shift from 0 to 6, not 7/,
+  ],
+];
+
+it.each(WRONG)('%s', (_, run, message) => {
+  expect(run).toThrow(ShapeError);
+  expect(run).toThrow(message);
+});
