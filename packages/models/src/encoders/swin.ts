@@ -19,7 +19,7 @@ export interface SwinConfig {
 }
 
 /** Swin-B without its last stage, as in SwinB-DeAOT. */
-export const SWIN_B_THREE_STAGES: SwinConfig = {
+const SWIN_B_THREE_STAGES: SwinConfig = {
   embed: 128,
   depths: [2, 2, 18],
   heads: [4, 8, 16],

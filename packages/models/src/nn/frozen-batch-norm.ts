@@ -24,7 +24,7 @@ export interface FoldedConvShape {
  *
  * @param norm State-dict key of the normalisation.
  */
-export async function loadBatchNorm(
+async function loadBatchNorm(
   weights: WeightReader,
   norm: string,
   channels: number,
