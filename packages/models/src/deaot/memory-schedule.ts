@@ -13,7 +13,7 @@ export interface MemorisedFrame {
   readonly reference: boolean;
 }
 
-/** No frame may be dropped to make room for another. */
+/** No frame may be dropped to make room for another; see `LongTermSchedule.canAdmit`. */
 export class MemoryFullError extends Error {
   override readonly name = 'MemoryFullError';
 }
@@ -48,17 +48,26 @@ export class LongTermSchedule {
   }
 
   /**
+   * Whether there is room for one more frame, after dropping what the policy lets go.
+   * @param maxFrames Frames there is room for.
+   */
+  canAdmit(maxFrames: number): boolean {
+    const kept = this.policy === 'unbounded' ? this.frames : this.frames.filter(({ reference }) => reference);
+    return kept.length < maxFrames;
+  }
+
+  /**
    * Admits a frame: returns the slot to write it to, after the given moves of slots.
    * @param maxFrames Frames there is room for.
    * @throws MemoryFullError when nothing may be dropped for it.
    */
   admit(frame: number, reference: boolean, maxFrames: number): { slot: number; moves: { from: number; to: number }[] } {
+    if (!this.canAdmit(maxFrames)) {
+      throw new MemoryFullError(`The long-term memory has room for ${maxFrames} frames, and all of them are kept.`);
+    }
     const moves: { from: number; to: number }[] = [];
     if (this.frames.length >= maxFrames) {
       const dropped = new Set(this.#victims(this.frames.length - maxFrames + 1));
-      if (this.frames.length - dropped.size >= maxFrames) {
-        throw new MemoryFullError(`The long-term memory has room for ${maxFrames} frames, and all of them are kept.`);
-      }
       const kept = this.frames.map((entry, slot) => ({ entry, slot })).filter(({ slot }) => !dropped.has(slot));
       for (const [to, { entry, slot }] of kept.entries()) {
         if (slot !== to) moves.push({ from: slot, to });
@@ -71,14 +80,13 @@ export class LongTermSchedule {
     return { slot: this.frames.length - 1, moves };
   }
 
-  /** Slots to drop so that at least `count` become free, as far as the policy allows. */
+  /** Slots to drop so that at least `count` become free. */
   #victims(count: number): number[] {
     const predicted = this.frames
       .map(({ frame, reference }, slot) => ({ frame, reference, slot }))
       .filter((entry) => !entry.reference)
       .sort((a, b) => a.frame - b.frame)
       .map(({ slot }) => slot);
-    if (this.policy === 'unbounded') return [];
     if (this.policy === 'fifo') return predicted.slice(0, count);
     this.#gap *= 2;
     // The oldest predicted frame is the first to go, then every other one; more where room for several is needed.

@@ -34,8 +34,20 @@ export interface LayerMemory {
 
 const FLOAT_BYTES = 4;
 
-/** Bytes that one remembered frame takes in one layer. */
-export const frameBytes = (tokens: number): number => tokens * (KEY_CHANNELS + 2 * VALUE_CHANNELS) * FLOAT_BYTES;
+/** Bytes that one remembered token takes in one layer. */
+const TOKEN_BYTES = (KEY_CHANNELS + 2 * VALUE_CHANNELS) * FLOAT_BYTES;
+
+/** Long-term buffers have room for whole vectors of tokens. */
+const roundUp = (tokens: number) => Math.ceil(tokens / 4) * 4;
+
+/** Bytes of one layer's memory: the frames of the long-term memory, and the one of the short-term memory. */
+export const layerBytes = (tokens: number, frames: number): number => (roundUp(frames * tokens) + tokens) * TOKEN_BYTES;
+
+/** Long-term frames that fit into a layer's share of a budget; below 1 when not even one does. */
+export function framesWithin(bytes: number, tokens: number): number {
+  const room = Math.floor(bytes / TOKEN_BYTES) - tokens;
+  return Math.floor((room - (room % 4)) / tokens);
+}
 
 /** Memory that would exceed the promised budget. */
 export class OutOfBudgetError extends Error {
@@ -78,7 +90,7 @@ export class GroupMemory {
 
   /** Bytes held on the GPU, unused capacity included. */
   get bytes(): number {
-    return this.layers.length * frameBytes(this.tokens) * (this.#capacity + 1);
+    return this.layers.length * layerBytes(this.tokens, this.#capacity);
   }
 
   /** Frames that fit without allocation. */
@@ -120,22 +132,23 @@ export class GroupMemory {
     }
   }
 
-  /** Grows the capacity to hold `frames`, doubling it where the limit allows. */
+  /** Grows the capacity to hold `frames`, doubling it where the limit allows; shrinks it where the limit has fallen. */
   #reserve(frames: number, maxFrames: number): void {
-    if (frames <= this.#capacity) return;
-    const capacity = Math.min(Math.max(frames, this.#capacity * 2), maxFrames);
-    const used = this.#capacity * this.tokens;
-    const columns = Math.ceil((capacity * this.tokens) / 4) * 4;
+    const wanted = frames > this.#capacity ? Math.max(frames, this.#capacity * 2) : this.#capacity;
+    const capacity = Math.min(wanted, maxFrames);
+    if (capacity === this.#capacity) return;
+    const used = Math.min(this.#capacity, capacity) * this.tokens;
+    const columns = roundUp(capacity * this.tokens);
     for (const { long } of this.layers) {
-      const grow = (old: Tensor, shape: [number, number], block: { rows?: number; columns?: number }) => {
-        const grown = zeros(shape);
-        if (used > 0) copyBlock(old, grown, {}, block);
+      const resized = (old: Tensor, shape: [number, number], block: { rows?: number; columns?: number }) => {
+        const next = zeros(shape);
+        if (used > 0) copyBlock(old, next, {}, block);
         old.dispose();
-        return grown;
+        return next;
       };
-      long.keys = grow(long.keys, [KEY_CHANNELS, columns], { columns: used });
-      long.value = grow(long.value, [columns, VALUE_CHANNELS], { rows: used });
-      long.idValue = grow(long.idValue, [columns, VALUE_CHANNELS], { rows: used });
+      long.keys = resized(long.keys, [KEY_CHANNELS, columns], { columns: used });
+      long.value = resized(long.value, [columns, VALUE_CHANNELS], { rows: used });
+      long.idValue = resized(long.idValue, [columns, VALUE_CHANNELS], { rows: used });
       // The pool would keep the outgrown buffers for ever.
       getRuntime().trim();
     }

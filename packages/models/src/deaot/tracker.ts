@@ -13,8 +13,8 @@ import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { GROUP_OBJECTS, networkSize } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
 import type { Seed } from './gated-propagation.js';
-import { frameBytes, GroupMemory, OutOfBudgetError } from './memory.js';
-import { MemoryFullError, type MemoryPolicy } from './memory-schedule.js';
+import { framesWithin, GroupMemory, layerBytes, OutOfBudgetError } from './memory.js';
+import type { MemoryPolicy } from './memory-schedule.js';
 import type { DeAot, FrameFeatures, Size } from './model.js';
 
 /** Default memory of a tracker, in MB. */
@@ -109,6 +109,11 @@ export class DeAotTracker {
     return this.#groups.reduce((sum, group) => sum + group.bytes, 0);
   }
 
+  /** What is remembered, by group of ten objects. Not to be changed. */
+  get memory(): readonly GroupMemory[] {
+    return this.#groups;
+  }
+
   /** The frames in each group's long-term memory, by slot. */
   get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
     return this.#groups.map((group) => group.schedule.frames);
@@ -125,12 +130,12 @@ export class DeAotTracker {
    */
   addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
     if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
+    const { model } = this;
+    const groupCount = Math.ceil(Math.max(objects, this.objects) / GROUP_OBJECTS);
+    this.#checkBudget(groupCount);
     this.#writePixels(pixels);
     this.#writeLabels(labels);
     this.#dropGraphs();
-    const { model } = this;
-    const groupCount = Math.ceil(Math.max(objects, this.objects) / GROUP_OBJECTS);
-    this.#reserveBudget(groupCount);
     this.objects = Math.max(objects, this.objects);
     while (this.#groups.length < groupCount) {
       this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, this.frame));
@@ -153,12 +158,7 @@ export class DeAotTracker {
         return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
       });
       group.remember(groupSeeds, idValues);
-      try {
-        group.memorise(this.frame, true, this.#maxFrames(groupCount));
-      } catch (error) {
-        if (error instanceof MemoryFullError) throw this.#outOfBudget(groupCount, group.schedule.frames.length + 1);
-        throw error;
-      }
+      group.memorise(this.frame, true, this.#maxFrames(groupCount));
       for (const [layer, { long }] of group.layers.entries()) {
         this.#tap(g, `long${layer}.K`, long.keys);
         this.#tap(g, `long${layer}.V`, long.value);
@@ -231,15 +231,8 @@ export class DeAotTracker {
       this.#staleUpdate = undefined;
     }
     for (const group of this.#groups) {
-      if (options.memorise ?? group.schedule.due(this.frame)) {
-        try {
-          group.memorise(this.frame, false, this.#maxFrames(this.#groups.length));
-        } catch (error) {
-          if (error instanceof MemoryFullError) {
-            throw this.#outOfBudget(this.#groups.length, group.schedule.frames.length + 1);
-          }
-          throw error;
-        }
+      if ((options.memorise ?? group.schedule.due(this.frame)) && this.#hasRoom(group)) {
+        group.memorise(this.frame, false, this.#maxFrames(this.#groups.length));
       }
     }
   }
@@ -259,7 +252,7 @@ export class DeAotTracker {
 
   /** Whether frame `frame` would join the long-term memory. */
   memorises(frame: number): boolean {
-    return this.#groups.some((group) => group.schedule.due(frame));
+    return this.#groups.some((group) => group.schedule.due(frame) && this.#hasRoom(group));
   }
 
   dispose(): void {
@@ -318,23 +311,36 @@ export class DeAotTracker {
     }
   }
 
-  /** Frames that the budget allows each group: all groups share it evenly. */
+  /** Long-term frames that the budget allows each group: all groups share it evenly. */
   #maxFrames(groups: number): number {
-    const perFrame = frameBytes(this.tokens) * this.model.config.layers * groups;
-    return Math.floor(this.#budget / perFrame) - 1;
+    return framesWithin(this.#budget / (this.model.config.layers * groups), this.tokens);
+  }
+
+  /**
+   * Whether a predicted frame can join a group's memory. Where reference frames fill it, there is no room for predicted
+   * ones, which is an error only if nothing may ever be left out.
+   */
+  #hasRoom({ schedule }: GroupMemory): boolean {
+    if (schedule.canAdmit(this.#maxFrames(this.#groups.length))) return true;
+    if (this.#policy !== 'unbounded') return false;
+    throw this.#outOfBudget(this.#groups.length, schedule.frames.length + 1);
   }
 
   #outOfBudget(groups: number, frames: number): OutOfBudgetError {
-    const needed = frameBytes(this.tokens) * this.model.config.layers * groups * (frames + 1);
     return new OutOfBudgetError(
-      needed,
+      layerBytes(this.tokens, frames) * this.model.config.layers * groups,
       this.#budget,
-      `Remembering ${frames} frames of ${groups * GROUP_OBJECTS} objects`,
+      `Remembering ${frames} frame${frames === 1 ? '' : 's'} of up to ${groups * GROUP_OBJECTS} objects`,
     );
   }
 
-  #reserveBudget(groups: number): void {
-    if (this.#maxFrames(groups) < 1) throw this.#outOfBudget(groups, 1);
+  /** @throws OutOfBudgetError unless every group can take one more reference frame. */
+  #checkBudget(groups: number): void {
+    const maxFrames = this.#maxFrames(groups);
+    if (maxFrames < 1) throw this.#outOfBudget(groups, 1);
+    for (const { schedule } of this.#groups) {
+      if (!schedule.canAdmit(maxFrames)) throw this.#outOfBudget(groups, schedule.frames.length + 1);
+    }
   }
 
   #writePixels(pixels: Uint8Array): void {
