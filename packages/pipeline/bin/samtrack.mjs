@@ -6,4 +6,7 @@ if (!existsSync(cli)) {
   console.error('samtrack is not built yet. In a checkout run `npm run setup` once, then try again.');
   process.exit(1);
 }
-await import(cli.href);
+const { main } = await import(cli.href);
+const status = await main(process.argv.slice(2));
+// Dawn's worker threads would keep the process alive.
+process.stdout.write('', () => process.exit(status));

@@ -2,6 +2,7 @@ import { DeviceError, DeviceLostError, KernelError } from '@samtrack/kernels';
 import { CheckpointError, OutOfBudgetError, TrackerError, VerificationError } from '@samtrack/models';
 import { WeightsError } from '@samtrack/weights';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
+import { EvaluationError } from '../metrics/index.js';
 
 /** A command of the `samtrack` program. */
 export interface Command {
@@ -23,6 +24,7 @@ const EXPECTED = [
   CheckpointError,
   DeviceError,
   DeviceLostError,
+  EvaluationError,
   FrameError,
   KernelError,
   MaskError,
@@ -38,17 +40,23 @@ const EXPECTED = [
 export const isExpected = (error: unknown): error is Error => EXPECTED.some((type) => error instanceof type);
 
 /** A positive number from an option's text. */
-export function positiveNumber(option: string, text: string | undefined): number | undefined {
+export function positiveNumber(
+  option: string,
+  text: string | undefined,
+  { whole = false }: { whole?: boolean } = {},
+): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!(value > 0)) throw new UsageError(`--${option} needs a positive number, not "${text}"`);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY) || (whole && !Number.isInteger(value))) {
+    throw new UsageError(`--${option} needs a positive ${whole ? 'whole ' : ''}number, not "${text}"`);
+  }
   return value;
 }
 
 /** A whole number from an option's text. */
 export function wholeNumber(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const value = Number(text);
+  const value = text.trim() === '' ? Number.NaN : Number(text);
   if (!Number.isInteger(value) || value < 0) throw new UsageError(`--${option} needs a whole number, not "${text}"`);
   return value;
 }

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type Command, isExpected, UsageError } from './command.js';
 import { devicesCommand } from './devices.js';
+import { evalCommand } from './eval.js';
 import { trackCommand } from './track.js';
 import { verifyCommand } from './verify.js';
 import { weightsCommand } from './weights.js';
 
-const COMMANDS: readonly Command[] = [trackCommand, verifyCommand, devicesCommand, weightsCommand];
+const COMMANDS: readonly Command[] = [trackCommand, evalCommand, verifyCommand, devicesCommand, weightsCommand];
 
 const HELP = `Usage: samtrack <command> [options]
 
@@ -19,11 +20,18 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n
 `;
 
 function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  // Above `dist` when bundled, two folders above as source.
+  const manifests = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url));
+  const manifest = JSON.parse(readFileSync(manifests.find((path) => existsSync(path))!, 'utf8'));
   return manifest.version as string;
 }
 
-async function main([name, ...argv]: string[]): Promise<number> {
+/**
+ * The `samtrack` program.
+ * @param argv Those after the program's name.
+ * @returns The exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C.
+ */
+export async function main([name, ...argv]: readonly string[]): Promise<number> {
   if (name === undefined || name === '-h' || name === '--help' || name === 'help') {
     process.stdout.write(HELP);
     return name === undefined ? 2 : 0;
@@ -51,7 +59,3 @@ async function main([name, ...argv]: string[]): Promise<number> {
     return 1;
   }
 }
-
-const status = await main(process.argv.slice(2));
-// Dawn's worker threads would keep the process alive.
-process.stdout.write('', () => process.exit(status));

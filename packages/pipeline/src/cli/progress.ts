@@ -29,9 +29,39 @@ export class ProgressLine {
     this.stream.write(`${text}\n`);
   }
 
-  /** Leaves the line. */
+  /** Leaves the line; the next one starts anew. */
   end(): void {
     if (this.#open) this.stream.write('\n');
     this.#open = false;
+    this.#tenth = -1;
+  }
+}
+
+/** What a command says on stderr while it works. */
+export class Report {
+  readonly #line = new ProgressLine();
+
+  /** @param quiet No progress and no notes; failures are told in any case. */
+  constructor(private readonly quiet = false) {}
+
+  /** Shows how far the work is; `fraction` 0..1, if it is known. */
+  progress(text: string, fraction?: number): void {
+    if (!this.quiet) this.#line.show(text, fraction);
+  }
+
+  /** Prints a line that stays. */
+  note(text: string): void {
+    if (!this.quiet) this.failure(text);
+  }
+
+  /** Prints what went wrong. */
+  failure(text: string): void {
+    this.end();
+    process.stderr.write(`${text}\n`);
+  }
+
+  /** Leaves the progress line. */
+  end(): void {
+    this.#line.end();
   }
 }

@@ -34,6 +34,8 @@ export interface ResultWriterOptions {
   source: Pick<FrameSource, 'name' | 'kind' | 'width' | 'height' | 'frameCount'> & Pick<Partial<VideoSource>, 'audio'>;
   /** One label PNG a frame, `masks/<frame name>.png`; always written, since resuming needs them. */
   masks?: LabelPngOptions;
+  /** Where the masks go within the folder; default `masks`. Empty: into the folder itself, as DAVIS wants results. */
+  masksFolder?: string;
   /** `overlay.mp4` with the source's times and audio. Default on. */
   overlay?: (OverlayOptions & Pick<VideoWriterOptions, 'quality' | 'codecs'> & { audio?: boolean }) | false;
   /** `coco.json`, see `CocoJsonWriter`. Default on. */
@@ -89,16 +91,9 @@ export class ResultWriter {
    * Throws `OutputError`: `not-empty` and `resume-mismatch` (see `existing`, `identity`), `unsupported` (no video encoder), and what writing throws.
    */
   static async open(options: ResultWriterOptions): Promise<ResultWriter> {
-    const { folder, source, existing = 'error', identity = {}, overlay = {}, coco = {} } = options;
-    const { name, kind, width, height, frameCount = null } = source;
-    const record: RunRecord = {
-      format: 'samtrack-run',
-      version: 1,
-      source: { name, kind, width, height, frameCount },
-      identity: { ...identity },
-      complete: false,
-    };
-    const masks = (await folder.list(RESULT_FILES.masks)).filter((file) => file.endsWith('.png'));
+    const { folder, existing = 'error', overlay = {}, coco = {}, source, masksFolder = RESULT_FILES.masks } = options;
+    const record = recordOf(options);
+    const masks = (await folder.list(masksFolder)).filter((file) => file.endsWith('.png'));
     const done = new Set<string>();
     if (masks.length > 0) {
       if (existing === 'error') {
@@ -109,14 +104,14 @@ export class ResultWriter {
         );
       }
       if (existing === 'replace') {
-        for (const file of masks) await folder.remove(`${RESULT_FILES.masks}/${file}`);
+        for (const file of masks) await folder.remove(within(masksFolder, file));
       } else {
         await checkResumable(folder, record);
         for (const file of masks) done.add(file.slice(0, -'.png'.length));
       }
     }
     await folder.removeUnfinished('');
-    await folder.removeUnfinished(RESULT_FILES.masks);
+    await folder.removeUnfinished(masksFolder);
     // What an earlier run finished no longer goes with the masks about to be written.
     await folder.remove(RESULT_FILES.overlay);
     await folder.remove(RESULT_FILES.coco);
@@ -135,9 +130,18 @@ export class ResultWriter {
     return new ResultWriter(options, record, done, video, json || undefined);
   }
 
+  /**
+   * Whether the folder holds the complete results of a run with this source and identity.
+   * Throws `OutputError` (`resume-mismatch`) if it holds those of another one.
+   */
+  static async isComplete(options: Pick<ResultWriterOptions, 'folder' | 'source' | 'identity'>): Promise<boolean> {
+    if (!(await options.folder.readFile(RESULT_FILES.run))) return false;
+    return (await checkResumable(options.folder, recordOf(options))).complete === true;
+  }
+
   /** The stored label map of a frame in `done`. Throws `MaskError` if the file is damaged or of another size. */
   async readDone(frame: Pick<Frame, 'name' | 'width' | 'height'>): Promise<LabelMap> {
-    const path = `${RESULT_FILES.masks}/${frame.name}.png`;
+    const path = this.maskPath(frame);
     const bytes = await this.options.folder.readFile(path);
     if (!bytes) throw new MaskError('not-found', path, 'no such mask');
     const map = decodeLabelPng(bytes, path);
@@ -161,7 +165,7 @@ export class ResultWriter {
   }
 
   private async write(frame: Frame, labels: LabelMap): Promise<void> {
-    const path = `${RESULT_FILES.masks}/${frame.name}.png`;
+    const path = this.maskPath(frame);
     if (this.summary || this.failed) throw new OutputError('closed', path, 'the writer was closed or has failed');
     if (frame.index <= this.lastIndex) {
       throw new RangeError(
@@ -243,6 +247,10 @@ export class ResultWriter {
     return (this.summary = this.summarise(false, files));
   }
 
+  private maskPath({ name }: Pick<Frame, 'name'>): string {
+    return within(this.options.masksFolder ?? RESULT_FILES.masks, `${name}.png`);
+  }
+
   /** One operation after the other: a signal handler may call `abort` while `add` is under way. */
   private inTurn<T>(operation: () => Promise<T>): Promise<T> {
     const result = this.turn.then(operation);
@@ -252,10 +260,23 @@ export class ResultWriter {
 
   private summarise(complete: boolean, files: string[]): ResultSummary {
     const names = new Set([...this.done, ...this.added]);
-    if (names.size > 0) files.unshift(RESULT_FILES.masks);
+    if (names.size > 0) files.unshift(this.options.masksFolder ?? RESULT_FILES.masks);
     return { frames: names.size, complete, files: [...files, RESULT_FILES.run], warnings: [...this.warnings] };
   }
 }
+
+const within = (folder: string, file: string) => (folder === '' ? file : `${folder}/${file}`);
+
+const recordOf = ({ source, identity = {} }: Pick<ResultWriterOptions, 'source' | 'identity'>): RunRecord => {
+  const { name, kind, width, height, frameCount = null } = source;
+  return {
+    format: 'samtrack-run',
+    version: 1,
+    source: { name, kind, width, height, frameCount },
+    identity: { ...identity },
+    complete: false,
+  };
+};
 
 const toText = (record: RunRecord) => `${JSON.stringify(record, null, 2)}\n`;
 
@@ -281,7 +302,7 @@ async function openOverlay(
 }
 
 /** Refuses to go on with results that came from something else. */
-async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<void> {
+async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<Partial<RunRecord>> {
   const bytes = await folder.readFile(RESULT_FILES.run);
   const path = `${folder.label}/${RESULT_FILES.run}`;
   let before: Partial<RunRecord>;
@@ -304,4 +325,5 @@ async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<
       }
     }
   }
+  return before;
 }

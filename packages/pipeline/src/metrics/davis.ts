@@ -71,6 +71,14 @@ async function splitSequences(options: DavisOptions, annotations: string): Promi
   return (await listFolder(annotations))!.filter((name) => !name.startsWith('.')).sort();
 }
 
+/**
+ * Names of the sequences to score: those asked for, or those of the split.
+ * Throws `EvaluationError` (`not-found`).
+ */
+export async function davisSequences(options: DavisOptions): Promise<readonly string[]> {
+  return options.sequences ?? splitSequences(options, await annotationFolder(options));
+}
+
 async function readLabels(path: string, missing: 'missing-result' | 'not-found'): Promise<LabelMap> {
   let bytes: Uint8Array;
   try {
@@ -92,7 +100,7 @@ async function readLabels(path: string, missing: 'missing-result' | 'not-found')
 export async function evaluateDavis(options: DavisOptions): Promise<DavisReport> {
   const { results, year = 2017, split = 'val', task = 'semi-supervised', compat = false, signal, onProgress } = options;
   const annotations = await annotationFolder(options);
-  const names = options.sequences ?? (await splitSequences(options, annotations));
+  const names = await davisSequences(options);
   if (names.length === 0) throw new EvaluationError('bad-option', 'sequences', 'no sequences to score');
   const evaluate: EvaluateOptions = { task, compat, binary: year === 2016, signal };
   const sequences: DavisReport['sequences'] = [];

@@ -1,7 +1,7 @@
 export { assignBest } from './assignment.js';
 export { boundaryPixels, boundaryTolerance } from './boundary.js';
 export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
-export { type DavisOptions, type DavisReport, evaluateDavis, runMetrics } from './davis.js';
+export { type DavisOptions, type DavisReport, davisSequences, evaluateDavis, runMetrics } from './davis.js';
 export { EvaluationError, type EvaluationErrorCode } from './errors.js';
 export {
   type EvaluateOptions,

@@ -43,7 +43,7 @@ export async function* track({
   let tracked = 0;
   let milliseconds = 0;
   let writing: Promise<void> = Promise.resolve();
-  // Only the last two finished frames, and those the long-term memory wants, are remembered when a run is resumed.
+  // When a run is resumed, only the last finished frame and those that the long-term memory wants are remembered.
   let skipped: { frame: Frame; labels: LabelMap } | undefined;
   try {
     for await (const frame of source.frames(range)) {
@@ -53,8 +53,8 @@ export async function* track({
         await tracker.addReference(frame, firstMask);
       } else if (writer?.done.has(frame.name)) {
         labels = await writer.readDone(frame);
-        if (tracker.memorises(frame.index)) await tracker.recall(frame, labels);
-        else skipped = { frame, labels };
+        skipped = tracker.memorises(frame.index) ? undefined : { frame, labels };
+        if (!skipped) await tracker.recall(frame, labels);
       } else {
         if (skipped) await tracker.recall(skipped.frame, skipped.labels);
         skipped = undefined;

@@ -119,6 +119,15 @@ export class VideoTracker {
     return this.#tracker?.memorises(index) ?? false;
   }
 
+  /** Forgets everything: the next reference starts another video, of any size. */
+  restart(): void {
+    this.#tracker?.dispose();
+    this.#tracker = undefined;
+    this.#remembered = [];
+    this.#last = undefined;
+    this.runtime.trim();
+  }
+
   /** Frees the GPU. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
@@ -157,6 +166,10 @@ export class VideoTracker {
 
   async #restore(): Promise<void> {
     const size = this.#tracker?.size;
+    // Their buffers are gone with the device; tfjs still counts their tensors.
+    this.#tracker?.dispose();
+    this.model.dispose();
+    shutdown(this.runtime);
     this.runtime = await initialize(this.options.gpu);
     this.model = await loadModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;

@@ -1,0 +1,100 @@
+/** What commands that track have in common: the options of the tracker, loading it, and reporting how far it is. */
+import { basename } from 'node:path';
+import { DEAOT_CONFIGS, type DeAotName, type MemoryPolicy } from '@samtrack/models';
+import type { TrackProgress } from '../tracking/track.js';
+import { VideoTracker } from '../tracking/video-tracker.js';
+import { oneOf, positiveNumber } from './command.js';
+import { defaultWeights } from './default-weights.js';
+import { formatDuration, type Report } from './progress.js';
+
+const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly MemoryPolicy[];
+
+export const TRACKER_HELP = `Model:
+  --model NAME          ${Object.keys(DEAOT_CONFIGS).join(', ')}; default deaot-t
+  --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
+  --long-edge N         longest side of the network's input; default 1040
+  --long-term-gap N     frames between predicted frames that are memorised; default the model's own
+  --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
+  --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
+  --adapter NAME        part of the name of the GPU to use
+`;
+
+export const TRACKER_OPTIONS = {
+  model: { type: 'string' },
+  weights: { type: 'string' },
+  'long-edge': { type: 'string' },
+  'long-term-gap': { type: 'string' },
+  'memory-mb': { type: 'string' },
+  'memory-policy': { type: 'string' },
+  adapter: { type: 'string' },
+} as const;
+
+/** The options of the tracker, checked. */
+export interface TrackerSettings {
+  model: DeAotName;
+  weights: string;
+  adapter: string | undefined;
+  /** Whatever results depend on, for the record of a run. */
+  identity: Record<string, string | number | null>;
+  tracking: {
+    longEdge?: number;
+    longTermGap?: number;
+    memoryMB?: number;
+    memoryPolicy?: MemoryPolicy;
+  };
+}
+
+/** @throws UsageError */
+export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
+  const model = oneOf('model', options.model, Object.keys(DEAOT_CONFIGS) as DeAotName[]) ?? 'deaot-t';
+  const tracking = {
+    longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }),
+    longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),
+    memoryMB: positiveNumber('memory-mb', options['memory-mb']),
+    memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
+  };
+  const weights = options.weights ?? defaultWeights(model);
+  const identity = { model, weights: basename(weights), ...recorded(tracking) };
+  return { model, weights, adapter: options.adapter, identity, tracking };
+}
+
+/** Options as part of a run's identity: those not given are null. */
+export const recorded = (options: Record<string, string | number | undefined>) =>
+  Object.fromEntries(Object.entries(options).map(([key, value]) => [key, value ?? null]));
+
+/** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */
+export async function loadTracker(
+  { model, weights, adapter, tracking }: TrackerSettings,
+  report: Report,
+  signal: AbortSignal,
+): Promise<VideoTracker> {
+  const file = basename(weights);
+  const tracker = await VideoTracker.load({
+    model,
+    weights,
+    ...tracking,
+    gpu: { adapter },
+    signal,
+    onProgress: (fraction) => report.progress(`loading ${file}`, fraction),
+    onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
+  });
+  report.end();
+  const unknown = tracker.unexpectedKeys;
+  if (unknown.length > 0) {
+    report.note(`${file}: ${unknown.length} tensors that ${model} does not know, such as "${unknown[0]}"`);
+  }
+  return tracker;
+}
+
+/** Tells how far a run is. */
+export function reportProgress(report: Report, tracker: VideoTracker, progress: TrackProgress, prefix = ''): void {
+  const { done, total, tracked, seconds } = progress;
+  const fps = tracked / Math.max(seconds, 1e-9);
+  const left = total === undefined || tracked === 0 ? '' : `, ${formatDuration((total - done) / fps)} left`;
+  const speed = tracked > 0 ? `, ${fps.toFixed(2)} fps${left}` : '';
+  const memory = (tracker.memory.rememberedBytes / 1e6).toFixed(0);
+  report.progress(
+    `${prefix}frame ${done}${total === undefined ? '' : `/${total}`}${speed}, memory ${memory} MB`,
+    total === undefined ? undefined : done / total,
+  );
+}
