@@ -100,46 +100,67 @@ fn main(
       b_tile[i] = vec4f(load_b(batch, k, column), load_b(batch, k, column + 1u), load_b(batch, k, column + 2u), load_b(batch, k, column + 3u));
     }
     workgroupBarrier();
-    for (var k = 0u; k < TILE_K; k++) {
+    // Unrolled by hand, with a condition that keeps compilers from unrolling it whole: a software rasteriser would spend
+    // seconds on that.
+    for (var k = 0u; k < TILE_K && k0 + k < params.k; k += ${16 / TM}u) {
+#unroll u 0 16/TM
+      {
 #unroll j 0 TN/4
-      let b$j = b_tile[k * (TILE_N / 4u) + ${j * 16}u + id.x];
+        let b$j = b_tile[(k + ${u}u) * (TILE_N / 4u) + ${j * 16}u + id.x];
 #endunroll
 #unroll i 0 TM
-      let a$i = a_tile[k * (TILE_M + 1u) + id.y * ${TM}u + ${i}u];
+        let a$i = a_tile[(k + ${u}u) * (TILE_M + 1u) + id.y * ${TM}u + ${i}u];
 #unroll j 0 TN/4
-      acc${i}_${j} += a$i * b$j;
+        acc${i}_${j} += a$i * b$j;
 #endunroll
+#endunroll
+      }
 #endunroll
     }
     workgroupBarrier();
   }
+  // Loops whose lengths no compiler can guess: unrolled, the epilogue would be most of the program.
   let out_base = batch * params.out_batch;
-#unroll i 0 TM
+  let first_row = row0 + id.y * ${TM}u;
+  let end_row = min(first_row + ${TM}u, params.m);
+  for (var row = first_row; row < end_row; row++) {
+    let source_row = out_base + (params.out_row0 + row) * params.n;
+    let target_row = out_base + (params.out_row0 + row) * params.out_stride + params.out_offset;
 #unroll j 0 TN/4
-  {
-    let row = row0 + id.y * ${TM}u + ${i}u;
-    let column = column0 + (${j * 16}u + id.x) * 4u;
-    var value = acc${i}_${j} * params.alpha;
+    var sum$j = acc0_$j;
+#endunroll
+#unroll i 1 TM
+    if (row == first_row + ${i}u) {
+#unroll j 0 TN/4
+      sum$j = acc${i}_${j};
+#endunroll
+    }
+#endunroll
+#unroll j 0 TN/4
+    {
+      let first_column = column0 + (${j * 16}u + id.x) * 4u;
+      let end_column = min(first_column + 4u, params.n);
+      var value = sum$j * params.alpha;
 #if BIAS
-    value += vec4f(bias[min(column, params.n - 1u)], bias[min(column + 1u, params.n - 1u)], bias[min(column + 2u, params.n - 1u)], bias[min(column + 3u, params.n - 1u)]);
+      for (var column = first_column; column < end_column; column++) {
+        value[column % 4u] += bias[column];
+      }
 #endif
-    value = activate(value);
-    for (var c = 0u; c < 4u; c++) {
-      if (row < params.m && column + c < params.n) {
-        var element = value[c];
+      value = activate(value);
+      for (var column = first_column; column < end_column; column++) {
+        var element = value[column % 4u];
 #if GATE
-        element *= gate[out_base + (params.out_row0 + row) * params.n + column + c];
+        element *= gate[source_row + column];
 #endif
 #if RESIDUAL
-        element += residual[out_base + (params.out_row0 + row) * params.n + column + c];
+        element += residual[source_row + column];
 #endif
 #if FINAL_RELU
         element = max(element, 0.0);
 #endif
-        out[out_base + (params.out_row0 + row) * params.out_stride + params.out_offset + column + c] = element;
+        out[target_row + column] = element;
       }
     }
+#endunroll
   }
-#endunroll
-#endunroll
 }
