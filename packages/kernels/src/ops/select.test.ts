@@ -1,94 +1,192 @@
 import { describe, expect, it } from 'vitest';
-import type { AdapterClass } from '../device/adapter.js';
+import { type AdapterName, adapterNames, adapters } from './adapters.fixture.js';
 import {
   depthwiseQueue,
   depthwiseStrip,
   selectDepthwise,
   supportedDepthwiseVariants,
 } from './depthwise-conv/select.js';
+import { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './gemm/select.js';
 import { planGroupNorm } from './group-norm/select.js';
 import { selectLayerNorm } from './layer-norm/select.js';
+import { selectLocalAttention, supportedLocalAttentionVariants } from './local-attention/select.js';
+import { selectSoftmax, supportedSoftmaxVariants } from './softmax/select.js';
 import { selectWindowAttention, supportedWindowAttentionVariants } from './window-attention/select.js';
 
-const adapter = (overrides: Partial<AdapterClass>): AdapterClass => ({
-  kind: 'discrete',
-  subgroupSize: 32,
-  f16: false,
-  subgroupMatrix: false,
-  maxBindingBytes: 2 ** 27,
-  maxWorkgroupBytes: 16384,
-  maxInvocations: 256,
-  ...overrides,
+const gemmShape = (m: number, n: number, k: number, aligned = true): GemmShape => ({ m, n, k, aligned });
+
+describe('gemm', () => {
+  const tiled: GemmVariant[] = ['tiled-4', 'tiled-8'];
+  it.each<[AdapterName, GemmVariant[]]>([
+    ['software4', ['broadcast', ...tiled]],
+    ['software8', ['broadcast', ...tiled]],
+    ['software16', ['broadcast', ...tiled]],
+    ['softwareNoSubgroups', tiled],
+    ['integrated', tiled],
+    ['integrated16', ['broadcast', ...tiled]],
+    ['discrete', tiled],
+    ['discrete64', tiled],
+    ['discreteMatrix', [...tiled, 'subgroup-matrix']],
+    ['least', ['tiled-4']],
+  ])('%s supports %j', (name, variants) => {
+    expect(supportedGemmVariants(gemmShape(64, 64, 64), adapters[name])).toEqual(variants);
+  });
+
+  it.each([
+    [gemmShape(1, 4, 4), true],
+    [gemmShape(7, 8, 12), true],
+    [gemmShape(64, 63, 64), false],
+    [gemmShape(64, 64, 62), false],
+    [gemmShape(64, 64, 64, false), false],
+  ])('broadcast needs vectors of 4: %j %s', (shape, possible) => {
+    expect(supportedGemmVariants(shape, adapters.software8).includes('broadcast')).toBe(possible);
+  });
+
+  it('subgroup-matrix needs f16, a known subgroup size, and workgroup memory', () => {
+    for (const lacking of [
+      { f16: false },
+      { subgroupMatrix: false },
+      { subgroupSize: 0 },
+      { maxWorkgroupBytes: 8192 },
+    ])
+      expect(supportedGemmVariants(gemmShape(64, 64, 64), { ...adapters.discreteMatrix, ...lacking })).not.toContain(
+        'subgroup-matrix',
+      );
+  });
+
+  it.each<[AdapterName, GemmShape, GemmVariant]>([
+    ['software4', gemmShape(256, 512, 512), 'broadcast'],
+    ['software8', gemmShape(1, 4, 4), 'broadcast'],
+    ['software16', gemmShape(4096, 4096, 4096), 'broadcast'],
+    ['software8', gemmShape(256, 511, 512), 'tiled-4'],
+    ['software8', gemmShape(4096, 4095, 512), 'tiled-8'],
+    ['softwareNoSubgroups', gemmShape(256, 512, 512), 'tiled-4'],
+    ['integrated16', gemmShape(256, 512, 512), 'tiled-4'],
+    ['discrete', gemmShape(256, 512, 512), 'tiled-4'],
+    // 64 tiles of 128x128, and one fewer.
+    ['discrete', gemmShape(1024, 1024, 256), 'tiled-8'],
+    ['discrete', gemmShape(897, 1024, 256), 'tiled-8'],
+    ['discrete', gemmShape(896, 1024, 256), 'tiled-4'],
+    ['discrete', gemmShape(1, 8192, 256), 'tiled-8'],
+    ['least', gemmShape(4096, 4096, 256), 'tiled-4'],
+    ['discreteMatrix', gemmShape(4096, 4096, 4096), 'tiled-8'],
+  ])('%s, %j -> %s', (name, shape, variant) => {
+    expect(selectGemm(shape, adapters[name])).toBe(variant);
+  });
+
+  it('selects what is supported, and never subgroup-matrix', () => {
+    for (const name of adapterNames)
+      for (const m of [1, 64, 1000, 5000])
+        for (const n of [1, 4, 129, 4096])
+          for (const aligned of [true, false]) {
+            const shape = gemmShape(m, n, 64, aligned);
+            const selected = selectGemm(shape, adapters[name]);
+            expect(supportedGemmVariants(shape, adapters[name])).toContain(selected);
+            expect(selected).not.toBe('subgroup-matrix');
+          }
+  });
+});
+
+describe('kernels that shuffle on software adapters', () => {
+  type Row = [AdapterName, supported: [string[], string[], string[]], selected: [string, string, string]];
+  const all: Row[1] = [
+    ['subgroup', 'workgroup'],
+    ['subgroup', 'direct'],
+    ['direct', 'shuffle'],
+  ];
+  const none: Row[1] = [['workgroup'], ['direct'], ['direct']];
+  const gpu: Row[2] = ['workgroup', 'direct', 'direct'];
+  const software: Row[2] = ['subgroup', 'subgroup', 'shuffle'];
+  it.each<Row>([
+    ['software4', all, software],
+    ['software8', all, software],
+    ['software16', all, software],
+    ['softwareNoSubgroups', none, gpu],
+    ['integrated', none, gpu],
+    ['integrated16', all, gpu],
+    ['discrete', [['subgroup', 'workgroup'], ['direct'], ['direct', 'shuffle']], gpu],
+    ['discrete64', [['subgroup', 'workgroup'], ['direct'], ['direct', 'shuffle']], gpu],
+    ['least', none, gpu],
+  ])('%s: softmax, local attention, window attention', (name, supported, selected) => {
+    const adapter = adapters[name];
+    expect([
+      supportedSoftmaxVariants(adapter),
+      supportedLocalAttentionVariants(adapter),
+      supportedWindowAttentionVariants(adapter),
+    ]).toEqual(supported);
+    expect([selectSoftmax(adapter), selectLocalAttention(adapter), selectWindowAttention(adapter)]).toEqual(selected);
+  });
+
+  it('window attention wants subgroups that divide its 64 invocations', () => {
+    expect(supportedWindowAttentionVariants({ ...adapters.discrete, subgroupSize: 128 })).toEqual(['direct']);
+  });
 });
 
 describe('layer-norm', () => {
+  it.each(adapterNames)('%s: a row an invocation exactly on software adapters', (name) => {
+    expect(selectLayerNorm(adapters[name])).toBe(name.startsWith('software') ? 'row' : 'workgroup');
+  });
+});
+
+describe('depthwise-conv', () => {
+  const shape = (kernelHeight: number, kernelWidth: number, stride = 1, dilation = 1) => ({
+    kernelHeight,
+    kernelWidth,
+    stride,
+    dilation,
+  });
   it.each([
-    ['software', 'row'],
-    ['integrated', 'workgroup'],
-    ['discrete', 'workgroup'],
-  ] as const)('on a %s adapter: %s', (kind, variant) => {
-    expect(selectLayerNorm(adapter({ kind }))).toBe(variant);
+    [shape(1, 1), 'streaming', 2],
+    [shape(3, 3, 2), 'streaming', 2],
+    [shape(5, 5), 'streaming', 2],
+    [shape(1, 25), 'streaming', 2],
+    [shape(2, 13), 'direct', 1],
+    [shape(7, 7), 'direct', 1],
+  ])('%j -> %s', (s, variant, count) => {
+    expect(selectDepthwise(s)).toBe(variant);
+    expect(supportedDepthwiseVariants(s)).toHaveLength(count);
+    expect(supportedDepthwiseVariants(s)).toContain('direct');
+  });
+
+  it.each(adapterNames)('%s: long strips exactly on software adapters', (name) => {
+    expect(depthwiseStrip(adapters[name])).toBe(name.startsWith('software') ? 64 : 16);
+  });
+
+  it.each([
+    [shape(1, 1), 0],
+    [shape(3, 3), 2],
+    [shape(5, 5), 4],
+    [shape(3, 3, 2), 1],
+    [shape(5, 5, 2), 2],
+    [shape(3, 3, 1, 2), 4],
+    [shape(3, 4, 2), 1],
+    [shape(3, 3, 4), 0],
+  ])('queue of %j is %i', (s, queue) => {
+    expect(depthwiseQueue(s)).toBe(queue);
+    // As many outputs are begun when a column is loaded as reach it: the next one begins a stride later.
+    expect(queue * s.stride).toBeLessThanOrEqual((s.kernelWidth - 1) * s.dilation);
+    expect((queue + 1) * s.stride).toBeGreaterThan((s.kernelWidth - 1) * s.dilation);
   });
 });
 
 describe('group-norm', () => {
   it.each([
-    [1, 16, 1],
-    [16, 16, 1],
-    [17, 16, 2],
-    [4096, 16, 256],
-    [4097, 17, 241],
-    [25_773, 101, 256],
-  ])('%i positions: chunks of %i, %i of them', (positions, chunk, chunks) => {
-    expect(planGroupNorm(positions)).toEqual({ chunk, chunks });
+    [1, { chunk: 16, chunks: 1 }],
+    [16, { chunk: 16, chunks: 1 }],
+    [17, { chunk: 16, chunks: 2 }],
+    [4096, { chunk: 16, chunks: 256 }],
+    [4097, { chunk: 17, chunks: 241 }],
+    [100_000, { chunk: 391, chunks: 256 }],
+  ])('%i positions -> %j', (positions, plan) => {
+    expect(planGroupNorm(positions)).toEqual(plan);
   });
 
-  it('covers every position, and no chunk is empty', () => {
-    for (let positions = 1; positions < 20_000; positions += 97) {
+  it('chunks cover the positions, none empty, at most 256', () => {
+    for (let positions = 1; positions < 20_000; positions += 37) {
       const { chunk, chunks } = planGroupNorm(positions);
+      expect(chunks).toBeLessThanOrEqual(256);
       expect(chunk * chunks).toBeGreaterThanOrEqual(positions);
       expect(chunk * (chunks - 1)).toBeLessThan(positions);
-      expect(chunks).toBeLessThanOrEqual(256);
     }
-  });
-});
-
-describe('depthwise-conv', () => {
-  const shape = { kernelHeight: 3, kernelWidth: 3, stride: 1, dilation: 1 };
-
-  it.each([
-    [shape, 'streaming'],
-    [{ ...shape, kernelHeight: 5, kernelWidth: 5 }, 'streaming'],
-    [{ ...shape, kernelHeight: 7, kernelWidth: 7 }, 'direct'],
-  ] as const)('%j: %s', (shape, variant) => {
-    expect(selectDepthwise(shape)).toBe(variant);
-    expect(supportedDepthwiseVariants(shape)).toContain(variant);
-  });
-
-  it.each([
-    [shape, 2],
-    [{ ...shape, stride: 2 }, 1],
-    [{ ...shape, dilation: 2 }, 4],
-    [{ ...shape, stride: 2, dilation: 2 }, 2],
-    [{ ...shape, kernelWidth: 1 }, 0],
-    [{ ...shape, kernelWidth: 5 }, 4],
-  ])('%j: %i outputs are unfinished at a time', (shape, queue) => {
-    expect(depthwiseQueue(shape)).toBe(queue);
-  });
-
-  it('takes longer strips where invocations run one after another', () => {
-    expect(depthwiseStrip(adapter({ kind: 'software' }))).toBeGreaterThan(depthwiseStrip(adapter({})));
-  });
-});
-
-describe('window-attention', () => {
-  it.each([
-    [adapter({ kind: 'software', subgroupSize: 8 }), 'shuffle', ['direct', 'shuffle']],
-    [adapter({ kind: 'software', subgroupSize: 0 }), 'direct', ['direct']],
-    [adapter({ subgroupSize: 32 }), 'direct', ['direct', 'shuffle']],
-    [adapter({ subgroupSize: 128 }), 'direct', ['direct']],
-  ] as const)('%#: %2$s', (adapterClass, variant, supported) => {
-    expect(selectWindowAttention(adapterClass)).toBe(variant);
-    expect(supportedWindowAttentionVariants(adapterClass)).toEqual(supported);
   });
 });

@@ -32,7 +32,10 @@ export interface GemmOptions {
    * `gate` and `residual` then have as many rows as the target.
    */
   into?: { tensor: Tensor; column?: number; row?: number };
-  /** Forces a kernel; for tests and benchmarks. */
+  /**
+   * Forces a kernel; for tests and benchmarks. `subgroup-matrix`, where the adapter supports it, is also the way to trade
+   * precision for speed: it rounds both operands to f16.
+   */
   variant?: GemmVariant;
 }
 

@@ -3,7 +3,10 @@ import { type BufferAccess, defineProgram, f32, type Program, type UniformValue 
 import type { Runtime } from '../../dispatch/runtime.js';
 import activationWgsl from './activation.wgsl';
 import broadcastWgsl from './broadcast.wgsl';
+import epilogueWgsl from './epilogue.wgsl';
+import operandsWgsl from './operands.wgsl';
 import type { GemmVariant } from './select.js';
+import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
 
 /** Functions fused behind a matrix product. GELU is the exact, erf-based form. */
@@ -72,11 +75,20 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
     PARAMS_BINDING: buffers.length,
   };
   const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
-  const includes = { activation: activationWgsl };
+  const includes = { activation: activationWgsl, operands: operandsWgsl, epilogue: epilogueWgsl };
   if (launch.variant === 'broadcast') {
     const rows = Math.max(BROADCAST_ROWS, subgroupSize);
     const tile = { SG: subgroupSize, SUBGROUPS: 1, ROWS: rows, LOADS: rows / subgroupSize };
     return defineProgram({ name, template: broadcastWgsl, includes, params: { ...params, ...tile }, buffers });
+  }
+  if (launch.variant === 'subgroup-matrix') {
+    return defineProgram({
+      name,
+      template: subgroupMatrixWgsl,
+      includes,
+      params: { ...params, SG: subgroupSize },
+      buffers,
+    });
   }
   const perThread = launch.variant === 'tiled-8' ? 8 : 4;
   const tile = { TM: perThread, TN: perThread };

@@ -12,8 +12,10 @@ export interface GemmShape {
 /**
  * `broadcast`: subgroup shuffles, no workgroup memory; the fastest on software rasterisers, slow on GPUs.
  * `tiled-4`, `tiled-8`: workgroup tiles of 64x64 and 128x128.
+ * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that;
+ * never selected, always the caller's choice.
  */
-export type GemmVariant = 'broadcast' | 'tiled-4' | 'tiled-8';
+export type GemmVariant = 'broadcast' | 'tiled-4' | 'tiled-8' | 'subgroup-matrix';
 
 /** Subgroup sizes that the broadcast kernel is written for. */
 const BROADCAST_SUBGROUPS = [4, 8, 16];
@@ -25,6 +27,10 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
   if (vectorised && BROADCAST_SUBGROUPS.includes(adapter.subgroupSize)) variants.push('broadcast');
   if (adapter.maxInvocations >= 256) variants.push('tiled-4');
   if (adapter.maxInvocations >= 256 && adapter.maxWorkgroupBytes >= 16 * (129 + 128) * 4) variants.push('tiled-8');
+  const matrixUnits = adapter.subgroupMatrix && adapter.f16 && adapter.subgroupSize > 0;
+  if (matrixUnits && adapter.maxInvocations >= 4 * adapter.subgroupSize && adapter.maxWorkgroupBytes >= 12288) {
+    variants.push('subgroup-matrix');
+  }
   return variants;
 }
 

@@ -1,0 +1,138 @@
+import { dispose, tensor } from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type DeviceHandle,
+  definedPrograms,
+  defineProgram,
+  initialize,
+  openDevice,
+  type Runtime,
+  shutdown,
+} from '../index.js';
+import { toTensor } from '../testing/index.js';
+import { lintWgsl } from '../wgsl/index.js';
+import { type AdapterName, adapterNames, adapters } from './adapters.fixture.js';
+import { allCases } from './cases.js';
+
+// Dawn's null backend validates and executes nothing: every variant is compiled, also those that no adapter here can run.
+let handle: DeviceHandle;
+let runtime: Runtime;
+beforeAll(async () => {
+  handle = await openDevice({ backend: 'null' });
+});
+afterAll(() => shutdown(runtime));
+
+/** The first validation error of `work`. */
+async function validate(work: () => void): Promise<string | undefined> {
+  handle.device.pushErrorScope('validation');
+  work();
+  runtime.flush();
+  return (await handle.device.popErrorScope())?.message;
+}
+
+/**
+ * Whether an error says no more than that the null adapter has less workgroup memory than the adapter in question: a
+ * program gets that far only when its text is valid.
+ */
+function onlyTooLarge(error: string, name: AdapterName): boolean {
+  const [, bytes] = /total use of workgroup storage \((\d+) bytes\)/.exec(error) ?? [];
+  if (bytes) {
+    tooLarge.add(/ComputePipeline "([^"]*)"/.exec(error)![1]!);
+    return Number(bytes) <= adapters[name].maxWorkgroupBytes;
+  }
+  // The next launch of the same program; one that is wrong itself would say so instead.
+  const [, pipeline] = /Invalid ComputePipeline "([^"]*)"\] is invalid due to a previous error/.exec(error) ?? [];
+  return pipeline !== undefined && tooLarge.has(pipeline);
+}
+const tooLarge = new Set<string>();
+
+describe.each(adapterNames)('kernels for the adapter class %s', (name: AdapterName) => {
+  beforeAll(async () => {
+    runtime = await initialize({ handle: { ...handle, adapterClass: adapters[name] } });
+  });
+
+  it('are valid', async () => {
+    const wrong: string[] = [];
+    for (const opCase of allCases.filter((c) => c.flops === undefined)) {
+      const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
+      for (const variant of [...opCase.variants(adapters[name]), undefined]) {
+        const error = await validate(() => dispose(opCase.run(inputs, variant)));
+        if (error && !onlyTooLarge(error, name)) wrong.push(`${opCase.op} ${opCase.name} ${variant}: ${error}`);
+      }
+      dispose(inputs);
+    }
+    expect(wrong).toEqual([]);
+    expect([...tooLarge].filter((program) => !program.endsWith('/tiled-8'))).toEqual([]);
+    runtime.throwIfFailed();
+  });
+});
+
+describe('what was compiled', () => {
+  it('has every variant', () => {
+    const names = new Set(definedPrograms().map((p) => p.name));
+    for (const variant of ['broadcast', 'tiled-4', 'tiled-8', 'subgroup-matrix']) {
+      expect(names).toContain(`gemm/${variant}`);
+      expect(names).toContain(`conv2d/${variant}`);
+    }
+    for (const program of [
+      'softmax/subgroup',
+      'softmax/workgroup',
+      'layer-norm/row',
+      'layer-norm/workgroup',
+      'local-attention/scores-subgroup',
+      'local-attention/scores-direct',
+      'local-attention/weigh-subgroup',
+      'local-attention/weigh-direct',
+      'window-attention/direct',
+      'window-attention/shuffle',
+      'depthwise-conv/streaming',
+      'depthwise-conv/direct',
+    ]) {
+      expect(names).toContain(program);
+    }
+  });
+
+  it.each(['broadcast', 'tiled-4', 'tiled-8', 'subgroup-matrix'])(
+    'gemm/%s with and without each part of the epilogue',
+    (variant) => {
+      const keys = definedPrograms()
+        .filter((p) => p.name === `gemm/${variant}` || p.name === `conv2d/${variant}`)
+        .map((p) => p.key);
+      for (const part of ['CONV', 'BIAS', 'GATE', 'RESIDUAL', 'FINAL_RELU']) {
+        expect(
+          keys.some((key) => key.includes(`|${part}=true`)),
+          `${part}`,
+        ).toBe(true);
+        expect(
+          keys.some((key) => key.includes(`|${part}=false`)),
+          `no ${part}`,
+        ).toBe(true);
+      }
+      for (const activation of ['none', 'relu', 'relu6', 'silu', 'gelu'])
+        expect(
+          keys.some((key) => key.includes(`|ACTIVATION=${activation}`)),
+          activation,
+        ).toBe(true);
+    },
+  );
+
+  it('passes the lint', () => {
+    const programs = definedPrograms();
+    expect(programs.length).toBeGreaterThan(100);
+    for (const program of programs) expect(lintWgsl(program.wgsl), program.key).toEqual([]);
+  });
+
+  it('would show an invalid program', async () => {
+    const x = tensor([1]);
+    const program = defineProgram({
+      name: 'test/invalid',
+      template:
+        '@group(0) @binding(0) var<storage, read_write> x: array<f32>;\n@compute @workgroup_size(1) fn main() { x[0] = 1u; }',
+      buffers: ['write'],
+      hasUniforms: false,
+    });
+    const error = await validate(() => runtime.launch({ program, inputs: [], outputs: [x], workgroups: [1] }));
+    expect(error).toMatch(/f32/);
+    x.dispose();
+  });
+});
