@@ -18,13 +18,19 @@ export {
  */
 export async function openDevice(options: GpuOptions = {}): Promise<DeviceHandle> {
   const gpu = await acquireGpu(options);
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const { adapter, cause } = await gpu.requestAdapter({ powerPreference: 'high-performance' }).then(
+    (found) => ({ adapter: found, cause: undefined }),
+    // Dawn throws where the specification says null.
+    (error: Error) => ({ adapter: null, cause: error }),
+  );
   if (!adapter) {
     const wanted = options.adapter ? ` named like "${options.adapter}"` : '';
-    throw new DeviceError(
-      'no-adapter',
-      `No WebGPU adapter${wanted} was found. Without a GPU, install a software Vulkan driver (Mesa 24 or newer).`,
-    );
+    const others = cause?.message.match(/name: '[^']+'/g)?.map((found) => found.slice(7, -1)) ?? [];
+    const hint =
+      others.length > 0
+        ? `There is: ${others.join('; ')}.`
+        : 'Without a GPU, install a software Vulkan driver (Mesa 24 or newer).';
+    throw new DeviceError('no-adapter', `No WebGPU adapter${wanted} was found. ${hint}`, { cause });
   }
   return requestDevice(adapter);
 }

@@ -1,0 +1,134 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../io/temporary.js';
+import { DEAOT_T_WEIGHTS } from '../tracking/scene.js';
+import { samtrack } from './run.js';
+
+const folder = temporaryFolder();
+const golden = fileURLToPath(
+  new URL('../../../models/test/fixtures/deaot/deaot-t-14obj.taps.safetensors', import.meta.url),
+);
+
+describe('samtrack', () => {
+  it('prints its commands', async () => {
+    const { status, out } = await samtrack(['--help']);
+    expect(status).toBe(0);
+    for (const name of ['track', 'eval', 'verify', 'devices', 'weights'])
+      expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
+    expect(await samtrack([])).toMatchObject({ status: 2, out });
+  });
+
+  it('prints its version', async () => {
+    expect(await samtrack(['--version'])).toMatchObject({ status: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  it.each(['track', 'eval', 'verify', 'devices', 'weights'])('%s --help says how to use it', async (name) => {
+    const { status, out, err } = await samtrack([name, '--help']);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    expect(out).toMatch(new RegExp(`^Usage: samtrack ${name} `));
+    // Fits a terminal of the width that the text was written for.
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+    expect(await samtrack([name, '-h'])).toEqual({ status, out, err });
+  });
+
+  it.each<[argv: string[], message: RegExp]>([
+    [['frobnicate'], /there is no command "frobnicate"/],
+    [['track'], /takes one source, not 0/],
+    [['track', 'a', 'b', '--out', 'o'], /takes one source, not 2/],
+    [['track', 'a'], /needs --out/],
+    [['track', 'a', '--out', 'o', '--wat'], /--wat/],
+    [['track', 'a', '--out'], /--out/],
+    [['track', 'a', '--out', 'o', '--resume', '--overwrite'], /--resume and --overwrite/],
+    [['track', 'a', '--out', 'o', '--model', 'deaot-xl'], /--model is one of deaot-t, .*, not "deaot-xl"/],
+    [['track', 'a', '--out', 'o', '--model', 'swinb-deaot-l'], /no weights of swinb-deaot-l come with samtrack/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb', '-3'], /--memory-mb/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb=-3'], /--memory-mb needs a positive number, not "-3"/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--long-edge', '4.5'], /--long-edge needs a positive whole number/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--long-term-gap', '0'], /--long-term-gap needs a positive whole/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-policy', 'lru'], /is one of sparse, fifo, unbounded/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--from', ''], /--from needs a whole number/],
+    [['track', 'a', '--out', 'o', '--weights', 'w', '--palette', 'x'], /--palette is one of davis, samtrack/],
+    [['eval'], /the name of a data set, which is davis$/m],
+    [['eval', 'coco'], /which is davis, not "coco"/],
+    [['eval', 'davis'], /needs --root and --results/],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--year', '2018'], /--year is one of 2016, 2017, 2019/],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--sequences', ','], /--sequences needs names/],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--weights', 'w'], /--weights is for tracking: add --run/],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--overwrite'], /--overwrite is for tracking: add --run/],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--run', '--task', 'unsupervised'], /semi-supervised/],
+    [['verify', '--model', 'deaot-t'], /needs --model, --manifest and --taps/],
+    [['verify', '--model', 'deaot-xl'], /--model is one of/],
+    [['devices', 'extra'], /extra/],
+    [['weights', 'frobnicate'], /frobnicate/],
+  ])('%j is wrong usage', async (argv, message) => {
+    const { status, out, err } = await samtrack(argv);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(message);
+    // No stack: one line on what is wrong, and where to read on.
+    expect(err).not.toMatch(/^ +at /m);
+    expect(err).toMatch(/--help|Commands:|Usage:/);
+  });
+});
+
+describe('samtrack devices', () => {
+  it('shows the adapter and the kernels it gets', async () => {
+    const { status, out } = await samtrack(['devices']);
+    expect(status).toBe(0);
+    for (const part of ['adapter', 'class', 'limits', 'selected kernels', 'features']) {
+      expect(out).toMatch(new RegExp(`^${part}$`, 'm'));
+    }
+    const json = JSON.parse((await samtrack(['devices', '--json'])).out);
+    expect(json.limits.maxBufferSize).toBeGreaterThan(0);
+    expect(json.class.kind).toMatch(/software|integrated|discrete/);
+    expect(Object.keys(json.variants)).toContain('local attention');
+  });
+
+  it('says when there is no such adapter', async () => {
+    const { status, err } = await samtrack(['devices', '--adapter', 'nosuch']);
+    expect(status).toBe(1);
+    expect(err).toMatch(/^samtrack devices: No WebGPU adapter named like "nosuch" was found/m);
+  });
+});
+
+describe('samtrack verify', () => {
+  it('compares a model with its golden', async () => {
+    // The fixture was computed with another seed than the manifest has.
+    const { default: manifest } = await import('../../../models/test/fixtures/deaot/deaot-t.manifest.json');
+    const right = join(folder, 'seed-13.json');
+    writeFileSync(right, JSON.stringify({ ...manifest, seed: 13 }));
+    const argv = ['verify', '--model', 'deaot-t', '--taps', golden, '--manifest'];
+    const good = await samtrack([...argv, right]);
+    expect(good.status).toBe(0);
+    expect(good.out).toMatch(/ok +frame2\.logits4x +\d\.\d\de-\d+ \(limit 1e-6\)/);
+    expect(good.out).toMatch(/ok +frame2\.label_u8 +(100\.000|99\.9\d\d) % of pixels agree/);
+    expect(good.out).toMatch(/All 4 within tolerance/);
+    const bad = await samtrack([...argv, DEAOT_T_WEIGHTS, '--json']);
+    expect(bad.status).toBe(1);
+    expect(JSON.parse(bad.out)).toMatchObject({ model: 'deaot-t', pass: false });
+  });
+
+  it('says which file is missing', async () => {
+    const { status, err } = await samtrack([
+      'verify',
+      '--model',
+      'deaot-t',
+      '--manifest',
+      'nosuch.json',
+      '--taps',
+      golden,
+    ]);
+    expect(status).toBe(1);
+    expect(err).toMatch(/nosuch\.json/);
+  });
+});
+
+describe('samtrack weights inspect', () => {
+  it('tells the model of a checkpoint', async () => {
+    const { status, out } = await samtrack(['weights', 'inspect', DEAOT_T_WEIGHTS]);
+    expect(status).toBe(0);
+    expect(out).toMatch(/DeAOT-T/i);
+    expect(out).toMatch(/^format +procedural/m);
+  });
+});
