@@ -3,6 +3,7 @@ import type { Runtime } from '../dispatch/runtime.js';
 import type { CaseTensor } from '../ops/case.js';
 
 export { type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
+export { benchmarkCases } from '../ops/cases.js';
 
 /** Normalised squared error, sum((a-b)^2) / sum(b^2); the plain sum where the reference is all zero. NaN never passes. */
 export function normalisedError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {

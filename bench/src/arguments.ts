@@ -1,0 +1,95 @@
+import { parseArgs } from 'node:util';
+
+/** Models that have procedural weights here. */
+export const MODELS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l'] as const;
+export type BenchModel = (typeof MODELS)[number];
+
+/** What the user asked for. */
+export interface BenchArguments {
+  readonly quick: boolean;
+  readonly help: boolean;
+  readonly list: boolean;
+  /** Only these models and no kernels; all there is otherwise. */
+  readonly models?: readonly BenchModel[];
+  /** Only benchmarks whose names contain this. */
+  readonly only?: string;
+  readonly adapter?: string;
+  readonly json?: string;
+  readonly rounds?: number;
+  readonly size: { readonly height: number; readonly width: number };
+}
+
+/** A command line that makes no sense. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const USAGE = `npm run bench -- [options]
+
+Times SAMTrack's kernels and models against the same from stock TensorFlow.js operations and against ONNX Runtime
+(WebGPU and CPU), in turns, on one adapter. Every output is compared before anything is timed.
+
+  --quick           fewer benchmarks and rounds, under 3 minutes on two cores without a GPU
+  --model NAME      only this model: ${MODELS.join(', ')}; may be repeated
+  --only TEXT       only benchmarks whose names contain TEXT, such as gemm
+  --size HxW        frame size of the models, 480x854 by default
+  --rounds N        samples of each runner, at least 5 to be trusted
+  --adapter NAME    substring of the adapter's name, for machines with several
+  --json FILE       where to write the results; a whole run without it writes bench/results/ADAPTER.json
+  --list            names of all benchmarks
+  --help            this text
+
+Ratios are medians of theirs over ours: 3.0 means that ours takes a third of the time.`;
+
+/** @throws UsageError for what is not understood */
+export function parseArguments(args: readonly string[]): BenchArguments {
+  let values: ReturnType<typeof parse>['values'];
+  try {
+    ({ values } = parse(args));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  const { quick = false, help = false, list = false, model, only, adapter, json } = values;
+  for (const name of model ?? []) {
+    if (!(MODELS as readonly string[]).includes(name)) {
+      throw new UsageError(`There is no model "${name}" to benchmark; there are ${MODELS.join(', ')}.`);
+    }
+  }
+  let rounds: number | undefined;
+  if (values.rounds !== undefined) {
+    rounds = Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1)
+      throw new UsageError(`--rounds takes a number, not "${values.rounds}".`);
+  }
+  const size = /^(\d+)x(\d+)$/.exec(values.size ?? '480x854');
+  if (!size || Number(size[1]) < 32 || Number(size[2]) < 32) {
+    throw new UsageError(`--size takes HEIGHTxWIDTH of at least 32, not "${values.size}".`);
+  }
+  return {
+    quick,
+    help,
+    list,
+    models: model as BenchModel[] | undefined,
+    only,
+    adapter,
+    json,
+    rounds,
+    size: { height: Number(size[1]), width: Number(size[2]) },
+  };
+}
+
+const parse = (args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+      list: { type: 'boolean' },
+      model: { type: 'string', multiple: true },
+      only: { type: 'string' },
+      adapter: { type: 'string' },
+      json: { type: 'string' },
+      rounds: { type: 'string' },
+      size: { type: 'string' },
+    },
+  });

@@ -1,0 +1,194 @@
+import { fusedOps, type Runtime, stockOps } from '@samtrack/kernels';
+import { DEAOT_CONFIGS, type DeAot, type DeAotName, DeAotTracker, networkSize, type Size } from '@samtrack/models';
+import { dispose, tensor } from '@tensorflow/tfjs-core';
+import {
+  type BenchContext,
+  type BenchmarkResult,
+  checkOutput,
+  compareRunners,
+  ORT_CPU,
+  ORT_WEBGPU,
+  OURS,
+  STOCK,
+  WrongOutputError,
+} from '../kernels.js';
+import { measure, type Runner } from '../measure.js';
+import type { OrtSession } from '../onnx/session.js';
+import {
+  disposeFrameInputs,
+  frameIdValues,
+  frameLogits,
+  loadDeAot,
+  makeFrameInputs,
+  readLogits,
+  traceFrame,
+} from './frame.js';
+
+/** What is told about a model apart from its times. */
+export interface ModelResult extends BenchmarkResult {
+  readonly network: Size;
+  /** From opening the tracker to the labels of its first propagated frame, the network's shaders compiled before, in milliseconds. */
+  readonly firstResultMs: number;
+  readonly fps: number;
+  /** GPU memory with our tracker: weights, memory, frame graph, pooled buffers, and the inputs of the comparison. */
+  readonly peakGpuBytes: number;
+  readonly dispatches: number;
+}
+
+/** A picture with some structure and the masks of `objects` discs in it. */
+export function syntheticFrame({ height, width }: Size, objects: number, frame = 0) {
+  const pixels = new Uint8Array(height * width * 4);
+  const labels = new Int32Array(height * width);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = y * width + x;
+      for (let object = 1; object <= objects; object++) {
+        const cx = (width * object) / (objects + 1) + 4 * frame;
+        if ((x - cx) ** 2 + (y - height / 2) ** 2 < (width / (3 * (objects + 1))) ** 2) labels[i] = object;
+      }
+      const texture = (Math.imul(i + frame, 0x9e3779b1) >>> 26) + 64 * Math.sin(x / 30) * Math.cos(y / 20);
+      pixels.set([96 + texture, (x / width) * 255, labels[i]! * 20 + 30, 255], i * 4);
+    }
+  }
+  return { pixels, labels };
+}
+
+/** A tracker that has seen its first frame. */
+function startTracker(model: DeAot, size: Size, objects: number): DeAotTracker {
+  const tracker = new DeAotTracker(model, size);
+  const { pixels, labels } = syntheticFrame(size, objects);
+  tracker.addReference(pixels, labels, objects);
+  return tracker;
+}
+
+/**
+ * Frames of a video with one object. Ours is the tracker as users run it: pixels in, preprocessing, encoder, propagation,
+ * decoder, labels out, memory updated. The others do a little less, so that the ratios understate ours: the unfused twin
+ * gets a preprocessed image and stops at logits and ID values, ONNX Runtime runs encoder, propagation and decoder only,
+ * with the memory as inputs.
+ */
+export async function benchDeAot(name: DeAotName, size: Size, context: BenchContext): Promise<ModelResult> {
+  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const benchmark = `${name}@${size.height}x${size.width}`;
+  const network = networkSize(size.height, size.width, DEAOT_CONFIGS[name].alignCorners);
+  const model = await loadDeAot(name, fusedOps);
+  const { pixels } = syntheticFrame(size, 1, 1);
+  const inputs = makeFrameInputs(name, network);
+  const sessions: OrtSession[] = [];
+  const runners: Runner[] = [];
+  const errors: Record<string, number> = {};
+  const ours = await logitsOf(runtime, model, inputs);
+  runtime.trim();
+  // The network's shaders are compiled now, and the latency is the tracker's.
+  const { tracker, ...told } = await meetTracker(runtime, model, size);
+  const twin = await loadDeAot(name, stockOps);
+  errors[STOCK] = checkOutput(benchmark, STOCK, await logitsOf(runtime, twin, inputs), ours);
+  const labels = tensor(syntheticFrame(size, 1, 1).labels, [size.height, size.width], 'int32');
+  runners.push({
+    name: STOCK,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) {
+        dispose([frameLogits(twin, inputs), ...frameIdValues(twin, inputs, labels)]);
+        await runtime.finish();
+      }
+    },
+  });
+  const [ids, twinIds] = [model, twin].map((m) => frameIdValues(m, inputs, labels));
+  for (const [layer, values] of ids!.entries()) {
+    const expected = new Float32Array(await runtime.read(values));
+    checkOutput(`${benchmark}, ID values`, STOCK, new Float32Array(await runtime.read(twinIds![layer]!)), expected);
+  }
+  dispose([...ids!, ...twinIds!]);
+
+  if (ort) {
+    const traced = await traceFrame(runtime, name, inputs);
+    for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
+      const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+      try {
+        const session = await ort.session(traced.model, provider, traced.feeds);
+        sessions.push(session);
+        errors[runner] = checkOutput(benchmark, runner, traced.fromOnnx((await session.run())['logits']!), ours);
+        runners.push({
+          name: runner,
+          run: async (count) => {
+            for (let i = 0; i < count; i++) await session.run();
+          },
+        });
+      } catch (error) {
+        if (error instanceof WrongOutputError) throw error;
+        onNote(`${benchmark}: ${runner} failed: ${(error as Error).message}`);
+      }
+    }
+  }
+  runners.unshift({
+    name: OURS,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) await tracker.step(pixels);
+    },
+  });
+  const measured = Object.fromEntries(await measure(runners, options));
+
+  for (const disposable of [tracker, model, twin]) disposable.dispose();
+  labels.dispose();
+  disposeFrameInputs(inputs);
+  for (const session of sessions) await session.release();
+  runtime.trim();
+  return {
+    name: benchmark,
+    network,
+    runners: measured,
+    ratios: compareRunners(measured, ({ wall }) => wall.median),
+    cpuRatios: compareRunners(measured, ({ cpu }) => cpu.median),
+    errors,
+    ...told,
+    fps: 1000 / measured[OURS]!.wall.median,
+  };
+}
+
+/** A tracker in the middle of a video, and what is told about it apart from its speed. */
+async function meetTracker(runtime: Runtime, model: DeAot, size: Size) {
+  const { pixels } = syntheticFrame(size, 1, 1);
+  const start = performance.now();
+  const tracker = startTracker(model, size, 1);
+  await tracker.step(pixels);
+  const firstResultMs = performance.now() - start;
+  const before = runtime.dispatchCount;
+  await tracker.step(pixels);
+  return {
+    tracker,
+    firstResultMs,
+    dispatches: runtime.dispatchCount - before,
+    peakGpuBytes: runtime.memory().allocatedBytes,
+  };
+}
+
+async function logitsOf(runtime: Runtime, model: DeAot, inputs: Parameters<typeof frameLogits>[1]) {
+  const logits = frameLogits(model, inputs);
+  const values = await readLogits(runtime, logits);
+  logits.dispose();
+  return values;
+}
+
+/**
+ * CPU time of a replayed dispatch, in microseconds: `propagate` without waiting for the GPU, on Dawn's null backend, so
+ * that no driver and no software rasteriser share the CPU. The upload of the frame's pixels is not counted.
+ */
+export async function benchReplay(runtime: Runtime, name: DeAotName, size: Size, rounds: number): Promise<number[]> {
+  const model = await loadDeAot(name, fusedOps);
+  const inputs = makeFrameInputs(name, networkSize(size.height, size.width, model.config.alignCorners));
+  const graph = runtime.capture(() => frameLogits(model, inputs));
+  const replays = 20;
+  const samples: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    await runtime.finish();
+    const start = performance.now();
+    for (let i = 0; i < replays; i++) graph.replay();
+    // The first round fills caches.
+    if (round > 0) samples.push(((performance.now() - start) * 1000) / replays / graph.steps.length);
+  }
+  await runtime.finish();
+  graph.dispose();
+  disposeFrameInputs(inputs);
+  model.dispose();
+  return samples;
+}

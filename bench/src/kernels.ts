@@ -1,0 +1,293 @@
+import { fusedOps, type Runtime, stockOps } from '@samtrack/kernels';
+import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
+import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import type { KernelCase } from './cases.js';
+import { type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
+import type { OnnxRuntime, OrtSession } from './onnx/session.js';
+import { OnnxTracer } from './onnx/tracer.js';
+
+/** Results of one benchmark: what each runner took, and how the others compare with ours. */
+export interface BenchmarkResult {
+  /** `gemm@256x512x512`. */
+  readonly name: string;
+  readonly flops?: number;
+  readonly bytes?: number;
+  readonly runners: Readonly<Record<string, Measurement>>;
+  /** Median of their wall time over ours, each measured on the same terms. */
+  readonly ratios: Readonly<Record<string, number>>;
+  /** The same of CPU time, which other work on the machine disturbs less. */
+  readonly cpuRatios: Readonly<Record<string, number>>;
+  /** Normalised squared error of each runner against ours, checked before anything was timed. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+/** A runner's output differs from ours. */
+export class WrongOutputError extends Error {
+  override readonly name = 'WrongOutputError';
+}
+
+export const OURS = 'samtrack';
+/** Ours on the terms of ONNX Runtime's `run`: inputs uploaded, output downloaded. */
+export const OURS_WITH_TRANSFER = 'samtrack+transfer';
+export const STOCK = 'tfjs';
+export const ORT_WEBGPU = 'onnxruntime-webgpu';
+export const ORT_CPU = 'onnxruntime-cpu';
+
+/** f32 sums in another order differ by about 1e-13; a wrong kernel by far more. */
+const ERROR_LIMIT = 1e-8;
+
+/** Against whom a runner's time is set: those that transfer data, against ours that does too. */
+const BASELINES: Readonly<Record<string, string>> = {
+  [STOCK]: OURS,
+  [ORT_WEBGPU]: OURS_WITH_TRANSFER,
+  [ORT_CPU]: OURS_WITH_TRANSFER,
+};
+
+/** Ratios of all other runners, `theirs / ours`. */
+export function compareRunners(
+  runners: Readonly<Record<string, Measurement>>,
+  time: (measurement: Measurement) => number,
+  baselines = BASELINES,
+): Record<string, number> {
+  const ratios: Record<string, number> = {};
+  for (const name in runners) {
+    const baseline = baselines[name];
+    const ours = baseline === undefined ? undefined : (runners[baseline] ?? runners[OURS]);
+    if (ours && baseline !== name) ratios[name] = time(runners[name]!) / time(ours);
+  }
+  return ratios;
+}
+
+/** Checks a runner's output. @throws WrongOutputError */
+export function checkOutput(benchmark: string, runner: string, actual: ArrayLike<number>, ours: ArrayLike<number>) {
+  const error = normalisedError(actual, ours);
+  if (!(error <= ERROR_LIMIT)) {
+    throw new WrongOutputError(
+      `${benchmark}: the output of ${runner} differs from ours, normalised squared error ${error.toExponential(1)}.`,
+    );
+  }
+  return error;
+}
+
+/** What a benchmark runs on and with. */
+export interface BenchContext {
+  readonly runtime: Runtime;
+  /** Missing where it is not installed. */
+  readonly ort?: OnnxRuntime;
+  /** Whether ONNX Runtime uses the same adapter. */
+  readonly ortWebGpu: boolean;
+  readonly options: MeasureOptions;
+  readonly onNote: (message: string) => void;
+}
+
+/** Times our kernel, the same from stock tfjs operations, and ONNX Runtime. */
+export async function benchKernel(kernelCase: KernelCase, context: BenchContext): Promise<BenchmarkResult> {
+  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const name = `${kernelCase.op}@${kernelCase.size}`;
+  const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
+  const launch = (ops: typeof fusedOps) => tidy(() => kernelCase.build(ops, tensors));
+  const values = async (ops: typeof fusedOps) => {
+    const out = launch(ops);
+    const data = new Float32Array(await runtime.read(out));
+    out.dispose();
+    return data;
+  };
+  const gpu = (runner: string, ops: typeof fusedOps): Runner => ({
+    name: runner,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) launch(ops).dispose();
+      await runtime.finish();
+    },
+  });
+  const sessions: OrtSession[] = [];
+  try {
+    const ours = await values(fusedOps);
+    // What is compared is also what fills the caches.
+    const errors: Record<string, number> = {};
+    errors[STOCK] = checkOutput(name, STOCK, await values(stockOps), ours);
+    const runners = [gpu(OURS, fusedOps), gpu(STOCK, stockOps)];
+    if (ort) {
+      runners.push({
+        name: OURS_WITH_TRANSFER,
+        run: async (count) => {
+          for (let i = 0; i < count; i++) {
+            for (const key in tensors) {
+              if (!kernelCase.weights.includes(key)) {
+                runtime.write(tensors[key]!, kernelCase.inputs[key]!.values as Float32Array<ArrayBuffer>);
+              }
+            }
+            await values(fusedOps);
+          }
+        },
+      });
+      const { model, inputs, fromOnnx } = traceCase(kernelCase, tensors);
+      for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
+        const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+        try {
+          const session = await ort.session(model, provider, inputs);
+          sessions.push(session);
+          errors[runner] = checkOutput(name, runner, fromOnnx((await session.run())['out']!), ours);
+          runners.push({
+            name: runner,
+            run: async (count) => {
+              for (let i = 0; i < count; i++) await session.run();
+            },
+          });
+        } catch (error) {
+          if (error instanceof WrongOutputError) throw error;
+          onNote(`${name}: ${runner} failed: ${(error as Error).message}`);
+        }
+      }
+    }
+    return summariseRunners(name, kernelCase, errors, await measure(runners, options));
+  } finally {
+    for (const session of sessions) await session.release();
+    dispose(tensors);
+    runtime.trim();
+  }
+}
+
+/** A case of the kernel package that has no ONNX graph here: ours against stock tfjs where there is a twin. */
+export async function benchOpCase(opCase: OpCase, context: BenchContext): Promise<BenchmarkResult> {
+  const { runtime, options } = context;
+  const name = `${opCase.op}@${opCase.name.replaceAll(/[\s,]+/g, '-')}`;
+  const tensors = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
+  const list = (result: Tensor | Tensor[]) => (Array.isArray(result) ? result : [result]);
+  const builds: Record<string, () => Tensor | Tensor[]> = { [OURS]: () => opCase.run(tensors, undefined) };
+  if (opCase.stock) builds[STOCK] = () => tidy(() => opCase.stock!(tensors));
+  try {
+    const outputs: Record<string, ArrayLike<number>> = {};
+    for (const runner in builds) {
+      const results = list(builds[runner]!());
+      const view = results[0]!.dtype === 'int32' ? Int32Array : Float32Array;
+      outputs[runner] = new view(await runtime.read(results[0]!));
+      dispose(results);
+    }
+    const errors: Record<string, number> = {};
+    if (outputs[STOCK]) errors[STOCK] = checkOutput(name, STOCK, outputs[STOCK], outputs[OURS]!);
+    const runners = Object.entries(builds).map(([runner, build]) => ({
+      name: runner,
+      run: async (count: number) => {
+        for (let i = 0; i < count; i++) dispose(list(build()));
+        await runtime.finish();
+      },
+    }));
+    return summariseRunners(name, opCase, errors, await measure(runners, options));
+  } finally {
+    dispose(tensors);
+    runtime.trim();
+  }
+}
+
+/** The kernel package's own benchmark cases, without those that `kernelCases` covers. */
+export const remainingCases = (covered: readonly KernelCase[]): OpCase[] => {
+  const ops = new Set(covered.map(({ op }) => op));
+  return benchmarkCases.filter((opCase) => !ops.has(opCase.op));
+};
+
+export function summariseRunners(
+  name: string,
+  work: { flops?: number; bytes?: number },
+  errors: Readonly<Record<string, number>>,
+  measured: ReadonlyMap<string, Measurement>,
+): BenchmarkResult {
+  const runners = Object.fromEntries(measured);
+  return {
+    name,
+    flops: work.flops,
+    bytes: work.bytes,
+    runners,
+    ratios: compareRunners(runners, ({ wall }) => wall.median),
+    cpuRatios: compareRunners(runners, ({ cpu }) => cpu.median),
+    errors,
+  };
+}
+
+/** The ONNX model of a case, its inputs in ONNX's layout, and its output back in ours. */
+export function traceCase(
+  kernelCase: KernelCase,
+  tensors: Record<string, Tensor>,
+): {
+  model: Uint8Array;
+  inputs: Record<string, { values: Float32Array; shape: readonly number[] }>;
+  fromOnnx: (values: Float32Array) => Float32Array;
+} {
+  const tracer = new OnnxTracer();
+  const inputs: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
+  for (const key in tensors) {
+    const { shape } = tensors[key]!;
+    const values = kernelCase.inputs[key]!.values as Float32Array;
+    if (kernelCase.weights.includes(key)) {
+      tracer.constant(tensors[key]!, values);
+      continue;
+    }
+    if (shape.length === 3) {
+      const [height, width, channels] = shape as [number, number, number];
+      tracer.imageInput(key, tensors[key]!);
+      inputs[key] = { values: toChannelsFirst(values, channels), shape: [1, channels, height, width] };
+    } else {
+      tracer.input(key, tensors[key]!);
+      inputs[key] = { values, shape };
+    }
+  }
+  const out = tidy(() => kernelCase.build(tracer.ops, tensors));
+  tracer.output('out', out);
+  const channels = out.shape.at(-1)!;
+  const image = tracer.isImage(out);
+  out.dispose();
+  const fromOnnx = (values: Float32Array) => (image ? toChannelsLast(values, channels) : values);
+  return { model: tracer.graph.finish(), inputs, fromOnnx };
+}
+
+/** [H, W, C] as [C, H, W]. */
+export function toChannelsFirst(values: Float32Array, channels: number): Float32Array {
+  const pixels = values.length / channels;
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < pixels; i++) for (let c = 0; c < channels; c++) out[c * pixels + i] = values[i * channels + c]!;
+  return out;
+}
+
+/** [C, H, W] as [H, W, C]. */
+export const toChannelsLast = (values: Float32Array, channels: number): Float32Array =>
+  toChannelsFirst(values, values.length / channels);
+
+/** Best throughput that this adapter shows: matrix products in GFLOP/s, copies in GB/s (read and written). */
+export async function measureCeilings(
+  { runtime }: BenchContext,
+  results: readonly BenchmarkResult[],
+): Promise<{ gemmGflops: number; copyGBps: number }> {
+  const size = 1024;
+  const a = runtime.allocate([size, size]);
+  const b = runtime.allocate([size, size]);
+  const bytes = 64 * 2 ** 20;
+  const source = runtime.allocate([bytes / 4]);
+  const target = runtime.allocate([bytes / 4]);
+  const measured = await measure(
+    [
+      {
+        name: 'gemm',
+        run: async (count) => {
+          for (let i = 0; i < count; i++) fusedOps.gemm(a, b).dispose();
+          await runtime.finish();
+        },
+      },
+      {
+        name: 'copy',
+        run: async (count) => {
+          for (let i = 0; i < count; i++) runtime.copy(source, target);
+          await runtime.finish();
+        },
+      },
+    ],
+    { rounds: 5, sampleMs: 100 },
+  );
+  dispose([a, b, source, target]);
+  runtime.trim();
+  const gflops = results
+    .filter(({ name }) => name.startsWith('gemm@'))
+    .map(({ flops, runners }) => flops! / runners[OURS]!.wall.median / 1e6);
+  return {
+    gemmGflops: Math.max((2 * size ** 3) / measured.get('gemm')!.wall.median / 1e6, ...gflops),
+    copyGBps: (2 * bytes) / measured.get('copy')!.wall.median / 1e6,
+  };
+}

@@ -1,0 +1,205 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@samtrack/kernels';
+import { type BenchArguments, type BenchModel, MODELS, parseArguments, USAGE, UsageError } from './arguments.js';
+import { kernelCases } from './cases.js';
+import { benchDeAot, benchReplay, type ModelResult } from './deaot/bench.js';
+import {
+  type BenchContext,
+  type BenchmarkResult,
+  benchKernel,
+  benchOpCase,
+  measureCeilings,
+  OURS,
+  remainingCases,
+  WrongOutputError,
+} from './kernels.js';
+import { loadOnnxRuntime } from './onnx/session.js';
+import {
+  type BenchReport,
+  describeAdapter,
+  describeCommit,
+  describeMachine,
+  describeVersions,
+  renderReport,
+} from './report.js';
+import { type Summary, summarise } from './statistics.js';
+import { formatNumber } from './table.js';
+
+/** In a quick run no further round of a benchmark begins after this time, */
+const QUICK_BUDGET_MS = 15_000;
+/** and no benchmark beyond the essential ones after this one. */
+const QUICK_LIMIT_MS = 110_000;
+
+/** A benchmark by its name. */
+interface Job {
+  readonly name: string;
+  /** What the targets are set for, which also a quick run on a slow machine measures. */
+  readonly essential: boolean;
+  run(context: BenchContext): Promise<BenchmarkResult>;
+}
+
+function kernelJobs({ quick, only, models }: BenchArguments): Job[] {
+  if (models) return [];
+  const jobs: Job[] = [
+    ...kernelCases
+      .filter((kernelCase) => !quick || kernelCase.quick)
+      .map((kernelCase) => ({
+        name: `${kernelCase.op}@${kernelCase.size}`,
+        essential: kernelCase.op === 'gemm' || kernelCase.op === 'conv2d',
+        run: (context: BenchContext) => benchKernel(kernelCase, context),
+      })),
+    ...(quick ? [] : remainingCases(kernelCases)).map((opCase) => ({
+      name: `${opCase.op}@${opCase.name}`,
+      essential: false,
+      run: (context: BenchContext) => benchOpCase(opCase, context),
+    })),
+  ];
+  return jobs.filter(({ name }) => !only || name.includes(only));
+}
+
+function modelNames({ models, only, size }: BenchArguments): BenchModel[] {
+  return [...(models ?? (['deaot-t'] as const))].filter(
+    (name) => !only || `${name}@${size.height}x${size.width}`.includes(only),
+  );
+}
+
+async function run(args: BenchArguments): Promise<void> {
+  const jobs = kernelJobs(args);
+  const models = modelNames(args);
+  const { size, quick } = args;
+  if (args.list) {
+    for (const { name } of jobs) console.log(name);
+    for (const name of args.models ? models : MODELS) console.log(`${name}@${size.height}x${size.width}`);
+    return;
+  }
+  if (jobs.length + models.length === 0) throw new UsageError(`No benchmark is named like "${args.only}"; see --list.`);
+
+  const notes: string[] = [];
+  const onNote = (message: string) => {
+    notes.push(message);
+    console.error(`  ${message}`);
+  };
+  const ort = await loadOnnxRuntime();
+  if (!ort) onNote('onnxruntime-node is not installed: no comparison with ONNX Runtime.');
+  const gpuOptions = { adapter: args.adapter };
+  const ortWebGpu = ort !== undefined && (!args.adapter || (await isDefaultAdapter(args.adapter)));
+  if (ort && !ortWebGpu) onNote('ONNX Runtime takes the default adapter, which is another one: not compared.');
+  const runtime = await initialize(gpuOptions);
+  console.error(`Adapter: ${runtime.info.description || runtime.info.device} (${runtime.adapterClass.kind})`);
+  const rounds = args.rounds ?? 5;
+  const context: BenchContext = {
+    runtime,
+    ort,
+    ortWebGpu,
+    options: { rounds, sampleMs: quick ? 100 : 300, ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}) },
+    onNote,
+  };
+  const start = performance.now();
+  const kernels: BenchmarkResult[] = [];
+  const runKernels = async (essential: boolean) => {
+    for (const job of jobs.filter((j) => j.essential === essential)) {
+      if (quick && !essential && performance.now() - start > QUICK_LIMIT_MS) {
+        onNote(`${job.name}: left out, this machine is too slow for it in a quick run.`);
+        continue;
+      }
+      process.stderr.write(`${job.name} ... `);
+      const result = await job.run(context);
+      kernels.push(result);
+      console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
+    }
+  };
+  await runKernels(true);
+  const modelResults: ModelResult[] = [];
+  for (const name of models) {
+    process.stderr.write(`${name}@${size.height}x${size.width} ... `);
+    const result = await benchDeAot(name, size, { ...context, options: { ...context.options, sampleMs: 0 } });
+    modelResults.push(result);
+    console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
+  }
+  await runKernels(false);
+  const ceilings = kernels.length > 0 ? await measureCeilings(context, kernels) : undefined;
+  const adapter = describeAdapter(runtime);
+  shutdown(runtime);
+
+  const replayMicroseconds: Record<string, Summary> = {};
+  if (models.length > 0) {
+    // Dawn's null backend compiles nothing and computes nothing: what is left is the CPU's work.
+    const nullRuntime = await initialize({ backend: 'null' });
+    for (const name of models) {
+      const samples = await benchReplay(nullRuntime, name, size, 20);
+      replayMicroseconds[`${name}@${size.height}x${size.width}`] = summarise(samples);
+    }
+    shutdown(nullRuntime);
+  }
+
+  const results = [...kernels, ...modelResults];
+  const report: BenchReport = {
+    schema: 1,
+    date: new Date().toISOString(),
+    ...describeCommit(),
+    quick,
+    adapter,
+    versions: describeVersions(ort?.version),
+    machine: describeMachine(),
+    ratios: Object.fromEntries(results.map(({ name, ratios }) => [name, ratios])),
+    ceilings,
+    kernels,
+    models: modelResults,
+    replayMicroseconds,
+    notes,
+  };
+  console.log(`\n${renderReport(report)}`);
+  const whole = !args.models && !args.only && !quick;
+  const file = args.json
+    ? resolve(process.env['INIT_CWD'] ?? '.', args.json)
+    : whole
+      ? defaultFile(adapter)
+      : undefined;
+  if (file) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`);
+    console.error(`\nWritten to ${file}`);
+  }
+}
+
+/** Whether the adapter of that name is the one that a program takes that asks for none by name. */
+async function isDefaultAdapter(adapter: string): Promise<boolean> {
+  const names: string[] = [];
+  for (const options of [{ adapter }, {}]) {
+    const { device, info } = await openDevice(options);
+    names.push(`${info.vendor} ${info.device} ${info.description}`);
+    device.destroy();
+  }
+  return names[0] === names[1];
+}
+
+function defaultFile({ description, device }: Record<string, unknown>): string {
+  const name = String(description || device || 'adapter')
+    .split(/[:(]/)[0]!
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '');
+  return join(import.meta.dirname, '..', 'results', `${name}.json`);
+}
+
+async function main(): Promise<number> {
+  // Mesa wants a runtime folder; without one it complains on every start.
+  process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
+  try {
+    const args = parseArguments(process.argv.slice(2));
+    if (args.help) console.log(USAGE);
+    else await run(args);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
+    else if (error instanceof DeviceError || error instanceof KernelError || error instanceof WrongOutputError) {
+      console.error(`\n${error.message}`);
+    } else console.error(error);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+// Dawn and ONNX Runtime keep the process alive.
+process.exit(await main());

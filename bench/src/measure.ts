@@ -1,0 +1,77 @@
+import { type Summary, summarise } from './statistics.js';
+
+/** One way to compute what a benchmark measures. */
+export interface Runner {
+  readonly name: string;
+  /** Runs `count` times and resolves when all of it is computed. */
+  run(count: number): Promise<void>;
+}
+
+/** Times of one runner. */
+export interface Measurement {
+  /** Wall time of a run, in milliseconds. */
+  readonly wall: Summary;
+  /** CPU time of a run on all threads of the process, in milliseconds. */
+  readonly cpu: Summary;
+  /** Runs in each sample. */
+  readonly count: number;
+}
+
+export interface MeasureOptions {
+  /** Samples of each runner. */
+  rounds: number;
+  /** Wall time that a sample should take at least, in milliseconds; a slow runner's sample is a single run. */
+  sampleMs: number;
+  /** No further round begins after so many milliseconds, except for the second. */
+  budgetMs?: number;
+}
+
+/** Most runs in a sample. */
+const MAX_COUNT = 200;
+
+/**
+ * Measures runners in turn, A B C A B C ..., so that whatever else happens on the machine happens to all of them. Every
+ * runner must have run before: shaders are compiled, caches are filled.
+ */
+export async function measure(
+  runners: readonly Runner[],
+  { rounds, sampleMs, budgetMs = Number.POSITIVE_INFINITY }: MeasureOptions,
+): Promise<Map<string, Measurement>> {
+  const start = performance.now();
+  const states = [];
+  for (const runner of runners) {
+    const first = await timed(() => runner.run(1));
+    const count = Math.max(1, Math.min(MAX_COUNT, Math.round(sampleMs / first.wall)));
+    // What takes longer than a sample is one.
+    const samples = count === 1 && first.wall >= sampleMs ? [first] : [];
+    states.push({ runner, count, samples });
+  }
+  for (let round = 1; round <= rounds; round++) {
+    if (round > 2 && performance.now() - start > budgetMs) break;
+    for (const { runner, count, samples } of states) {
+      if (samples.length >= round) continue;
+      const { wall, cpu } = await timed(() => runner.run(count));
+      samples.push({ wall: wall / count, cpu: cpu / count });
+    }
+  }
+  return new Map(
+    states.map(({ runner, count, samples }) => [
+      runner.name,
+      {
+        wall: summarise(samples.map(({ wall }) => wall)),
+        cpu: summarise(samples.map(({ cpu }) => cpu)),
+        count,
+      },
+    ]),
+  );
+}
+
+/** Wall and CPU time of some work, in milliseconds. */
+export async function timed(work: () => Promise<unknown> | unknown): Promise<{ wall: number; cpu: number }> {
+  const cpuBefore = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const wall = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { wall, cpu: (user + system) / 1000 };
+}

@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Runtime } from '@samtrack/kernels';
+import type { ModelResult } from './deaot/bench.js';
+import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
+import type { Summary } from './statistics.js';
+import { formatNumber, renderTable } from './table.js';
+
+/** Best throughput seen on the adapter. */
+export interface Ceilings {
+  readonly gemmGflops: number;
+  readonly copyGBps: number;
+}
+
+/** Everything that a run found out; written as JSON. */
+export interface BenchReport {
+  readonly schema: 1;
+  readonly date: string;
+  readonly commit: string | undefined;
+  /** Whether the working tree differed from the commit. */
+  readonly modified: boolean | undefined;
+  readonly quick: boolean;
+  readonly adapter: Readonly<Record<string, unknown>>;
+  readonly versions: Readonly<Record<string, string | undefined>>;
+  readonly machine: Readonly<Record<string, unknown>>;
+  /** `name@size` to `{ runner: median of theirs / median of ours }`, of wall time. */
+  readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly ceilings: Ceilings | undefined;
+  readonly kernels: readonly BenchmarkResult[];
+  readonly models: readonly ModelResult[];
+  /** CPU microseconds of a replayed dispatch, on Dawn's null backend, by `name@size`. */
+  readonly replayMicroseconds: Readonly<Record<string, Summary>>;
+  readonly notes: readonly string[];
+}
+
+/** Names of what the run ran on, with the driver as the adapter describes it. */
+export function describeAdapter({ info, adapterClass }: Runtime): Record<string, unknown> {
+  const { vendor, architecture, device, description } = info;
+  return { vendor, architecture, device, description, ...adapterClass };
+}
+
+export function describeMachine(): Record<string, unknown> {
+  const processors = cpus();
+  return {
+    cpu: processors[0]?.model.trim(),
+    cores: processors.length,
+    memoryBytes: totalmem(),
+    system: `${process.platform} ${release()} ${process.arch}`,
+    /** Of the last minute when the run ended; far above the cores, others disturbed the times. */
+    load: loadavg()[0],
+  };
+}
+
+export function describeCommit(): { commit: string | undefined; modified: boolean | undefined } {
+  const git = (...args: string[]) =>
+    execFileSync('git', args, {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  try {
+    return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain', '--untracked-files=no') !== '' };
+  } catch {
+    return { commit: undefined, modified: undefined };
+  }
+}
+
+/** Versions of everything that computes. Dawn and the tfjs backend belong to the kernel package. */
+export function describeVersions(ort: string | undefined): Record<string, string | undefined> {
+  const here = createRequire(import.meta.url);
+  const kernels = createRequire(import.meta.resolve('@samtrack/kernels'));
+  return {
+    node: process.versions.node,
+    samtrack: versionOf('@samtrack/kernels', here),
+    dawn: versionOf('webgpu', kernels),
+    tfjsCore: versionOf('@tensorflow/tfjs-core', here),
+    tfjsBackendWebGpu: versionOf('@tensorflow/tfjs-backend-webgpu', kernels),
+    onnxruntime: ort,
+  };
+}
+
+function versionOf(name: string, require: NodeJS.Require): string | undefined {
+  let folder: string;
+  try {
+    folder = dirname(require.resolve(name));
+  } catch {
+    return undefined;
+  }
+  for (; folder !== dirname(folder); folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (!existsSync(file)) continue;
+    const manifest = JSON.parse(readFileSync(file, 'utf8'));
+    if (manifest.name === name) return manifest.version;
+  }
+  return undefined;
+}
+
+/** The tables that the terminal shows. */
+export function renderReport(report: BenchReport): string {
+  const parts: string[] = [];
+  const compared = ({ runners, ratios }: BenchmarkResult) =>
+    [STOCK, ORT_WEBGPU, ORT_CPU].flatMap((name) => [
+      runners[name] ? formatNumber(runners[name].wall.median) : undefined,
+      ratios[name] ? `${formatNumber(ratios[name])}x` : undefined,
+    ]);
+  const others = ['tfjs ms', 'ratio', 'ORT WebGPU ms', 'ratio', 'ORT CPU ms', 'ratio'].map((title) => ({
+    title,
+    align: 'right' as const,
+  }));
+  const right = (title: string) => ({ title, align: 'right' as const });
+  if (report.kernels.length > 0) {
+    parts.push(
+      renderTable(
+        [
+          { title: 'kernel' },
+          right('ours ms'),
+          right('spread'),
+          right('GFLOP/s'),
+          right('GB/s'),
+          right('of ceiling'),
+          ...others,
+        ],
+        report.kernels.map((result) => {
+          const { wall } = result.runners[OURS]!;
+          const gflops = result.flops ? result.flops / wall.median / 1e6 : undefined;
+          return [
+            result.name,
+            formatNumber(wall.median),
+            `${Math.round(wall.spread * 100)}%`,
+            gflops ? formatNumber(gflops) : undefined,
+            result.bytes ? formatNumber(result.bytes / wall.median / 1e6) : undefined,
+            gflops && report.ceilings ? `${Math.round((100 * gflops) / report.ceilings.gemmGflops)}%` : undefined,
+            ...compared(result),
+          ];
+        }),
+      ),
+    );
+  }
+  if (report.models.length > 0) {
+    parts.push(
+      renderTable(
+        [
+          { title: 'model' },
+          right('ours ms'),
+          right('p95'),
+          right('fps'),
+          right('first ms'),
+          right('GPU MB'),
+          right('dispatches'),
+          right('µs/dispatch'),
+          ...others,
+        ],
+        report.models.map((result) => {
+          const { wall } = result.runners[OURS]!;
+          const replay = report.replayMicroseconds[result.name];
+          return [
+            result.name,
+            formatNumber(wall.median),
+            formatNumber(wall.p95),
+            formatNumber(result.fps),
+            formatNumber(result.firstResultMs),
+            formatNumber(result.peakGpuBytes / 1e6),
+            String(result.dispatches),
+            replay ? formatNumber(replay.median) : undefined,
+            ...compared(result),
+          ];
+        }),
+      ),
+    );
+  }
+  if (report.ceilings) {
+    const { gemmGflops, copyGBps } = report.ceilings;
+    parts.push(
+      `Ceilings of this adapter: ${formatNumber(gemmGflops)} GFLOP/s in our GEMM, ${formatNumber(copyGBps)} GB/s in copies.`,
+    );
+  }
+  for (const note of report.notes) parts.push(`Note: ${note}`);
+  return parts.join('\n\n');
+}
