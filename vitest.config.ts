@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const wgslAsText: Plugin = {
   name: 'wgsl-as-text',
@@ -12,14 +12,21 @@ const wgslAsText: Plugin = {
 };
 
 /** One project a package; GPU tests run in forked processes, since a Dawn instance belongs to one process. */
-const project = (name: string, root: string, env: Record<string, string> = {}) => ({
+const project = (
+  name: string,
+  root: string,
+  {
+    env = {},
+    include = ['src/**/*.test.ts', 'test/**/*.test.ts'],
+  }: { env?: Record<string, string>; include?: string[] } = {},
+) => ({
   plugins: [wgslAsText],
   resolve: { conditions: ['samtrack-source', 'node'] },
   ssr: { resolve: { conditions: ['samtrack-source', 'node'] } },
   test: {
     name,
     root,
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include,
     pool: 'forks' as const,
     testTimeout: 120_000,
     hookTimeout: 120_000,
@@ -31,10 +38,20 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      project('kernels', 'packages/kernels'),
+      project('kernels', 'packages/kernels', { include: ['src/**/*.test.ts', 'test/browser/**/*.test.ts'] }),
+      // Subgroup sizes 4 and 16, which Mesa's software rasteriser takes from its vector width.
+      project('kernels-sg4', 'packages/kernels', {
+        env: { LP_NATIVE_VECTOR_WIDTH: '128' },
+        include: ['test/subgroup-sizes.test.ts'],
+      }),
+      project('kernels-sg16', 'packages/kernels', {
+        env: { LP_NATIVE_VECTOR_WIDTH: '512' },
+        include: ['test/subgroup-sizes.test.ts'],
+      }),
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),
+      project('bench', 'bench', { XDG_RUNTIME_DIR: '/tmp' }),
     ],
   },
 });

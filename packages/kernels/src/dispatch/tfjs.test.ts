@@ -80,7 +80,7 @@ const backendContract: Record<keyof PrivateBackend, (field: string) => Promise<v
   tensorMap: (field) => {
     const t = tensor([1, 2, 3]);
     expect(backend.tensorMap.has(t.dataId), field).toBe(true);
-    expect([...backend.tensorMap.get(t.dataId).values!], `${field}: values`).toEqual([1, 2, 3]);
+    expect(Array.from(backend.tensorMap.get(t.dataId).values!), `${field}: values`).toEqual([1, 2, 3]);
     expect(backend.tensorMap.get(t.dataId).resource ?? null, `${field}: resource before an upload`).toBeNull();
     const buffer = bufferOf(backend, t);
     expect(backend.tensorMap.get(t.dataId).resource, `${field}: resource`).toBe(buffer);

@@ -1,5 +1,6 @@
 import { dispose, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AdapterName, adapterNames, adapters } from '../../test/adapters.js';
 import {
   type DeviceHandle,
   definedPrograms,
@@ -11,7 +12,6 @@ import {
 } from '../index.js';
 import { toTensor } from '../testing/index.js';
 import { lintWgsl } from '../wgsl/index.js';
-import { type AdapterName, adapterNames, adapters } from './adapters.fixture.js';
 import { allCases } from './cases.js';
 
 // Dawn's null backend validates and executes nothing: every variant is compiled, also those that no adapter here can run.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type AdapterName, adapterNames, adapters } from './adapters.fixture.js';
+import { type AdapterName, adapterNames, adapters } from '../../test/adapters.js';
 import {
   depthwiseQueue,
   depthwiseStrip,
@@ -43,12 +43,7 @@ describe('gemm', () => {
   });
 
   it('subgroup-matrix needs f16, a known subgroup size, and workgroup memory', () => {
-    for (const lacking of [
-      { f16: false },
-      { subgroupMatrix: false },
-      { subgroupSize: 0 },
-      { maxWorkgroupBytes: 8192 },
-    ])
+    for (const lacking of [{ f16: false }, { subgroupMatrix: false }, { subgroupSize: 0 }, { maxWorkgroupBytes: 8192 }])
       expect(supportedGemmVariants(gemmShape(64, 64, 64), { ...adapters.discreteMatrix, ...lacking })).not.toContain(
         'subgroup-matrix',
       );

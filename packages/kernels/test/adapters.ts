@@ -1,4 +1,4 @@
-import type { AdapterClass } from '../device/adapter.js';
+import type { AdapterClass } from '../src/device/adapter.js';
 
 const LIMITS = { maxBindingBytes: 2 ** 27, maxWorkgroupBytes: 32768, maxInvocations: 1024 };
 
