@@ -1,0 +1,111 @@
+import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { normalisedError, randomTensor, toTensor } from '@samtrack/kernels/testing';
+import { dispose, tidy } from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KernelCase } from '../src/cases.js';
+import {
+  disposeFrameInputs,
+  frameLogits,
+  loadDeAot,
+  makeFrameInputs,
+  readLogits,
+  traceFrame,
+} from '../src/deaot/frame.js';
+import { traceCase } from '../src/kernels.js';
+import { loadOnnxRuntime } from '../src/onnx/session.js';
+
+const ort = await loadOnnxRuntime();
+
+const cases: Pick<KernelCase, 'op' | 'inputs' | 'weights' | 'build'>[] = [
+  {
+    op: 'gemm with everything',
+    inputs: {
+      a: randomTensor([7, 12], 1),
+      b: randomTensor([8, 4], 2),
+      bias: randomTensor([4], 3),
+      gate: randomTensor([7, 4], 4),
+    },
+    weights: ['b', 'bias'],
+    build: (ops, { a, b, bias, gate }) =>
+      ops.gemm(a!, b!, { bias: bias!, gate: gate!, activation: 'silu', alpha: 0.5, aColumns: [4, 8] }),
+  },
+  {
+    op: 'convolutions and norms of an image',
+    inputs: {
+      x: randomTensor([9, 11, 8], 1),
+      weight: randomTensor([3, 3, 8, 8], 2),
+      depthwise: randomTensor([3, 3, 8, 1], 3),
+      scale: randomTensor([8], 4),
+      shift: randomTensor([8], 5),
+    },
+    weights: ['weight', 'depthwise', 'scale', 'shift'],
+    build: (ops, { x, weight, depthwise, scale, shift }) => {
+      const wide = ops.conv2d(x!, weight!, { stride: 2, padding: 1, bias: shift!, activation: 'relu6' });
+      const mixed = ops.depthwiseConv(wide, depthwise!, { padding: 2, dilation: 2 });
+      const normal = ops.groupNorm(mixed, scale!, shift!, 2, { activation: 'relu' });
+      return ops.resizeBilinear(ops.maxPool(normal, 3, { stride: 2, padding: 1 }), [7, 9], { alignCorners: true });
+    },
+  },
+  {
+    op: 'attention',
+    inputs: {
+      x: randomTensor([20, 16], 1),
+      scale: randomTensor([16], 2),
+      relative: randomTensor([20, 12], 3),
+      value: randomTensor([20, 8], 4),
+    },
+    weights: ['scale'],
+    build: (ops, { x, scale, relative, value }) => {
+      const z = ops.layerNorm(x!, scale!, scale!, { groups: 2 });
+      const keys = ops.transpose(z, { columns: [0, 8], padded: true });
+      const query = { query: z, queryColumns: [8, 8] as const, scale: 0.3, values: [{ tensor: value!, gate: value! }] };
+      const global = ops.gatedAttention({ ...query, keys, validKeys: 20 });
+      const local = ops.localGatedAttention({
+        ...query,
+        height: 4,
+        width: 5,
+        window: 3,
+        key: z,
+        keyColumns: [0, 8],
+        relative: relative!,
+      });
+      return ops.concatColumns([{ x: global }, { x: local, columns: [4, 4] }]);
+    },
+  },
+];
+
+describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not installed)', () => {
+  let runtime: Runtime;
+  beforeAll(async () => {
+    runtime = await initialize();
+  });
+  afterAll(() => shutdown(runtime));
+
+  for (const kernelCase of cases) {
+    it(`writes down ${kernelCase.op}`, async () => {
+      const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
+      const out = tidy(() => kernelCase.build(fusedOps, tensors));
+      const ours = new Float32Array(await runtime.read(out));
+      out.dispose();
+      const { model, inputs, fromOnnx } = traceCase(kernelCase as KernelCase, tensors);
+      const session = await ort!.session(model, 'cpu', inputs);
+      expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-10);
+      await session.release();
+      dispose(tensors);
+    });
+  }
+
+  it('writes down a DeAOT frame', async () => {
+    const model = await loadDeAot('deaot-s', fusedOps);
+    const inputs = makeFrameInputs('deaot-s', { height: 49, width: 65 });
+    const logits = frameLogits(model, inputs);
+    const ours = await readLogits(runtime, logits);
+    const traced = await traceFrame(runtime, 'deaot-s', inputs);
+    const session = await ort!.session(traced.model, 'cpu', traced.feeds);
+    expect(normalisedError(traced.fromOnnx((await session.run())['logits']!), ours)).toBeLessThan(1e-8);
+    await session.release();
+    logits.dispose();
+    disposeFrameInputs(inputs);
+    model.dispose();
+  });
+});
