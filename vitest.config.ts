@@ -52,6 +52,7 @@ export default defineConfig({
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),
       project('bench', 'bench', { XDG_RUNTIME_DIR: '/tmp' }),
+      project('bench', 'bench', { XDG_RUNTIME_DIR: '/tmp' }),
     ],
   },
 });
