@@ -15,6 +15,7 @@ export class WeightReader {
   readonly #checkpoint: Checkpoint;
   readonly #options: ReadOptions;
   readonly #taken = new Set<string>();
+  readonly #owned: { dispose(): void }[] = [];
 
   constructor(checkpoint: Checkpoint, options: ReadOptions = {}) {
     this.#checkpoint = withOfficialKeys(checkpoint);
@@ -65,6 +66,17 @@ export class WeightReader {
     const { data } = await this.#checkpoint.read(key, this.#options);
     checkFinite(data, key, file);
     return data;
+  }
+
+  /** Notes what was made of the weights, so that `abandon` can free it. @returns the same */
+  own<T extends { dispose(): void }>(resource: T): T {
+    this.#owned.push(resource);
+    return resource;
+  }
+
+  /** Frees everything made so far, when a model cannot be completed. */
+  abandon(): void {
+    for (const resource of this.#owned.splice(0)) resource.dispose();
   }
 
   /**

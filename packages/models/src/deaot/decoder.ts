@@ -49,6 +49,7 @@ export class FpnDecoder {
       adapter4: await pointwise('adapter_4x', c4, 128),
       // The added channel can never be the largest.
       convOut: asConv(
+        weights,
         await loadLinear(weights, 'decoder.conv_out', 128, GROUP_OBJECTS + 1, {
           pointwise: true,
           paddedOutputs: LOGIT_CHANNELS,

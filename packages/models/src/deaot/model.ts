@@ -57,13 +57,22 @@ export class DeAot {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite.
    */
   static async load(checkpoint: Checkpoint, config: DeAotConfig, options: LoadOptions = {}): Promise<DeAot> {
-    const { ops = fusedOps, signal, onProgress } = options;
     if (checkpoint.has('LSTT.mask_token')) {
       throw new CheckpointError('wrong-architecture', 'these are weights of AOT, the predecessor of DeAOT', {
         file: checkpoint.file,
       });
     }
-    const weights = new WeightReader(checkpoint, { signal });
+    const weights = new WeightReader(checkpoint, { signal: options.signal });
+    try {
+      return await DeAot.#read(weights, config, options);
+    } catch (error) {
+      weights.abandon();
+      throw error;
+    }
+  }
+
+  static async #read(weights: WeightReader, config: DeAotConfig, options: LoadOptions): Promise<DeAot> {
+    const { ops = fusedOps, onProgress } = options;
     const progress = (done: number) => onProgress?.(done / (config.layers + 3));
     const encoder = await loadEncoder(config.encoder, weights, 'encoder.', ops);
     progress(1);
@@ -79,10 +88,14 @@ export class DeAot {
     const bankShape = [EMBED, classes, kernel, kernel] as const;
     const bank = convLayout(await weights.take('patch_wise_id_bank.weight', bankShape), bankShape);
     const parameters = {
-      projector: asConv(await loadLinear(weights, 'encoder_projector', config.channels[3], EMBED, { pointwise: true })),
-      idBank: makeIdBank(bank, await weights.take('patch_wise_id_bank.bias', [EMBED]), kernel, classes),
+      projector: asConv(
+        weights,
+        await loadLinear(weights, 'encoder_projector', config.channels[3], EMBED, { pointwise: true }),
+      ),
       idNorm: await loadAffine(weights, ['id_norm'], EMBED),
       finalNorm: await loadAffine(weights, ['LSTT.decoder_norms.0.gn'], 2 * EMBED),
+      // The last, since the reader does not own it.
+      idBank: makeIdBank(bank, await weights.take('patch_wise_id_bank.bias', [EMBED]), kernel, classes),
     };
     progress(config.layers + 3);
     return new DeAot(config, ops, weights.finish(IGNORED_KEYS), encoder, layers, decoder, parameters);

@@ -65,7 +65,7 @@ class SwinBlock {
       geometry,
       await loadAffine(weights, [`${key}.norm1`], channels),
       await loadLinear(weights, `${key}.attn.qkv`, channels, 3 * channels),
-      tensor(await weights.take(`${key}.attn.relative_position_bias_table`, table), table),
+      weights.own(tensor(await weights.take(`${key}.attn.relative_position_bias_table`, table), table)),
       await loadLinear(weights, `${key}.attn.proj`, channels, channels),
       await loadAffine(weights, [`${key}.norm2`], channels),
       await loadLinear(weights, `${key}.mlp.fc1`, channels, hidden),
@@ -134,13 +134,15 @@ export class SwinTransformer {
     const { embed, depths, heads, window, exported } = config;
     const shape = [embed, 3, PATCH, PATCH] as const;
     const patch: Linear = {
-      weight: tensor(convLayout(await weights.take(`${prefix}patch_embed.proj.weight`, shape), shape, 4), [
-        PATCH,
-        PATCH,
-        4,
-        embed,
-      ]),
-      bias: tensor(await weights.take(`${prefix}patch_embed.proj.bias`, [embed])),
+      weight: weights.own(
+        tensor(convLayout(await weights.take(`${prefix}patch_embed.proj.weight`, shape), shape, 4), [
+          PATCH,
+          PATCH,
+          4,
+          embed,
+        ]),
+      ),
+      bias: weights.own(tensor(await weights.take(`${prefix}patch_embed.proj.bias`, [embed]))),
     };
     const patchNorm = await loadAffine(weights, [`${prefix}patch_embed.norm`], embed);
     const stages: SwinStage[] = [];
@@ -217,7 +219,7 @@ async function loadPatchMerging(weights: WeightReader, key: string, channels: nu
   const reduction = await weights.take(`${key}.reduction.weight`, [outputs, inputs]);
   return {
     norm: await loadAffine(weights, [`${key}.norm`], inputs),
-    reduction: tensor(transposeLinear(reduction, inputs, 0, outputs), [inputs, outputs]),
+    reduction: weights.own(tensor(transposeLinear(reduction, inputs, 0, outputs), [inputs, outputs])),
   };
 }
 

@@ -63,11 +63,13 @@ export async function loadFoldedConv(
   // A depth-wise kernel is a convolution of one input channel, with its two last axes swapped: one of them is 1.
   const channels = depthwise ? 1 : (paddedInputs ?? inputs);
   return {
-    weight: tensor(convLayout(weight, shape, channels), [
-      kernel,
-      kernel,
-      ...(depthwise ? [outputs, 1] : [channels, outputs]),
-    ]),
-    bias: tensor(Float32Array.from(shift)),
+    weight: weights.own(
+      tensor(convLayout(weight, shape, channels), [
+        kernel,
+        kernel,
+        ...(depthwise ? [outputs, 1] : [channels, outputs]),
+      ]),
+    ),
+    bias: weights.own(tensor(Float32Array.from(shift))),
   };
 }

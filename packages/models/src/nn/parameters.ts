@@ -66,14 +66,14 @@ export async function loadLinear(
   const weight = await weights.take(`${key}.weight`, options.pointwise ? [outputs, inputs, 1, 1] : [outputs, inputs]);
   const bias = await weights.take(`${key}.bias`, [outputs]);
   return {
-    weight: tensor(transposeLinear(weight, inputs, first, count, columns), [inputs, columns]),
-    bias: tensor(sliceBias(bias, first, count, columns, options.paddedBias)),
+    weight: weights.own(tensor(transposeLinear(weight, inputs, first, count, columns), [inputs, columns])),
+    bias: weights.own(tensor(sliceBias(bias, first, count, columns, options.paddedBias))),
   };
 }
 
 /** A linear layer as a 1x1 convolution: the weight as [1, 1, in, out]. Takes over the tensors. */
-export function asConv({ weight, bias }: Linear): Linear {
-  const conv = reshape(weight, [1, 1, ...weight.shape]);
+export function asConv(weights: WeightReader, { weight, bias }: Linear): Linear {
+  const conv = weights.own(reshape(weight, [1, 1, ...weight.shape]));
   weight.dispose();
   return { weight: conv, bias };
 }
@@ -83,7 +83,7 @@ export async function loadAffine(weights: WeightReader, keys: readonly string[],
   const join = async (part: 'weight' | 'bias') => {
     const out = new Float32Array(keys.length * channels);
     for (const [i, key] of keys.entries()) out.set(await weights.take(`${key}.${part}`, [channels]), i * channels);
-    return tensor(out);
+    return weights.own(tensor(out));
   };
   return { weight: await join('weight'), bias: await join('bias') };
 }
@@ -117,7 +117,10 @@ export async function loadConv(
   const shape = [outputs, inputs, kernel, kernel] as const;
   const weight = await weights.take(`${key}.weight`, shape);
   const bias = await weights.take(`${key}.bias`, [outputs]);
-  return { weight: tensor(convLayout(weight, shape), [kernel, kernel, inputs, outputs]), bias: tensor(bias) };
+  return {
+    weight: weights.own(tensor(convLayout(weight, shape), [kernel, kernel, inputs, outputs])),
+    bias: weights.own(tensor(bias)),
+  };
 }
 
 /** Reads a depth-wise convolution without bias, [channels, 1, k, k], as [k, k, channels, 1]. */
@@ -132,5 +135,5 @@ export async function loadDepthwise(
   const out = new Float32Array(weight.length);
   for (let c = 0; c < channels; c++)
     for (let tap = 0; tap < taps; tap++) out[tap * channels + c] = weight[c * taps + tap]!;
-  return tensor(out, [kernel, kernel, channels, 1]);
+  return weights.own(tensor(out, [kernel, kernel, channels, 1]));
 }
