@@ -37,6 +37,10 @@ class Layer:
     follow_camera: bool
     blur: float = 0.0
     """Exposure as a share of the frame interval."""
+    shadow: np.ndarray | None = None
+    """Patch coordinates -> patch coordinates of a cast shadow: it moves with the object and is background."""
+    shadow_depth: float = 0.0
+    shadow_blur: float = 0.0
     centre: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def matrix(self, t: float, camera: np.ndarray) -> np.ndarray:
@@ -176,7 +180,15 @@ class ClipGenerator:
         place = translation(*centre) @ similarity(rng.normal(0, 0.2), 1.0, rng.uniform(0.85, 1.15)) @ translation(-w / 2, -h / 2)
         deformation = Deformation(rng, h, w) if rng.random() < 0.75 else None
         blur = rng.uniform(0.2, 0.9) if rng.random() < 0.3 else 0.0
-        return Layer(patch, place, identity, ObjectMotion(rng, extent), deformation, rng.random() < 0.6, blur, centre)
+        layer = Layer(patch, place, identity, ObjectMotion(rng, extent), deformation, rng.random() < 0.6, blur, centre=centre)
+        if rng.random() < 0.35:  # light from one side and above: flattened about the foot, leaning, soft
+            foot = translation(w / 2, h * rng.uniform(0.85, 1.0))
+            lean = np.eye(3)
+            lean[0, 1] = rng.normal(0, 0.8)
+            flatten = np.diag([rng.uniform(0.9, 1.2), rng.choice([1.0, -1.0], p=[0.6, 0.4]) * rng.uniform(0.1, 0.7), 1.0])
+            layer.shadow = foot @ lean @ flatten @ np.linalg.inv(foot)
+            layer.shadow_depth, layer.shadow_blur = rng.uniform(0.2, 0.75), log_uniform(rng, 0.8, 0.06 * extent + 1.0)
+        return layer
 
     def _background(self, rng: Rng) -> tuple[np.ndarray | None, np.ndarray, list[Layer], list[np.ndarray] | None]:
         """World picture, its placement in the frame, in-place layers; or a stack of real frames instead of a world."""
@@ -209,7 +221,7 @@ class ClipGenerator:
                     premultiply(rgb.astype(np.float32), edge), translation(offset[0] - ox, offset[1] - oy), 0,
                     ObjectMotion(rng, extent) if moving else None,
                     Deformation(rng, *rgb.shape[:2]) if moving and rng.random() < 0.6 else None, True,
-                    rng.uniform(0.2, 0.8) if moving and rng.random() < 0.25 else 0.0, centre))
+                    rng.uniform(0.2, 0.8) if moving and rng.random() < 0.25 else 0.0, centre=centre))
                 if moving:
                     y, x = (int(round(v)) for v in (offset[1], offset[0]))
                     part = hole[y : y + alpha.shape[0], x : x + alpha.shape[1]]
@@ -230,6 +242,14 @@ class ClipGenerator:
         return (world * (1 - soft) + filled * soft).astype(np.uint8)
 
     # --- drawing --------------------------------------------------------------------------------------------------
+
+    def _cast(self, frame: np.ndarray, layer: Layer, t: float, camera: np.ndarray) -> None:
+        """Darken the background where the layer's shadow falls. Labels do not change."""
+        m = layer.matrix(t, camera) @ layer.shadow
+        size = (self.width, self.height)
+        shade = cv2.warpPerspective(np.ascontiguousarray(layer.rgba[..., 3]), m, size, flags=cv2.INTER_LINEAR)
+        shade = cv2.GaussianBlur(shade, (0, 0), layer.shadow_blur) * np.float32(layer.shadow_depth)
+        frame *= (1 - shade)[..., None]
 
     def _draw(self, frame: np.ndarray, labels: np.ndarray, layer: Layer, t: float, camera: np.ndarray, step: np.ndarray) -> None:
         """Blend one layer into frame (float32) and labels (uint8)."""
@@ -325,6 +345,8 @@ class ClipGenerator:
                 frame = cv2.warpPerspective(world, c @ place, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
             before = camera.at(t - 1)
             for layer in layers:
+                if layer.shadow is not None:
+                    self._cast(frame, layer, t, c)
                 now, then = layer.matrix(t, c) @ self._middle(layer), layer.matrix(t - 1, before) @ self._middle(layer)
                 self._draw(frame, labels[i], layer, t, c, now[:2] / now[2] - then[:2] / then[2])
             frames[i] = look.apply(np.clip(frame, 0, 255).astype(np.uint8), t)

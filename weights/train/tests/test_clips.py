@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from clips.generator import ClipGenerator, Materials, line_kernel
+from clips.generator import ClipGenerator, Layer, Materials, line_kernel
 from clips.materials import held_out, normalised_cuts, plausible, trim
 from clips.motion import Camera, ObjectMotion, Wander, frame_times
 
@@ -71,6 +71,16 @@ def test_paths_start_at_rest():
     assert np.allclose(ObjectMotion(rng, 50.0).at(0.0, np.array([20.0, 30.0])), np.eye(3))
     times = frame_times(rng, 5)
     assert times[0] == 0 and (np.diff(times) > 0).all()
+
+
+def test_a_cast_shadow_darkens_and_is_not_labelled(materials):
+    generator = ClipGenerator(Materials(materials, validation=False), 97, 129, 2)
+    rgba = np.ones((20, 20, 4), np.float32) * [200, 200, 200, 1]
+    layer = Layer(rgba.astype(np.float32), np.eye(3), 1, None, None, False, shadow=np.array([[1, 0, 30], [0, 1, 40], [0, 0, 1.0]]),
+                  shadow_depth=0.5, shadow_blur=1.0)
+    frame = np.full((97, 129, 3), 100, np.float32)
+    generator._cast(frame, layer, 0.0, np.eye(3))
+    assert frame[50, 40, 0] == pytest.approx(50, abs=1) and frame[10, 10, 0] == 100
 
 
 def test_line_kernel_is_a_line_of_unit_mass():
