@@ -51,8 +51,7 @@ export default defineConfig({
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),
-      project('bench', 'bench', { XDG_RUNTIME_DIR: '/tmp' }),
-      project('bench', 'bench', { XDG_RUNTIME_DIR: '/tmp' }),
+      project('bench', 'bench', { env: { XDG_RUNTIME_DIR: '/tmp' } }),
     ],
   },
 });
