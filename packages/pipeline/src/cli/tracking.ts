@@ -12,7 +12,7 @@ const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly Mem
 export const TRACKER_HELP = `Model:
   --model NAME          ${Object.keys(DEAOT_CONFIGS).join(', ')}; default deaot-t
   --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
-  --long-edge N         longest side of the network's input; default 1040
+  --long-edge N         longest side of the network's input; default 1040, and 641 for the weights that come with samtrack
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
@@ -47,13 +47,14 @@ export interface TrackerSettings {
 /** @throws UsageError */
 export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
   const model = oneOf('model', options.model, Object.keys(DEAOT_CONFIGS) as DeAotName[]) ?? 'deaot-t';
+  const own = options.weights === undefined ? defaultWeights(model) : undefined;
+  const weights = options.weights ?? own!.path;
   const tracking = {
-    longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }),
+    longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }) ?? own?.longEdge,
     longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
   };
-  const weights = options.weights ?? defaultWeights(model);
   const identity = { model, weights: basename(weights), ...recorded(tracking) };
   return { model, weights, adapter: options.adapter, identity, tracking };
 }
