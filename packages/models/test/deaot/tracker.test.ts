@@ -2,11 +2,11 @@ import { fusedOps, initialize, makeResizePlan, preprocess, type Runtime, shutdow
 import { dispose, memory, ones, type Tensor, tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KEY_CHANNELS, VALUE_CHANNELS, WINDOW } from '../../src/deaot/config.js';
-import type { LayerMemory } from '../../src/deaot/memory.js';
 import {
   DEAOT_CONFIGS,
   DeAot,
   DeAotTracker,
+  type LayerMemory,
   OutOfBudgetError,
   openManifest,
   TrackerError,

@@ -139,8 +139,8 @@ export class VideoTracker {
 
   #disposed = false;
 
-  #start(height: number, width: number): DeAotTracker {
-    this.#tracker = new DeAotTracker(this.model, { height, width }, this.options);
+  #start(height: number, width: number, longTermGap = this.options.longTermGap): DeAotTracker {
+    this.#tracker = new DeAotTracker(this.model, { height, width }, { ...this.options, longTermGap });
     return this.#tracker;
   }
 
@@ -166,6 +166,9 @@ export class VideoTracker {
 
   async #restore(): Promise<void> {
     const size = this.#tracker?.size;
+    // The gap grows as the memory fills up.
+    const gaps = this.#tracker?.memory.map(({ schedule }) => schedule.gap) ?? [];
+    const gap = gaps.length > 0 ? Math.max(...gaps) : undefined;
     // Their buffers are gone with the device; tfjs still counts their tensors.
     this.#tracker?.dispose();
     this.model.dispose();
@@ -174,7 +177,7 @@ export class VideoTracker {
     this.model = await loadModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;
     if (!size) return;
-    const tracker = this.#start(size.height, size.width);
+    const tracker = this.#start(size.height, size.width, gap);
     for (const { index, rgba, labels, objects } of this.#remembered) {
       tracker.frame = index;
       if (objects === undefined) tracker.recall(index, rgba, labels, { memorise: true });
