@@ -7,16 +7,13 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { unzipSync } from 'fflate';
 import { encodeLabelPng, frameNumber, openOutputFolder, VideoWriter } from 'samtrack/io';
-
-const require = createRequire(new URL('../packages/pipeline/package.json', import.meta.url));
-const sharp = require('sharp');
-const { unzipSync } = require('fflate');
+import sharp from 'sharp';
 
 const WIDTH = 432;
 const HEIGHT = 240;

@@ -12,7 +12,15 @@ rmSync(out, { recursive: true, force: true });
 const start = performance.now();
 const { status } = spawnSync(
   process.execPath,
-  [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), 'track', 'demo/clip.mp4', '--mask', 'demo/masks/00000.png', '--out', out],
+  [
+    join('packages', 'pipeline', 'bin', 'samtrack.mjs'),
+    'track',
+    'demo/clip.mp4',
+    '--mask',
+    'demo/masks/00000.png',
+    '--out',
+    out,
+  ],
   { stdio: ['inherit', 'ignore', 'inherit'] },
 );
 if (status !== 0) process.exit(status ?? 1);

@@ -70,7 +70,15 @@ function driverCommands() {
     return {
       prepare: backports ? addBackports : undefined,
       lines: [
-        ...(backports ? [`printf '%s\\n' ${backportsSource().trim().split('\n').map((l) => `'${l}'`).join(' ')} > ${BACKPORTS}`] : []),
+        ...(backports
+          ? [
+              `printf '%s\\n' ${backportsSource()
+                .trim()
+                .split('\n')
+                .map((l) => `'${l}'`)
+                .join(' ')} > ${BACKPORTS}`,
+            ]
+          : []),
         'apt-get update',
         `apt-get install -y --no-install-recommends${backports ? ' -t bookworm-backports' : ''} mesa-vulkan-drivers libvulkan1`,
       ],
@@ -109,7 +117,8 @@ function ensureAdapter() {
     return;
   }
   const commands = driverCommands();
-  if (!commands) throw new Error('No WebGPU adapter was found. Install a Vulkan driver (Mesa 24 or newer has a software one).');
+  if (!commands)
+    throw new Error('No WebGPU adapter was found. Install a Vulkan driver (Mesa 24 or newer has a software one).');
   if (process.getuid?.() !== 0) {
     const lines = commands.lines.map((line) => `  sudo sh -c "${line}"`).join('\n');
     throw new Error(`No WebGPU adapter was found. As root, install the software driver and try again:\n${lines}`);

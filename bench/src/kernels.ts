@@ -28,7 +28,7 @@ export class WrongOutputError extends Error {
 
 export const OURS = 'samtrack';
 /** Ours on the terms of ONNX Runtime's `run`: inputs uploaded, output downloaded. */
-export const OURS_WITH_TRANSFER = 'samtrack+transfer';
+const OURS_WITH_TRANSFER = 'samtrack+transfer';
 export const STOCK = 'tfjs';
 export const ORT_WEBGPU = 'onnxruntime-webgpu';
 export const ORT_CPU = 'onnxruntime-cpu';
@@ -185,7 +185,7 @@ export const remainingCases = (covered: readonly KernelCase[]): OpCase[] => {
   return benchmarkCases.filter((opCase) => !ops.has(opCase.op));
 };
 
-export function summariseRunners(
+function summariseRunners(
   name: string,
   work: { flops?: number; bytes?: number },
   errors: Readonly<Record<string, number>>,

@@ -67,7 +67,7 @@ export async function measure(
 }
 
 /** Wall and CPU time of some work, in milliseconds. */
-export async function timed(work: () => Promise<unknown> | unknown): Promise<{ wall: number; cpu: number }> {
+async function timed(work: () => Promise<unknown> | unknown): Promise<{ wall: number; cpu: number }> {
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
   await work();

@@ -10,7 +10,7 @@ import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
 
 /** Best throughput seen on the adapter. */
-export interface Ceilings {
+interface Ceilings {
   readonly gemmGflops: number;
   readonly copyGBps: number;
 }

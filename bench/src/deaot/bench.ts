@@ -36,7 +36,7 @@ export interface ModelResult extends BenchmarkResult {
 }
 
 /** A picture with some structure and the masks of `objects` discs in it. */
-export function syntheticFrame({ height, width }: Size, objects: number, frame = 0) {
+function syntheticFrame({ height, width }: Size, objects: number, frame = 0) {
   const pixels = new Uint8Array(height * width * 4);
   const labels = new Int32Array(height * width);
   for (let y = 0; y < height; y++) {

@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { OnnxGraph } from './graph.js';
 
 /** An operation or an option that has no translation to ONNX here. */
-export class OnnxTraceError extends Error {
+class OnnxTraceError extends Error {
   override readonly name = 'OnnxTraceError';
 }
 

@@ -1,2 +1,2 @@
-export { lintWgsl, type WgslFinding } from './lint.js';
+export { lintWgsl } from './lint.js';
 export { preprocess, type WgslParams, WgslTemplateError } from './preprocess.js';

@@ -35,7 +35,7 @@ export function transposeLinear(
 }
 
 /** The bias that goes with `transposeLinear`; `fill` in the added columns. */
-export function sliceBias(source: Float32Array, first: number, count: number, columns = count, fill = 0): Float32Array {
+function sliceBias(source: Float32Array, first: number, count: number, columns = count, fill = 0): Float32Array {
   const out = new Float32Array(columns).fill(fill);
   out.set(source.subarray(first, first + count));
   return out;

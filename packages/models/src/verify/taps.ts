@@ -1,7 +1,7 @@
 /** Normalised squared error allowed for features and for logits, and share of pixels whose labels must agree. */
 export const FEATURE_LIMIT = 1e-7;
 export const LOGIT_LIMIT = 1e-6;
-export const LABEL_LIMIT = 0.999;
+const LABEL_LIMIT = 0.999;
 
 /** How one intermediate compares with the published implementation's. */
 export interface TapResult {

@@ -5,7 +5,7 @@ export function formatDuration(seconds: number): string {
 }
 
 /** A progress line: rewritten in place on a terminal, otherwise printed at every tenth of the way. */
-export class ProgressLine {
+class ProgressLine {
   #tenth = -1;
   #open = false;
 

@@ -104,6 +104,7 @@ export const cases: OpCase[] = [
   gemmCase({ m: 64, n: 64, k: 64, activation: 'gelu', bias: true, alpha: 3, largeTiles: true }),
   gemmCase({ m: 131, n: 260, k: 64, alpha: 0.25, gate: true, residual: true, largeTiles: true }),
   gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true, largeTiles: true }),
+  gemmCase({ m: 259, n: 36, k: 12, bias: true, residual: true }),
   blockCase(),
   gemmCase({ m: 256, n: 512, k: 512, bench: true }),
   gemmCase({ m: 1674, n: 1024, k: 256, bench: true }),

@@ -55,8 +55,11 @@ export interface MatmulLaunch {
   };
 }
 
-/** Output rows a subgroup of the broadcast kernel owns: more rows reuse each B load more, until registers spill. */
-const BROADCAST_ROWS = 16;
+/**
+ * Output rows a subgroup of the broadcast kernel owns: more rows use each load of B more often, but compile longer and leave
+ * fewer workgroups, so small products get fewer.
+ */
+const broadcastRows = (m: number, subgroupSize: number): number => Math.max(m >= 256 ? 32 : 16, subgroupSize);
 
 function program(launch: MatmulLaunch, subgroupSize: number): Program {
   const buffers: BufferAccess[] = ['read', 'read'];
@@ -77,7 +80,7 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
   const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
   const includes = { activation: activationWgsl, operands: operandsWgsl, epilogue: epilogueWgsl };
   if (launch.variant === 'broadcast') {
-    const rows = Math.max(BROADCAST_ROWS, subgroupSize);
+    const rows = broadcastRows(launch.m, subgroupSize);
     const tile = { SG: subgroupSize, SUBGROUPS: 1, ROWS: rows, LOADS: rows / subgroupSize };
     return defineProgram({ name, template: broadcastWgsl, includes, params: { ...params, ...tile }, buffers });
   }
@@ -125,7 +128,7 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
   }
   const tile = launch.variant === 'tiled-8' ? 128 : 64;
   const workgroups: [number, number, number] = broadcast
-    ? [Math.ceil(m / Math.max(BROADCAST_ROWS, subgroupSize)), Math.ceil(n / 4 / subgroupSize), batch]
+    ? [Math.ceil(m / broadcastRows(m, subgroupSize)), Math.ceil(n / 4 / subgroupSize), batch]
     : [Math.ceil(m / tile), Math.ceil(n / tile), batch];
   runtime.launch({ program: program(launch, subgroupSize), inputs, outputs: [out], uniforms, workgroups });
 }

@@ -1,7 +1,7 @@
 import type { Activation } from './matmul-program.js';
 
 /** erf to double precision, by its Maclaurin series or continued fraction. */
-export function erf(x: number): number {
+function erf(x: number): number {
   const z = Math.abs(x);
   if (z > 6) return Math.sign(x);
   if (z < 3) {

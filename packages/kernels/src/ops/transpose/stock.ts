@@ -1,4 +1,4 @@
-import { pad, slice, type Tensor, type Tensor2D, tidy, transpose as tfTranspose } from '@tensorflow/tfjs-core';
+import { pad, slice, type Tensor, type Tensor2D, transpose as tfTranspose, tidy } from '@tensorflow/tfjs-core';
 import type { TransposeOptions } from './index.js';
 
 /** The unfused twin of `transpose`, without `into`. */
@@ -7,6 +7,11 @@ export function stockTranspose(x: Tensor, { columns, padded }: Omit<TransposeOpt
     const block = columns ? slice(x as Tensor2D, [0, columns[0]], [-1, columns[1]]) : (x as Tensor2D);
     const out = tfTranspose(block);
     const missing = padded ? (4 - (x.shape[0]! % 4)) % 4 : 0;
-    return missing ? pad(out, [[0, 0], [0, missing]]) : out;
+    return missing
+      ? pad(out, [
+          [0, 0],
+          [0, missing],
+        ])
+      : out;
   });
 }
