@@ -12,7 +12,7 @@ const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly Mem
 export const TRACKER_HELP = `Model:
   --model NAME          ${Object.keys(DEAOT_CONFIGS).join(', ')}; default deaot-t
   --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
-  --long-edge N         longest side of the network's input; default 1040, and 641 for the weights that come with samtrack
+  --long-edge N         longest side of the network's input; default 1040 (own weights: 641)
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
