@@ -32,7 +32,7 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --quick           fewer benchmarks and rounds, under 3 minutes on two cores without a GPU
   --model NAME      only this model: ${MODELS.join(', ')}; may be repeated
   --only TEXT       only benchmarks whose names contain TEXT, such as gemm
-  --size HxW        frame size of the models, 480x854 by default
+  --size HxW        frame size of the models, 480x854 by default, 161x193 in a quick run
   --rounds N        samples of each runner, at least 5 to be trusted
   --adapter NAME    substring of the adapter's name, for machines with several
   --json FILE       where to write the results; a whole run without it writes bench/results/ADAPTER.json
@@ -61,7 +61,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     if (!Number.isInteger(rounds) || rounds < 1)
       throw new UsageError(`--rounds takes a number, not "${values.rounds}".`);
   }
-  const size = /^(\d+)x(\d+)$/.exec(values.size ?? '480x854');
+  const size = /^(\d+)x(\d+)$/.exec(values.size ?? (quick ? '161x193' : '480x854'));
   if (!size || Number(size[1]) < 32 || Number(size[2]) < 32) {
     throw new UsageError(`--size takes HEIGHTxWIDTH of at least 32, not "${values.size}".`);
   }
