@@ -45,8 +45,8 @@ describe('memory of a long video', () => {
   });
 
   it.each([
-    { memoryPolicy: 'fifo', count: 60 },
-    { memoryPolicy: 'sparse', count: 120 },
+    { memoryPolicy: 'fifo', count: 300 },
+    { memoryPolicy: 'sparse', count: 300 },
   ] as const)('stays within the budget, $memoryPolicy', async ({ memoryPolicy, count }) => {
     const memoryMB = 1.5;
     const tracker = await load({ ...deaotL, memoryMB, memoryPolicy, longTermGap: 1 });
