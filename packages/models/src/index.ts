@@ -1,3 +1,4 @@
 export * from './checkpoint/index.js';
 export * from './deaot/index.js';
+export * from './image/index.js';
 export * from './verify/index.js';

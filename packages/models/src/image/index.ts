@@ -1,0 +1,2 @@
+export { channelsOf, ImageError, type PixelImage, toRgb } from './pixels.js';
+export { resizeAntialiased } from './resize-antialiased.js';
