@@ -1,3 +1,4 @@
+export * from './assist/index.js';
 export * from './io/index.js';
 export * from './metrics/index.js';
 export * from './tracking/index.js';
