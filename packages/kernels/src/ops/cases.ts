@@ -11,6 +11,7 @@ import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
 import { cases as localAttention } from './local-attention/cases.js';
 import { cases as maxPool } from './max-pool/cases.js';
+import { cases as multiHeadAttention } from './multi-head-attention/cases.js';
 import { cases as patchMerge } from './patch-merge/cases.js';
 import { cases as preprocess } from './preprocess/cases.js';
 import { cases as resizeBilinear } from './resize-bilinear/cases.js';
@@ -36,6 +37,7 @@ export const allCases: OpCase[] = [
   ...transpose,
   ...resizeBilinear,
   ...maxPool,
+  ...multiHeadAttention,
   ...patchMerge,
   ...windowAttention,
 ];

@@ -10,6 +10,7 @@ export * from './layer-norm/index.js';
 export * from './linear-concat/index.js';
 export * from './local-attention/index.js';
 export * from './max-pool/index.js';
+export * from './multi-head-attention/index.js';
 export { fusedOps, type OpSet, stockOps } from './op-set.js';
 export * from './patch-merge/index.js';
 export * from './preprocess/index.js';

@@ -21,6 +21,8 @@ import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
 import { maxPool } from './max-pool/index.js';
 import { stockMaxPool } from './max-pool/stock.js';
+import { type MultiHeadAttentionOptions, multiHeadAttention } from './multi-head-attention/index.js';
+import { stockMultiHeadAttention } from './multi-head-attention/stock.js';
 import { patchMerge } from './patch-merge/index.js';
 import { stockPatchMerge } from './patch-merge/stock.js';
 import { resizeBilinear } from './resize-bilinear/index.js';
@@ -53,6 +55,12 @@ export interface OpSet {
   transpose: Twin<typeof transpose>;
   resizeBilinear: Twin<typeof resizeBilinear>;
   maxPool: Twin<typeof maxPool>;
+  multiHeadAttention: (
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    options: Omit<MultiHeadAttentionOptions, 'variant'>,
+  ) => Tensor;
   patchMerge: typeof patchMerge;
   windowAttention: Twin<typeof windowAttention>;
 }
@@ -72,6 +80,7 @@ export const fusedOps: OpSet = {
   transpose,
   resizeBilinear,
   maxPool,
+  multiHeadAttention,
   patchMerge,
   windowAttention,
 };
@@ -91,6 +100,7 @@ export const stockOps: OpSet = {
   transpose: stockTranspose,
   resizeBilinear: stockResizeBilinear,
   maxPool: stockMaxPool,
+  multiHeadAttention: stockMultiHeadAttention,
   patchMerge: stockPatchMerge,
   windowAttention: stockWindowAttention,
 };

@@ -1,0 +1,85 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { type MultiHeadAttentionVariant, multiHeadAttention, supportedMultiHeadAttentionVariants } from './index.js';
+import { multiHeadAttentionReference } from './reference.js';
+import { stockMultiHeadAttention } from './stock.js';
+
+interface AttentionCase {
+  queries: number;
+  keys: number;
+  heads: number;
+  headSize: number;
+  /** Batches of query, and of key and value; 0 for operands without that axis. */
+  batch?: readonly [query: number, key: number];
+  /** `rows`: [queries, keys], with masked entries, a row of them alone; `row`: one row for all. */
+  mask?: 'rows' | 'row';
+  /** Query, key and value are columns of one tensor. */
+  packed?: boolean;
+  /** Multiplies the operands: how sharp the attention is. */
+  sharpness?: number;
+  scale?: number;
+  bench?: boolean;
+}
+
+function attentionCase(c: AttentionCase): OpCase {
+  const { queries, keys, heads, headSize, packed, sharpness = 2, batch = [0, 0], bench } = c;
+  const channels = heads * headSize;
+  const shape = (count: number, rows: number) => (count > 0 ? [count, rows, channels] : [rows, channels]);
+  const mask = c.mask && randomTensor([c.mask === 'row' ? 1 : queries, keys], 4);
+  if (mask) {
+    for (let i = 0; i < mask.values.length; i++) if (i % 3 === 1) mask.values[i] = -3e38;
+    // A query that may look nowhere looks everywhere alike.
+    if (c.mask === 'rows' && queries > 2) mask.values.fill(-3e38, keys, 2 * keys);
+  }
+  const inputs = {
+    ...(packed
+      ? { query: randomTensor([queries, 3 * channels + 4], 1, sharpness) }
+      : {
+          query: randomTensor(shape(batch[0], queries), 1, sharpness),
+          key: randomTensor(shape(batch[1], keys), 2, sharpness),
+          value: randomTensor(shape(batch[1], keys), 3),
+        }),
+    ...(mask ? { mask } : {}),
+  };
+  const columns = packed
+    ? { channels, queryColumn: 0, keyColumn: channels, valueColumn: 2 * channels + 4 }
+    : { channels };
+  const options = { heads, scale: c.scale, ...columns };
+  return {
+    op: 'multi-head-attention',
+    name: [
+      `${batch[0] || ''}${batch[0] ? ' x ' : ''}${queries} queries`,
+      `${batch[1] || ''}${batch[1] ? ' x ' : ''}${keys} keys, ${heads} heads of ${headSize}`,
+      c.mask && `mask of ${c.mask}`,
+      packed && 'packed',
+    ]
+      .filter(Boolean)
+      .join(', '),
+    inputs,
+    variants: supportedMultiHeadAttentionVariants,
+    run: ({ query, key = query, value = query, mask }, variant) =>
+      multiHeadAttention(query!, key!, value!, {
+        ...options,
+        mask,
+        variant: variant as MultiHeadAttentionVariant | undefined,
+      }),
+    stock: ({ query, key = query, value = query, mask }) =>
+      stockMultiHeadAttention(query!, key!, value!, { ...options, mask }),
+    reference: ({ query, key = query, value = query, mask }) => [
+      multiHeadAttentionReference(query!, key!, value!, { ...options, mask }),
+    ],
+    ...(bench ? { flops: 4 * Math.max(1, ...batch) * queries * keys * channels } : {}),
+  };
+}
+
+/** Queries and keys below, at and above a tile, and several; every head size; masks; batches that are shared. */
+export const cases: OpCase[] = [
+  attentionCase({ queries: 1, keys: 1, heads: 1, headSize: 4 }),
+  attentionCase({ queries: 5, keys: 3, heads: 8, headSize: 16, batch: [3, 3] }),
+  attentionCase({ queries: 32, keys: 32, heads: 2, headSize: 32, packed: true }),
+  attentionCase({ queries: 33, keys: 131, heads: 3, headSize: 64, sharpness: 6 }),
+  attentionCase({ queries: 67, keys: 35, heads: 2, headSize: 80, mask: 'rows' }),
+  attentionCase({ queries: 100, keys: 97, heads: 2, headSize: 32, mask: 'row', scale: 1 }),
+  attentionCase({ queries: 65, keys: 7, heads: 8, headSize: 16, batch: [1, 3] }),
+  attentionCase({ queries: 7, keys: 200, heads: 8, headSize: 16, batch: [3, 1] }),
+  attentionCase({ queries: 6, keys: 9, heads: 1, headSize: 12, batch: [2, 0], mask: 'rows' }),
+];

@@ -1,0 +1,139 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram, f32 } from '../../dispatch/program.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import directWgsl from './direct.wgsl';
+import { type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
+
+export {
+  type MultiHeadAttentionVariant,
+  selectMultiHeadAttention,
+  supportedMultiHeadAttentionVariants,
+} from './select.js';
+
+/** Options of `multiHeadAttention`. */
+export interface MultiHeadAttentionOptions {
+  heads: number;
+  /** Factor of the dot products; 1 / sqrt(head size) by default. */
+  scale?: number;
+  /** Added to the scaled products, float32 [Tq, Tk], or [1, Tk] for all queries alike. Masked is any value below -1e30, or that. */
+  mask?: Tensor;
+  /** Columns of each operand, heads * head size. The whole width of `query` by default. */
+  channels?: number;
+  /** First columns, where an operand is a part of a wider tensor such as a packed `query | key | value`. 0 by default. */
+  queryColumn?: number;
+  keyColumn?: number;
+  valueColumn?: number;
+  /** Forces a kernel; for tests and benchmarks. */
+  variant?: MultiHeadAttentionVariant;
+}
+
+/** Operands with everything resolved. */
+export interface AttentionShape {
+  batch: number;
+  queries: number;
+  keys: number;
+  channels: number;
+  headSize: number;
+}
+
+/**
+ * Checks the operands of `multiHeadAttention`.
+ * @throws ShapeError when they do not fit.
+ */
+export function attentionShape(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  { heads, mask, ...options }: MultiHeadAttentionOptions,
+): AttentionShape {
+  const operands = { query, key, value };
+  const expect = (holds: boolean, expected: string) => {
+    if (!holds) throw new ShapeError('multiHeadAttention', expected, mask ? { ...operands, mask } : operands);
+  };
+  for (const { rank } of [query, key, value]) expect(rank === 2 || rank === 3, 'operands of [T, C] or [batch, T, C]');
+  const channels = options.channels ?? query.shape.at(-1)!;
+  const headSize = channels / heads;
+  expect(
+    heads > 0 && headSize > 0 && headSize % 4 === 0,
+    `${channels} channels to be ${heads} heads of a multiple of 4`,
+  );
+  const { queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
+  for (const [tensor, column] of [
+    [query, queryColumn],
+    [key, keyColumn],
+    [value, valueColumn],
+  ] as const) {
+    const width = tensor.shape.at(-1)!;
+    expect(
+      column >= 0 && column % 4 === 0 && width % 4 === 0 && column + channels <= width,
+      `columns ${column} to ${column + channels}, rows and first columns a multiple of 4,`,
+    );
+  }
+  const batches = [query, key, value].map((t) => (t.rank === 3 ? t.shape[0]! : 1));
+  const batch = Math.max(...batches);
+  expect(
+    batches.every((b) => b === batch || b === 1),
+    'batches that are equal or 1',
+  );
+  const [queries, keys] = [query.shape.at(-2)!, key.shape.at(-2)!];
+  expect(queries > 0 && keys > 0 && value.shape.at(-2) === keys, 'a query at least, and as many values as keys');
+  if (mask) {
+    expect(
+      mask.rank === 2 && [1, queries].includes(mask.shape[0]!) && mask.shape[1] === keys,
+      `a mask of [${queries} or 1, ${keys}]`,
+    );
+  }
+  return { batch, queries, keys, channels, headSize };
+}
+
+/**
+ * Multi-head attention, `softmax(scale Q K^T + mask) V` for each head. Vaswani et al., "Attention Is All You Need" (2017),
+ * with the running softmax of Milakov and Gimelshein (2018), as in FlashAttention (Dao et al., 2022): nothing of size
+ * queries x keys is ever stored.
+ *
+ * @param query float32 [Tq, *] or [batch, Tq, *]; its channels are the heads side by side. The head size is a multiple of 4.
+ * @param key float32 [Tk, *] or [batch, Tk, *].
+ * @param value float32 [Tk, *] or [batch, Tk, *]. An operand without a batch, or with a batch of 1, serves every batch of the others.
+ * @returns float32 [Tq, C], or [batch, Tq, C] when an operand has a batch.
+ * @throws ShapeError when the operands do not fit.
+ */
+export function multiHeadAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: MultiHeadAttentionOptions,
+): Tensor {
+  const { heads, mask } = options;
+  const runtime = getRuntime();
+  const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
+  const batched = [query, key, value].some(({ rank }) => rank === 3);
+  const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
+  const variant = options.variant ?? selectMultiHeadAttention(runtime.adapterClass);
+  const operands = [query, key, value];
+  const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;
+  const batch4 = (t: Tensor) => (t.rank === 3 && t.shape[0]! > 1 ? (t.shape[1]! * t.shape[2]!) / 4 : 0);
+  runtime.launch({
+    program: defineProgram({
+      name: `multi-head-attention/${variant}`,
+      template: directWgsl,
+      params: { HEAD4: headSize / 4, MASK: mask !== undefined, OUT_BINDING: mask ? 4 : 3 },
+      buffers: mask ? ['read', 'read', 'read', 'read', 'write'] : ['read', 'read', 'read', 'write'],
+    }),
+    inputs: mask ? [...operands, mask] : operands,
+    outputs: [out],
+    uniforms: [
+      queries,
+      keys,
+      ...operands.map(stride4),
+      (options.queryColumn ?? 0) / 4,
+      (options.keyColumn ?? 0) / 4,
+      (options.valueColumn ?? 0) / 4,
+      ...operands.map(batch4),
+      f32(options.scale ?? 1 / Math.sqrt(headSize)),
+      mask && mask.shape[0]! > 1 ? keys : 0,
+    ],
+    workgroups: [Math.ceil(queries / 64), heads, batch],
+  });
+  return out;
+}
