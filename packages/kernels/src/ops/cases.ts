@@ -2,11 +2,13 @@ import { cases as attention } from './attention/cases.js';
 import type { OpCase } from './case.js';
 import { cases as conv2d } from './conv2d/cases.js';
 import { cases as copyBlock } from './copy-block/cases.js';
+import { cases as deformableAttention } from './deformable-attention/cases.js';
 import { cases as depthwiseConv } from './depthwise-conv/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
 import { cases as idEmbedding } from './id-embedding/cases.js';
 import { cases as labelDecode } from './label-decode/cases.js';
+import { cases as labelUncertainty } from './label-uncertainty/cases.js';
 import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
 import { cases as localAttention } from './local-attention/cases.js';
@@ -30,6 +32,7 @@ export const allCases: OpCase[] = [
   ...attention,
   ...idEmbedding,
   ...labelDecode,
+  ...labelUncertainty,
   ...linearConcat,
   ...localAttention,
   ...preprocess,
@@ -40,6 +43,7 @@ export const allCases: OpCase[] = [
   ...multiHeadAttention,
   ...patchMerge,
   ...windowAttention,
+  ...deformableAttention,
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */
