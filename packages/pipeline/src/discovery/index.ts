@@ -1,0 +1,18 @@
+export { type Candidate, canonicalOrder, rleIou, withoutDoubles } from './candidate.js';
+export { type CmrOptions, compareMasks, isNewObject, type MaskComparison } from './cmr.js';
+export { confirm, type VoteOptions } from './confirm.js';
+export {
+  admit,
+  type DiscoverOptions,
+  type Discovery,
+  discover,
+  type KnownObject,
+  MAX_ID,
+  type NewObject,
+  type Proposal,
+  propose,
+  type Rejection,
+  type RejectionReason,
+} from './discover.js';
+export { DiscoveryError, type DiscoveryErrorCode } from './errors.js';
+export { type QueuedProposal, ReviewQueue } from './review-queue.js';
