@@ -1,4 +1,5 @@
 import { cases as attention } from './attention/cases.js';
+import { cases as broadcastAdd } from './broadcast-add/cases.js';
 import type { OpCase } from './case.js';
 import { cases as conv2d } from './conv2d/cases.js';
 import { cases as copyBlock } from './copy-block/cases.js';
@@ -12,6 +13,8 @@ import { cases as labelUncertainty } from './label-uncertainty/cases.js';
 import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
 import { cases as localAttention } from './local-attention/cases.js';
+import { cases as maskLogits } from './mask-logits/cases.js';
+import { cases as maskResample } from './mask-resample/cases.js';
 import { cases as maxPool } from './max-pool/cases.js';
 import { cases as multiHeadAttention } from './multi-head-attention/cases.js';
 import { cases as patchMerge } from './patch-merge/cases.js';
@@ -24,6 +27,7 @@ import { cases as windowAttention } from './window-attention/cases.js';
 /** Every case of every operation. */
 export const allCases: OpCase[] = [
   ...gemm,
+  ...broadcastAdd,
   ...conv2d,
   ...copyBlock,
   ...layerNorm,
@@ -39,6 +43,8 @@ export const allCases: OpCase[] = [
   ...softmax,
   ...transpose,
   ...resizeBilinear,
+  ...maskLogits,
+  ...maskResample,
   ...maxPool,
   ...multiHeadAttention,
   ...patchMerge,

@@ -1,4 +1,5 @@
 export * from './attention/index.js';
+export * from './broadcast-add/index.js';
 export * from './conv2d/index.js';
 export * from './copy-block/index.js';
 export * from './deformable-attention/index.js';
@@ -11,6 +12,8 @@ export * from './label-uncertainty/index.js';
 export * from './layer-norm/index.js';
 export * from './linear-concat/index.js';
 export * from './local-attention/index.js';
+export * from './mask-logits/index.js';
+export * from './mask-resample/index.js';
 export * from './max-pool/index.js';
 export * from './multi-head-attention/index.js';
 export { fusedOps, type OpSet, stockOps } from './op-set.js';

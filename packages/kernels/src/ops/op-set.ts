@@ -1,10 +1,14 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
+import { broadcastAdd } from './broadcast-add/index.js';
+import { stockBroadcastAdd } from './broadcast-add/stock.js';
 import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
 import { concatColumns } from './copy-block/index.js';
 import { stockConcatColumns } from './copy-block/stock.js';
+import { deformableAttention } from './deformable-attention/index.js';
+import { stockDeformableAttention } from './deformable-attention/stock.js';
 import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { gemm } from './gemm/index.js';
@@ -19,6 +23,8 @@ import { linearConcat } from './linear-concat/index.js';
 import { stockLinearConcat } from './linear-concat/stock.js';
 import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
+import { maskLogits } from './mask-logits/index.js';
+import { stockMaskLogits } from './mask-logits/stock.js';
 import { maxPool } from './max-pool/index.js';
 import { stockMaxPool } from './max-pool/stock.js';
 import { type MultiHeadAttentionOptions, multiHeadAttention } from './multi-head-attention/index.js';
@@ -55,6 +61,8 @@ export interface OpSet {
   transpose: Twin<typeof transpose>;
   resizeBilinear: Twin<typeof resizeBilinear>;
   maxPool: Twin<typeof maxPool>;
+  broadcastAdd: typeof broadcastAdd;
+  maskLogits: typeof maskLogits;
   multiHeadAttention: (
     query: Tensor,
     key: Tensor,
@@ -63,6 +71,7 @@ export interface OpSet {
   ) => Tensor;
   patchMerge: typeof patchMerge;
   windowAttention: Twin<typeof windowAttention>;
+  deformableAttention: Twin<typeof deformableAttention>;
 }
 
 /** Hand-written kernels. */
@@ -80,9 +89,12 @@ export const fusedOps: OpSet = {
   transpose,
   resizeBilinear,
   maxPool,
+  broadcastAdd,
+  maskLogits,
   multiHeadAttention,
   patchMerge,
   windowAttention,
+  deformableAttention,
 };
 
 /** The same from stock tfjs operations. */
@@ -100,7 +112,10 @@ export const stockOps: OpSet = {
   transpose: stockTranspose,
   resizeBilinear: stockResizeBilinear,
   maxPool: stockMaxPool,
+  broadcastAdd: stockBroadcastAdd,
+  maskLogits: stockMaskLogits,
   multiHeadAttention: stockMultiHeadAttention,
   patchMerge: stockPatchMerge,
   windowAttention: stockWindowAttention,
+  deformableAttention: stockDeformableAttention,
 };

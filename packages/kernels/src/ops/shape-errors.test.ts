@@ -1,10 +1,15 @@
 import { type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
+  broadcastAdd,
   depthwiseConv,
   groupNorm,
   initialize,
   layerNorm,
+  makeMaskPlan,
+  maskBits,
+  maskLogits,
+  maskStatistics,
   maxPool,
   patchMerge,
   type Runtime,
@@ -21,6 +26,9 @@ beforeAll(async () => {
 afterAll(() => shutdown(runtime));
 
 const window = { height: 4, width: 5, window: 7, shift: 0, heads: 2 };
+
+const maskPlan = () =>
+  makeMaskPlan({ side: 4, frame: 16, input: { height: 9, width: 16 }, output: { height: 5, width: 7 } });
 
 /** Operands that do not fit, and what the message must say. */
 const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
@@ -49,6 +57,17 @@ const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
     () => resizeBilinear(zeros([4, 4, 8]), [8, 8], { residual: zeros([8, 7, 8]) }),
     /residual of \[8, 8, 8\]/,
   ],
+  ['broadcast-add: shapes', () => broadcastAdd(zeros([4, 5]), zeros([4])), /dimensions of y, got x \[4, 5\], y \[4\]/],
+  ['broadcast-add: ranks', () => broadcastAdd(zeros([5]), zeros([1, 5])), /dimensions of y/],
+  ['mask-logits: channels', () => maskLogits(zeros([1, 4, 96]), zeros([1, 3, 6]), [2, 2]), /C a multiple of 4/],
+  ['mask-logits: masks', () => maskLogits(zeros([1, 4, 64]), zeros([1, 9, 4]), [2, 2]), /1 to 8/],
+  ['mask-logits: features', () => maskLogits(zeros([1, 3, 64]), zeros([1, 2, 4]), [2, 2]), /features \[1, 4, 64\]/],
+  ['mask-resample: side', () => maskBits(zeros([2, 4, 5]), maskPlan()), /logits \[\.\.\., 4, 4\]/],
+  [
+    'mask-resample: selected',
+    () => maskStatistics(zeros([2, 4, 4]), maskPlan(), { selected: zeros([2]) }),
+    /int32 \[K\]/,
+  ],
   ['max-pool: channels', () => maxPool(zeros([4, 4, 6]), 2), /multiple of 4/],
   ['max-pool: padding', () => maxPool(zeros([4, 4, 8]), 3, { padding: 2 }), /padding of at most 1, not 2/],
   ['max-pool: size', () => maxPool(zeros([2, 4, 8]), 3), /as large as 3x3/],
@@ -67,4 +86,16 @@ const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
 it.each(WRONG)('%s', (_, run, message) => {
   expect(run).toThrow(ShapeError);
   expect(run).toThrow(message);
+});
+
+it.each([
+  ['a side of 2', { side: 2, frame: 16, input: { height: 1, width: 1 }, output: { height: 1, width: 1 } }],
+  ['a frame below the side', { side: 8, frame: 4, input: { height: 1, width: 1 }, output: { height: 1, width: 1 } }],
+  [
+    'an input beyond the frame',
+    { side: 4, frame: 16, input: { height: 17, width: 1 }, output: { height: 1, width: 1 } },
+  ],
+  ['an empty output', { side: 4, frame: 16, input: { height: 1, width: 1 }, output: { height: 0, width: 1 } }],
+])('mask plan: %s', (_, geometry) => {
+  expect(() => makeMaskPlan(geometry)).toThrow(RangeError);
 });

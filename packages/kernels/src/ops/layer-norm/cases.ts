@@ -1,4 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
+import type { Activation } from '../gemm/matmul-program.js';
 import { type LayerNormOptions, type LayerNormVariant, layerNorm } from './index.js';
 import { layerNormReference } from './reference.js';
 import { stockLayerNorm } from './stock.js';
@@ -12,18 +13,19 @@ interface LayerNormCase {
   /** Added to every value: a mean far from zero must cost no accuracy. */
   offset?: number;
   scale?: number;
+  activation?: Activation;
   bench?: boolean;
 }
 
 function layerNormCase(c: LayerNormCase): OpCase {
-  const { tokens, channels, groups = 1, eps = 1e-5, offset = 0, scale = 1 } = c;
+  const { tokens, channels, groups = 1, eps = 1e-5, offset = 0, scale = 1, activation } = c;
   const width = groups * channels;
   const x = randomTensor([tokens, width], 1, scale);
   for (let i = 0; i < x.values.length; i++) x.values[i]! += offset;
-  const options = { groups, eps };
+  const options = { groups, eps, activation };
   return {
     op: 'layer-norm',
-    name: [`${tokens}x${channels}`, groups > 1 && `${groups} groups`, c.name].filter(Boolean).join(', '),
+    name: [`${tokens}x${channels}`, groups > 1 && `${groups} groups`, activation, c.name].filter(Boolean).join(', '),
     inputs: { x, weight: randomTensor([width], 2), bias: randomTensor([width], 3) },
     variants: () => ['row', 'workgroup'] satisfies LayerNormVariant[],
     run: ({ x, weight, bias }, variant) =>
@@ -33,7 +35,7 @@ function layerNormCase(c: LayerNormCase): OpCase {
       ? { stock: ({ x, weight, bias }) => stockLayerNorm(x!, weight!, bias!, options) }
       : ({} as Partial<OpCase>)),
     reference: ({ x, weight, bias }) => [
-      layerNormReference(x!.values, weight!.values, bias!.values, { channels, groups, eps }),
+      layerNormReference(x!.values, weight!.values, bias!.values, { channels, groups, eps, activation }),
     ],
     ...(c.bench ? { flops: 8 * tokens * width, bytes: 8 * tokens * width } : {}),
   };
@@ -46,6 +48,8 @@ export const cases: OpCase[] = [
   layerNormCase({ tokens: 32, channels: 256, groups: 2 }),
   layerNormCase({ tokens: 67, channels: 260, groups: 3, eps: 1e-6 }),
   layerNormCase({ tokens: 5, channels: 1028 }),
+  layerNormCase({ tokens: 71, channels: 4, eps: 1e-6, activation: 'gelu' }),
+  layerNormCase({ tokens: 33, channels: 64, eps: 1e-6, activation: 'gelu' }),
   layerNormCase({ name: 'tiny values, where eps decides', tokens: 9, channels: 64, scale: 1e-3 }),
   layerNormCase({ name: 'mean of 1000', tokens: 9, channels: 256, offset: 1000 }),
   layerNormCase({ name: 'more rows than one dimension of workgroups', tokens: 70_001, channels: 4 }),

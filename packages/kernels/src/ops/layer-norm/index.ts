@@ -1,6 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram, f32 } from '../../dispatch/program.js';
 import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import activationWgsl from '../gemm/activation.wgsl';
+import type { Activation } from '../gemm/matmul-program.js';
 import { ShapeError } from '../shape-error.js';
 import rowWgsl from './row.wgsl';
 import { type LayerNormVariant, selectLayerNorm } from './select.js';
@@ -14,6 +16,8 @@ export interface LayerNormOptions {
   groups?: number;
   /** Added to the variance; 1e-5 by default. */
   eps?: number;
+  /** Applied to the result; none by default. */
+  activation?: Activation;
   /** Forces a kernel; for tests and benchmarks. */
   variant?: LayerNormVariant;
 }
@@ -32,7 +36,7 @@ const TEMPLATES: Record<LayerNormVariant, string> = { row: rowWgsl, workgroup: w
  * @throws ShapeError when the operands do not fit or C is not a multiple of 4.
  */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, options: LayerNormOptions = {}): Tensor {
-  const { groups = 1, eps = 1e-5 } = options;
+  const { groups = 1, eps = 1e-5, activation = 'none' } = options;
   const runtime = getRuntime();
   const width = x.shape.at(-1) ?? 0;
   if (width === 0 || width % (4 * groups) !== 0) {
@@ -48,6 +52,8 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Laye
     program: defineProgram({
       name: `layer-norm/${variant}`,
       template: TEMPLATES[variant],
+      params: { ACTIVATION: activation },
+      includes: { activation: activationWgsl },
       buffers: ['read', 'read', 'read', 'write'],
     }),
     inputs: [x, weight, bias],

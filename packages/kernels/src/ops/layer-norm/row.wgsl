@@ -12,6 +12,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+#include "activation"
+
 @compute @workgroup_size(32)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -41,6 +43,6 @@ fn main(
   let rest = dot(sum, vec4f(1.0)) / count;
   let scale = inverseSqrt(dot(squares, vec4f(1.0)) / count - rest * rest + params.eps);
   for (var c = 0u; c < params.c4; c++) {
-    out[base + c] = (x[base + c] - rough - rest) * scale * weight[affine + c] + bias[affine + c];
+    out[base + c] = activate((x[base + c] - rough - rest) * scale * weight[affine + c] + bias[affine + c]);
   }
 }

@@ -12,6 +12,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(4) var<uniform> params: Params;
 
+#include "activation"
+
 const LANES = 64u;
 var<workgroup> partial: array<vec2f, LANES>;
 
@@ -60,6 +62,6 @@ fn main(
   let rest = moments.x;
   let scale = inverseSqrt(moments.y - rest * rest + params.eps);
   for (var c = local; c < params.c4; c += LANES) {
-    out[base + c] = (x[base + c] - rough - rest) * scale * weight[affine + c] + bias[affine + c];
+    out[base + c] = activate((x[base + c] - rough - rest) * scale * weight[affine + c] + bias[affine + c]);
   }
 }

@@ -1,0 +1,29 @@
+// x + y, y repeated as often as x holds it.
+struct Params {
+  size: u32,      // elements of x / ${VEC}
+  period: u32,    // elements of y / ${VEC}
+}
+
+#if VEC == 4
+alias T = vec4f;
+#else
+alias T = f32;
+#endif
+
+@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read> y: array<T>;
+@group(0) @binding(2) var<storage, read_write> out: array<T>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+  if (i >= params.size) {
+    return;
+  }
+  out[i] = x[i] + y[i % params.period];
+}

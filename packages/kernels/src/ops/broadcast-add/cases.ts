@@ -1,0 +1,24 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { broadcastAdd } from './index.js';
+import { broadcastAddReference } from './reference.js';
+import { stockBroadcastAdd } from './stock.js';
+
+const addCase = (x: number[], y: number[], bench = false): OpCase => ({
+  op: 'broadcast-add',
+  name: `[${x.join(', ')}] + [${y.join(', ')}]`,
+  inputs: { x: randomTensor(x, 1), y: randomTensor(y, 2) },
+  variants: () => ['only'],
+  run: ({ x, y }) => broadcastAdd(x!, y!),
+  stock: ({ x, y }) => stockBroadcastAdd(x!, y!),
+  reference: ({ x, y }) => [broadcastAddReference(x!.values, y!.values)],
+  ...(bench ? { flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) } : {}),
+});
+
+export const cases: OpCase[] = [
+  addCase([1], [1]),
+  addCase([5, 7], [7]),
+  addCase([3, 5, 12], [5, 12]),
+  addCase([65, 4], [65, 4]),
+  addCase([70_001, 64], [64]),
+  addCase([4, 4096, 256], [4096, 256], true),
+];

@@ -1,0 +1,126 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram, f32 } from '../../dispatch/program.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import maskResampleWgsl from './mask-resample.wgsl';
+import type { MaskPlan } from './plan.js';
+
+export { type MaskGeometry, type MaskPlan, makeMaskPlan } from './plan.js';
+
+/** Options of the mask operations. */
+export interface MaskResampleOptions {
+  /** Logits above it are foreground; 0 by default. */
+  threshold?: number;
+  /** How far from the threshold the counts of the stability score are taken; 1 by default. */
+  offset?: number;
+  /** int32 [K]: only these masks, in this order. */
+  selected?: Tensor;
+}
+
+/** What `maskStatistics` counts of a mask, in pixels of the image. */
+export interface MaskStatistics {
+  /** Pixels above threshold + offset, and above threshold - offset. */
+  high: number;
+  low: number;
+  /** Pixels above the threshold. */
+  area: number;
+  /** First and last column and row that have foreground, inclusive; zeros for an empty mask. */
+  box: [x0: number, y0: number, x1: number, y1: number];
+}
+
+type Output = 'statistics' | 'bits' | 'values';
+
+const FAR = 0x7fffffff;
+
+function launch(output: Output, logits: Tensor, plan: MaskPlan, options: MaskResampleOptions): Tensor {
+  const { threshold = 0, offset = 1, selected } = options;
+  const runtime = getRuntime();
+  const { side, columns, rows } = plan;
+  const { height, width } = plan.output;
+  if (logits.size === 0 || logits.shape.at(-1) !== side || logits.shape.at(-2) !== side) {
+    throw new ShapeError('maskResample', `logits [..., ${side}, ${side}]`, { logits });
+  }
+  if (selected && (selected.rank !== 1 || selected.dtype !== 'int32')) {
+    throw new ShapeError('maskResample', 'selected int32 [K]', { selected });
+  }
+  const masks = selected?.size ?? logits.size / side ** 2;
+  const groups = Math.ceil(width / 64);
+  const words = Math.ceil(height / 32);
+  const out = {
+    statistics: () => runtime.allocate([masks, groups, 8], 'int32'),
+    bits: () => runtime.allocate([masks, width, words], 'int32'),
+    values: () => runtime.allocate([masks, height, width]),
+  }[output]();
+  const inputs = [logits, columns, rows, ...(selected ? [selected] : [])];
+  runtime.launch({
+    program: defineProgram({
+      name: `mask-resample/${output}`,
+      template: maskResampleWgsl,
+      params: { OUTPUT: output, SELECT: selected !== undefined, OUT_BINDING: inputs.length },
+      buffers: [...inputs.map(() => 'read' as const), 'write'],
+    }),
+    inputs,
+    outputs: [out],
+    uniforms: [side, width, height, words, f32(threshold), f32(offset)],
+    workgroups: [groups, masks],
+  });
+  return out;
+}
+
+/**
+ * Counts and boxes of masks at the size of the image, without storing a mask of that size: logits are interpolated to the
+ * network's frame and from the part of it that holds the image to the image, both bilinearly with half-pixel centres
+ * (Segment Anything, `postprocess_masks`), and counted where they arise. `readMaskStatistics` reads the result.
+ *
+ * @param logits float32 [..., side, side].
+ * @returns int32 [masks, ceil(width / 64), 8]: partial results of strips of 64 columns.
+ * @throws ShapeError when the maps are not of the plan's side.
+ */
+export function maskStatistics(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
+  return launch('statistics', logits, plan, options);
+}
+
+/** Adds up what `maskStatistics` counted; `counts` are its values. */
+export function readMaskStatistics(counts: Int32Array, masks: number): MaskStatistics[] {
+  const stride = counts.length / masks;
+  return Array.from({ length: masks }, (_, mask) => {
+    const total = [0, 0, 0, 0, 0, 0, 0];
+    for (let at = mask * stride; at < (mask + 1) * stride; at += 8) {
+      for (let k = 0; k < 3; k++) total[k]! += counts[at + k]!;
+      for (let k = 3; k < 7; k++) total[k] = Math.max(total[k]!, counts[at + k]!);
+    }
+    const [high, low, area, left, top, right, bottom] = total as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    return { high, low, area, box: area > 0 ? [FAR - left, FAR - top, right - 1, bottom - 1] : [0, 0, 0, 0] };
+  });
+}
+
+/**
+ * Masks at the size of the image, a bit a pixel: bit `y % 32` of word `y / 32` of a column is row y. Columns are what
+ * COCO's run lengths run along.
+ *
+ * @param logits float32 [..., side, side].
+ * @returns int32 [masks, width, ceil(height / 32)].
+ * @throws ShapeError when the maps are not of the plan's side.
+ */
+export function maskBits(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
+  return launch('bits', logits, plan, options);
+}
+
+/**
+ * Mask logits at the size of the image.
+ *
+ * @param logits float32 [..., side, side].
+ * @returns float32 [masks, height, width].
+ * @throws ShapeError when the maps are not of the plan's side.
+ */
+export function maskValues(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
+  return launch('values', logits, plan, options);
+}
