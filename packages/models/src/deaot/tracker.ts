@@ -4,6 +4,7 @@ import {
   fusedOps,
   getRuntime,
   labelDecode,
+  labelUncertainty,
   makeResizePlan,
   preprocess,
   type ResizePlan,
@@ -30,6 +31,8 @@ export interface TrackerOptions {
   memoryPolicy?: MemoryPolicy;
   /** Most memory that all groups together may take, in MB (10^6 bytes); never exceeded. */
   memoryMB?: number;
+  /** Also computes how undecided the labels of each propagated frame are; see `DeAotTracker.uncertainty`. */
+  uncertainty?: boolean;
   /** Receives intermediate tensors by name, for comparison with other implementations. Must not keep them. */
   onTap?: (name: string, tensor: Tensor) => void;
 }
@@ -49,6 +52,8 @@ interface Propagated {
   labels: Tensor;
   /** By group, then by layer. */
   seeds: Seed[][];
+  /** float32 [h4, w4, 2], if it was asked for. */
+  uncertainty?: Tensor;
 }
 
 /**
@@ -213,6 +218,15 @@ export class DeAotTracker {
   }
 
   /**
+   * How sure the labels of the propagated frame are, at stride 4: for each position, row by row, its label and the entropy
+   * of its probabilities, 0..1 (see `labelUncertainty`). Empty for a reference frame and without the option `uncertainty`.
+   */
+  async uncertainty(): Promise<Float32Array> {
+    const tensor = this.#current?.uncertainty;
+    return tensor ? new Float32Array(await this.#runtime.read(tensor)) : new Float32Array();
+  }
+
+  /**
    * Remembers the current frame, with the labels found by `propagate` or with better ones. May be repeated.
    * @param labels Ids of the frame's pixels, to replace the tracker's own.
    * @param options.memorise Adds the frame to the long-term memory, or keeps it out, whatever the gap says.
@@ -295,9 +309,10 @@ export class DeAotTracker {
     const { objects } = this;
     const logits = reshape(stack, [this.#groups.length, h4, w4, LOGIT_CHANNELS]);
     const labels = labelDecode(logits, { objects, ...this.size, alignCorners: model.config.alignCorners });
+    const uncertainty = this.options.uncertainty ? { uncertainty: labelUncertainty(logits, { objects }) } : {};
     dispose([stack, logits]);
     disposeFeatures(features);
-    return { labels, seeds };
+    return { labels, seeds, ...uncertainty };
   }
 
   #updateShortTerm({ labels, seeds }: Propagated): void {
@@ -380,6 +395,7 @@ export class DeAotTracker {
     this.#current = undefined;
     if (!current || current === this.#graphs?.propagate.result) return;
     if (current.labels !== this.#labels) current.labels.dispose();
+    current.uncertainty?.dispose();
     dispose(current.seeds as never);
   }
 

@@ -65,6 +65,7 @@ export type OutputErrorCode =
   | 'resume-mismatch'
   | 'unsupported'
   | 'bad-option'
+  | 'busy'
   | 'closed';
 
 /** A result cannot be written. What was written before stays on disk and is valid. */

@@ -1,4 +1,7 @@
+import { OutOfBudgetError } from '@samtrack/models';
 import type { Frame, FrameRange, FrameSource, LabelMap, ResultSummary, ResultWriter } from '../io/index.js';
+import { emptyLabelMap, maxLabelId } from '../io/label-map.js';
+import { FrameWindow } from './frame-window.js';
 import type { VideoTracker } from './video-tracker.js';
 
 /** How far a run is. */
@@ -14,25 +17,106 @@ export interface TrackProgress {
   seconds: number;
 }
 
+/** Looks at some frames of a run and adds objects to what was tracked: discovered ones, or given ones. */
+export interface FrameReviser {
+  /** Frames behind the current one that it wants to see. */
+  readonly lookAhead: number;
+  /** Whether it looks at a frame: `position` is 0 for the first frame of the run. */
+  due(frame: Frame, position: number): boolean;
+  /**
+   * @param labels masks of the frame so far
+   * @param ahead up to `lookAhead` frames that follow
+   * @returns masks with objects added, which make the frame a reference; undefined if there are none
+   */
+  revise(frame: Frame, labels: LabelMap, ahead: readonly Frame[], signal?: AbortSignal): Promise<LabelMap | undefined>;
+  /** The tracker has no room for the objects just added, and goes on without them. Where this is missing, the run ends with the error. */
+  refused?(frame: Frame, error: OutOfBudgetError): void;
+}
+
 /** Options of `track`. */
 export interface TrackOptions extends FrameRange {
   source: FrameSource;
   tracker: VideoTracker;
-  /** Masks of the first frame of the range. */
-  firstMask: LabelMap;
+  /** Masks of the first frame of the range; may be left out where a reviser finds the objects. */
+  firstMask?: LabelMap;
+  /** Adds objects on the way. */
+  reviser?: FrameReviser;
   /** Where results go; frames that it holds already are not tracked again. */
   writer?: ResultWriter;
 }
 
+/** One run's tracker: it starts with the first object, and every frame that brings new ones is a reference. */
+class Run {
+  private started = false;
+  private objects = 0;
+  /** Of a resumed run, the last finished frame, unless the long-term memory has it. */
+  private skipped: { frame: Frame; labels: LabelMap } | undefined;
+
+  constructor(
+    private readonly tracker: VideoTracker,
+    private readonly reviser: FrameReviser | undefined,
+  ) {}
+
+  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
+    await this.tracker.addReference(frame, labels);
+    this.started = true;
+    this.objects = Math.max(this.objects, maxLabelId(labels));
+    this.skipped = undefined;
+  }
+
+  /** Takes in a frame that an earlier run has finished. */
+  async restore(frame: Frame, labels: LabelMap): Promise<void> {
+    if (maxLabelId(labels) > this.objects) return this.addReference(frame, labels);
+    if (!this.started) return;
+    this.skipped = this.tracker.memorises(frame.index) ? undefined : { frame, labels };
+    if (!this.skipped) await this.tracker.recall(frame, labels);
+  }
+
+  /** Finds the masks of the next frame. @param look whether the reviser has a say */
+  async find(frame: Frame, look: boolean, window: FrameWindow, signal?: AbortSignal): Promise<LabelMap> {
+    if (this.skipped) await this.tracker.recall(this.skipped.frame, this.skipped.labels);
+    this.skipped = undefined;
+    if (!look) return this.started ? this.tracker.step(frame) : emptyLabelMap(frame.width, frame.height);
+    const { labels } = this.started
+      ? await this.tracker.predict(frame)
+      : { labels: emptyLabelMap(frame.width, frame.height) };
+    const revised = await this.revise(frame, labels, window, signal);
+    if (!revised && this.started) await this.tracker.remember(frame, labels);
+    return revised ?? labels;
+  }
+
+  /** Masks with added objects, if there are any and the tracker has room for them. */
+  private async revise(
+    frame: Frame,
+    labels: LabelMap,
+    window: FrameWindow,
+    signal?: AbortSignal,
+  ): Promise<LabelMap | undefined> {
+    const reviser = this.reviser!;
+    const ahead = await window.ahead(reviser.lookAhead);
+    const revised = await reviser.revise(frame, labels, ahead, signal);
+    if (!revised) return undefined;
+    try {
+      await this.addReference(frame, revised);
+    } catch (error) {
+      if (!(error instanceof OutOfBudgetError && reviser.refused && this.started)) throw error;
+      reviser.refused(frame, error);
+      return undefined;
+    }
+    return revised;
+  }
+}
+
 /**
- * Tracks the objects of the first frame through a source, yielding each frame's label map. Results are written while the
- * next frame is tracked. When the caller stops, the signal aborts, or anything throws, what is done so far is kept:
+ * Tracks the objects of the first frame through a source, and those that a reviser adds, yielding each frame's label map. Results are written
+ * while the next frame is tracked. When the caller stops, the signal aborts, or anything throws, what is done so far is kept:
  * the writer is the caller's to `finish` or `abort`.
  */
 export async function* track({
   source,
   tracker,
   firstMask,
+  reviser,
   writer,
   ...range
 }: TrackOptions): AsyncGenerator<TrackProgress> {
@@ -43,23 +127,20 @@ export async function* track({
   let tracked = 0;
   let milliseconds = 0;
   let writing: Promise<void> = Promise.resolve();
-  // When a run is resumed, only the last finished frame and those that the long-term memory wants are remembered.
-  let skipped: { frame: Frame; labels: LabelMap } | undefined;
+  const run = new Run(tracker, reviser);
+  const window = new FrameWindow(source.frames(range));
   try {
-    for await (const frame of source.frames(range)) {
+    for (let frame = await window.next(); frame; frame = await window.next()) {
       let labels: LabelMap;
-      if (done === 0) {
+      if (done === 0 && firstMask) {
         labels = firstMask;
-        await tracker.addReference(frame, firstMask);
+        await run.addReference(frame, firstMask);
       } else if (writer?.done.has(frame.name)) {
         labels = await writer.readDone(frame);
-        skipped = tracker.memorises(frame.index) ? undefined : { frame, labels };
-        if (!skipped) await tracker.recall(frame, labels);
+        await run.restore(frame, labels);
       } else {
-        if (skipped) await tracker.recall(skipped.frame, skipped.labels);
-        skipped = undefined;
         const start = performance.now();
-        labels = await tracker.step(frame);
+        labels = await run.find(frame, reviser?.due(frame, done) ?? false, window, range.signal);
         milliseconds += performance.now() - start;
         tracked++;
       }
@@ -71,6 +152,7 @@ export async function* track({
       yield { frame, labels, done, total, tracked, seconds: milliseconds / 1000 };
     }
   } finally {
+    await window.close();
     await writing;
   }
 }

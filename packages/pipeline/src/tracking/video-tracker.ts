@@ -42,12 +42,15 @@ export class VideoTracker {
   /** Reference frames and memorised frames, ascending. */
   #remembered: Remembered[] = [];
   #last: Remembered | undefined;
+  #memoryMB: number | undefined;
 
   private constructor(
     private readonly options: VideoTrackerOptions,
     private runtime: Runtime,
     private model: DeAot,
-  ) {}
+  ) {
+    this.#memoryMB = options.memoryMB;
+  }
 
   /**
    * Opens the GPU and loads the weights.
@@ -73,9 +76,28 @@ export class VideoTracker {
     return this.model.unexpectedKeys;
   }
 
-  /** GPU memory in bytes: of the remembered frames, and altogether. */
-  get memory(): { rememberedBytes: number; allocatedBytes: number } {
-    return { rememberedBytes: this.#tracker?.memoryBytes ?? 0, allocatedBytes: this.runtime.memory().allocatedBytes };
+  /** Memory in bytes: on the GPU, of the remembered frames and altogether; on the CPU, pixels kept in case the GPU is lost. */
+  get memory(): { rememberedBytes: number; allocatedBytes: number; keptBytes: number } {
+    const kept = new Set(this.#remembered);
+    if (this.#last) kept.add(this.#last);
+    return {
+      rememberedBytes: this.#tracker?.memoryBytes ?? 0,
+      allocatedBytes: this.runtime.memory().allocatedBytes,
+      keptBytes: [...kept].reduce((sum, { rgba, labels }) => sum + rgba.length + 2 * labels.length, 0),
+    };
+  }
+
+  /**
+   * Whether `recall` leaves exactly the memory that tracking the frame would have left. It does where nothing remembered
+   * depends on what was remembered before: in models of one layer.
+   */
+  get recallsExactly(): boolean {
+    return this.model.config.layers === 1;
+  }
+
+  /** The long-term memory's frames, of all groups. */
+  get memorisedFrames(): readonly { frame: number; reference: boolean }[] {
+    return this.#tracker?.memorisedFrames.flat() ?? [];
   }
 
   /** Network input size, once a reference frame is there. */
@@ -108,6 +130,32 @@ export class VideoTracker {
     return { width: frame.width, height: frame.height, data: Uint16Array.from(data) };
   }
 
+  /**
+   * Finds the objects in the next frame and remembers nothing yet: `remember` or `addReference` follows.
+   * @returns The label map, and how sure it is where the option `uncertainty` is set (see `DeAotTracker.uncertainty`).
+   */
+  async predict(frame: Frame): Promise<{ labels: LabelMap; uncertainty: Float32Array }> {
+    return this.#surviving(async () => {
+      const tracker = this.#tracker!;
+      tracker.frame = frame.index - 1;
+      tracker.propagate(frame.rgba);
+      const data = Uint16Array.from(await tracker.labels());
+      return { labels: { width: frame.width, height: frame.height, data }, uncertainty: await tracker.uncertainty() };
+    });
+  }
+
+  /** Remembers the frame that `predict` has seen, with its masks or better ones. */
+  async remember(frame: Frame, labels: LabelMap): Promise<void> {
+    let lost = false;
+    await this.#surviving(() => {
+      // After a loss the frame has to be seen again.
+      if (lost) return this.#tracker!.recall(frame.index, frame.rgba, labels.data);
+      lost = true;
+      this.#tracker!.update(labels.data);
+    });
+    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+  }
+
   /** Remembers a frame whose masks an earlier run found; for resuming. */
   async recall(frame: Frame, labels: LabelMap): Promise<void> {
     await this.#surviving(() => this.#tracker!.recall(frame.index, frame.rgba, labels.data));
@@ -119,8 +167,12 @@ export class VideoTracker {
     return this.#tracker?.memorises(index) ?? false;
   }
 
-  /** Forgets everything: the next reference starts another video, of any size. */
-  restart(): void {
+  /**
+   * Forgets everything: the next reference starts another video, of any size.
+   * @param memoryMB Memory for its remembered frames, where it is not that of `load`.
+   */
+  restart(memoryMB = this.options.memoryMB): void {
+    this.#memoryMB = memoryMB;
     this.#tracker?.dispose();
     this.#tracker = undefined;
     this.#remembered = [];
@@ -140,7 +192,11 @@ export class VideoTracker {
   #disposed = false;
 
   #start(height: number, width: number, longTermGap = this.options.longTermGap): DeAotTracker {
-    this.#tracker = new DeAotTracker(this.model, { height, width }, { ...this.options, longTermGap });
+    this.#tracker = new DeAotTracker(
+      this.model,
+      { height, width },
+      { ...this.options, memoryMB: this.#memoryMB, longTermGap },
+    );
     return this.#tracker;
   }
 

@@ -2,4 +2,5 @@
 export { prepareCodecs } from './codecs.js';
 export { openDavisSequence, openImageFolder, openSource, openVideo } from './open-source.js';
 export { openOutputFolder } from './output-folder.js';
+export { openProjectStorage } from './project-storage.js';
 export { decodeImage, listFolder, readBinary } from './read.js';

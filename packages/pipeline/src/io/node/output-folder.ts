@@ -11,7 +11,7 @@ export type NodeFiles = typeof nodeFiles;
 const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const NOT_WRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR']);
 
-function outputError(path: string, cause: unknown): OutputError {
+export function outputError(path: string, cause: unknown): OutputError {
   const code = (cause as NodeJS.ErrnoException).code ?? '';
   const detail = (cause as Error).message;
   if (DISK_FULL.has(code)) return new OutputError('disk-full', path, `the disk is full (${detail})`, { cause });

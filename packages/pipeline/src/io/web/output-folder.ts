@@ -1,7 +1,7 @@
 import { OutputError } from '../errors.js';
 import type { OutputFile, OutputFolder } from '../output-folder.js';
 
-function outputError(path: string, cause: unknown): OutputError {
+export function outputError(path: string, cause: unknown): OutputError {
   const { name, message } = cause as DOMException;
   if (name === 'QuotaExceededError')
     return new OutputError('disk-full', path, `no storage left (${message})`, { cause });

@@ -1,0 +1,182 @@
+import type { AppendFile, LabelMap, ProjectStorage } from '../io/index.js';
+import { compressRle, decompressRle, labelMapToRles, rleArea } from '../io/index.js';
+import { SessionError } from './errors.js';
+import { paintRle } from './masks.js';
+
+/** What a propagation gave for a frame, beside the masks. */
+export interface FrameStats {
+  /** Objects with pixels in the frame, ascending. */
+  readonly ids: readonly number[];
+  /** Their pixels. */
+  readonly areas: readonly number[];
+  /** 1 less the mean entropy of their pixels; 1 in reference frames. Objects that the tracker knows and does not see have none. */
+  readonly certainty: readonly number[];
+}
+
+interface Entry extends FrameStats {
+  offset: number;
+  length: number;
+}
+
+/** One line of a store file. */
+interface Line {
+  frame: number;
+  ids: number[];
+  areas: number[];
+  certainty: number[];
+  /** COCO's compressed run lengths. */
+  masks: string[];
+}
+
+interface PassFile {
+  file: AppendFile;
+  frames: Map<number, Entry>;
+}
+
+const CHUNK = 1 << 20;
+const NEWLINE = 10;
+const fileName = (pass: number) => `${pass}.jsonl`;
+
+/**
+ * The masks that propagations gave, one file each, one line a frame. All of it can be computed again from the events and the
+ * video, so a line that was cut short is dropped. Only where the lines are stays in memory, with areas and certainties.
+ */
+export class MaskStore {
+  readonly #passes = new Map<number, PassFile>();
+
+  private constructor(
+    private readonly storage: ProjectStorage,
+    private readonly width: number,
+    private readonly height: number,
+  ) {}
+
+  /** Opens what is stored; reads it once. */
+  static async open(storage: ProjectStorage, size: { width: number; height: number }): Promise<MaskStore> {
+    const store = new MaskStore(storage, size.width, size.height);
+    for (const name of await storage.list()) {
+      const pass = Number(/^(\d+)\.jsonl$/.exec(name)?.[1]);
+      if (Number.isInteger(pass)) await store.#file(pass);
+    }
+    return store;
+  }
+
+  /** Whether the masks of a frame are stored. */
+  has(pass: number, frame: number): boolean {
+    return this.#passes.get(pass)?.frames.has(frame) ?? false;
+  }
+
+  stats(pass: number, frame: number): FrameStats | undefined {
+    return this.#passes.get(pass)?.frames.get(frame);
+  }
+
+  /** Bytes of masks kept in memory: those of a storage that is memory, and the index. */
+  get indexBytes(): number {
+    let numbers = 0;
+    for (const { frames } of this.#passes.values())
+      for (const { ids } of frames.values()) numbers += 5 + 3 * ids.length;
+    return 8 * numbers;
+  }
+
+  /** Stores the masks of a frame; what is there already stays. Throws `OutputError`, with nothing stored. */
+  async add(pass: number, frame: number, labels: LabelMap, certaintyOf: (id: number) => number): Promise<void> {
+    const target = await this.#file(pass);
+    if (target.frames.has(frame)) return;
+    const line: Line = { frame, ids: [], areas: [], certainty: [], masks: [] };
+    for (const [id, rle] of labelMapToRles(labels)) {
+      line.ids.push(id);
+      line.areas.push(rleArea(rle));
+      line.certainty.push(Math.round(certaintyOf(id) * 1e4) / 1e4);
+      line.masks.push(compressRle(rle).counts);
+    }
+    const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
+    const offset = await target.file.append(bytes);
+    target.frames.set(frame, entryOf(line, offset, bytes.length));
+  }
+
+  /** The masks of a frame, or nothing if they are not stored. */
+  async read(pass: number, frame: number): Promise<LabelMap | undefined> {
+    const stored = this.#passes.get(pass);
+    const entry = stored?.frames.get(frame);
+    if (!stored || !entry) return undefined;
+    const line = parseLine(await stored.file.read(entry.offset, entry.length));
+    if (!line) throw new SessionError('corrupt', `${stored.file.label}: the masks of frame ${frame} cannot be read`);
+    const labels: LabelMap = {
+      width: this.width,
+      height: this.height,
+      data: new Uint16Array(this.width * this.height),
+    };
+    for (const [i, id] of line.ids.entries()) {
+      paintRle(labels, decompressRle({ size: [this.height, this.width], counts: line.masks[i]! }), id);
+    }
+    return labels;
+  }
+
+  /** Waits until what was added to a pass would survive a loss of power. */
+  async sync(pass: number): Promise<void> {
+    await this.#passes.get(pass)?.file.sync();
+  }
+
+  async close(): Promise<void> {
+    for (const { file } of this.#passes.values()) await file.close();
+    this.#passes.clear();
+  }
+
+  async #file(pass: number): Promise<PassFile> {
+    let opened = this.#passes.get(pass);
+    if (!opened) {
+      const file = await this.storage.open(fileName(pass));
+      const frames = new Map<number, Entry>();
+      const end = await scanLines(file, (bytes, offset) => {
+        const line = parseLine(bytes);
+        if (line) frames.set(line.frame, entryOf(line, offset, bytes.length));
+      });
+      if (end < file.size) await file.truncate(end);
+      this.#passes.set(pass, (opened = { file, frames }));
+    }
+    return opened;
+  }
+}
+
+const entryOf = ({ ids, areas, certainty }: Line, offset: number, length: number): Entry => ({
+  ids,
+  areas,
+  certainty,
+  offset,
+  length,
+});
+
+function parseLine(bytes: Uint8Array): Line | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as Line;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Reads a file line by line, newline included.
+ * @returns where the last whole line ends
+ */
+export async function scanLines(
+  file: AppendFile,
+  onLine: (bytes: Uint8Array, offset: number) => void,
+): Promise<number> {
+  let rest = new Uint8Array();
+  let end = 0;
+  for (let at = 0; at < file.size; at += CHUNK) {
+    const chunk = await file.read(at, CHUNK);
+    const bytes = new Uint8Array(rest.length + chunk.length);
+    bytes.set(rest);
+    bytes.set(chunk, rest.length);
+    let begin = 0;
+    for (;;) {
+      const newline = bytes.indexOf(NEWLINE, begin);
+      if (newline < 0) break;
+      onLine(bytes.subarray(begin, newline + 1), end);
+      end += newline + 1 - begin;
+      begin = newline + 1;
+    }
+    rest = bytes.slice(begin);
+  }
+  return end;
+}
