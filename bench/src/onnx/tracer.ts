@@ -179,6 +179,7 @@ export class OnnxTracer {
       idEmbedding: unsupported('idEmbedding'),
       patchMerge: unsupported('patchMerge'),
       windowAttention: unsupported('windowAttention'),
+      deformableAttention: unsupported('deformableAttention'),
     } as OpSet;
   }
 

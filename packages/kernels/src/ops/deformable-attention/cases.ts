@@ -1,0 +1,140 @@
+import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import {
+  type DeformableAttentionOptions,
+  type DeformableAttentionShape,
+  type DeformableAttentionVariant,
+  deformableAttention,
+} from './index.js';
+import { deformableAttentionReference } from './reference.js';
+import { stockDeformableAttention } from './stock.js';
+
+interface DeformableCase extends DeformableAttentionShape {
+  queries: number;
+  headSize: number;
+  /** Whether references are boxes. */
+  boxes?: boolean;
+  /** Largest offset, in pixels of the level or in boxes. */
+  reach?: number;
+  /** Normalised squared error allowed where positions, of up to 167 pixels, are only exact to 1e-5. */
+  tolerance?: number;
+  stock?: boolean;
+  bench?: boolean;
+}
+
+/** Points or boxes whose centres also lie a little outside of the image. */
+function references(queries: number, boxes: boolean): CaseTensor {
+  const width = boxes ? 4 : 2;
+  const tensor = randomTensor([queries, width], 3);
+  for (let i = 0; i < tensor.values.length; i++) {
+    const unit = tensor.values[i]! / 2 + 0.5;
+    tensor.values[i] = i % width < 2 ? unit * 1.1 - 0.05 : unit * 0.5;
+  }
+  return tensor;
+}
+
+function deformableCase({
+  queries,
+  headSize,
+  boxes,
+  reach = 4,
+  tolerance,
+  bench,
+  stock = bench,
+  ...shape
+}: DeformableCase): OpCase {
+  const { levels, heads, points } = shape;
+  const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
+  const channels = heads * headSize;
+  const samples = heads * levels.length * points;
+  const projection = randomTensor([queries, 3 * samples], 2);
+  for (let i = 0; i < projection.values.length; i++)
+    projection.values[i]! *= i % (3 * samples) < 2 * samples ? reach : 3;
+  const inputs = {
+    value: randomTensor([pixels, channels], 1),
+    projection,
+    reference: references(queries, boxes ?? false),
+  };
+  const sizes = levels.map(({ height, width }) => `${height}x${width}`).join(' ');
+  return {
+    op: 'deformable-attention',
+    name: `${queries} ${boxes ? 'boxes' : 'points'} on ${sizes}, ${heads} heads of ${headSize}, ${points} points`,
+    inputs,
+    ...(tolerance ? { tolerance } : {}),
+    variants: () => ['channel', 'head'] satisfies DeformableAttentionVariant[],
+    run: ({ value, projection, reference }, variant) =>
+      deformableAttention(value!, projection!, reference!, shape, { variant } as DeformableAttentionOptions),
+    ...(stock
+      ? {
+          stock: ({ value, projection, reference }) => stockDeformableAttention(value!, projection!, reference!, shape),
+        }
+      : ({} as Partial<OpCase>)),
+    reference: ({ value, projection, reference }) => [
+      deformableAttentionReference(value!.values, projection!.values, reference!.values, queries, shape),
+    ],
+    ...(bench
+      ? {
+          flops: queries * samples * (8 * headSize + 40),
+          bytes: 4 * (pixels * channels + queries * (channels + 3 * samples)),
+        }
+      : {}),
+  };
+}
+
+/** The pyramid of an image of 800 x 1333 at strides 8 to 64. */
+const PYRAMID = [
+  { height: 100, width: 167 },
+  { height: 50, width: 84 },
+  { height: 25, width: 42 },
+  { height: 13, width: 21 },
+];
+
+/** One level and many, maps of one pixel, points far outside, more queries than a workgroup, more than one step of points. */
+export const cases: OpCase[] = [
+  deformableCase({ queries: 3, levels: [{ height: 1, width: 1 }], heads: 1, headSize: 4, points: 4, reach: 0.5 }),
+  deformableCase({ queries: 5, levels: [{ height: 3, width: 7 }], heads: 2, headSize: 8, points: 8, reach: 6 }),
+  deformableCase({
+    queries: 19,
+    levels: [
+      { height: 6, width: 5 },
+      { height: 1, width: 3 },
+      { height: 2, width: 1 },
+    ],
+    heads: 3,
+    headSize: 20,
+    points: 4,
+    stock: true,
+  }),
+  deformableCase({
+    queries: 37,
+    levels: [
+      { height: 16, width: 20 },
+      { height: 8, width: 10 },
+      { height: 4, width: 5 },
+      { height: 2, width: 3 },
+    ],
+    heads: 8,
+    headSize: 32,
+    points: 4,
+    boxes: true,
+    reach: 8,
+    stock: true,
+  }),
+  deformableCase({
+    queries: 9,
+    levels: PYRAMID.concat({ height: 7, width: 11 }),
+    heads: 2,
+    headSize: 16,
+    points: 4,
+    tolerance: 2e-11,
+  }),
+  deformableCase({
+    queries: 7,
+    levels: [{ height: 4, width: 4 }],
+    heads: 2,
+    headSize: 8,
+    points: 4,
+    reach: 1e9,
+  }),
+  deformableCase({ queries: 22223, levels: PYRAMID, heads: 8, headSize: 32, points: 4, bench: true }),
+  deformableCase({ queries: 900, levels: PYRAMID, heads: 8, headSize: 32, points: 4, boxes: true, bench: true }),
+];
