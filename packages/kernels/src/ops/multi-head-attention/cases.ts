@@ -1,6 +1,7 @@
-import { type OpCase, randomTensor } from '../case.js';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { type MultiHeadAttentionVariant, multiHeadAttention, supportedMultiHeadAttentionVariants } from './index.js';
-import { multiHeadAttentionReference } from './reference.js';
+import { type AttentionReferenceOptions, multiHeadAttentionReference } from './reference.js';
 import { stockMultiHeadAttention } from './stock.js';
 
 interface AttentionCase {
@@ -14,6 +15,8 @@ interface AttentionCase {
   mask?: 'rows' | 'row';
   /** Query, key and value are columns of one tensor. */
   packed?: boolean;
+  /** Queries and keys are a grid with relative positions; [height, width]. */
+  grid?: readonly [height: number, width: number];
   /** Multiplies the operands: how sharp the attention is. */
   sharpness?: number;
   scale?: number;
@@ -21,7 +24,7 @@ interface AttentionCase {
 }
 
 function attentionCase(c: AttentionCase): OpCase {
-  const { queries, keys, heads, headSize, packed, sharpness = 2, batch = [0, 0], bench } = c;
+  const { queries, keys, heads, headSize, packed, grid, sharpness = 2, batch = [0, 0], bench } = c;
   const channels = heads * headSize;
   const shape = (count: number, rows: number) => (count > 0 ? [count, rows, channels] : [rows, channels]);
   const mask = c.mask && randomTensor([c.mask === 'row' ? 1 : queries, keys], 4);
@@ -39,11 +42,19 @@ function attentionCase(c: AttentionCase): OpCase {
           value: randomTensor(shape(batch[1], keys), 3),
         }),
     ...(mask ? { mask } : {}),
+    ...(grid
+      ? {
+          rows: randomTensor([2 * grid[0] - 1, headSize], 5),
+          columns: randomTensor([2 * grid[1] - 1, headSize], 6),
+        }
+      : {}),
   };
   const columns = packed
     ? { channels, queryColumn: 0, keyColumn: channels, valueColumn: 2 * channels + 4 }
     : { channels };
   const options = { heads, scale: c.scale, ...columns };
+  const relative = ({ rows, columns }: Record<string, Tensor>) =>
+    grid && { height: grid[0], width: grid[1], rows: rows!, columns: columns! };
   return {
     op: 'multi-head-attention',
     name: [
@@ -51,23 +62,46 @@ function attentionCase(c: AttentionCase): OpCase {
       `${batch[1] || ''}${batch[1] ? ' x ' : ''}${keys} keys, ${heads} heads of ${headSize}`,
       c.mask && `mask of ${c.mask}`,
       packed && 'packed',
+      grid && `grid of ${grid.join(' x ')}`,
     ]
       .filter(Boolean)
       .join(', '),
     inputs,
     variants: supportedMultiHeadAttentionVariants,
-    run: ({ query, key = query, value = query, mask }, variant) =>
+    run: ({ query, key = query, value = query, mask, ...tables }, variant) =>
       multiHeadAttention(query!, key!, value!, {
         ...options,
         mask,
+        relative: relative(tables),
         variant: variant as MultiHeadAttentionVariant | undefined,
       }),
-    stock: ({ query, key = query, value = query, mask }) =>
-      stockMultiHeadAttention(query!, key!, value!, { ...options, mask }),
-    reference: ({ query, key = query, value = query, mask }) => [
-      multiHeadAttentionReference(query!, key!, value!, { ...options, mask }),
+    stock: ({ query, key = query, value = query, mask, ...tables }) =>
+      stockMultiHeadAttention(query!, key!, value!, { ...options, mask, relative: relative(tables) }),
+    reference: ({ query, key = query, value = query, mask, rows, columns }) => [
+      multiHeadAttentionReference(query!, key!, value!, {
+        ...options,
+        mask,
+        bias: grid && bias(grid, headSize, rows!, columns!),
+      }),
     ],
     ...(bench ? { flops: 4 * Math.max(1, ...batch) * queries * keys * channels } : {}),
+  };
+}
+
+/** Relative terms from their definition. */
+function bias(
+  [height, width]: readonly [number, number],
+  headSize: number,
+  rows: CaseTensor,
+  columns: CaseTensor,
+): AttentionReferenceOptions['bias'] {
+  return (query, i, j) => {
+    const dy = Math.floor(i / width) - Math.floor(j / width) + height - 1;
+    const dx = (i % width) - (j % width) + width - 1;
+    let sum = 0;
+    for (let d = 0; d < headSize; d++)
+      sum += query(d) * (rows.values[dy * headSize + d]! + columns.values[dx * headSize + d]!);
+    return sum;
   };
 }
 
@@ -82,4 +116,11 @@ export const cases: OpCase[] = [
   attentionCase({ queries: 65, keys: 7, heads: 8, headSize: 16, batch: [1, 3] }),
   attentionCase({ queries: 7, keys: 200, heads: 8, headSize: 16, batch: [3, 1] }),
   attentionCase({ queries: 6, keys: 9, heads: 1, headSize: 12, batch: [2, 0], mask: 'rows' }),
+  attentionCase({ queries: 35, keys: 35, grid: [5, 7], heads: 2, headSize: 32, packed: true }),
+  attentionCase({ queries: 130, keys: 130, grid: [2, 65], heads: 1, headSize: 64 }),
+  attentionCase({ queries: 99, keys: 99, grid: [33, 3], heads: 2, headSize: 16, batch: [2, 1] }),
+  attentionCase({ queries: 1024, keys: 1024, grid: [32, 32], heads: 2, headSize: 64, packed: true, bench: true }),
+  attentionCase({ queries: 900, keys: 900, heads: 8, headSize: 32, bench: true }),
+  attentionCase({ queries: 4096, keys: 7, heads: 8, headSize: 16, batch: [1, 4], bench: true }),
+  attentionCase({ queries: 7, keys: 4096, heads: 8, headSize: 16, batch: [4, 1], bench: true }),
 ];

@@ -1,8 +1,14 @@
 // Attention with a running softmax: an invocation owns a query of one head and walks over the keys. No subgroups, no
 // workgroup memory; every invocation of a workgroup loads the same key at the same time.
 struct Params {
+  scale: f32,
+  grid_height: u32,     // the keys, row by row; one row where they are no grid
+  grid_width: u32,
+#if RELATIVE
+  relative_stride: u32, // terms of one query and head: rows, then columns
+  relative_columns: u32,
+#endif
   queries: u32,
-  keys: u32,
   query_stride4: u32,   // row lengths, first columns and distances between batches, / 4
   key_stride4: u32,
   value_stride4: u32,
@@ -12,15 +18,17 @@ struct Params {
   query_batch4: u32,    // 0 where one operand serves every batch
   key_batch4: u32,
   value_batch4: u32,
-  scale: f32,
   mask_stride: u32,     // 0 where one row of the mask serves every query
 }
 
 @group(0) @binding(0) var<storage, read> query: array<vec4f>;
 @group(0) @binding(1) var<storage, read> key: array<vec4f>;
 @group(0) @binding(2) var<storage, read> value: array<vec4f>;
+#if RELATIVE
+@group(0) @binding(${RELATIVE_BINDING}) var<storage, read> relative: array<f32>;
+#endif
 #if MASK
-@group(0) @binding(3) var<storage, read> mask: array<f32>;
+@group(0) @binding(${MASK_BINDING}) var<storage, read> mask: array<f32>;
 #endif
 @group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
@@ -42,12 +50,25 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   var total = 0.0;
   var key_at = batch * params.key_batch4 + params.key_offset4 + head4;
   var value_at = batch * params.value_batch4 + params.value_offset4 + head4;
-  for (var k = 0u; k < params.keys; k++) {
+#if RELATIVE
+  let relative_base = ((batch * params.queries + row) * workgroups.y + id.y) * params.relative_stride;
+  var x = 0u;
+  var y = 0u;
+#endif
+  for (var k = 0u; k < params.grid_height * params.grid_width; k++) {
     var products = vec4f();
 #unroll d 0 HEAD4
     products += q$d * key[key_at + ${d}u];
 #endunroll
     var score = dot(products, vec4f(1.0));
+#if RELATIVE
+    score += relative[relative_base + y] + relative[relative_base + params.relative_columns + x];
+    x++;
+    if (x == params.grid_width) {
+      x = 0u;
+      y++;
+    }
+#endif
 #if MASK
     score = max(score + mask[row * params.mask_stride + k], -1e30);
 #endif

@@ -1,8 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
+import { type BufferAccess, defineProgram, f32, type Program } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
+import { flashProgram } from './flash.js';
+import { relativeTerms } from './relative.js';
 import { type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
 
 export {
@@ -11,6 +13,21 @@ export {
   supportedMultiHeadAttentionVariants,
 } from './select.js';
 
+/**
+ * Relative positions of tokens on a grid, decomposed into rows and columns: `query . rows[y_q - y_k + height - 1] +
+ * query . columns[x_q - x_k + width - 1]` is added to the scaled product, with the query not scaled. Li et al., "MViTv2"
+ * (2022), eq. 4; `add_decomposed_rel_pos` of segment-anything.
+ */
+export interface RelativePosition {
+  /** Size of the grid; Tq and Tk are height * width. */
+  height: number;
+  width: number;
+  /** float32 [2 height - 1, head size], shared by the heads. */
+  rows: Tensor;
+  /** float32 [2 width - 1, head size]. */
+  columns: Tensor;
+}
+
 /** Options of `multiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
   heads: number;
@@ -18,6 +35,7 @@ export interface MultiHeadAttentionOptions {
   scale?: number;
   /** Added to the scaled products, float32 [Tq, Tk], or [1, Tk] for all queries alike. Masked is any value below -1e30, or that. */
   mask?: Tensor;
+  relative?: RelativePosition;
   /** Columns of each operand, heads * head size. The whole width of `query` by default. */
   channels?: number;
   /** First columns, where an operand is a part of a wider tensor such as a packed `query | key | value`. 0 by default. */
@@ -45,7 +63,7 @@ export function attentionShape(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  { heads, mask, ...options }: MultiHeadAttentionOptions,
+  { heads, mask, relative, ...options }: MultiHeadAttentionOptions,
 ): AttentionShape {
   const operands = { query, key, value };
   const expect = (holds: boolean, expected: string) => {
@@ -84,6 +102,17 @@ export function attentionShape(
       `a mask of [${queries} or 1, ${keys}]`,
     );
   }
+  if (relative) {
+    const { height, width, rows, columns } = relative;
+    expect(queries === height * width && keys === queries, `${height} x ${width} queries and keys`);
+    if (rows.size !== (2 * height - 1) * headSize || columns.size !== (2 * width - 1) * headSize) {
+      throw new ShapeError('multiHeadAttention', `tables of ${2 * height - 1} and ${2 * width - 1} x ${headSize}`, {
+        rows,
+        columns,
+      });
+    }
+    expect(query.rank === 2 || query.shape[0] === batch, 'a query for each batch');
+  }
   return { batch, queries, keys, channels, headSize };
 }
 
@@ -104,36 +133,58 @@ export function multiHeadAttention(
   value: Tensor,
   options: MultiHeadAttentionOptions,
 ): Tensor {
-  const { heads, mask } = options;
+  const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
   const runtime = getRuntime();
   const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
   const batched = [query, key, value].some(({ rank }) => rank === 3);
   const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
   const variant = options.variant ?? selectMultiHeadAttention(runtime.adapterClass);
+  const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
   const operands = [query, key, value];
   const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;
   const batch4 = (t: Tensor) => (t.rank === 3 && t.shape[0]! > 1 ? (t.shape[1]! * t.shape[2]!) / 4 : 0);
+  const terms =
+    relative &&
+    relativeTerms({ ...relative, query, queryColumn, heads, headSize, sides: [relative.height, relative.width] });
+  const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
+  const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined };
+  const rows = Math.min(32, Math.max(8, 2 ** Math.ceil(Math.log2(queries))));
+  const name = `multi-head-attention/${variant}`;
   runtime.launch({
-    program: defineProgram({
-      name: `multi-head-attention/${variant}`,
-      template: directWgsl,
-      params: { HEAD4: headSize / 4, MASK: mask !== undefined, OUT_BINDING: mask ? 4 : 3 },
-      buffers: mask ? ['read', 'read', 'read', 'read', 'write'] : ['read', 'read', 'read', 'write'],
-    }),
-    inputs: mask ? [...operands, mask] : operands,
+    program: subgroup
+      ? flashProgram({ name, subgroupSize: subgroup, rows, window: false, ...form })
+      : directProgram(name, form),
+    inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
     outputs: [out],
     uniforms: [
-      queries,
-      keys,
-      ...operands.map(stride4),
-      (options.queryColumn ?? 0) / 4,
-      (options.keyColumn ?? 0) / 4,
-      (options.valueColumn ?? 0) / 4,
-      ...operands.map(batch4),
       f32(options.scale ?? 1 / Math.sqrt(headSize)),
+      gridHeight,
+      gridWidth,
+      ...(terms ? [terms.stride, terms.columns] : []),
+      queries,
+      ...operands.map(stride4),
+      queryColumn / 4,
+      keyColumn / 4,
+      valueColumn / 4,
+      ...operands.map(batch4),
       mask && mask.shape[0]! > 1 ? keys : 0,
     ],
-    workgroups: [Math.ceil(queries / 64), heads, batch],
+    workgroups: [Math.ceil(queries / (subgroup ? rows : 64)), heads, batch],
   });
+  terms?.tensor.dispose();
   return out;
+}
+
+function directProgram(name: string, form: { headSize: number; mask: boolean; relative: boolean }): Program {
+  const buffers: BufferAccess[] = ['read', 'read', 'read'];
+  const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
+  const params = {
+    HEAD4: form.headSize / 4,
+    MASK: form.mask,
+    RELATIVE: form.relative,
+    MASK_BINDING: binding(form.mask),
+    RELATIVE_BINDING: binding(form.relative),
+    OUT_BINDING: buffers.push('write') - 1,
+  };
+  return defineProgram({ name, template: directWgsl, params, buffers });
 }

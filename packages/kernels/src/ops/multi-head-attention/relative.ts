@@ -1,0 +1,65 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram } from '../../dispatch/program.js';
+import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import relativeWgsl from './relative.wgsl';
+
+/** Where the terms of an image of tokens are computed from. */
+export interface RelativeTermsInput {
+  /** float32 [T, *] or [batch, T, *] with T = height * width; its channels are the heads side by side. */
+  query: Tensor;
+  queryColumn: number;
+  heads: number;
+  headSize: number;
+  /** Size of the image of tokens. */
+  height: number;
+  width: number;
+  /** Sides of the windows that the image is cut into; those of the image where it is not. */
+  sides: readonly [y: number, x: number];
+  /** float32 [2 side - 1, head size] of each axis. */
+  rows: Tensor;
+  columns: Tensor;
+}
+
+/** Products of every query with the relative position vectors that it meets. */
+export interface RelativeTerms {
+  /** float32 [batch * T, heads, terms]: a term for each row of the window, then for each column, each rounded up to 4. */
+  tensor: Tensor;
+  /** Terms of a query and head, and where those of the columns begin. */
+  stride: number;
+  columns: number;
+}
+
+/** Computes the terms of decomposed relative positions; the caller disposes the tensor. */
+export function relativeTerms(input: RelativeTermsInput): RelativeTerms {
+  const { query, heads, headSize, height, width, sides, rows, columns } = input;
+  const runtime = getRuntime();
+  const [rows4, columns4] = [Math.ceil(sides[0] / 4), Math.ceil(sides[1] / 4)];
+  const terms4 = rows4 + columns4;
+  const batch = query.rank === 3 ? query.shape[0]! : 1;
+  const queryStride4 = query.shape.at(-1)! / 4;
+  const tensor = runtime.allocate([batch * height * width, heads, 4 * terms4]);
+  runtime.launch({
+    program: defineProgram({
+      name: 'multi-head-attention/relative',
+      template: relativeWgsl,
+      params: { HEAD4: headSize / 4 },
+      buffers: ['read', 'read', 'read', 'write'],
+    }),
+    inputs: [query, rows, columns],
+    outputs: [tensor],
+    uniforms: [
+      height,
+      width,
+      ...sides,
+      heads,
+      batch,
+      queryStride4,
+      input.queryColumn / 4,
+      height * width * queryStride4,
+      rows4,
+      terms4,
+    ],
+    workgroups: foldWorkgroups(Math.ceil((batch * height * width * heads * terms4) / 64)),
+  });
+  return { tensor, stride: 4 * terms4, columns: 4 * rows4 };
+}
