@@ -14,7 +14,6 @@ import argparse
 import copy
 import json
 import math
-import multiprocessing as mp
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clips.generator import ClipGenerator, Materials
+from clips.loader import Batch, Loader
 from deaot import DeAOT, Engine, IMAGE_MEAN, IMAGE_STD, one_hot
 from deaot.checkpoint import load_weights, save_weights
 from deaot.equivariance import Equivariance
@@ -62,9 +62,9 @@ CURRICULA: dict[str, tuple[Phase, ...]] = {
         Phase(1.00, 353, 641, 4, 1, 0.7, 0.9, stage4=False),
     ),
     "cuda": (
-        Phase(0.40, 257, 257, 4, 16, 0.3, 1.2),
-        Phase(0.75, 321, 321, 5, 16, 0.6, 1.1),
-        Phase(1.00, 353, 641, 5, 8, 0.7, 0.9),
+        Phase(0.35, 257, 257, 4, 32, 0.5, 1.2),
+        Phase(0.65, 257, 449, 5, 20, 0.6, 1.0),
+        Phase(1.00, 353, 641, 5, 14, 0.7, 0.9),
     ),
     "tiny": (Phase(0.5, 97, 97, 3, 2, 0.0, 1.3), Phase(1.00, 97, 129, 3, 2, 0.5, 1.0)),
 }
@@ -75,53 +75,6 @@ def phase_at(curriculum: tuple[Phase, ...], progress: float) -> int:
         if progress < phase.until:
             return i
     return len(curriculum) - 1
-
-
-# --- data ---------------------------------------------------------------------------------------------------------
-
-
-def generate(worker: int, seed: int, start: int, materials: Path, curriculum: tuple[Phase, ...], phase: "mp.Value", queue: "mp.Queue") -> None:
-    """Worker process: clips of the current phase, each from its own seed, for ever."""
-    cv2.setNumThreads(1)
-    pictures = Materials(materials, validation=False)
-    number = start
-    while True:
-        current = phase.value
-        p = curriculum[current]
-        rng = np.random.default_rng((seed, worker, number))
-        queue.put((current, *ClipGenerator(pictures, p.height, p.width, p.frames, p.zoom).clip(rng)))
-        number += 1
-
-
-class Loader:
-    """Batches from worker processes. The queue is short: a new phase takes effect within a few clips."""
-
-    def __init__(self, args: argparse.Namespace, curriculum: tuple[Phase, ...], start: int) -> None:
-        context = mp.get_context("spawn")
-        self.curriculum = curriculum
-        self.phase = context.Value("i", 0)
-        self.queue = context.Queue(maxsize=max(8, 2 * max(p.batch for p in curriculum)))
-        self.workers = [
-            context.Process(target=generate, args=(w, args.seed, start, args.materials, curriculum, self.phase, self.queue), daemon=True)
-            for w in range(args.workers)
-        ]
-        for worker in self.workers:
-            worker.start()
-
-    def batch(self, phase: int) -> tuple[Tensor, Tensor]:
-        """uint8 frames [B, T, H, W, 3] and labels [B, T, H, W]."""
-        self.phase.value = phase
-        frames, labels = [], []
-        while len(frames) < self.curriculum[phase].batch:
-            made_for, f, l = self.queue.get()
-            if made_for == phase:
-                frames.append(f)
-                labels.append(l)
-        return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(labels))
-
-    def close(self) -> None:
-        for worker in self.workers:
-            worker.terminate()
 
 
 def normalise(frames: Tensor) -> Tensor:
@@ -225,16 +178,20 @@ def clip_loss(logits: Tensor, labels: Tensor, counts: Tensor, hard_share: float)
     return 0.5 * ce.mean() + 0.5 * jaccard, iou
 
 
-def train_step(model: DeAOT, trunk: FrozenTrunk, frames: Tensor, labels: Tensor, own: float, hard_share: float, generator: torch.Generator, stage4: bool = True) -> tuple[Tensor, float]:
-    """Loss of a batch of clips (and its mean IoU), memories written from the truth or from the model's own labels."""
-    batch, steps, height, width = labels.shape
-    labels = labels.long()
-    counts = labels[:, 0].flatten(1).amax(1)
+def train_step(model: DeAOT, trunk: FrozenTrunk, clips: Batch, own: float, hard_share: float, generator: torch.Generator, stage4: bool = True) -> tuple[Tensor, Tensor]:
+    """Loss of a batch of clips (and its mean IoU), memories written from the truth or from the model's own labels.
+
+    Nothing here waits for the device.
+    """
+    batch, steps, height, width = clips.labels.shape
+    device = model.id_norm.weight.device
+    frames, labels = clips.frames.to(device, non_blocking=True), clips.labels.to(device, non_blocking=True).long()
+    used = int(clips.counts.max()) + 1  # channels above the largest id of the batch take no part in the loss
+    counts = clips.counts.to(device, non_blocking=True)
     features = encode(model, trunk, normalise(frames), stage4)
     by_time = [Features(*(getattr(features, k).unflatten(0, (batch, steps))[:, t] for k in ("f4", "f8", "f16", "tokens"))) for t in range(steps)]
     size = by_time[0].size
     classes = model.config.max_objects + 1
-    used = int(counts.max()) + 1  # channels above the largest id of the batch take no part in the loss
     unused = torch.arange(used, device=labels.device)[None] > counts[:, None]
 
     if model.config.layers == 1:  # the memory of a single layer needs no attention on the reference frame
@@ -245,7 +202,7 @@ def train_step(model: DeAOT, trunk: FrozenTrunk, frames: Tensor, labels: Tensor,
         _, _, long = model.LSTT(by_time[0].tokens, size, model.id_embedding(one_hot(labels[:, 0], classes)))
     short = long
     total, ious = 0.0, []
-    feed_own = torch.rand(batch, generator=generator) < own
+    feed_own = (torch.rand(batch, generator=generator) < own).to(device, non_blocking=True)
     grow = steps > 3 and bool(torch.rand((), generator=generator) < 0.3)
     for t in range(1, steps):
         output, seeds, _ = model.LSTT(by_time[t].tokens, size, long=long, short=short)
@@ -255,11 +212,11 @@ def train_step(model: DeAOT, trunk: FrozenTrunk, frames: Tensor, labels: Tensor,
         total = total + loss / (steps - 1)
         ious.append(iou)
         if t + 1 < steps:
-            memory = torch.where(feed_own.to(labels.device)[:, None, None], argmax(logits.detach()), labels[:, t])
+            memory = torch.where(feed_own[:, None, None], argmax(logits.detach()), labels[:, t])
             short = model.LSTT.memorise(seeds, model.id_embedding(one_hot(memory, classes)))
             if grow and t == 1:  # a long-term memory of two frames, as with a finite gap
                 long = [a.then(b) for a, b in zip(long, short)]
-    return total, float(torch.stack(ious).mean())
+    return total, torch.stack(ious).mean()
 
 
 # --- optimisation -------------------------------------------------------------------------------------------------
@@ -297,9 +254,8 @@ class Average:
     def update(self, model: nn.Module) -> None:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        for a, b in zip(self.model.parameters(), model.parameters()):
-            if b.requires_grad:
-                a.lerp_(b, 1 - decay)
+        pairs = [(a, b) for a, b in zip(self.model.parameters(), model.parameters()) if b.requires_grad]
+        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
 
 
 # --- validation ---------------------------------------------------------------------------------------------------
@@ -357,9 +313,12 @@ def main() -> None:
     parser.add_argument("--free-identity", action="store_true", help="do not keep the object channels equivariant")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--clip-uses", type=int, default=1, help="the most batches one clip may serve where the workers are slower than the device")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validate-minutes", type=float, default=10)
-    parser.add_argument("--validation-clips", type=int, default=24)
+    parser.add_argument("--validation-clips", type=int, default=24, help="0: write the averaged weights only")
+    parser.add_argument("--half", action="store_true", help="averaged weights in half precision")
+    parser.add_argument("--no-resume", action="store_true", help="do not write last.pt")
     args = parser.parse_args()
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -386,7 +345,7 @@ def main() -> None:
         initialise(model, args.encoder, args.seed)
     model.to(device).train()
     equivariance = None if args.free_identity or model.config.layers != 1 else Equivariance(model)
-    optimiser = torch.optim.AdamW(parameter_groups(model, args.lr, args.encoder_factor, args.weight_decay), betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(parameter_groups(model, args.lr, args.encoder_factor, args.weight_decay), betas=(0.9, 0.98), fused=device.type == "cuda")
     average = Average(model)
     step, clips, elapsed = 0, 0, 0.0
     checkpoint = args.run / "last.pt"
@@ -403,25 +362,29 @@ def main() -> None:
         block.to(device)
     generator = torch.Generator().manual_seed(args.seed * 1000003 + step)
     torch.manual_seed(args.seed * 1000003 + step)
-    held_out = Materials(args.materials, validation=True)
-    loader = Loader(args, curriculum, start=clips)
+    held_out = Materials(args.materials, validation=True) if args.validation_clips else None
     size = (257, 449) if args.curriculum != "tiny" else (97, 97)
 
     def save() -> None:
+        if args.no_resume:
+            return
         save_checkpoint(checkpoint, model=model.state_dict(), ema=average.model.state_dict(), ema_count=average.count,
                         optimiser=optimiser.state_dict(), step=step, clips=clips, elapsed=elapsed)
 
     def check() -> None:
+        save_weights(average.model.state_dict(), args.run / f"ema-{step:06d}.safetensors", torch.float16 if args.half else torch.float32)
+        if held_out is None:
+            return
         iou = validate(average.model, held_out, args.validation_clips, size, 6, autocast)
-        save_weights(average.model.state_dict(), args.run / f"ema-{step:06d}.safetensors")
         with open(args.run / "history.jsonl", "a") as history:
             history.write(json.dumps({"step": step, "clips": clips, "minutes": round(elapsed / 60, 2), "validation_iou": round(iou, 4)}) + "\n")
         log(f"validation: step {step} IoU {iou:.4f}")
 
     log(f"{device}, {args.threads} threads, {sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6:.2f} M trained parameters, {vars(args)}")
-    if step == 0:
+    if step == 0 and held_out is not None:
         check()
-    mark, losses, ious, mark_clips = time.monotonic(), [], [], clips
+    loader = Loader(curriculum, args.materials, args.seed, clips, args.workers, args.clip_uses, pin=device.type == "cuda")
+    mark, losses, ious, mark_clips, waited = time.monotonic(), [], [], clips, 0.0
     last_save = last_check = elapsed
     previous_phase = -1
     while elapsed < args.minutes * 60 and step < args.max_steps:
@@ -434,11 +397,13 @@ def main() -> None:
             previous_phase = index
         for group in optimiser.param_groups:
             group["lr"] = group["base_lr"] * learning_rate(progress)
-        frames, labels = (x.to(device) for x in loader.batch(index))
+        batch = loader.batch(index)
+        waited += time.monotonic() - start
+        phase = curriculum[batch.phase]
         hard_share = 1.0 if progress < 0.4 else max(0.3, 1.0 - 1.4 * (progress - 0.4))
         optimiser.zero_grad(set_to_none=True)
         with autocast():
-            loss, iou = train_step(model, trunk, frames, labels, phase.own, hard_share, generator, phase.stage4)
+            loss, iou = train_step(model, trunk, batch, phase.own, hard_share, generator, phase.stage4)
         loss.backward()
         if equivariance is not None:
             equivariance.project_gradients()
@@ -449,15 +414,16 @@ def main() -> None:
         else:
             log(f"step {step}: gradient is not finite, skipped")
         step += 1
-        clips += len(frames)
-        losses.append(float(loss.detach()))
+        clips += len(batch.frames)
+        losses.append(loss.detach())
         ious.append(iou)
         elapsed += time.monotonic() - start
         if step % 25 == 0:
             now = time.monotonic()
-            log(f"step {step} {elapsed / 60:.1f} min phase {index} loss {np.mean(losses):.4f} IoU {np.mean(ious):.4f} "
-                f"lr {optimiser.param_groups[0]['lr']:.1e} {(clips - mark_clips) / (now - mark):.2f} clips/s")
-            mark, losses, ious, mark_clips = now, [], [], clips
+            log(f"step {step} {elapsed / 60:.1f} min phase {index} loss {float(sum(losses)) / len(losses):.4f} IoU {float(sum(ious)) / len(ious):.4f} "
+                f"lr {optimiser.param_groups[0]['lr']:.1e} {(clips - mark_clips) / (now - mark):.2f} clips/s, waited {waited / (now - mark):.0%}, "
+                f"uses {loader.served / max(1, loader.made):.1f}")
+            mark, losses, ious, mark_clips, waited = now, [], [], clips, 0.0
         if elapsed - last_save > 180:
             save()
             last_save = elapsed

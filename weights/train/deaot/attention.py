@@ -116,6 +116,7 @@ class LocalGatedPropagation(nn.Module):
         """Window logits as a dense [B, T, T] tensor, -1e8 outside the window."""
         index = WindowIndex.of(size, self.window, query.device)
         relative = F.linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
-        relative = relative.gather(2, index.offset.expand(query.shape[0], -1, -1))
+        # In float32: the backward pass adds many entries up in one place.
+        relative = relative.float().gather(2, index.offset.expand(query.shape[0], -1, -1))
         logits = torch.matmul(query * self.scale, key.transpose(1, 2)) + relative
         return logits.float().masked_fill(index.outside, -1e8)

@@ -49,6 +49,9 @@ class ClassLayout:
     def none(cls, size: int) -> "ClassLayout":
         return cls(size, torch.empty(0, 0, dtype=torch.long), torch.arange(size))
 
+    def to(self, device: torch.device) -> "ClassLayout":
+        return ClassLayout(self.size, self.index.to(device), self.rest.to(device))
+
     def after(self, first: int) -> "ClassLayout":
         """This layout on an axis that has `first` unclassed channels in front."""
         rest = torch.cat([torch.arange(first), self.rest + first])
@@ -133,7 +136,7 @@ class Equivariance:
     def __init__(self, model: DeAOT) -> None:
         if model.config.layers != 1:
             raise ValueError("only the one-layer variant has been laid out")
-        layouts, config = Layouts.of(model), model.config
+        layouts, config, device = Layouts.of(model), model.config, model.id_norm.weight.device
         none = ClassLayout.none
         both_stream = layouts.stream.after(config.width)
         both_value = layouts.value.after(config.value_width)
@@ -143,11 +146,11 @@ class Equivariance:
 
         def affine(module: nn.Module, rows: ClassLayout, columns: ClassLayout | None) -> None:
             if columns is None:
-                self.vectors.append((module.weight, rows))
+                self.vectors.append((module.weight, rows.to(device)))
             else:
-                self.matrices.append((module.weight, rows, columns))
+                self.matrices.append((module.weight, rows.to(device), columns.to(device)))
             if getattr(module, "bias", None) is not None:
-                self.vectors.append((module.bias, rows))
+                self.vectors.append((module.bias, rows.to(device)))
 
         affine(model.patch_wise_id_bank, layouts.stream, layouts.out)
         affine(model.id_norm, layouts.stream, None)

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from clips.loader import Batch
 from deaot import DeAOT
 from deaot.equivariance import Equivariance
 from deaot.init import initialise
@@ -33,9 +34,10 @@ def test_a_step_lowers_the_loss_on_the_same_clips():
     labels = torch.zeros(2, 3, 65, 65, dtype=torch.uint8)
     labels[:, :, 16:48, 16:40] = 1
     labels[1, :, 20:60, 44:60] = 2
+    clips = Batch(0, frames, labels, torch.tensor([1, 2]))
     losses = []
     for _ in range(6):
-        loss, iou = train_step(model, trunk, frames, labels, 0.0, 1.0, torch.Generator().manual_seed(0))
+        loss, iou = train_step(model, trunk, clips, 0.0, 1.0, torch.Generator().manual_seed(0))
         optimiser.zero_grad()
         loss.backward()
         equivariance.project_gradients()
