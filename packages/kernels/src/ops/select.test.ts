@@ -16,7 +16,7 @@ import { selectWindowAttention, supportedWindowAttentionVariants } from './windo
 const gemmShape = (m: number, n: number, k: number, aligned = true): GemmShape => ({ m, n, k, aligned });
 
 describe('gemm', () => {
-  const tiled: GemmVariant[] = ['tiled-4', 'tiled-8'];
+  const tiled: GemmVariant[] = ['vector-64x128', 'vector-32x64', 'vector-32x32', 'tiled'];
   it.each<[AdapterName, GemmVariant[]]>([
     ['software4', ['broadcast', ...tiled]],
     ['software8', ['broadcast', ...tiled]],
@@ -27,7 +27,7 @@ describe('gemm', () => {
     ['discrete', tiled],
     ['discrete64', tiled],
     ['discreteMatrix', [...tiled, 'subgroup-matrix']],
-    ['least', ['tiled-4']],
+    ['least', tiled],
   ])('%s supports %j', (name, variants) => {
     expect(supportedGemmVariants(gemmShape(64, 64, 64), adapters[name])).toEqual(variants);
   });
@@ -53,18 +53,22 @@ describe('gemm', () => {
     ['software4', gemmShape(256, 512, 512), 'broadcast'],
     ['software8', gemmShape(1, 4, 4), 'broadcast'],
     ['software16', gemmShape(4096, 4096, 4096), 'broadcast'],
-    ['software8', gemmShape(256, 511, 512), 'tiled-4'],
-    ['software8', gemmShape(4096, 4095, 512), 'tiled-8'],
-    ['softwareNoSubgroups', gemmShape(256, 512, 512), 'tiled-4'],
-    ['integrated16', gemmShape(256, 512, 512), 'tiled-4'],
-    ['discrete', gemmShape(256, 512, 512), 'tiled-4'],
-    // 64 tiles of 128x128, and one fewer.
-    ['discrete', gemmShape(1024, 1024, 256), 'tiled-8'],
-    ['discrete', gemmShape(897, 1024, 256), 'tiled-8'],
-    ['discrete', gemmShape(896, 1024, 256), 'tiled-4'],
-    ['discrete', gemmShape(1, 8192, 256), 'tiled-8'],
-    ['least', gemmShape(4096, 4096, 256), 'tiled-4'],
-    ['discreteMatrix', gemmShape(4096, 4096, 4096), 'tiled-8'],
+    ['software8', gemmShape(256, 511, 512), 'tiled'],
+    ['software8', gemmShape(4096, 4095, 512), 'tiled'],
+    ['softwareNoSubgroups', gemmShape(256, 512, 512), 'vector-32x32'],
+    ['integrated16', gemmShape(256, 512, 512), 'vector-32x32'],
+    ['discrete', gemmShape(256, 512, 512), 'vector-32x32'],
+    ['discrete', gemmShape(256, 512, 510), 'tiled'],
+    ['discrete', gemmShape(256, 512, 512, false), 'tiled'],
+    // 128 workgroups of each tile, and one fewer.
+    ['discrete', gemmShape(1024, 1024, 256), 'vector-64x128'],
+    ['discrete', gemmShape(961, 1024, 256), 'vector-64x128'],
+    ['discrete', gemmShape(960, 1024, 256), 'vector-32x64'],
+    ['discrete', gemmShape(256, 1024, 256), 'vector-32x64'],
+    ['discrete', gemmShape(224, 1024, 256), 'vector-32x32'],
+    ['discrete', gemmShape(1, 4, 4), 'vector-32x32'],
+    ['least', gemmShape(4096, 4096, 256), 'vector-64x128'],
+    ['discreteMatrix', gemmShape(4096, 4096, 4096), 'vector-64x128'],
   ])('%s, %j -> %s', (name, shape, variant) => {
     expect(selectGemm(shape, adapters[name])).toBe(variant);
   });

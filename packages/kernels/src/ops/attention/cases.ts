@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
+import { smallTiles } from '../gemm/cases.js';
 import type { GemmVariant } from '../gemm/index.js';
 import { supportedGemmVariants } from '../gemm/select.js';
 import { type GatedAttentionInput, gatedAttention } from './index.js';
@@ -37,9 +38,7 @@ function attentionCase({ tokens, validKeys, capacity, depth, channels, workspace
       gate: randomTensor([tokens, channels], 5),
     },
     variants: (adapter) =>
-      supportedGemmVariants({ m: tokens, n: channels, k: depth, aligned: true }, adapter).filter(
-        (v) => v !== 'tiled-8',
-      ),
+      smallTiles(supportedGemmVariants({ m: tokens, n: channels, k: depth, aligned: true }, adapter)),
     run: (inputs, variant) =>
       gatedAttention(operands(inputs), { variant: variant as GemmVariant | undefined, workspaceBytes }),
     stock: (inputs) => stockGatedAttention(operands(inputs)),

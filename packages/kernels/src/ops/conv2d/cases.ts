@@ -1,4 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
+import { smallTiles } from '../gemm/cases.js';
 import type { Activation } from '../gemm/matmul-program.js';
 import { supportedGemmVariants } from '../gemm/select.js';
 import { type Conv2dOptions, conv2d, convOutput, convPadding } from './index.js';
@@ -45,10 +46,11 @@ function convCase(c: ConvCase): OpCase {
     op: 'conv2d',
     name: [`${height}x${width}x${channels} -> ${n}, ${kernel}x${kernel}`, ...details].filter(Boolean).join(' '),
     inputs,
-    variants: (adapter) =>
-      supportedGemmVariants({ m: outHeight * outWidth, n, k: channels, aligned: true }, adapter).filter(
-        (v) => c.largeTiles || v !== 'tiled-8',
-      ),
+    variants: (adapter) => {
+      const shape = { m: outHeight * outWidth, n, k: channels, aligned: true };
+      const supported = supportedGemmVariants(shape, adapter);
+      return c.largeTiles ? supported : smallTiles(supported);
+    },
     run: ({ x, weight, ...rest }, variant) => conv2d(x!, weight!, { ...rest, ...options, variant } as Conv2dOptions),
     stock: ({ x, weight, ...rest }) => stockConv2d(x!, weight!, { ...rest, ...options }),
     reference: ({ x, weight, bias, residual }) => [
@@ -77,6 +79,7 @@ export const cases: OpCase[] = [
     padding: 1,
     bias: true,
     activation: 'relu6',
+    largeTiles: true,
   }),
   convCase({
     height: 17,

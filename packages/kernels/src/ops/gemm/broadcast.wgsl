@@ -3,48 +3,9 @@
 // convolution) as a vec4 and the subgroup reads it by shuffles: no workgroup memory, no barriers, 5 loads for 128 FMAs.
 enable subgroups;
 
-struct Params {
-  m: u32,             // output rows
-  n4: u32,            // output columns / 4
-  k4: u32,            // inner length / 4 (input channels / 4 of a convolution)
-  b_stride4: u32,     // row length of B / 4
-  a_stride4: u32,     // row length of the tensor that A is a column range of, / 4
-  a_offset4: u32,
-  out_stride4: u32,
-  out_offset4: u32,
-  out_row0: u32,      // first row of the target; gate and residual are indexed like the target
-  alpha: f32,
-  a_batch4: u32,      // distance between batches, / 4
-  b_batch4: u32,
-  out_batch4: u32,
-#if CONV
-  in_height: u32,
-  in_width: u32,
-  out_width: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride: u32,
-  dilation: u32,
-  pad_top: u32,
-  pad_left: u32,
-#endif
-}
-
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
-#if BIAS
-@group(0) @binding(${BIAS_BINDING}) var<storage, read> bias: array<vec4f>;
-#endif
-#if GATE
-@group(0) @binding(${GATE_BINDING}) var<storage, read> gate: array<vec4f>;
-#endif
-#if RESIDUAL
-@group(0) @binding(${RESIDUAL_BINDING}) var<storage, read> residual: array<vec4f>;
-#endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${PARAMS_BINDING}) var<uniform> params: Params;
-
+#include "vector-operands"
 #include "activation"
+#include "vector-epilogue"
 
 @compute @workgroup_size(${SG * SUBGROUPS})
 fn main(
@@ -112,27 +73,7 @@ fn main(
   if (column >= params.n4) {
     return;
   }
-  let out_base = workgroup.z * params.out_batch4;
-#if BIAS
-  let shift = bias[column];
-#endif
 #unroll r 0 ROWS
-  if (row0 + ${r}u < params.m) {
-    var value = acc$r * params.alpha;
-#if BIAS
-    value += shift;
-#endif
-    value = activate(value);
-#if GATE
-    value *= gate[out_base + (params.out_row0 + row0 + ${r}u) * params.n4 + column];
-#endif
-#if RESIDUAL
-    value += residual[out_base + (params.out_row0 + row0 + ${r}u) * params.n4 + column];
-#endif
-#if FINAL_RELU
-    value = max(value, vec4f());
-#endif
-    out[out_base + (params.out_row0 + row0 + ${r}u) * params.out_stride4 + params.out_offset4 + column] = value;
-  }
+  store(workgroup.z, row0 + ${r}u, column, acc$r);
 #endunroll
 }

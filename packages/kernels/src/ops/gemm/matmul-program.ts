@@ -5,9 +5,12 @@ import activationWgsl from './activation.wgsl';
 import broadcastWgsl from './broadcast.wgsl';
 import epilogueWgsl from './epilogue.wgsl';
 import operandsWgsl from './operands.wgsl';
-import type { GemmVariant } from './select.js';
+import { type GemmVariant, isVectorTiled, tileSize, VECTOR_TILES } from './select.js';
 import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
+import vectorEpilogueWgsl from './vector-epilogue.wgsl';
+import vectorOperandsWgsl from './vector-operands.wgsl';
+import vectorTiledWgsl from './vector-tiled.wgsl';
 
 /** Functions fused behind a matrix product. GELU is the exact, erf-based form. */
 export type Activation = 'none' | 'relu' | 'relu6' | 'silu' | 'gelu';
@@ -78,7 +81,17 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
     PARAMS_BINDING: buffers.length,
   };
   const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
-  const includes = { activation: activationWgsl, operands: operandsWgsl, epilogue: epilogueWgsl };
+  const includes = {
+    activation: activationWgsl,
+    operands: operandsWgsl,
+    epilogue: epilogueWgsl,
+    'vector-operands': vectorOperandsWgsl,
+    'vector-epilogue': vectorEpilogueWgsl,
+  };
+  if (isVectorTiled(launch.variant)) {
+    const tile = { ...VECTOR_TILES[launch.variant] };
+    return defineProgram({ name, template: vectorTiledWgsl, includes, params: { ...params, ...tile }, buffers });
+  }
   if (launch.variant === 'broadcast') {
     const rows = broadcastRows(launch.m, subgroupSize);
     const tile = { SG: subgroupSize, SUBGROUPS: 1, ROWS: rows, LOADS: rows / subgroupSize };
@@ -93,8 +106,7 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
       buffers,
     });
   }
-  const perThread = launch.variant === 'tiled-8' ? 8 : 4;
-  const tile = { TM: perThread, TN: perThread };
+  const tile = { TM: 4, TN: 4 };
   return defineProgram({ name, template: tiledWgsl, includes, params: { ...params, ...tile }, buffers });
 }
 
@@ -104,9 +116,10 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
   const { subgroupSize } = runtime.adapterClass;
   const inputs = [a, b, bias, gate, residual].filter((tensor) => tensor !== undefined);
   const broadcast = launch.variant === 'broadcast';
-  // The broadcast kernel counts in vectors of 4; its inner length is the channels of one tap.
-  const unit = broadcast ? 4 : 1;
-  const inner = broadcast && conv ? k / (conv.kernelHeight * conv.kernelWidth) : k;
+  // The kernels that read vectors of 4 count in them; their inner length is the channels of one tap.
+  const vectorTile = isVectorTiled(launch.variant) ? VECTOR_TILES[launch.variant] : undefined;
+  const unit = broadcast || vectorTile ? 4 : 1;
+  const inner = unit === 4 && conv ? k / (conv.kernelHeight * conv.kernelWidth) : k;
   const uniforms: UniformValue[] = [
     m,
     n / unit,
@@ -126,9 +139,9 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
     uniforms.push(conv.inHeight, conv.inWidth, conv.outWidth, conv.kernelHeight, conv.kernelWidth);
     uniforms.push(conv.stride, conv.dilation, conv.padTop, conv.padLeft);
   }
-  const tile = launch.variant === 'tiled-8' ? 128 : 64;
+  const tile = vectorTile ? tileSize(vectorTile) : { rows: 64, columns: 64 };
   const workgroups: [number, number, number] = broadcast
     ? [Math.ceil(m / broadcastRows(m, subgroupSize)), Math.ceil(n / 4 / subgroupSize), batch]
-    : [Math.ceil(m / tile), Math.ceil(n / tile), batch];
+    : [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns), batch];
   runtime.launch({ program: program(launch, subgroupSize), inputs, outputs: [out], uniforms, workgroups });
 }

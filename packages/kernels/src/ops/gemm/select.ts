@@ -11,11 +11,40 @@ export interface GemmShape {
 
 /**
  * `broadcast`: subgroup shuffles, no workgroup memory; the fastest on software rasterisers, slow on GPUs.
- * `tiled-4`, `tiled-8`: workgroup tiles of 64x64 and 128x128.
+ * `vector-64x128`, `vector-32x64`, `vector-32x32`: workgroup tiles of as many outputs, read as vectors of 4.
+ * `tiled`: workgroup tiles of 64x64, read one by one; for shapes that are no multiples of 4.
  * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that;
  * never selected, always the caller's choice.
  */
-export type GemmVariant = 'broadcast' | 'tiled-4' | 'tiled-8' | 'subgroup-matrix';
+export type GemmVariant = 'broadcast' | VectorTiled | 'tiled' | 'subgroup-matrix';
+export type VectorTiled = 'vector-64x128' | 'vector-32x64' | 'vector-32x32';
+
+/** Shape of a tiled kernel: WX x WY invocations of TM x TN outputs each, TK inner steps at a time. */
+export interface VectorTile {
+  readonly WX: number;
+  readonly WY: number;
+  readonly TM: number;
+  readonly TN: number;
+  readonly TK: number;
+}
+
+/** The fastest of 26 on an H100: 36 TFLOP/s with many tiles; 23 and 10 where only smaller ones fill the machine. */
+export const VECTOR_TILES: Readonly<Record<VectorTiled, VectorTile>> = {
+  'vector-64x128': { WX: 16, WY: 8, TM: 8, TN: 8, TK: 16 },
+  'vector-32x64': { WX: 16, WY: 8, TM: 4, TN: 4, TK: 32 },
+  'vector-32x32': { WX: 8, WY: 8, TM: 4, TN: 4, TK: 32 },
+};
+
+export const isVectorTiled = (variant: GemmVariant): variant is VectorTiled => variant in VECTOR_TILES;
+
+/** Outputs of a workgroup. */
+export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; columns: number } => ({
+  rows: WY * TM,
+  columns: WX * TN,
+});
+
+/** Workgroups that keep a large GPU busy: with fewer, smaller tiles win. Measured on an H100 with 132 multiprocessors. */
+const ENOUGH_WORKGROUPS = 128;
 
 /** Subgroup sizes that the broadcast kernel is written for. */
 const BROADCAST_SUBGROUPS = [4, 8, 16];
@@ -25,8 +54,8 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
   const variants: GemmVariant[] = [];
   const vectorised = shape.aligned && shape.n % 4 === 0 && shape.k % 4 === 0;
   if (vectorised && BROADCAST_SUBGROUPS.includes(adapter.subgroupSize)) variants.push('broadcast');
-  if (adapter.maxInvocations >= 256) variants.push('tiled-4');
-  if (adapter.maxInvocations >= 256 && adapter.maxWorkgroupBytes >= 16 * (129 + 128) * 4) variants.push('tiled-8');
+  if (vectorised && adapter.maxInvocations >= 128) variants.push(...(Object.keys(VECTOR_TILES) as VectorTiled[]));
+  if (adapter.maxInvocations >= 256) variants.push('tiled');
   const matrixUnits = adapter.subgroupMatrix && adapter.f16 && adapter.subgroupSize > 0;
   if (matrixUnits && adapter.maxInvocations >= 4 * adapter.subgroupSize && adapter.maxWorkgroupBytes >= 12288) {
     variants.push('subgroup-matrix');
@@ -34,10 +63,17 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
   return variants;
 }
 
-/** The kernel to use. Large tiles only pay when there are enough of them to fill the machine. */
+/** The kernel to use: of the tiled ones that with the largest tiles that still fill the machine. */
 export function selectGemm(shape: GemmShape, adapter: AdapterClass): GemmVariant {
   const supported = supportedGemmVariants(shape, adapter);
   if (adapter.kind === 'software' && supported.includes('broadcast')) return 'broadcast';
-  const largeTiles = Math.ceil(shape.m / 128) * Math.ceil(shape.n / 128);
-  return supported.includes('tiled-8') && largeTiles >= 64 ? 'tiled-8' : 'tiled-4';
+  const tiled = supported.filter(isVectorTiled);
+  return (
+    tiled.find((variant) => {
+      const { rows, columns } = tileSize(VECTOR_TILES[variant]);
+      return Math.ceil(shape.m / rows) * Math.ceil(shape.n / columns) >= ENOUGH_WORKGROUPS;
+    }) ??
+    tiled.at(-1) ??
+    'tiled'
+  );
 }

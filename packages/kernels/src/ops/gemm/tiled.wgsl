@@ -1,5 +1,5 @@
-// Matrix product for GPUs, and for every shape: 16x16 invocations share tiles of A and B in workgroup memory, each owns
-// TM x TN outputs. Scalar loads with bounds checks, so that no dimension needs to be a multiple of anything.
+// Matrix product for every shape: 16x16 invocations share tiles of A and B in workgroup memory, each owns 4x4 outputs.
+// Scalar loads with bounds checks, so that no dimension needs to be a multiple of anything.
 #include "operands"
 #include "activation"
 #include "epilogue"
