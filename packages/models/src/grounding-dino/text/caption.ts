@@ -7,8 +7,9 @@ export class CaptionError extends Error {
   constructor(
     readonly code: 'empty' | 'no-classes' | 'bad-class' | 'bad-span',
     message: string,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
   }
 }
 

@@ -1,0 +1,85 @@
+/** Corners of a box: left, top, right, bottom. */
+export type BoxCorners = readonly [x0: number, y0: number, x1: number, y1: number];
+
+/** A box by its centre: x, y, width, height. */
+export type CentredBox = readonly [cx: number, cy: number, width: number, height: number];
+
+/** Keeps ratios of empty boxes finite, as GroundingDINO's `box_ops.py` does. */
+const EPS = 1e-6;
+
+export const cornersOf = ([cx, cy, width, height]: CentredBox): BoxCorners => [
+  cx - width / 2,
+  cy - height / 2,
+  cx + width / 2,
+  cy + height / 2,
+];
+
+export const centredBox = ([x0, y0, x1, y1]: BoxCorners): CentredBox => [
+  (x0 + x1) / 2,
+  (y0 + y1) / 2,
+  x1 - x0,
+  y1 - y0,
+];
+
+export const boxArea = ([x0, y0, x1, y1]: BoxCorners): number => (x1 - x0) * (y1 - y0);
+
+/** The part of a box within a picture. */
+export function clipBox(
+  [x0, y0, x1, y1]: BoxCorners,
+  { width, height }: { width: number; height: number },
+): BoxCorners {
+  const clip = (value: number, side: number) => Math.min(Math.max(value, 0), side);
+  return [clip(x0, width), clip(y0, height), clip(x1, width), clip(y1, height)];
+}
+
+/** Intersection and union. */
+function overlap(a: BoxCorners, b: BoxCorners): [intersection: number, union: number] {
+  const width = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0]));
+  const height = Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
+  const intersection = width * height;
+  return [intersection, boxArea(a) + boxArea(b) - intersection];
+}
+
+/** Intersection over union (GroundingDINO, `util/box_ops.py`). */
+export function boxIou(a: BoxCorners, b: BoxCorners): number {
+  const [intersection, union] = overlap(a, b);
+  return intersection / (union + EPS);
+}
+
+/** Generalised intersection over union, -1..1. Rezatofighi et al., "Generalized Intersection over Union" (2019). */
+export function boxGiou(a: BoxCorners, b: BoxCorners): number {
+  const [intersection, union] = overlap(a, b);
+  const hull = boxArea([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
+  return intersection / (union + EPS) - (hull - union) / (hull + EPS);
+}
+
+/**
+ * Box of a mask's pixels, by the indices of the outermost ones, both inclusive (GroundingDINO, `masks_to_boxes`).
+ * @param mask Row-major; anything but 0 belongs to it.
+ * @returns Nothing for an empty mask.
+ */
+export function maskToBox(mask: ArrayLike<number>, width: number): BoxCorners | undefined {
+  let [x0, y0, x1, y1] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, -1, -1];
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i]) continue;
+    const x = i % width;
+    const y = (i - x) / width;
+    if (x < x0) x0 = x;
+    if (x > x1) x1 = x;
+    if (y < y0) y0 = y;
+    if (y > y1) y1 = y;
+  }
+  return x1 < 0 ? undefined : [x0, y0, x1, y1];
+}
+
+/**
+ * Greedy non-maximum suppression: drops what overlaps a better one by more than `threshold` (IoU).
+ * @param items In descending score.
+ */
+export function suppressOverlaps<T extends { readonly box: BoxCorners }>(items: readonly T[], threshold: number): T[] {
+  const kept: T[] = [];
+  for (const item of items) {
+    if (kept.every(({ box }) => boxIou(box, item.box) <= threshold)) kept.push(item);
+  }
+  return kept;
+}
