@@ -16,3 +16,4 @@ export {
 } from './discover.js';
 export { DiscoveryError, type DiscoveryErrorCode } from './errors.js';
 export { type QueuedProposal, ReviewQueue } from './review-queue.js';
+export { StrayWatch, without } from './strays.js';

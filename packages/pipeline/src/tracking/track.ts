@@ -29,6 +29,8 @@ export interface FrameReviser {
    * @returns masks with objects added, which make the frame a reference; undefined if there are none
    */
   revise(frame: Frame, labels: LabelMap, ahead: readonly Frame[], signal?: AbortSignal): Promise<LabelMap | undefined>;
+  /** Sees the masks of every frame of the run, in order, after what was added to them. */
+  observe?(frame: Frame, labels: LabelMap): void;
   /** The tracker has no room for the objects just added, and goes on without them. Where this is missing, the run ends with the error. */
   refused?(frame: Frame, error: OutOfBudgetError): void;
 }
@@ -144,6 +146,7 @@ export async function* track({
         milliseconds += performance.now() - start;
         tracked++;
       }
+      reviser?.observe?.(frame, labels);
       await writing;
       writing = writer?.add(frame, labels) ?? Promise.resolve();
       // A failure surfaces at the next `await writing`; until then it must not count as unhandled.

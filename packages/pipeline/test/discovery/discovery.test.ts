@@ -10,6 +10,8 @@ import {
   propose,
   ReviewQueue,
   rleIou,
+  StrayWatch,
+  without,
 } from '../../src/discovery/index.js';
 import { decodeRle, emptyLabelMap, encodeRle, type LabelMap, labelIds } from '../../src/io/index.js';
 
@@ -313,5 +315,47 @@ describe('the review queue', () => {
     expect([queue.dismiss(1), queue.dismiss(1)]).toEqual([true, false]);
     for (let i = 1; i < 8; i++) expect(queue.add(i, proposalsAt(3 * i))).toEqual([]);
     expect(queue.waiting).toEqual([]);
+  });
+});
+
+describe('strays', () => {
+  /** 60x20 pixels, an object of 8x8 at each place. */
+  const scene = (...places: [id: number, x: number, y: number][]): LabelMap => {
+    const map = emptyLabelMap(60, 20);
+    for (const [id, left, top] of places) {
+      for (let i = 0; i < 64; i++) map.data[(top + (i >> 3)) * 60 + left + (i & 7)] = id;
+    }
+    return map;
+  };
+  const watchOf = (...maps: LabelMap[]) => {
+    const watch = new StrayWatch();
+    for (const map of maps) watch.observe(map);
+    return watch;
+  };
+  const areas = (watch: StrayWatch, map: LabelMap) => watch.strays(map).map((pixels) => pixels.length);
+
+  test('what an id jumps to while its object is still there', () => {
+    const watch = watchOf(scene([1, 2, 2]));
+    const map = scene([1, 4, 2], [1, 40, 8]);
+    expect(areas(watch, map)).toEqual([64]);
+    expect(labelIds(without(map, watch.strays(map)))).toEqual([1]);
+    // It stays a stray as long as it stays apart.
+    watch.observe(map);
+    expect(areas(watch, scene([1, 6, 2], [1, 38, 8]))).toEqual([64]);
+  });
+
+  test('not: an object that moves, that is cut in two, or that is somewhere else as a whole', () => {
+    expect(areas(watchOf(scene([1, 2, 2])), scene([1, 7, 4]))).toEqual([]);
+    const wide = scene([1, 2, 2], [1, 10, 2], [1, 18, 2]);
+    expect(areas(watchOf(wide), scene([1, 2, 2], [1, 18, 2]))).toEqual([]);
+    expect(areas(watchOf(scene([1, 2, 2])), scene([1, 48, 10]))).toEqual([]);
+    expect(areas(new StrayWatch(), scene([1, 2, 2], [1, 40, 8]))).toEqual([]);
+  });
+
+  test('not: what is near another object, or an id seen for the first time', () => {
+    const watch = watchOf(scene([1, 2, 2], [2, 40, 8]));
+    expect(areas(watch, scene([1, 2, 2], [2, 40, 8], [3, 20, 4]))).toEqual([]);
+    // Object 1 where object 2 was is a stray all the same.
+    expect(areas(watch, scene([1, 2, 2], [1, 40, 8]))).toEqual([64]);
   });
 });
