@@ -2,4 +2,5 @@ export * from './checkpoint/index.js';
 export * from './deaot/index.js';
 export * from './grounding-dino/index.js';
 export * from './image/index.js';
+export * from './masks/index.js';
 export * from './verify/index.js';

@@ -1,0 +1,14 @@
+export { bitsToRle } from './bits.js';
+export { boxIou, nonMaximumSuppression } from './nms.js';
+export { type CleanedMask, fillHoles, removeIslands } from './regions.js';
+export {
+  type CompressedRle,
+  compressRle,
+  decodeRle,
+  decompressRle,
+  encodeRle,
+  labelMapToRles,
+  type Rle,
+  rleArea,
+  rleBox,
+} from './rle.js';
