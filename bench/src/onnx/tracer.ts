@@ -180,6 +180,13 @@ export class OnnxTracer {
       patchMerge: unsupported('patchMerge'),
       windowAttention: unsupported('windowAttention'),
       deformableAttention: unsupported('deformableAttention'),
+      biAttention: unsupported('biAttention'),
+      boxSineEmbedding: unsupported('boxSineEmbedding'),
+      refineBoxes: unsupported('refineBoxes'),
+      feedForward: (x, first, second, { activation, residual }) => {
+        const hidden = this.ops.gemm(x, first.weight, { bias: first.bias, activation });
+        return this.ops.gemm(hidden, second.weight, { bias: second.bias, residual });
+      },
     } as OpSet;
   }
 

@@ -1,14 +1,19 @@
 import { cases as attention } from './attention/cases.js';
+import { cases as biAttention } from './bi-attention/cases.js';
+import { cases as boxRefinement } from './box-refinement/cases.js';
 import { cases as broadcastAdd } from './broadcast-add/cases.js';
 import type { OpCase } from './case.js';
 import { cases as conv2d } from './conv2d/cases.js';
 import { cases as copyBlock } from './copy-block/cases.js';
 import { cases as deformableAttention } from './deformable-attention/cases.js';
 import { cases as depthwiseConv } from './depthwise-conv/cases.js';
+import { cases as feedForward } from './feed-forward/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
 import { cases as idEmbedding } from './id-embedding/cases.js';
+import { cases as labelArgmax } from './label-argmax/cases.js';
 import { cases as labelDecode } from './label-decode/cases.js';
+import { cases as labelPropagation } from './label-propagation/cases.js';
 import { cases as labelUncertainty } from './label-uncertainty/cases.js';
 import { cases as layerNorm } from './layer-norm/cases.js';
 import { cases as linearConcat } from './linear-concat/cases.js';
@@ -20,6 +25,7 @@ import { cases as multiHeadAttention } from './multi-head-attention/cases.js';
 import { cases as patchMerge } from './patch-merge/cases.js';
 import { cases as preprocess } from './preprocess/cases.js';
 import { cases as resizeBilinear } from './resize-bilinear/cases.js';
+import { cases as sineEmbedding } from './sine-embedding/cases.js';
 import { cases as softmax } from './softmax/cases.js';
 import { cases as transpose } from './transpose/cases.js';
 import { cases as windowAttention } from './window-attention/cases.js';
@@ -35,7 +41,9 @@ export const allCases: OpCase[] = [
   ...depthwiseConv,
   ...attention,
   ...idEmbedding,
+  ...labelArgmax,
   ...labelDecode,
+  ...labelPropagation,
   ...labelUncertainty,
   ...linearConcat,
   ...localAttention,
@@ -50,6 +58,10 @@ export const allCases: OpCase[] = [
   ...patchMerge,
   ...windowAttention,
   ...deformableAttention,
+  ...biAttention,
+  ...feedForward,
+  ...sineEmbedding,
+  ...boxRefinement,
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */

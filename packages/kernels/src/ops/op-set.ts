@@ -1,6 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
+import { type BiAttentionInput, type BiAttentionResult, biAttention } from './bi-attention/index.js';
+import { stockBiAttention } from './bi-attention/stock.js';
+import { refineBoxes } from './box-refinement/index.js';
+import { stockRefineBoxes } from './box-refinement/stock.js';
 import { broadcastAdd } from './broadcast-add/index.js';
 import { stockBroadcastAdd } from './broadcast-add/stock.js';
 import { conv2d } from './conv2d/index.js';
@@ -11,6 +15,8 @@ import { deformableAttention } from './deformable-attention/index.js';
 import { stockDeformableAttention } from './deformable-attention/stock.js';
 import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
+import { feedForward } from './feed-forward/index.js';
+import { stockFeedForward } from './feed-forward/stock.js';
 import { gemm } from './gemm/index.js';
 import { stockGemm } from './gemm/stock.js';
 import { groupNorm } from './group-norm/index.js';
@@ -33,6 +39,8 @@ import { patchMerge } from './patch-merge/index.js';
 import { stockPatchMerge } from './patch-merge/stock.js';
 import { resizeBilinear } from './resize-bilinear/index.js';
 import { stockResizeBilinear } from './resize-bilinear/stock.js';
+import { boxSineEmbedding } from './sine-embedding/index.js';
+import { stockBoxSineEmbedding } from './sine-embedding/stock.js';
 import { transpose } from './transpose/index.js';
 import { stockTranspose } from './transpose/stock.js';
 import { windowAttention } from './window-attention/index.js';
@@ -72,6 +80,10 @@ export interface OpSet {
   patchMerge: typeof patchMerge;
   windowAttention: Twin<typeof windowAttention>;
   deformableAttention: Twin<typeof deformableAttention>;
+  biAttention: (input: BiAttentionInput) => BiAttentionResult;
+  feedForward: typeof feedForward;
+  boxSineEmbedding: typeof boxSineEmbedding;
+  refineBoxes: typeof refineBoxes;
 }
 
 /** Hand-written kernels. */
@@ -95,6 +107,10 @@ export const fusedOps: OpSet = {
   patchMerge,
   windowAttention,
   deformableAttention,
+  biAttention,
+  feedForward,
+  boxSineEmbedding,
+  refineBoxes,
 };
 
 /** The same from stock tfjs operations. */
@@ -118,4 +134,8 @@ export const stockOps: OpSet = {
   patchMerge: stockPatchMerge,
   windowAttention: stockWindowAttention,
   deformableAttention: stockDeformableAttention,
+  biAttention: stockBiAttention,
+  feedForward: stockFeedForward,
+  boxSineEmbedding: stockBoxSineEmbedding,
+  refineBoxes: stockRefineBoxes,
 };

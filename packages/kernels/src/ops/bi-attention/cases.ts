@@ -1,0 +1,72 @@
+import { type OpCase, randomTensor } from '../case.js';
+import { type BiAttentionInput, type BiAttentionVariant, biAttention } from './index.js';
+import { biAttentionReference } from './reference.js';
+import { stockBiAttention } from './stock.js';
+
+interface BiAttentionCase {
+  name?: string;
+  tokens: number;
+  /** Text tokens. */
+  text: number;
+  channels?: number;
+  width?: number;
+  /** Multiplies the keys: how sharp the attention is. */
+  scale?: number;
+  /** Text tokens at the end that nothing may look at. */
+  masked?: number;
+  plain?: boolean;
+  workspaceBytes?: number;
+  bench?: boolean;
+}
+
+function biAttentionCase(c: BiAttentionCase): OpCase {
+  const { tokens, text, channels = 32, width = 32, scale = 1, masked = 0, plain, workspaceBytes, bench } = c;
+  const columns = 4 * text;
+  const keyBias = randomTensor([columns], 3);
+  for (let i = columns - 4 * masked; i < columns; i++) keyBias.values[i] = -1e30;
+  const inputs: OpCase['inputs'] = {
+    image: randomTensor([tokens, channels], 1),
+    keys: randomTensor([channels, columns], 2, scale),
+    keyBias,
+    values: randomTensor([columns, width], 4),
+  };
+  if (!plain) {
+    inputs.bias = randomTensor([width], 5);
+    inputs.residual = randomTensor([tokens, width], 6);
+  }
+  return {
+    op: 'bi-attention',
+    name: [`${tokens} image and ${text} text tokens`, masked && `${masked} of them masked`, c.name]
+      .filter(Boolean)
+      .join(', '),
+    inputs,
+    variants: () => ['row', 'workgroup'] satisfies BiAttentionVariant[],
+    run: (tensors, variant) =>
+      Object.values(
+        biAttention(tensors as unknown as BiAttentionInput, {
+          workspaceBytes,
+          variant: variant as BiAttentionVariant | undefined,
+        }),
+      ),
+    stock: (tensors) => Object.values(stockBiAttention(tensors as unknown as BiAttentionInput)),
+    reference: (tensors) => {
+      const values = Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, tensor.values]));
+      return biAttentionReference(values as never, { tokens, channels, width });
+    },
+    ...(bench
+      ? { flops: 2 * tokens * columns * (2 * channels + width), bytes: 4 * tokens * (2 * channels + 2 * width) }
+      : {}),
+  };
+}
+
+/** Fewer tokens than a chunk, several chunks with a rest, several blocks; one text token; masks; sharp and flat weights. */
+export const cases: OpCase[] = [
+  biAttentionCase({ tokens: 1, text: 1, channels: 4, width: 4, plain: true }),
+  biAttentionCase({ tokens: 63, text: 3, width: 12 }),
+  biAttentionCase({ tokens: 273, text: 6, channels: 36, masked: 2 }),
+  biAttentionCase({ name: 'sharp', tokens: 200, text: 5, channels: 64, scale: 12 }),
+  biAttentionCase({ name: 'in blocks', tokens: 331, text: 7, workspaceBytes: 4 * 28 * 128 }),
+  biAttentionCase({ tokens: 426, text: 67, channels: 16, width: 8 }),
+  biAttentionCase({ tokens: 22223, text: 6, channels: 256, width: 256, bench: true }),
+  biAttentionCase({ tokens: 22223, text: 256, channels: 256, width: 256, bench: true }),
+];

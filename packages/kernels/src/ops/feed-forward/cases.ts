@@ -1,0 +1,62 @@
+import { type OpCase, randomTensor } from '../case.js';
+import type { Activation } from '../gemm/index.js';
+import { gemmReference } from '../gemm/reference.js';
+import { feedForward } from './index.js';
+import { stockFeedForward } from './stock.js';
+
+interface FeedForwardCase {
+  tokens: number;
+  width: number;
+  hidden: number;
+  activation: Activation;
+  residual?: boolean;
+  workspaceBytes?: number;
+  bench?: boolean;
+}
+
+function feedForwardCase(c: FeedForwardCase): OpCase {
+  const { tokens, width, hidden, activation, residual, workspaceBytes, bench } = c;
+  const inputs: OpCase['inputs'] = {
+    x: randomTensor([tokens, width], 1),
+    weight1: randomTensor([width, hidden], 2),
+    bias1: randomTensor([hidden], 3),
+    weight2: randomTensor([hidden, width], 4, 0.2),
+    bias2: randomTensor([width], 5),
+  };
+  if (residual) inputs.residual = randomTensor([tokens, width], 6);
+  return {
+    op: 'feed-forward',
+    name: `${tokens}x${width} through ${hidden}, ${activation}${workspaceBytes ? ', in blocks' : ''}`,
+    inputs,
+    variants: () => ['selected'],
+    run: ({ x, weight1, bias1, weight2, bias2, residual }) =>
+      feedForward(
+        x!,
+        { weight: weight1!, bias: bias1! },
+        { weight: weight2!, bias: bias2! },
+        { activation, residual, workspaceBytes },
+      ),
+    stock: ({ x, weight1, bias1, weight2, bias2, residual }) =>
+      stockFeedForward(
+        x!,
+        { weight: weight1!, bias: bias1! },
+        { weight: weight2!, bias: bias2! },
+        { activation, residual },
+      ),
+    reference: ({ x, weight1, bias1, weight2, bias2, residual }) => {
+      const first = { m: tokens, n: hidden, k: width };
+      const inner = gemmReference(x!.values, weight1!.values, first, { bias: bias1!.values, activation });
+      const second = { m: tokens, n: width, k: hidden };
+      return [gemmReference(inner, weight2!.values, second, { bias: bias2!.values, residual: residual?.values })];
+    },
+    ...(bench ? { flops: 4 * tokens * width * hidden, bytes: 4 * (3 * tokens * width + 2 * width * hidden) } : {}),
+  };
+}
+
+/** One block, several with a rest, blocks of a single token. */
+export const cases: OpCase[] = [
+  feedForwardCase({ tokens: 37, width: 24, hidden: 96, activation: 'gelu', residual: true }),
+  feedForwardCase({ tokens: 101, width: 16, hidden: 64, activation: 'relu', residual: true, workspaceBytes: 9000 }),
+  feedForwardCase({ tokens: 3, width: 8, hidden: 20, activation: 'relu', workspaceBytes: 1 }),
+  feedForwardCase({ tokens: 22223, width: 256, hidden: 2048, activation: 'relu', residual: true, bench: true }),
+];

@@ -1,0 +1,58 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { type Activation, gemm } from '../gemm/index.js';
+import { ShapeError } from '../shape-error.js';
+
+/** A linear layer. */
+export interface LinearLayer {
+  /** float32 [in, out]. */
+  weight: Tensor;
+  /** float32 [out]. */
+  bias: Tensor;
+}
+
+/** Options of `feedForward`. */
+export interface FeedForwardOptions {
+  /** Between the two layers. */
+  activation: Activation;
+  /** Added to the result, float32 [T, out]. */
+  residual?: Tensor;
+  /** Hidden values held at once, in bytes; 32 MiB by default. */
+  workspaceBytes?: number;
+}
+
+/** Hidden values held at once, in bytes. */
+const WORKSPACE_BYTES = 32 * 2 ** 20;
+
+/**
+ * Two linear layers with an activation between them, `activation(x W1 + b1) W2 + b2 + residual`, for any number of tokens:
+ * the hidden values, the largest tensor of a transformer, exist for a block of tokens at a time.
+ *
+ * @param x float32 [T, in].
+ * @returns float32 [T, out].
+ * @throws ShapeError when the operands do not fit.
+ */
+export function feedForward(x: Tensor, first: LinearLayer, second: LinearLayer, options: FeedForwardOptions): Tensor {
+  const { activation, residual, workspaceBytes = WORKSPACE_BYTES } = options;
+  const [tokens] = x.shape as [number, number];
+  const [hidden, width] = second.weight.shape as [number, number];
+  if (x.rank !== 2 || first.weight.shape[1] !== hidden) {
+    throw new ShapeError('feedForward', 'tokens, and layers that follow each other,', {
+      x,
+      first: first.weight,
+      second: second.weight,
+    });
+  }
+  const runtime = getRuntime();
+  const out = runtime.allocate([tokens, width]);
+  const most = Math.max(1, Math.floor(workspaceBytes / (4 * hidden)));
+  // Blocks of equal length, so that the last one is no sliver.
+  const rows = Math.ceil(tokens / Math.max(1, Math.ceil(tokens / most)));
+  for (let row = 0; row < tokens; row += rows) {
+    const count = Math.min(rows, tokens - row);
+    const inner = gemm(x, first.weight, { aRows: [row, count], bias: first.bias, activation });
+    gemm(inner, second.weight, { bias: second.bias, residual, into: { tensor: out, row } });
+    inner.dispose();
+  }
+  return out;
+}

@@ -1,0 +1,61 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram } from '../../dispatch/program.js';
+import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import sineWgsl from './sine.wgsl';
+
+/** Options of `boxSineEmbedding`. */
+export interface BoxSineEmbeddingOptions {
+  /** Values a coordinate becomes, a multiple of 4; 128 by default. */
+  channels?: number;
+  /** 10000 by default. */
+  temperature?: number;
+}
+
+/** Angular frequency of channels 2 i and 2 i + 1, for coordinates from 0 to 1. */
+export const sineFrequency = (i: number, channels: number, temperature: number): number =>
+  (2 * Math.PI) / temperature ** ((2 * i) / channels);
+
+/**
+ * Sine codes of boxes: each coordinate c becomes `sin(c w_0), cos(c w_0), sin(c w_1), ...` with `w_i = 2 pi / temperature^(2 i /
+ * channels)`, in the order y, x, width, height. Liu et al., "DAB-DETR" (2022), eq. 4; GroundingDINO's
+ * `gen_sineembed_for_position`. WGSL promises little of its own sine, so this one reduces its argument and evaluates a
+ * polynomial: errors stay below 3e-7.
+ *
+ * @param boxes float32 [Q, 4]: centre x, centre y, width, height.
+ * @returns float32 [Q, 4 * channels].
+ * @throws ShapeError when `boxes` has not four columns or the channels are not a multiple of 4.
+ */
+export function boxSineEmbedding(boxes: Tensor, options: BoxSineEmbeddingOptions = {}): Tensor {
+  const { channels = 128, temperature = 10_000 } = options;
+  const runtime = getRuntime();
+  if (boxes.rank !== 2 || boxes.shape[1] !== 4 || channels < 4 || channels % 4 !== 0) {
+    throw new ShapeError('boxSineEmbedding', 'boxes of four coordinates, each to become a multiple of 4 channels,', {
+      boxes,
+    });
+  }
+  const queries = boxes.shape[0]!;
+  const out = runtime.allocate([queries, 4 * channels]);
+  runtime.launch({
+    program: defineProgram({
+      name: 'sine-embedding',
+      template: sineWgsl,
+      params: { FREQUENCIES: frequencies(channels, temperature), CHANNELS4: channels / 4 },
+      buffers: ['read', 'write'],
+    }),
+    inputs: [boxes],
+    outputs: [out],
+    uniforms: [queries],
+    workgroups: foldWorkgroups(Math.ceil((queries * channels) / 64)),
+  });
+  return out;
+}
+
+/** The frequencies as a WGSL list of pairs: two for each vector of 4 channels. */
+function frequencies(channels: number, temperature: number): string {
+  const pairs = Array.from({ length: channels / 4 }, (_, i) => {
+    const [a, b] = [sineFrequency(2 * i, channels, temperature), sineFrequency(2 * i + 1, channels, temperature)];
+    return `vec2f(${a.toExponential()}, ${b.toExponential()})`;
+  });
+  return pairs.join(', ');
+}
