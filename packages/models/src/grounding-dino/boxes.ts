@@ -71,15 +71,3 @@ export function maskToBox(mask: ArrayLike<number>, width: number): BoxCorners | 
   }
   return x1 < 0 ? undefined : [x0, y0, x1, y1];
 }
-
-/**
- * Greedy non-maximum suppression: drops what overlaps a better one by more than `threshold` (IoU).
- * @param items In descending score.
- */
-export function suppressOverlaps<T extends { readonly box: BoxCorners }>(items: readonly T[], threshold: number): T[] {
-  const kept: T[] = [];
-  for (const item of items) {
-    if (kept.every(({ box }) => boxIou(box, item.box) <= threshold)) kept.push(item);
-  }
-  return kept;
-}

@@ -1,7 +1,8 @@
 import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage } from '../image/index.js';
+import { nonMaximumSuppression } from '../masks/index.js';
 import { BoundedCache } from './bounded-cache.js';
-import { type BoxCorners, boxArea, clipBox, suppressOverlaps } from './boxes.js';
+import { type BoxCorners, boxArea, clipBox } from './boxes.js';
 import { type ImageSizeOptions, imageTensor } from './image-input.js';
 import { boxInPixels, findIn } from './postprocess.js';
 import { questionsFor, type Wanted } from './request.js';
@@ -186,7 +187,14 @@ function select(found: GroundedDetection[], image: PixelImage, options: Groundin
     const most = maxBoxShare * image.width * image.height;
     kept = kept.filter(({ box }) => boxArea(clipBox(box, image)) <= most);
   }
-  if (nms !== undefined) kept = suppressOverlaps(kept, nms);
+  if (nms !== undefined) {
+    const best = nonMaximumSuppression(
+      kept.map(({ box }) => box),
+      kept.map(({ score }) => score),
+      nms,
+    );
+    kept = best.map((i) => kept[i]!);
+  }
   return kept.slice(0, limit);
 }
 

@@ -8,9 +8,9 @@ export {
   clipBox,
   cornersOf,
   maskToBox,
-  suppressOverlaps,
 } from './boxes.js';
 export { GROUNDING_DINO_CONFIGS, type GroundingDinoConfig, type GroundingDinoName } from './config.js';
+export { groundingDinoConfigOf } from './config-of.js';
 export {
   DetectorError,
   type DetectorOptions,

@@ -8,7 +8,6 @@ import {
   clipBox,
   cornersOf,
   maskToBox,
-  suppressOverlaps,
 } from '../../src/grounding-dino/boxes.js';
 
 const box = fc
@@ -52,14 +51,5 @@ describe('boxes', () => {
     expect(maskToBox(mask, 5)).toEqual([2, 1, 2, 1]);
     mask[3 * 5 + 1] = 1;
     expect(maskToBox(mask, 5)).toEqual([1, 1, 2, 3]);
-  });
-
-  it('give way to better ones that they overlap', () => {
-    const at = (x: number) => ({ box: [x, 0, x + 10, 10] as const });
-    // IoU of neighbours: 9 / 11; of the first and the third: 8 / 12.
-    const items = [at(0), at(1), at(2), at(30)];
-    expect(suppressOverlaps(items, 0.7)).toEqual([items[0], items[2], items[3]]);
-    expect(suppressOverlaps(items, 0.5)).toEqual([items[0], items[3]]);
-    expect(suppressOverlaps(items, 0.9)).toEqual(items);
   });
 });
