@@ -69,7 +69,14 @@ export class MaskStore {
     return this.#passes.get(pass)?.frames.get(frame);
   }
 
-  /** Bytes of masks kept in memory: those of a storage that is memory, and the index. */
+  /** Frames that any of the passes has, and the given ones, ascending. */
+  frames(passes: readonly number[], more: Iterable<number> = []): number[] {
+    const frames = new Set(more);
+    for (const pass of passes) for (const frame of this.#passes.get(pass)?.frames.keys() ?? []) frames.add(frame);
+    return [...frames].sort((a, b) => a - b);
+  }
+
+  /** Bytes of the index in memory. */
   get indexBytes(): number {
     let numbers = 0;
     for (const { frames } of this.#passes.values())

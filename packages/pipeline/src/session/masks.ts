@@ -1,8 +1,6 @@
 import {
   type CompressedRle,
-  decodeRle,
   decompressRle,
-  emptyLabelMap,
   encodeLabelPng,
   type LabelMap,
   type LabelPngOptions,
@@ -85,18 +83,6 @@ export const hasPixels = (pixels: ArrayLike<number>): boolean => {
   for (let i = 0; i < pixels.length; i++) if (pixels[i]) return true;
   return false;
 };
-
-/** A label map from one object's mask. */
-export function labelMapOf(rle: Rle, id: number): LabelMap {
-  const labels = emptyLabelMap(rle.size[1], rle.size[0]);
-  paintRle(labels, rle, id);
-  return labels;
-}
-
-/** Pixels of a mask from prompts, tools or other programs. */
-export function pixelsOfRle(rle: Rle): Uint8Array {
-  return decodeRle(rle);
-}
 
 /**
  * Fills a polygon: pixels whose centres are inside by the even-odd rule, at corners given in pixels of the frame, where

@@ -1,4 +1,4 @@
-import { emptyLabelMap, type Frame, type FrameSource, type LabelMap, labelIds } from '../io/index.js';
+import { emptyLabelMap, type Frame, type LabelMap, labelIds } from '../io/index.js';
 import { SessionError } from './errors.js';
 import { type PropagateEvent, signOf } from './events.js';
 import type { FrameReader } from './frame-reader.js';
@@ -11,14 +11,12 @@ import type { SessionTracker, SharedTracker } from './tracker.js';
 export interface PassFrame {
   frame: Frame;
   labels: LabelMap;
-  certainty: ReadonlyMap<number, number>;
-  /** Whether the frame became a reference. */
-  reference: boolean;
+  /** 1 less the mean normalised entropy of an object's pixels; 1 where the masks were given. */
+  certaintyOf: (id: number) => number;
 }
 
 /** What a pass runner needs to know of the session. */
 export interface PassContext {
-  readonly source: FrameSource;
   readonly reader: FrameReader;
   readonly shared: SharedTracker;
   /** The state after a propagation had come to so many frames. */
@@ -45,7 +43,7 @@ type PropagateNode = HistoryNode & { event: PropagateEvent };
  *
  * - Every range begins with an empty tracker. The reference frames before the range (in the direction of travel) become
  *   references, the known frames between them that the long-term memory wants are recalled, and the one right before the range.
- * - Each frame is predicted. Annotations, and masks that are to stay, are laid over the prediction; an annotated frame becomes a
+ * - An annotated first frame is a reference as it is. Every other frame is predicted. Annotations, and masks that are to stay, are laid over the prediction; an annotated frame becomes a
  *   reference for good, any other is remembered with its masks.
  * - A propagation that `continues` another one takes the tracker as that one left it.
  *
@@ -93,7 +91,7 @@ export class PassRunner {
       const before = position;
       const length = to - position;
       for await (const frame of this.context.reader.travel(direction, at.frame, end, signal)) {
-        const result = await run.step(frame);
+        const result = await run.step(frame, at.first && position === before);
         position++;
         this.#stand(run, position, frame.index);
         yield result;
@@ -212,17 +210,18 @@ class RangeRun {
     if (labels) await this.#reference(await this.context.reader.get(index, signal), labels);
   }
 
-  async step(frame: Frame): Promise<PassFrame> {
+  /** Finds the masks of the next frame. @param first Whether it is the first one of its range. */
+  async step(frame: Frame, first: boolean): Promise<PassFrame> {
     const { state } = this;
     const annotations = state.annotations.get(frame.index);
-    if (!this.#started) {
-      // Nothing but this frame's own masks to start from.
+    if (!this.#started || (first && annotations)) {
+      // The masks that were seen when the frame was annotated are right for its other objects, too.
       const known = await this.context.view(state, frame.index);
       if (!known || labelIds(known).length === 0) {
         throw new SessionError('no-reference', `there are no masks in frame ${frame.index} to start from`);
       }
       await this.#reference(frame, known);
-      return { frame, labels: known, certainty: new Map(), reference: true };
+      return { frame, labels: known, certaintyOf: () => 1 };
     }
     const predicted = await this.#tracker.predict(this.#numbered(frame));
     const certainty = this.#certainty(predicted.uncertainty);
@@ -238,7 +237,7 @@ class RangeRun {
     } else {
       await this.#tracker.remember(this.#numbered(frame), this.#toSlots(labels));
     }
-    return { frame, labels, certainty, reference: annotations !== undefined };
+    return { frame, labels, certaintyOf: (id) => certainty.get(id) ?? 0 };
   }
 
   /** Puts masks back that this propagation must not change. */

@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open as openFile, readdir, readFile, rm } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open as openFile, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';

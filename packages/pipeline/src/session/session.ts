@@ -1,0 +1,306 @@
+import type { Frame, FrameSource } from '../io/index.js';
+import type { SessionMemory } from './budget.js';
+import { SessionCore, type SessionOptions } from './core.js';
+import { driftOf, type FrameDrift, type Suggestion, suggestFrame } from './drift.js';
+import { SessionError } from './errors.js';
+import type { Direction, SessionObject } from './events.js';
+import { components, pixelsOf, ResultMask } from './masks.js';
+import { type Plan, planRanges } from './plan.js';
+import { checkPrompt, type Prompt, resolvePrompt } from './prompts.js';
+import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
+
+/** What a prompt did. */
+export interface PromptResult {
+  /** The objects it gave masks to. */
+  readonly objects: readonly SessionObject[];
+  /** All masks of the frame as they are now. */
+  readonly mask: ResultMask;
+}
+
+/**
+ * Objects in a video: prompts, corrections and tracking, as a log of events. Masks follow from the events and the video; what is
+ * stored of them only saves computing them again. Every change is stored before it counts, and can be undone.
+ *
+ *     await session.prompt({ frame: 0, object: 'dog', points: [[320, 200]] });
+ *     for await (const { frame, mask } of session.propagate()) ...
+ */
+export class Session {
+  private constructor(private readonly core: SessionCore) {}
+
+  /**
+   * Begins a session, or goes on with the one that the storage holds.
+   * @throws SessionError `corrupt`, `version`, `source-mismatch`, `tracker-mismatch`; OutputError `busy` while another writer has
+   *   the project open, and what writing throws
+   */
+  static async open(options: SessionOptions): Promise<Session> {
+    return new Session(await SessionCore.open(options));
+  }
+
+  get source(): FrameSource {
+    return this.core.source;
+  }
+
+  /** The objects, by ascending id. */
+  get objects(): readonly SessionObject[] {
+    return [...this.core.state.objects.values()].sort((a, b) => a.id - b.id);
+  }
+
+  /** Frames with annotations, ascending: they are remembered for good. */
+  get references(): readonly number[] {
+    return [...this.core.state.annotations.keys()].sort((a, b) => a - b);
+  }
+
+  /** Whether the project file ended in the middle of a line when it was opened: that one was never confirmed, and is dropped. */
+  get repaired(): boolean {
+    return this.core.project.repaired;
+  }
+
+  get canUndo(): boolean {
+    return this.core.project.history.canUndo;
+  }
+
+  get canRedo(): boolean {
+    return this.core.project.history.canRedo;
+  }
+
+  /** An object by id or name. @throws SessionError `unknown-object` */
+  object(idOrName: number | string): SessionObject {
+    return this.core.object(idOrName);
+  }
+
+  /**
+   * Shows objects in a frame, which becomes a reference frame. Masks are found now and stored: replaying needs no segmenter.
+   * `affected` tells the frames that have to be tracked anew, `propagate` does it.
+   * @throws SessionError, MaskError; whatever segmenter and detector throw
+   */
+  async prompt(prompt: Prompt): Promise<PromptResult> {
+    const { core } = this;
+    core.check(prompt.frame);
+    const { source, segmenter, detector } = core.options;
+    checkPrompt(prompt, source);
+    const { object } = prompt;
+    const target = object === undefined ? undefined : core.find(object);
+    if (target) core.unlocked(target.id);
+    else if (typeof object === 'number' && !prompt.mask) core.object(object);
+    const masks = await resolvePrompt(prompt, target?.id ?? (typeof object === 'number' ? object : undefined), {
+      frame: () => this.frame(prompt.frame, prompt.signal),
+      segmenter,
+      detector,
+      size: source,
+      labels: await core.masks(prompt.frame),
+      earlier: prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
+    });
+    const name = target || typeof object !== 'string' ? {} : { name: object };
+    const named = masks.map((mask) => ({ ...mask, ...name }));
+    const described = describe(
+      prompt,
+      prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
+    );
+    return this.#prompted(prompt.frame, await core.annotate(prompt.frame, named, described, prompt.label));
+  }
+
+  /** Changes name, class, colour, or whether the object is locked. Names are given once. */
+  async update(object: number | string, set: Partial<Omit<SessionObject, 'id'>>): Promise<void> {
+    this.core.check();
+    const { id } = this.core.object(object);
+    const other = set.name === undefined ? undefined : this.core.find(set.name);
+    if (other && other.id !== id) throw new SessionError('bad-option', `object ${other.id} is named "${set.name}"`);
+    await this.core.event({ type: 'update', object: id, set });
+  }
+
+  rename(object: number | string, name: string): Promise<void> {
+    return this.update(object, { name });
+  }
+
+  lock(object: number | string): Promise<void> {
+    return this.update(object, { locked: true });
+  }
+
+  unlock(object: number | string): Promise<void> {
+    return this.update(object, { locked: false });
+  }
+
+  /** Takes an object out of all frames. */
+  async remove(object: number | string): Promise<void> {
+    this.core.check();
+    await this.core.event({ type: 'remove', object: this.core.unlocked(object).id });
+  }
+
+  /** Makes objects parts of another one, in all frames. */
+  async merge(objects: readonly (number | string)[], into: number | string): Promise<void> {
+    this.core.check();
+    const target = this.core.unlocked(into).id;
+    const parts = new Set(objects.map((object) => this.core.unlocked(object).id));
+    parts.delete(target);
+    if (parts.size === 0)
+      throw new SessionError('bad-option', 'merge needs an object other than the one to merge into');
+    await this.core.event({ type: 'merge', objects: [...parts], into: target });
+  }
+
+  /**
+   * Makes parts of an object new objects, in one frame; `propagate` carries that on. The parts are what the prompt shows, or,
+   * without one, the pieces that do not hang together: the largest one stays.
+   */
+  async split(
+    object: number | string,
+    frame: number,
+    prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,
+  ): Promise<PromptResult> {
+    const { core } = this;
+    core.check(frame);
+    const { id } = core.unlocked(object);
+    const { segmenter, detector, source: size } = core.options;
+    const labels = await core.masks(frame);
+    const whole = pixelsOf(labels, id);
+    let parts = components(whole, size.width, size.height).slice(1);
+    if (prompt) {
+      checkPrompt({ ...prompt, frame }, size);
+      const context = { frame: () => this.frame(frame, prompt.signal), segmenter, detector, size, labels };
+      const shown = await resolvePrompt({ ...prompt, frame }, undefined, context);
+      parts = shown.map(({ pixels }) => pixels.map((pixel, i) => pixel & whole[i]!));
+    }
+    const rest = whole.map((pixel, i) => (pixel && !parts.some((part) => part[i]) ? 1 : 0));
+    if (!parts.some((part) => part.some(Boolean)) || !rest.some(Boolean)) {
+      throw new SessionError('nothing-found', `object ${id} has no part to split off in frame ${frame}`);
+    }
+    const masks = [{ object: id, pixels: rest }, ...parts.map((pixels) => ({ pixels }))];
+    return this.#prompted(frame, await core.annotate(frame, masks, { split: id }));
+  }
+
+  /** Makes a frame a permanent reference with the masks that it has. @throws SessionError `no-objects` */
+  async reference(frame: number): Promise<void> {
+    const { core } = this;
+    core.check(frame);
+    const labels = await core.masks(frame);
+    const { ids } = labels;
+    if (ids.length === 0) throw new SessionError('no-objects', `frame ${frame} has no masks to refer to`);
+    await core.event({ type: 'annotate', frame, masks: core.encode(labels, ids), prompt: { reference: true } });
+  }
+
+  /** Takes the annotations of a frame back, of one object or of all. */
+  async clear(frame: number, object?: number | string): Promise<void> {
+    const { core } = this;
+    core.check(frame);
+    const only = object === undefined ? undefined : core.object(object).id;
+    const annotated = [...(core.state.annotations.get(frame)?.keys() ?? [])];
+    const objects = only === undefined ? annotated : annotated.filter((id) => id === only);
+    if (objects.length === 0) throw new SessionError('bad-option', `there is no such annotation in frame ${frame}`);
+    for (const id of objects) core.unlocked(id);
+    await core.event({ type: 'clear', frame, objects });
+  }
+
+  /** Takes the newest change back; a propagation is one change. @returns whether there was one */
+  async undo(): Promise<boolean> {
+    this.core.check();
+    if (!this.canUndo) return false;
+    await this.core.step({ undo: true });
+    return true;
+  }
+
+  /** Brings back what was undone last. @returns whether there was something */
+  async redo(): Promise<boolean> {
+    this.core.check();
+    if (!this.canRedo) return false;
+    await this.core.step({ redo: true });
+    return true;
+  }
+
+  /** What `propagate` would track in a direction; `planRanges` says what an edit affects. */
+  affected(direction: Direction = 'forward'): Plan {
+    return planRanges(this.core.state, direction, this.source.frameCount);
+  }
+
+  /**
+   * Tracks the objects through the frames that need it, or through a range. Results are stored before they are delivered; the
+   * generator may be left at any time, and another call goes on. The session may be changed between results: what is changed
+   * holds from the next frame on.
+   * @throws SessionError `no-objects`, `no-reference`, `busy`; OutOfBudgetError before anything is tracked
+   */
+  propagate(options: PropagateOptions = {}): AsyncGenerator<SessionResult> {
+    return propagate(this.core, options);
+  }
+
+  /** The masks of a frame as they are now; undefined where nothing is known. Computes them again if they are not stored. */
+  async mask(frame: number, options: { signal?: AbortSignal } = {}): Promise<ResultMask | undefined> {
+    this.core.check(frame);
+    const labels = await this.core.view(frame, options.signal);
+    return labels && new ResultMask(labels);
+  }
+
+  /** A frame of the source. */
+  frame(index: number, signal?: AbortSignal): Promise<Frame> {
+    return this.core.reader.get(index, signal);
+  }
+
+  /**
+   * Computes the masks again that belong to the session and are not stored, if there are any.
+   * @throws SessionError `missing-masks` for a live source, whose frames are gone
+   */
+  restore(options: { signal?: AbortSignal; onProgress?: (frame: number) => void } = {}): Promise<void> {
+    this.core.check();
+    return this.core.restore(options);
+  }
+
+  /** How sure the tracker was, for every frame with masks, ascending. */
+  timeline(): FrameDrift[] {
+    const { state, project } = this.core;
+    return project.masks
+      .frames(
+        state.passes.map(({ seq }) => seq),
+        this.references,
+      )
+      .flatMap((frame) => {
+        return driftOf(state, project.masks, frame) ?? [];
+      });
+  }
+
+  /** Which frame to look at next: the one whose correction would tell most. Undefined if nothing was tracked. */
+  suggest(): Suggestion | undefined {
+    return suggestFrame(this.timeline(), this.core.state.annotations.keys());
+  }
+
+  get memory(): SessionMemory {
+    return this.core.memory;
+  }
+
+  /** Ends the session; what it holds is stored. A source that was handed in stays open. Idempotent. */
+  close(): Promise<void> {
+    return this.core.close();
+  }
+
+  async #prompted(frame: number, ids: readonly number[]): Promise<PromptResult> {
+    return { objects: ids.map((id) => this.object(id)), mask: await this.core.masks(frame) };
+  }
+
+  /** Points and box of the newest prompt of an object in a frame. */
+  #earlierPrompt(frame: number, object: number): Pick<Prompt, 'points' | 'labels' | 'box'> | undefined {
+    const seq = this.core.state.annotations.get(frame)?.get(object)?.seq;
+    const event = seq === undefined ? undefined : this.core.project.history.node(seq).event;
+    return event?.type === 'annotate' ? (event.prompt as Pick<Prompt, 'points' | 'labels' | 'box'>) : undefined;
+  }
+}
+
+/** A prompt as it is told in the project file: without masks, which are there in full. */
+function describe(
+  prompt: Prompt,
+  earlier: Pick<Prompt, 'points' | 'labels' | 'box'> | undefined,
+): Record<string, unknown> {
+  const { points, labels, box, boxes, stroke, polygon, text, classes, everything } = prompt;
+  const all = [...(earlier?.points ?? []), ...(points ?? stroke ?? [])];
+  const marks = [
+    ...(earlier?.points?.map((_, i) => earlier.labels?.[i] ?? 1) ?? []),
+    ...(points ?? stroke ?? []).map((_, i) => labels?.[i] ?? 1),
+  ];
+  const told = {
+    points: all.length > 0 ? all : undefined,
+    labels: all.length > 0 ? marks : undefined,
+    box: box ?? earlier?.box,
+    boxes,
+    polygon,
+    text,
+    classes,
+    everything,
+    mask: prompt.mask ? true : undefined,
+  };
+  return JSON.parse(JSON.stringify(told));
+}
