@@ -14,7 +14,7 @@ export interface VoteOptions {
  * on. Labels are not compared: a detector's wording changes from frame to frame. With no frame left to look at, a candidate is believed.
  * @param later candidates of each of the frames that follow
  */
-export function confirm(
+export function confirmedBy(
   candidate: Candidate,
   later: readonly (readonly Candidate[])[],
   { iou = 0.3, share = 0.5 }: VoteOptions = {},

@@ -196,7 +196,7 @@ export function admit(labels: LabelMap, proposals: readonly Proposal[], options:
  *
  *     const { labels, accepted, queued, rejected } = discover(tracked, candidates, { known: objects });
  *
- * The result depends on the set of candidates and not on their order. Where candidates are confirmed by later frames, `propose`, `confirm` and
+ * The result depends on the set of candidates and not on their order. Where candidates are confirmed by later frames, `propose`, `confirmedBy` and
  * `admit` do the same in steps. @throws DiscoveryError
  */
 export function discover(labels: LabelMap, candidates: readonly Candidate[], options: DiscoverOptions = {}): Discovery {

@@ -1,6 +1,6 @@
 export { type Candidate, canonicalOrder, rleIou, withoutDoubles } from './candidate.js';
 export { type CmrOptions, compareMasks, isNewObject, type MaskComparison } from './cmr.js';
-export { confirm, type VoteOptions } from './confirm.js';
+export { confirmedBy, type VoteOptions } from './confirm.js';
 export {
   admit,
   type DiscoverOptions,
@@ -16,4 +16,4 @@ export {
 } from './discover.js';
 export { DiscoveryError, type DiscoveryErrorCode } from './errors.js';
 export { type QueuedProposal, ReviewQueue } from './review-queue.js';
-export { StrayWatch, without } from './strays.js';
+export { StrayWatch, withoutPixels } from './strays.js';

@@ -109,12 +109,12 @@ export class StrayWatch {
 
   /** Takes in a frame's masks; frames come in order. */
   observe(labels: LabelMap): void {
-    this.trusted = without(labels, this.strays(labels));
+    this.trusted = withoutPixels(labels, this.strays(labels));
   }
 }
 
 /** A label map with some of its pixels made background. */
-export function without(labels: LabelMap, parts: readonly (readonly number[])[]): LabelMap {
+export function withoutPixels(labels: LabelMap, parts: readonly (readonly number[])[]): LabelMap {
   const { width, height } = labels;
   const map = emptyLabelMap(width, height);
   map.data.set(labels.data);

@@ -1,12 +1,14 @@
-import { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
+import type { Exporter } from '../export/exporter.js';
+import { EXPORT_FORMATS, type ExportFormat, openExporters } from '../export/formats.js';
+import type { ObjectInfo } from './coco-json.js';
 import { MaskError, OutputError } from './errors.js';
 import type { Frame, FrameSource } from './frame-source.js';
 import type { LabelMap } from './label-map.js';
 import type { OutputFolder } from './output-folder.js';
-import { drawOverlay, type OverlayOptions } from './overlay.js';
+import type { OverlayOptions } from './overlay.js';
 import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
 import type { VideoSource } from './video-source.js';
-import { VideoWriter, type VideoWriterOptions } from './video-writer.js';
+import type { VideoWriterOptions } from './video-writer.js';
 
 /** What a run wrote. */
 export interface ResultSummary {
@@ -40,6 +42,10 @@ export interface ResultWriterOptions {
   overlay?: (OverlayOptions & Pick<VideoWriterOptions, 'quality' | 'codecs'> & { audio?: boolean }) | false;
   /** `coco.json`, see `CocoJsonWriter`. Default on. */
   coco?: { objects?: ReadonlyMap<number, ObjectInfo> } | false;
+  /** What else to write, see `EXPORT_FORMATS`. */
+  formats?: readonly ExportFormat[];
+  /** Names and classes by object id, for all formats; it may grow during the run. */
+  objects?: ReadonlyMap<number, ObjectInfo>;
   /**
    * What to do about results that the folder already holds: `error` (default) refuses, `replace` deletes them, `resume` goes on with them
    * (an empty folder is fine for all three).
@@ -62,7 +68,7 @@ interface RunRecord {
 /**
  * Takes the results of a run, frame by frame in presentation order, and writes them.
  *
- * Masks are durable at once, one file a frame. The overlay video and the JSON appear at `finish` or `abort`.
+ * Masks are durable at once, one file a frame. The overlay video, the JSON and other formats' files appear at `finish` or `abort`.
  * After a run that was killed, a writer opened with `existing: 'resume'` knows the frames that have masks; the caller hands those frames
  * in again with their stored masks (`readDone`), so that video and JSON come out whole.
  */
@@ -79,12 +85,9 @@ export class ResultWriter {
     private readonly record: RunRecord,
     /** Names of the frames whose masks stood in the folder when a run was resumed. */
     readonly done: ReadonlySet<string>,
-    private readonly video: VideoWriter | undefined,
-    private readonly coco: CocoJsonWriter | undefined,
+    private readonly exporters: readonly Exporter[],
   ) {
-    if (video?.droppedAudio) {
-      this.warnings.push(`${RESULT_FILES.overlay} has no sound: MP4 cannot hold ${video.droppedAudio} audio`);
-    }
+    for (const exporter of exporters) this.warnings.push(...exporter.warnings);
   }
 
   /**
@@ -113,21 +116,27 @@ export class ResultWriter {
     await folder.removeUnfinished('');
     await folder.removeUnfinished(masksFolder);
     // What an earlier run finished no longer goes with the masks about to be written.
-    await folder.remove(RESULT_FILES.overlay);
-    await folder.remove(RESULT_FILES.coco);
+    for (const { path } of Object.values(EXPORT_FORMATS)) if (!path.endsWith('/')) await folder.remove(path);
     await folder.writeFile(RESULT_FILES.run, toText(record));
 
-    const json =
-      coco &&
-      new CocoJsonWriter(await folder.createFile(RESULT_FILES.coco), coco.objects ?? new Map<number, ObjectInfo>());
-    let video: VideoWriter | undefined;
-    try {
-      if (overlay) video = await openOverlay(folder, source, overlay);
-    } catch (error) {
-      if (json) await json.discard();
-      throw error;
-    }
-    return new ResultWriter(options, record, done, video, json || undefined);
+    const { audio, quality, codecs, ...look } = overlay || {};
+    const formats: ExportFormat[] = [
+      ...(coco ? (['coco'] as const) : []),
+      ...(overlay ? (['overlay'] as const) : []),
+      ...(options.formats ?? []),
+    ];
+    const objects = options.objects ?? (coco ? coco.objects : undefined);
+    const { palette } = options.masks ?? {};
+    const exporters = await openExporters(formats, {
+      folder,
+      source,
+      objects,
+      palette: typeof palette === 'string' ? palette : undefined,
+      overlay: look,
+      video: { quality, codecs },
+      audio,
+    });
+    return new ResultWriter(options, record, done, exporters);
   }
 
   /**
@@ -179,12 +188,11 @@ export class ResultWriter {
         `the label map has ${labels.width}x${labels.height} pixels, the frame has ${frame.width}x${frame.height}`,
       );
     }
-    const { folder, masks, overlay } = this.options;
+    const { folder, masks } = this.options;
     const png = this.done.has(frame.name) ? undefined : encodeLabelPng(labels, masks, path);
     try {
       if (png) await folder.writeFile(path, png);
-      await this.coco?.add(frame, labels);
-      await this.video?.add(frame, drawOverlay(frame.rgba, labels, overlay || {}));
+      for (const exporter of this.exporters) await exporter.add(frame, labels);
     } catch (error) {
       this.failed = true;
       throw error;
@@ -201,18 +209,15 @@ export class ResultWriter {
   private async complete(): Promise<ResultSummary> {
     if (this.summary) return this.summary;
     const { folder } = this.options;
+    const files: string[] = [];
     try {
-      await this.coco?.finish();
-      await this.video?.finish();
+      for (const exporter of this.exporters) if (await exporter.finish()) files.push(exporter.path);
       await folder.writeFile(RESULT_FILES.run, toText({ ...this.record, complete: true }));
     } catch (error) {
       this.failed = true;
       throw error;
     }
-    return (this.summary = this.summarise(true, [
-      ...(this.coco ? [RESULT_FILES.coco] : []),
-      ...(this.video && this.added.size > 0 ? [RESULT_FILES.overlay] : []),
-    ]));
+    return (this.summary = this.summarise(true, files));
   }
 
   /**
@@ -226,22 +231,13 @@ export class ResultWriter {
   private async stop(): Promise<ResultSummary> {
     if (this.summary) return this.summary;
     const files: string[] = [];
-    const parts = [
-      { name: RESULT_FILES.coco, part: this.coco },
-      { name: RESULT_FILES.overlay, part: this.video },
-    ];
-    for (const { name, part } of parts) {
-      if (!part) continue;
+    for (const exporter of this.exporters) {
       try {
-        if (this.added.size === 0) {
-          await part.discard();
-          continue;
-        }
-        await part.finish(true);
-        files.push(name);
+        if (this.added.size === 0) await exporter.discard();
+        else if (await exporter.finish(true)) files.push(exporter.path);
       } catch (error) {
-        await part.discard();
-        this.warnings.push(`${name} could not be completed: ${(error as Error).message}`);
+        await exporter.discard();
+        this.warnings.push(`${exporter.path} could not be completed: ${(error as Error).message}`);
       }
     }
     return (this.summary = this.summarise(false, files));
@@ -279,27 +275,6 @@ const recordOf = ({ source, identity = {} }: Pick<ResultWriterOptions, 'source' 
 };
 
 const toText = (record: RunRecord) => `${JSON.stringify(record, null, 2)}\n`;
-
-async function openOverlay(
-  folder: OutputFolder,
-  { width, height, audio }: ResultWriterOptions['source'],
-  { quality, codecs, audio: withAudio = true }: Exclude<ResultWriterOptions['overlay'], false | undefined>,
-): Promise<VideoWriter> {
-  const file = await folder.createFile(RESULT_FILES.overlay);
-  try {
-    return await VideoWriter.open(file, {
-      label: `${folder.label}/${RESULT_FILES.overlay}`,
-      width,
-      height,
-      quality,
-      codecs,
-      audio: withAudio ? audio : undefined,
-    });
-  } catch (error) {
-    await file.discard();
-    throw error;
-  }
-}
 
 /** Refuses to go on with results that came from something else. */
 async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<Partial<RunRecord>> {

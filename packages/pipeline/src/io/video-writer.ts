@@ -6,6 +6,7 @@ import {
   type InputAudioTrack,
   Mp4OutputFormat,
   Output,
+  type OutputFormat,
   Quality,
   type QualityLevel,
   StreamTarget,
@@ -13,6 +14,7 @@ import {
   type VideoCodec,
   VideoSample,
   VideoSampleSource,
+  WebMOutputFormat,
 } from 'mediabunny';
 import { prepareCodecs } from '#platform';
 import { OutputError } from './errors.js';
@@ -31,7 +33,16 @@ export interface VideoWriterOptions {
   codecs?: readonly VideoCodec[];
   /** Audio track to copy, packet by packet, without encoding it again. */
   audio?: InputAudioTrack;
+  /** Default MP4. */
+  container?: 'MP4' | 'WebM';
+  /** Keeps the alpha channel of the pictures; default off. WebM with VP9 can. */
+  alpha?: boolean;
 }
+
+const FORMATS: Record<'MP4' | 'WebM', () => OutputFormat> = {
+  MP4: () => new Mp4OutputFormat({ fastStart: false }),
+  WebM: () => new WebMOutputFormat(),
+};
 
 const DEFAULT_CODECS: readonly VideoCodec[] = ['avc', 'vp9', 'av1', 'hevc'];
 
@@ -48,8 +59,8 @@ class AudioCopy {
     this.packets = new EncodedPacketSink(track).packets();
   }
 
-  /** Undefined if MP4 cannot hold the track's codec. */
-  static async of(track: InputAudioTrack, format: Mp4OutputFormat): Promise<AudioCopy | undefined> {
+  /** Undefined if the container cannot hold the track's codec. */
+  static async of(track: InputAudioTrack, format: OutputFormat): Promise<AudioCopy | undefined> {
     const codec = await track.getCodec();
     if (!codec || !format.getSupportedAudioCodecs().includes(codec)) return undefined;
     return new AudioCopy(new EncodedAudioPacketSource(codec), track);
@@ -72,8 +83,21 @@ class AudioCopy {
   }
 }
 
+/** Appends the alpha channel to I420 planes, as I420A wants it; an odd last column or row is repeated. */
+function withAlpha(planes: Uint8Array, rgba: Uint8Array, width: number, height: number): Uint8Array {
+  const codedWidth = width + (width & 1);
+  const codedHeight = height + (height & 1);
+  const data = new Uint8Array(planes.length + codedWidth * codedHeight);
+  data.set(planes);
+  for (let y = 0, at = planes.length; y < codedHeight; y++) {
+    const row = Math.min(y, height - 1) * width;
+    for (let x = 0; x < codedWidth; x++, at++) data[at] = rgba[(row + Math.min(x, width - 1)) * 4 + 3]!;
+  }
+  return data;
+}
+
 /**
- * Encodes pictures to an MP4 file, each at its own time, so that variable frame rates survive, and copies the audio of the source.
+ * Encodes pictures to an MP4 or WebM file, each at its own time, so that variable frame rates survive, and copies the audio of the source.
  *
  * H.264 needs even sides: an odd width or height gets one more column or row, a copy of the last one.
  * The file appears under its name at `finish`; a stopped run finishes it with the frames it has.
@@ -90,16 +114,20 @@ export class VideoWriter {
     private readonly video: VideoSampleSource,
     private readonly sinkError: { error?: unknown },
     private readonly audio: AudioCopy | undefined,
-    /** Codec of an audio track that MP4 cannot hold and that is therefore missing in the file. */
+    /** Codec of an audio track that the container cannot hold and that is therefore missing in the file. */
     readonly droppedAudio: string | undefined,
   ) {}
+
+  get container(): 'MP4' | 'WebM' {
+    return this.options.container ?? 'MP4';
+  }
 
   /** Throws `OutputError` (`unsupported`) if the platform encodes none of the codecs at this size. */
   static async open(file: OutputFile, options: VideoWriterOptions): Promise<VideoWriter> {
     await prepareCodecs().catch((cause: Error) => {
       throw new OutputError('unsupported', options.label, cause.message, { cause });
     });
-    const { width, height, label, codecs = DEFAULT_CODECS } = options;
+    const { width, height, label, codecs = DEFAULT_CODECS, container = 'MP4', alpha = false } = options;
     const quality = new Quality(options.quality ?? 'high');
     const codec = await getFirstEncodableVideoCodec([...codecs], {
       width: width + (width & 1),
@@ -123,9 +151,9 @@ export class VideoWriter {
         });
       },
     });
-    const format = new Mp4OutputFormat({ fastStart: false });
+    const format = FORMATS[container]();
     const output = new Output({ format, target: new StreamTarget(sink, { chunked: true, chunkSize: 1 << 20 }) });
-    const video = new VideoSampleSource({ codec, quality });
+    const video = new VideoSampleSource({ codec, quality, alpha: alpha ? 'keep' : 'discard' });
     output.addVideoTrack(video);
     const audio = options.audio && (await AudioCopy.of(options.audio, format));
     if (audio) output.addAudioTrack(audio.source);
@@ -139,13 +167,13 @@ export class VideoWriter {
    * Throws `OutputError`.
    */
   async add(frame: Pick<Frame, 'time' | 'duration'>, rgba: Uint8Array): Promise<void> {
-    const { width, height } = this.options;
+    const { width, height, alpha } = this.options;
     // Some containers give the last frame no duration: it is shown as long as the one before.
     const duration = frame.duration || (this.last ? frame.time - this.last.time : 1 / 25);
     const matrix = defaultMatrix(height);
     const { data, codedWidth, codedHeight } = rgbaToI420(rgba, width, height, matrix);
-    const sample = new VideoSample(data, {
-      format: 'I420',
+    const sample = new VideoSample(alpha ? withAlpha(data, rgba, width, height) : data, {
+      format: alpha ? 'I420A' : 'I420',
       codedWidth,
       codedHeight,
       timestamp: frame.time,

@@ -2,7 +2,7 @@ import type { OutOfBudgetError } from '@samtrack/models';
 import {
   admit,
   type Candidate,
-  confirm,
+  confirmedBy,
   type DiscoverOptions,
   type KnownObject,
   type NewObject,
@@ -13,7 +13,7 @@ import {
   ReviewQueue,
   StrayWatch,
   type VoteOptions,
-  without,
+  withoutPixels,
 } from '../discovery/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
 import { labelIds } from '../io/label-map.js';
@@ -100,7 +100,7 @@ export class Discoverer implements FrameReviser {
     const options: DiscoverOptions = { ...this.options, known: this.known.values() };
     const candidates = await source.find(frame, signal);
     const strays = this.options.strays === false ? [] : this.watch.strays(labels);
-    const trusted = strays.length > 0 ? without(labels, strays) : labels;
+    const trusted = strays.length > 0 ? withoutPixels(labels, strays) : labels;
     const { proposals, rejected } = propose(trusted, candidates, options);
     const { confirmed, refuted } = await this.vote(proposals, ahead, signal);
     const refusals: Rejection[] = [
@@ -147,7 +147,7 @@ export class Discoverer implements FrameReviser {
     if (proposals.length > 0) {
       for (const frame of ahead) later.push(await this.options.candidates.find(frame, signal));
     }
-    const isConfirmed = (proposal: Proposal) => confirm(proposal.candidate, later, this.options.vote);
+    const isConfirmed = (proposal: Proposal) => confirmedBy(proposal.candidate, later, this.options.vote);
     return {
       confirmed: proposals.filter(isConfirmed),
       refuted: proposals.filter((proposal) => !isConfirmed(proposal)),

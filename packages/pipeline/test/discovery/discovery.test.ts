@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Candidate,
   compareMasks,
-  confirm,
+  confirmedBy,
   DiscoveryError,
   discover,
   isNewObject,
@@ -11,7 +11,7 @@ import {
   ReviewQueue,
   rleIou,
   StrayWatch,
-  without,
+  withoutPixels,
 } from '../../src/discovery/index.js';
 import { decodeRle, emptyLabelMap, encodeRle, type LabelMap, labelIds } from '../../src/io/index.js';
 
@@ -267,21 +267,21 @@ describe('the vote before an id is born', () => {
   const at = (x: number) => candidateOf(run(40, x, x + 10));
 
   test('a mask that stays is confirmed, one that flickers up is not', () => {
-    expect(confirm(at(0), [[at(1)], [at(2)]])).toBe(true);
-    expect(confirm(at(0), [[], []])).toBe(false);
+    expect(confirmedBy(at(0), [[at(1)], [at(2)]])).toBe(true);
+    expect(confirmedBy(at(0), [[], []])).toBe(false);
     // Half of the frames are enough by default; all can be asked for.
-    expect(confirm(at(0), [[], [at(2)]])).toBe(true);
-    expect(confirm(at(0), [[], [at(2)]], { share: 1 })).toBe(false);
+    expect(confirmedBy(at(0), [[], [at(2)]])).toBe(true);
+    expect(confirmedBy(at(0), [[], [at(2)]], { share: 1 })).toBe(false);
     // Nothing to look at: the end of the video.
-    expect(confirm(at(0), [])).toBe(true);
+    expect(confirmedBy(at(0), [])).toBe(true);
   });
 
   test('it is followed from frame to frame', () => {
-    expect(confirm(at(0), [[at(4)], [at(8)], [at(12)]], { share: 1 })).toBe(true);
+    expect(confirmedBy(at(0), [[at(4)], [at(8)], [at(12)]], { share: 1 })).toBe(true);
     // Without the steps between, it is somewhere else.
-    expect(confirm(at(0), [[at(12)]])).toBe(false);
-    expect(confirm(at(0), [[at(30), at(5)]], { iou: 0.3 })).toBe(true);
-    expect(confirm(at(0), [[at(5)]], { iou: 0.4 })).toBe(false);
+    expect(confirmedBy(at(0), [[at(12)]])).toBe(false);
+    expect(confirmedBy(at(0), [[at(30), at(5)]], { iou: 0.3 })).toBe(true);
+    expect(confirmedBy(at(0), [[at(5)]], { iou: 0.4 })).toBe(false);
   });
 });
 
@@ -338,7 +338,7 @@ describe('strays', () => {
     const watch = watchOf(scene([1, 2, 2]));
     const map = scene([1, 4, 2], [1, 40, 8]);
     expect(areas(watch, map)).toEqual([64]);
-    expect(labelIds(without(map, watch.strays(map)))).toEqual([1]);
+    expect(labelIds(withoutPixels(map, watch.strays(map)))).toEqual([1]);
     // It stays a stray as long as it stays apart.
     watch.observe(map);
     expect(areas(watch, scene([1, 6, 2], [1, 38, 8]))).toEqual([64]);

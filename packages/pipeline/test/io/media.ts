@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import {
   AudioSample,
   AudioSampleSource,
@@ -89,4 +90,31 @@ export async function makeVideo(path: string, options: TestVideo = {}): Promise<
     tone.close();
   }
   await output.finalize();
+}
+
+/** What to change in an edit list. */
+export interface EditListChange {
+  skipFrames?: number;
+  milliseconds?: number;
+  speed?: number;
+}
+
+/**
+ * Rewrites the last entry of an MP4's edit list: its length in milliseconds of presentation, and its start in frames of 1/25 s. The video must begin
+ * later than at 0, so that its list has an empty entry first, which is taken away.
+ */
+export function editVideo(path: string, change: EditListChange): void {
+  const bytes = readFileSync(path);
+  const at = bytes.indexOf('elst');
+  if (at < 0 || bytes.readUInt32BE(at + 8) !== 2) throw new Error(`${path} has no edit list of two entries`);
+  bytes.writeUInt32BE(0, at + 12);
+  const entry = at + 24;
+  const movie = bytes.readUInt32BE(bytes.indexOf('mvhd') + 16);
+  const media = bytes.readUInt32BE(bytes.indexOf('mdhd') + 16);
+  if (change.milliseconds) bytes.writeUInt32BE(Math.round((change.milliseconds * movie) / 1000), entry);
+  if (change.skipFrames) {
+    bytes.writeInt32BE(bytes.readInt32BE(entry + 4) + Math.round((change.skipFrames * media) / 25), entry + 4);
+  }
+  if (change.speed) bytes.writeInt32BE(change.speed * 0x10000, entry + 8);
+  writeFileSync(path, bytes);
 }

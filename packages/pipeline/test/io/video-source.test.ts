@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Frame, openSource, openVideo } from '../../src/io/index.js';
-import { levelOf, makeVideo, type TestVideo } from './media.js';
+import { type EditListChange, editVideo, levelOf, makeVideo, type TestVideo } from './media.js';
 import { collect, errorOf, temporaryFolder } from './temporary.js';
 
 const folder = temporaryFolder();
@@ -53,27 +53,8 @@ describe('times', () => {
     expect(source.fps).toBeCloseTo(5 / 0.52, 3);
   });
 
-  /** Rewrites the last entry of an MP4's edit list: its length in milliseconds of presentation, and its start in frames of 1/25 s. */
-  function editVideo(path: string, change: { skipFrames?: number; milliseconds?: number; speed?: number }): void {
-    const bytes = readFileSync(path);
-    const at = bytes.indexOf('elst');
-    expect(at).toBeGreaterThan(0);
-    const entries = bytes.readUInt32BE(at + 8);
-    // An empty entry before it delays the start by one second; it is taken away.
-    expect(entries).toBe(2);
-    bytes.writeUInt32BE(0, at + 12);
-    const entry = at + 24;
-    const movie = bytes.readUInt32BE(bytes.indexOf('mvhd') + 16);
-    const media = bytes.readUInt32BE(bytes.indexOf('mdhd') + 16);
-    if (change.milliseconds) bytes.writeUInt32BE(Math.round((change.milliseconds * movie) / 1000), entry);
-    if (change.skipFrames) {
-      bytes.writeInt32BE(bytes.readInt32BE(entry + 4) + Math.round((change.skipFrames * media) / 25), entry + 4);
-    }
-    if (change.speed) bytes.writeInt32BE(change.speed * 0x10000, entry + 8);
-    writeFileSync(path, bytes);
-  }
   const late = { times: Array.from({ length: 10 }, (_, i) => 1 + i / 25) };
-  const edits: [what: string, change: Parameters<typeof editVideo>[1], first: number, count: number][] = [
+  const edits: [what: string, change: EditListChange, first: number, count: number][] = [
     ['cuts off the first frames', { skipFrames: 3 }, 3, 7],
     ['cuts off the last frames', { milliseconds: 240 }, 0, 6],
     ['cuts off both', { skipFrames: 3, milliseconds: 160 }, 3, 4],
