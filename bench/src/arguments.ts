@@ -16,6 +16,8 @@ export interface BenchArguments {
   readonly adapter?: string;
   readonly json?: string;
   readonly rounds?: number;
+  /** Also how the cost of a frame grows. */
+  readonly curves: boolean;
   readonly size: { readonly height: number; readonly width: number };
 }
 
@@ -32,10 +34,12 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --quick           fewer benchmarks and rounds, under 3 minutes on two cores without a GPU
   --model NAME      only this model: ${MODELS.join(', ')}; may be repeated
   --only TEXT       only benchmarks whose names contain TEXT, such as gemm
+  --curves          also how a frame's time grows with objects, resolution, memory and the length of a video
   --size HxW        frame size of the models, 480x854 by default, 161x193 in a quick run
   --rounds N        samples of each runner, at least 5 to be trusted
   --adapter NAME    substring of the adapter's name, for machines with several
-  --json FILE       where to write the results; a whole run without it writes bench/results/ADAPTER.json
+  --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
+                    bench/results/ADAPTER.json and .html
   --list            names of all benchmarks
   --help            this text
 
@@ -49,7 +53,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  const { quick = false, help = false, list = false, model, only, adapter, json } = values;
+  const { quick = false, help = false, list = false, curves = false, model, only, adapter, json } = values;
   for (const name of model ?? []) {
     if (!(MODELS as readonly string[]).includes(name)) {
       throw new UsageError(`There is no model "${name}" to benchmark; there are ${MODELS.join(', ')}.`);
@@ -74,6 +78,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     adapter,
     json,
     rounds,
+    curves,
     size: { height: Number(size[1]), width: Number(size[2]) },
   };
 }
@@ -90,6 +95,7 @@ const parse = (args: readonly string[]) =>
       adapter: { type: 'string' },
       json: { type: 'string' },
       rounds: { type: 'string' },
+      curves: { type: 'boolean' },
       size: { type: 'string' },
     },
   });

@@ -31,7 +31,7 @@ function gemmCase(m: number, k: number, n: number): KernelCase {
     build: (ops, { a, b }) => ops.gemm(a!, b!),
     flops: 2 * m * n * k,
     bytes: 4 * (elements(inputs) + m * n),
-    quick: true,
+    quick: m * k * n < 1e9,
   };
 }
 
@@ -165,10 +165,96 @@ function resizeCase([h, w]: [number, number], [height, width]: [number, number],
   };
 }
 
-/** Sizes of a DeAOT frame at 480p: 31x54 tokens, maps of 61x107 and 121x213. */
+/** Global attention of a ViT block over a square image, with relative positions. */
+function multiHeadAttentionCase(side: number, heads: number, headSize: number, quick = false): KernelCase {
+  const tokens = side * side;
+  const channels = heads * headSize;
+  const inputs = {
+    qkv: randomTensor([tokens, 3 * channels], 1),
+    rows: randomTensor([2 * side - 1, headSize], 2, 0.1),
+    columns: randomTensor([2 * side - 1, headSize], 3, 0.1),
+  };
+  return {
+    op: 'multi-head-attention',
+    size: `${tokens}x${heads}x${headSize}`,
+    inputs,
+    weights: ['rows', 'columns'],
+    build: (ops, { qkv, rows, columns }) =>
+      ops.multiHeadAttention(qkv!, qkv!, qkv!, {
+        heads,
+        channels,
+        keyColumn: channels,
+        valueColumn: 2 * channels,
+        relative: { height: side, width: side, rows: rows!, columns: columns! },
+      }),
+    flops: 4 * tokens * tokens * channels + 4 * tokens * side * channels,
+    bytes: 4 * (elements(inputs) + tokens * channels),
+    quick,
+  };
+}
+
+/** Shifted windows of a Swin stage. */
+function windowAttentionCase(height: number, width: number, heads: number, window: number): KernelCase {
+  const channels = 32 * heads;
+  const inputs = {
+    qkv: randomTensor([height * width, 3 * channels], 1),
+    bias: randomTensor([3 * channels], 2),
+    table: randomTensor([(2 * window - 1) ** 2, heads], 3),
+  };
+  const shape = { height, width, window, shift: Math.floor(window / 2), heads };
+  return {
+    op: 'window-attention',
+    size: `${height}x${width}x${channels}-${window}`,
+    inputs,
+    weights: ['bias', 'table'],
+    build: (ops, { qkv, bias, table }) => ops.windowAttention(qkv!, bias!, table!, shape),
+    flops: 4 * height * width * window * window * channels,
+    bytes: 4 * (elements(inputs) + height * width * channels),
+  };
+}
+
+/** A layer of Grounding DINO's encoder: four levels of an image, every pixel of them a query. */
+function deformableAttentionCase(first: readonly [number, number], quick = false): KernelCase {
+  const half = (n: number) => Math.ceil(n / 2);
+  const levels = [{ height: first[0], width: first[1] }];
+  while (levels.length < 4) levels.push({ height: half(levels.at(-1)!.height), width: half(levels.at(-1)!.width) });
+  const queries = levels.reduce((sum, { height, width }) => sum + height * width, 0);
+  const [heads, points] = [8, 4];
+  const inputs = {
+    value: randomTensor([queries, 256], 1),
+    projection: randomTensor([queries, heads * 4 * points * 3], 2, 4),
+    reference: { ...randomTensor([queries, 2], 3), values: gridCentres(levels) },
+  };
+  return {
+    op: 'deformable-attention',
+    size: `${queries}`,
+    inputs,
+    weights: [],
+    build: (ops, { value, projection, reference }) =>
+      ops.deformableAttention(value!, projection!, reference!, { levels, heads, points }),
+    // Four corners of 16 samples for each of 256 channels.
+    flops: queries * 256 * 16 * 8,
+    bytes: 4 * (elements(inputs) + queries * 256),
+    quick,
+  };
+}
+
+/** Centres of the pixels of every level, as shares of the image. */
+function gridCentres(levels: readonly { height: number; width: number }[]): Float32Array<ArrayBuffer> {
+  const centres: number[] = [];
+  for (const { height, width } of levels) {
+    for (let i = 0; i < height * width; i++) {
+      centres.push(((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height);
+    }
+  }
+  return Float32Array.from(centres);
+}
+
+/** Sizes of a DeAOT frame at 480p: 31x54 tokens, maps of 61x107 and 121x213; of SAM's and Grounding DINO's encoders. */
 export const kernelCases: readonly KernelCase[] = [
   gemmCase(256, 512, 512),
   gemmCase(1674, 256, 1024),
+  gemmCase(4096, 768, 3072),
   convCase(61, 107, 256, 128, true),
   convCase(121, 213, 128, 128),
   attentionCase(1674, 1, true),
@@ -179,5 +265,10 @@ export const kernelCases: readonly KernelCase[] = [
   normCase('layer-norm', [1674, 512], 2, true),
   normCase('group-norm', [121, 213, 128], 8, true),
   normCase('group-norm', [1674, 512], 2),
+  multiHeadAttentionCase(32, 12, 64, true),
+  multiHeadAttentionCase(64, 12, 64),
+  windowAttentionCase(100, 167, 6, 7),
+  deformableAttentionCase([25, 42], true),
+  deformableAttentionCase([100, 167]),
   resizeCase([61, 107], [121, 213], 128),
 ];

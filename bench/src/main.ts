@@ -5,6 +5,8 @@ import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@sam
 import { type BenchArguments, type BenchModel, MODELS, parseArguments, USAGE, UsageError } from './arguments.js';
 import { kernelCases } from './cases.js';
 import { benchDeAot, benchReplay, type ModelResult } from './deaot/bench.js';
+import { type Curve, measureCurves } from './deaot/curves.js';
+import { renderHtml } from './html.js';
 import {
   type BenchContext,
   type BenchmarkResult,
@@ -119,6 +121,14 @@ async function run(args: BenchArguments): Promise<void> {
     console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
   }
   await runKernels(false);
+  const curves: Curve[] = [];
+  if (args.curves) {
+    for (const name of models) {
+      const onPoint = (axis: string, { x, wall }: { x: number; wall: Summary }) =>
+        console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
+      curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
+    }
+  }
   const ceilings = kernels.length > 0 ? await measureCeilings(context, kernels) : undefined;
   const adapter = describeAdapter(runtime);
   shutdown(runtime);
@@ -147,6 +157,7 @@ async function run(args: BenchArguments): Promise<void> {
     ceilings,
     kernels,
     models: modelResults,
+    ...(args.curves ? { curves } : {}),
     replayMicroseconds,
     notes,
   };
@@ -160,7 +171,9 @@ async function run(args: BenchArguments): Promise<void> {
   if (file) {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`);
-    console.error(`\nWritten to ${file}`);
+    const page = file.replace(/(\.json)?$/, '.html');
+    writeFileSync(page, renderHtml(report));
+    console.error(`\nWritten to ${file} and ${page}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Runtime } from '@samtrack/kernels';
 import type { ModelResult } from './deaot/bench.js';
+import type { Curve } from './deaot/curves.js';
 import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
 import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
@@ -31,6 +32,8 @@ export interface BenchReport {
   readonly ceilings: Ceilings | undefined;
   readonly kernels: readonly BenchmarkResult[];
   readonly models: readonly ModelResult[];
+  /** How the cost of a frame grows; missing where it was not asked for. */
+  readonly curves?: readonly Curve[];
   /** CPU microseconds of a replayed dispatch, on Dawn's null backend, by `name@size`. */
   readonly replayMicroseconds: Readonly<Record<string, Summary>>;
   readonly notes: readonly string[];
@@ -168,6 +171,20 @@ export function renderReport(report: BenchReport): string {
             ...compared(result),
           ];
         }),
+      ),
+    );
+  }
+  for (const { model, unit, points } of report.curves ?? []) {
+    const first = points[0]!.wall.median;
+    parts.push(
+      renderTable(
+        [{ title: `${model}, ${unit}` }, right('ms'), right('spread'), right('of the first')],
+        points.map(({ x, wall }) => [
+          String(x),
+          formatNumber(wall.median),
+          `${Math.round(wall.spread * 100)}%`,
+          `${formatNumber(wall.median / first)}x`,
+        ]),
       ),
     );
   }

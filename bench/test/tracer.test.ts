@@ -1,6 +1,6 @@
 import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { normalisedError, randomTensor, toTensor } from '@samtrack/kernels/testing';
-import { dispose, tidy } from '@tensorflow/tfjs-core';
+import { dispose, reshape, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelCase } from '../src/cases.js';
 import {
@@ -70,6 +70,83 @@ const cases: Pick<KernelCase, 'op' | 'inputs' | 'weights' | 'build'>[] = [
         relative: relative!,
       });
       return ops.concatColumns([{ x: global }, { x: local, columns: [4, 4] }]);
+    },
+  },
+  {
+    op: 'multi-head attention with relative positions and a mask',
+    inputs: {
+      qkv: randomTensor([12, 48], 1),
+      mask: randomTensor([12, 12], 2),
+      rows: randomTensor([5, 8], 3),
+      columns: randomTensor([7, 8], 4),
+    },
+    weights: ['rows', 'columns'],
+    build: (ops, { qkv, mask, rows, columns }) =>
+      ops.multiHeadAttention(qkv!, qkv!, qkv!, {
+        heads: 2,
+        channels: 16,
+        keyColumn: 16,
+        valueColumn: 32,
+        mask: mask!,
+        relative: { height: 3, width: 4, rows: rows!, columns: columns! },
+      }),
+  },
+  {
+    op: 'shifted windows of an image that they do not divide, and patch merging',
+    inputs: { qkv: randomTensor([35, 96], 1), bias: randomTensor([96], 2), table: randomTensor([49, 2], 3) },
+    weights: ['bias', 'table'],
+    build: (ops, { qkv, bias, table }) => {
+      const shape = { height: 5, width: 7, window: 4, shift: 2, heads: 2 };
+      return ops.patchMerge(reshape(ops.windowAttention(qkv!, bias!, table!, shape), [5, 7, 32]));
+    },
+  },
+  {
+    op: 'deformable attention about points and boxes',
+    inputs: {
+      value: randomTensor([26, 16], 1),
+      projection: randomTensor([9, 48], 2, 2),
+      points: randomTensor([9, 2], 3),
+      boxes: randomTensor([9, 4], 4),
+    },
+    weights: [],
+    build: (ops, { value, projection, points, boxes }) => {
+      const levels = [
+        { height: 4, width: 5 },
+        { height: 2, width: 3 },
+      ];
+      const shape = { levels, heads: 2, points: 4 };
+      const parts = [points!, boxes!].map((reference) =>
+        ops.deformableAttention(value!, projection!, reference, shape),
+      );
+      return ops.concatColumns(parts.map((x) => ({ x })));
+    },
+  },
+  {
+    op: 'fusion of image and text, boxes and feed-forward layers',
+    inputs: {
+      image: randomTensor([10, 8], 1),
+      keys: randomTensor([8, 12], 2),
+      keyBias: randomTensor([12], 3),
+      values: randomTensor([12, 8], 4),
+      bias: randomTensor([8], 5),
+      boxes: randomTensor([10, 4], 6),
+      wide: randomTensor([8, 16], 7),
+      narrow: randomTensor([16, 8], 8),
+      wideBias: randomTensor([16], 9),
+    },
+    weights: ['wide', 'narrow', 'bias', 'wideBias'],
+    build: (ops, { image, keys, keyBias, values, bias, boxes, wide, narrow, wideBias }) => {
+      const fused = ops.biAttention({
+        image: image!,
+        keys: keys!,
+        keyBias: keyBias!,
+        values: values!,
+        residual: image!,
+      });
+      const first = { weight: wide!, bias: wideBias! };
+      const layer = ops.feedForward(fused.image, first, { weight: narrow!, bias: bias! }, { activation: 'relu' });
+      const refined = ops.refineBoxes(boxes!, boxes!);
+      return ops.concatColumns([{ x: layer }, { x: ops.boxSineEmbedding(refined, { channels: 8 }) }]);
     },
   },
 ];

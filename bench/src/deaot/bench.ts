@@ -1,5 +1,5 @@
 import { fusedOps, type Runtime, stockOps } from '@samtrack/kernels';
-import { DEAOT_CONFIGS, type DeAot, type DeAotName, DeAotTracker, networkSize, type Size } from '@samtrack/models';
+import { DEAOT_CONFIGS, type DeAot, type DeAotName, networkSize, type Size } from '@samtrack/models';
 import { dispose, tensor } from '@tensorflow/tfjs-core';
 import {
   type BenchContext,
@@ -23,6 +23,7 @@ import {
   readLogits,
   traceFrame,
 } from './frame.js';
+import { startTracker, syntheticFrame } from './scene.js';
 
 /** What is told about a model apart from its times. */
 export interface ModelResult extends BenchmarkResult {
@@ -33,32 +34,6 @@ export interface ModelResult extends BenchmarkResult {
   /** GPU memory with our tracker: weights, memory, frame graph, pooled buffers, and the inputs of the comparison. */
   readonly peakGpuBytes: number;
   readonly dispatches: number;
-}
-
-/** A picture with some structure and the masks of `objects` discs in it. */
-function syntheticFrame({ height, width }: Size, objects: number, frame = 0) {
-  const pixels = new Uint8Array(height * width * 4);
-  const labels = new Int32Array(height * width);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const i = y * width + x;
-      for (let object = 1; object <= objects; object++) {
-        const cx = (width * object) / (objects + 1) + 4 * frame;
-        if ((x - cx) ** 2 + (y - height / 2) ** 2 < (width / (3 * (objects + 1))) ** 2) labels[i] = object;
-      }
-      const texture = (Math.imul(i + frame, 0x9e3779b1) >>> 26) + 64 * Math.sin(x / 30) * Math.cos(y / 20);
-      pixels.set([96 + texture, (x / width) * 255, labels[i]! * 20 + 30, 255], i * 4);
-    }
-  }
-  return { pixels, labels };
-}
-
-/** A tracker that has seen its first frame. */
-function startTracker(model: DeAot, size: Size, objects: number): DeAotTracker {
-  const tracker = new DeAotTracker(model, size);
-  const { pixels, labels } = syntheticFrame(size, objects);
-  tracker.addReference(pixels, labels, objects);
-  return tracker;
 }
 
 /**

@@ -1,0 +1,201 @@
+import { type Activation, getRuntime } from '@samtrack/kernels';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { OnnxGraph } from './graph.js';
+
+/** An operation or an option that has no translation to ONNX here. */
+export class OnnxTraceError extends Error {
+  override readonly name = 'OnnxTraceError';
+}
+
+/**
+ * A value of the graph. ONNX convolutions want [1, C, H, W]; everything else is kept as the kernels have it, channels
+ * last. What is missing is converted when it is needed, as an exporter from PyTorch would.
+ */
+export interface Value {
+  readonly name: string;
+  readonly layout: 'rows' | 'image';
+  /** In ONNX. */
+  readonly shape: readonly number[];
+}
+
+/** A graph in the making, and what tensors stand for in it. */
+export class OnnxTrace {
+  readonly graph = new OnnxGraph();
+  /** By tensor data, which reshaped tensors share. */
+  readonly #values = new WeakMap<object, Value>();
+  readonly #converted = new Map<string, string>();
+  readonly #data = new WeakMap<object, Float32Array>();
+  readonly #filterNames = new WeakMap<object, string>();
+
+  /** The values of a tensor that is on the GPU already; those of others are taken from tfjs's copy on the CPU. */
+  constant(tensor: Tensor, values: Float32Array): void {
+    this.#data.set(tensor.dataId, values);
+  }
+
+  /** Makes a tensor an input of the graph; every other tensor that no operation made is a constant. */
+  input(name: string, tensor: Tensor): void {
+    this.graph.input(name, tensor.shape);
+    this.#values.set(tensor.dataId, { name, layout: 'rows', shape: tensor.shape });
+  }
+
+  /** Makes an image [H, W, *] an input [1, channels, H, W]. */
+  imageInput(name: string, tensor: Tensor, channels = tensor.shape[2]!): void {
+    const shape = [1, channels, tensor.shape[0]!, tensor.shape[1]!];
+    this.graph.input(name, shape);
+    this.#values.set(tensor.dataId, { name, layout: 'image', shape });
+  }
+
+  /** Makes what an operation returned an output: images as [1, C, H, W]. */
+  output(name: string, tensor: Tensor): void {
+    const value = this.stored(tensor);
+    this.graph.output(value.name, value.shape, name);
+  }
+
+  /** Whether a tensor is [1, C, H, W] in the graph. */
+  isImage(tensor: Tensor): boolean {
+    return this.stored(tensor).layout === 'image';
+  }
+
+  tensor(shape: readonly number[], value: Value): Tensor {
+    const tensor = getRuntime().allocate(shape);
+    this.#values.set(tensor.dataId, value);
+    return tensor;
+  }
+
+  stored(tensor: Tensor): Value {
+    const known = this.#values.get(tensor.dataId);
+    if (known) return known;
+    const value: Value = { name: this.weight(tensor, tensor.shape), layout: 'rows', shape: tensor.shape };
+    this.#values.set(tensor.dataId, value);
+    return value;
+  }
+
+  rows(tensor: Tensor, shape: readonly number[] = tensor.shape): Value {
+    const { name, layout, shape: from } = this.stored(tensor);
+    if (layout === 'rows' && equal(from, shape)) return { name, layout, shape };
+    const converted = this.once(`${name} rows ${shape}`, () => {
+      const last = layout === 'rows' ? name : this.graph.node('Transpose', [name], { perm: [0, 2, 3, 1] });
+      return this.reshape(last, shape);
+    });
+    return { name: converted, layout: 'rows', shape };
+  }
+
+  image(tensor: Tensor, [height, width, channels]: readonly number[] = tensor.shape): Value {
+    const { name, layout, shape: from } = this.stored(tensor);
+    if (layout === 'image') {
+      const shape = [1, from[1]!, height!, width!];
+      if (equal(from, shape)) return { name, layout, shape };
+      return { name: this.once(`${name} image ${shape}`, () => this.reshape(name, shape)), layout, shape };
+    }
+    const shape = [1, channels!, height!, width!];
+    const converted = this.once(`${name} image ${shape}`, () =>
+      this.graph.node('Transpose', [this.reshape(name, [1, height!, width!, channels!])], { perm: [0, 3, 1, 2] }),
+    );
+    return { name: converted, layout: 'image', shape };
+  }
+
+  /** Weights [kh, kw, C, N] as [N, inputs, kh, kw], or [kh, kw, C, 1] as [C, 1, kh, kw]. */
+  filters(weight: Tensor, inputs: number): string {
+    const [kh, kw, c, n] = weight.shape as [number, number, number, number];
+    const known = this.#filterNames.get(weight.dataId);
+    if (known) return known;
+    const source = this.read(weight);
+    const depthwise = n === 1;
+    const outputs = depthwise ? c : n;
+    const out = new Float32Array(outputs * inputs * kh * kw);
+    for (let tap = 0; tap < kh * kw; tap++) {
+      for (let i = 0; i < inputs; i++) {
+        for (let o = 0; o < outputs; o++) {
+          out[(o * inputs + i) * kh * kw + tap] = source[depthwise ? tap * c + o : (tap * c + i) * n + o]!;
+        }
+      }
+    }
+    const name = this.graph.constant(out, [outputs, inputs, kh, kw]);
+    this.#filterNames.set(weight.dataId, name);
+    return name;
+  }
+
+  weigh(scores: string, values: readonly { tensor: Tensor; gate?: Tensor }[], [rows, keys]: [number, number]): Tensor {
+    const weights = this.graph.node('Softmax', [scores], { axis: -1 });
+    return this.concat(
+      values.map(({ tensor, gate }) => {
+        const value = this.slice(this.rows(tensor), [0, keys], 0);
+        const shape = [rows, value.shape[1]!];
+        let name = this.graph.node('MatMul', [weights, value.name]);
+        if (gate) name = this.graph.node('Mul', [name, this.rows(gate, shape).name]);
+        return { name, layout: 'rows', shape };
+      }),
+    );
+  }
+
+  concat(parts: readonly Value[]): Tensor {
+    const shape = [parts[0]!.shape[0]!, parts.reduce((sum, part) => sum + part.shape[1]!, 0)];
+    const names = parts.map(({ name }) => name);
+    const name = names.length === 1 ? names[0]! : this.graph.node('Concat', names, { axis: 1 });
+    return this.tensor(shape, { name, layout: 'rows', shape });
+  }
+
+  slice(value: Value, range: readonly [number, number] | undefined, axis: number): Value {
+    if (!range || (range[0] === 0 && range[1] === value.shape[axis])) return value;
+    const [first, count] = range;
+    const { graph } = this;
+    const shape = value.shape.map((length, i) => (i === axis ? count : length));
+    const name = this.once(`${value.name} slice ${axis} ${range}`, () =>
+      graph.node('Slice', [value.name, graph.ints(first), graph.ints(first + count), graph.ints(axis)]),
+    );
+    return { name, layout: 'rows', shape };
+  }
+
+  activate(x: string, activation: Activation = 'none'): string {
+    const { graph } = this;
+    switch (activation) {
+      case 'none':
+        return x;
+      case 'relu':
+        return graph.node('Relu', [x]);
+      case 'relu6':
+        return graph.node('Clip', [x, this.scalar(0), this.scalar(6)]);
+      case 'silu':
+        return graph.node('Mul', [x, graph.node('Sigmoid', [x])]);
+      case 'gelu': {
+        const erf = graph.node('Erf', [graph.node('Div', [x, this.scalar(Math.SQRT2)])]);
+        const factor = graph.node('Add', [erf, this.scalar(1)]);
+        return graph.node('Mul', [graph.node('Mul', [x, factor]), this.scalar(0.5)]);
+      }
+    }
+  }
+
+  affine(x: string, weight: Tensor, bias: Tensor, shape: readonly number[]): string {
+    const scaled = this.graph.node('Mul', [x, this.weight(weight, shape)]);
+    return this.graph.node('Add', [scaled, this.weight(bias, shape)]);
+  }
+
+  weight(tensor: Tensor, shape: readonly number[]): string {
+    return this.graph.constant(this.read(tensor), shape);
+  }
+
+  read(tensor: Tensor): Float32Array {
+    return this.#data.get(tensor.dataId) ?? (tensor.dataSync() as Float32Array);
+  }
+
+  reshape(name: string, shape: readonly number[]): string {
+    return this.graph.node('Reshape', [name, this.graph.ints(...shape)]);
+  }
+
+  scalar(value: number): string {
+    return this.once(`scalar ${value}`, () => this.graph.constant(Float32Array.of(value), []));
+  }
+
+  fill(value: number, shape: readonly number[]): string {
+    const size = shape.reduce((a, b) => a * b, 1);
+    return this.once(`fill ${value} ${shape}`, () => this.graph.constant(new Float32Array(size).fill(value), shape));
+  }
+
+  once(key: string, make: () => string): string {
+    let name = this.#converted.get(key);
+    if (name === undefined) this.#converted.set(key, (name = make()));
+    return name;
+  }
+}
+
+const equal = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((x, i) => x === b[i]);
