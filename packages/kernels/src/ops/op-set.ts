@@ -43,7 +43,8 @@ import { boxSineEmbedding } from './sine-embedding/index.js';
 import { stockBoxSineEmbedding } from './sine-embedding/stock.js';
 import { transpose } from './transpose/index.js';
 import { stockTranspose } from './transpose/stock.js';
-import { windowAttention } from './window-attention/index.js';
+import { relativeWindowAttention, windowAttention } from './window-attention/index.js';
+import { stockRelativeWindowAttention } from './window-attention/relative-stock.js';
 import { stockWindowAttention } from './window-attention/stock.js';
 
 type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
@@ -78,6 +79,7 @@ export interface OpSet {
     options: Omit<MultiHeadAttentionOptions, 'variant'>,
   ) => Tensor;
   patchMerge: typeof patchMerge;
+  relativeWindowAttention: Twin<typeof relativeWindowAttention>;
   windowAttention: Twin<typeof windowAttention>;
   deformableAttention: Twin<typeof deformableAttention>;
   biAttention: (input: BiAttentionInput) => BiAttentionResult;
@@ -105,6 +107,7 @@ export const fusedOps: OpSet = {
   maskLogits,
   multiHeadAttention,
   patchMerge,
+  relativeWindowAttention,
   windowAttention,
   deformableAttention,
   biAttention,
@@ -132,6 +135,7 @@ export const stockOps: OpSet = {
   maskLogits: stockMaskLogits,
   multiHeadAttention: stockMultiHeadAttention,
   patchMerge: stockPatchMerge,
+  relativeWindowAttention: stockRelativeWindowAttention,
   windowAttention: stockWindowAttention,
   deformableAttention: stockDeformableAttention,
   biAttention: stockBiAttention,

@@ -17,12 +17,18 @@ export interface FlashShape {
   window: boolean;
 }
 
-/** The program of a `broadcast` kernel. */
-export function flashProgram(shape: FlashShape): Program {
-  const { name, subgroupSize, headSize, rows, gridWidth, mask, relative, window } = shape;
+/** Keys of a tile: a power of two of columns, enough for a narrow grid, and as many rows as make 4 keys a lane. */
+export function flashTile(gridWidth: number, subgroupSize: number): { slotWidth: number; slotHeight: number } {
   const slots = 4 * subgroupSize;
   let slotWidth = 4;
   while (slotWidth < Math.min(gridWidth, slots)) slotWidth *= 2;
+  return { slotWidth, slotHeight: slots / slotWidth };
+}
+
+/** The program of a `broadcast` kernel. */
+export function flashProgram(shape: FlashShape): Program {
+  const { name, subgroupSize, headSize, rows, gridWidth, mask, relative, window } = shape;
+  const { slotWidth, slotHeight } = flashTile(gridWidth, subgroupSize);
   const buffers: BufferAccess[] = window ? ['read', 'read'] : ['read', 'read', 'read'];
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
   const bindings = {
@@ -41,7 +47,7 @@ export function flashProgram(shape: FlashShape): Program {
       ROWS: rows,
       LOADS: Math.ceil(rows / subgroupSize),
       SLOT_WIDTH: slotWidth,
-      SLOT_HEIGHT: slots / slotWidth,
+      SLOT_HEIGHT: slotHeight,
       MASK: mask,
       RELATIVE: relative,
       WINDOW: window,

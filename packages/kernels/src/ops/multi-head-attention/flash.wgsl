@@ -12,12 +12,18 @@
 enable subgroups;
 
 struct Params {
+  // Head size / 4 and lanes of a subgroup once more: loops of a length that no compiler knows are not unrolled, which on a
+  // software rasteriser is the difference between one second of compilation and a minute.
+  head4: u32,
+  lanes: u32,
   scale: f32,
   grid_height: u32,
   grid_width: u32,
 #if RELATIVE
-  relative_stride: u32,   // terms of one query and head: rows, then columns, each rounded up to 4
-  relative_columns: u32,  // where the columns begin
+  relative_stride4: u32,  // terms of one query and head / 4: rows, then columns, each rounded up to 4
+  relative_columns4: u32, // where the columns begin
+  slot_columns4: u32,     // SLOT_WIDTH / 4
+  slot_rows: u32,         // SLOT_HEIGHT
 #endif
 #if WINDOW
   height: u32,            // the image, in tokens
@@ -51,7 +57,7 @@ struct Params {
 @group(0) @binding(${MASK_BINDING}) var<storage, read> mask: array<f32>;
 #endif
 #if RELATIVE
-@group(0) @binding(${RELATIVE_BINDING}) var<storage, read> relative: array<f32>;
+@group(0) @binding(${RELATIVE_BINDING}) var<storage, read> relative: array<vec4f>;
 #endif
 @group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
@@ -126,14 +132,14 @@ fn main(
 
 #if RELATIVE
 #unroll j 0 LOADS
-  let relative_base$j = (token$j * workgroups.y + workgroup.y) * params.relative_stride;
+  let relative_base$j = (token$j * workgroups.y + workgroup.y) * params.relative_stride4;
 #endunroll
 #endif
 #if WINDOW
 #unroll j 0 LOADS
   var outside_scores$j = 0.0;
 #endunroll
-  for (var d = 0u; d < ${HEAD4}u; d++) {
+  for (var d = 0u; d < params.head4; d++) {
     let bias = qkv_bias[params.c4 + head4 + d];
 #unroll j 0 LOADS
     outside_scores$j += dot(load_query(query_base$j + d), bias);
@@ -159,11 +165,18 @@ fn main(
     let key_x = vec4u(x0 + lane_x) + vec4u(0u, 1u, 2u, 3u);
     let column = min(key_x, vec4u(real_width - 1u));
 #if RELATIVE
-    let term_x = params.relative_columns + min(x0 + lane_x, params.relative_stride - params.relative_columns - 4u);
 #unroll r 0 ROWS
-    let term_x$r = subgroupShuffle(relative_base${r / SG}, ${r % SG}u) + term_x;
-    let relative_x$r = vec4f(relative[term_x$r], relative[term_x$r + 1u], relative[term_x$r + 2u], relative[term_x$r + 3u]);
+    var relative_x$r = vec4f();
 #endunroll
+    for (var i = 0u; i < params.slot_columns4; i++) {
+      let at = params.relative_columns4 + min(x0 / 4u + i, params.relative_stride4 - params.relative_columns4 - 1u);
+#unroll j 0 LOADS
+      let terms$j = relative[relative_base$j + at];
+#endunroll
+#unroll r 0 ROWS
+      relative_x$r = select(relative_x$r, subgroupShuffle(terms${r / SG}, ${r % SG}u), lane_x == 4u * i);
+#endunroll
+    }
 #endif
     for (var y0 = 0u; y0 < params.grid_height; y0 += ${SLOT_HEIGHT}u) {
       let key_y = y0 + lane_y;
@@ -187,7 +200,7 @@ fn main(
 #else
       {
 #endif
-        for (var d = 0u; d < ${HEAD4}u; d++) {
+        for (var d = 0u; d < params.head4; d++) {
           let k0 = load_key(key_at.x + d);
           let k1 = load_key(key_at.y + d);
           let k2 = load_key(key_at.z + d);
@@ -206,7 +219,33 @@ fn main(
         }
       }
 #if RELATIVE
-      let term_y = min(key_y, params.grid_height - 1u);
+#unroll r 0 ROWS
+      var relative_y$r = 0.0;
+#endunroll
+      for (var i = 0u; i < params.slot_rows; i++) {
+        let term_y = min(y0 + i, params.grid_height - 1u);
+#unroll j 0 LOADS
+        let term$j = relative[relative_base$j + term_y / 4u][term_y % 4u];
+#endunroll
+#unroll r 0 ROWS
+        relative_y$r = select(relative_y$r, subgroupShuffle(term${r / SG}, ${r % SG}u), lane_y == i);
+#endunroll
+      }
+#endif
+#if MASK
+#unroll r 0 ROWS
+      var mask$r = vec4f();
+#endunroll
+      for (var l = 0u; l < params.lanes; l++) {
+        let at = min(vec4u(x0 + 4u * l) + vec4u(0u, 1u, 2u, 3u), vec4u(params.grid_width - 1u));
+#unroll j 0 LOADS
+        let mask_row$j = row$j * params.mask_stride;
+        let masks$j = vec4f(mask[mask_row$j + at.x], mask[mask_row$j + at.y], mask[mask_row$j + at.z], mask[mask_row$j + at.w]);
+#endunroll
+#unroll r 0 ROWS
+        mask$r = select(mask$r, subgroupShuffle(masks${r / SG}, ${r % SG}u), lane == l);
+#endunroll
+      }
 #endif
 #unroll r 0 ROWS
       {
@@ -216,12 +255,10 @@ fn main(
         p$r *= params.scale;
 #endif
 #if RELATIVE
-        p$r += relative_x$r + relative[subgroupShuffle(relative_base${r / SG}, ${r % SG}u) + term_y];
+        p$r += relative_x$r + relative_y$r;
 #endif
 #if MASK
-        let mask_row = min(first_row + ${r}u, queries - 1u) * params.mask_stride;
-        p$r = max(p$r + vec4f(
-          mask[mask_row + keys.x], mask[mask_row + keys.y], mask[mask_row + keys.z], mask[mask_row + keys.w]), vec4f(-1e30));
+        p$r = max(p$r + mask$r, vec4f(-1e30));
 #endif
         p$r = select(vec4f(-1e30), p$r, exists);
         let peak = max(highest$r, subgroup_max(max(max(p$r.x, p$r.y), max(p$r.z, p$r.w)), lane));
@@ -239,7 +276,7 @@ fn main(
 #endunroll
       }
 #endunroll
-      for (var l = 0u; l < ${SG}u; l++) {
+      for (var l = 0u; l < params.lanes; l++) {
         if (x0 + 4u * l % ${SLOT_WIDTH}u >= real_width || y0 + 4u * l / ${SLOT_WIDTH}u >= real_height) {
           continue;
         }

@@ -3,9 +3,9 @@ import { type BufferAccess, defineProgram, f32, type Program } from '../../dispa
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
-import { flashProgram } from './flash.js';
+import { flashProgram, flashTile } from './flash.js';
 import { relativeTerms } from './relative.js';
-import { type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
+import { broadcastQueries, type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
 
 export {
   type MultiHeadAttentionVariant,
@@ -138,7 +138,7 @@ export function multiHeadAttention(
   const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
   const batched = [query, key, value].some(({ rank }) => rank === 3);
   const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
-  const variant = options.variant ?? selectMultiHeadAttention(runtime.adapterClass);
+  const variant = options.variant ?? selectMultiHeadAttention({ queries, keys, headSize }, runtime.adapterClass);
   const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
   const operands = [query, key, value];
   const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;
@@ -148,8 +148,9 @@ export function multiHeadAttention(
     relativeTerms({ ...relative, query, queryColumn, heads, headSize, sides: [relative.height, relative.width] });
   const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
   const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined };
-  const rows = Math.min(32, Math.max(8, 2 ** Math.ceil(Math.log2(queries))));
+  const rows = broadcastQueries(queries, keys);
   const name = `multi-head-attention/${variant}`;
+  const tile = flashTile(gridWidth, subgroup);
   runtime.launch({
     program: subgroup
       ? flashProgram({ name, subgroupSize: subgroup, rows, window: false, ...form })
@@ -157,10 +158,12 @@ export function multiHeadAttention(
     inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
     outputs: [out],
     uniforms: [
+      ...(subgroup ? [headSize / 4, subgroup] : []),
       f32(options.scale ?? 1 / Math.sqrt(headSize)),
       gridHeight,
       gridWidth,
-      ...(terms ? [terms.stride, terms.columns] : []),
+      ...(terms && !subgroup ? [terms.stride, terms.columns] : []),
+      ...(terms && subgroup ? [terms.stride / 4, terms.columns / 4, tile.slotWidth / 4, tile.slotHeight] : []),
       queries,
       ...operands.map(stride4),
       queryColumn / 4,

@@ -42,7 +42,6 @@ export function relativeTerms(input: RelativeTermsInput): RelativeTerms {
     program: defineProgram({
       name: 'multi-head-attention/relative',
       template: relativeWgsl,
-      params: { HEAD4: headSize / 4 },
       buffers: ['read', 'read', 'read', 'write'],
     }),
     inputs: [query, rows, columns],
@@ -52,6 +51,7 @@ export function relativeTerms(input: RelativeTermsInput): RelativeTerms {
       width,
       ...sides,
       heads,
+      headSize / 4,
       batch,
       queryStride4,
       input.queryColumn / 4,

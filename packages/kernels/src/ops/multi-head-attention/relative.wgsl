@@ -7,6 +7,7 @@ struct Params {
   side_y: u32,            // of a window, or of the image
   side_x: u32,
   heads: u32,
+  head4: u32,             // head size / 4
   batch: u32,
   query_stride4: u32,
   query_offset4: u32,
@@ -32,19 +33,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   let head = index / params.terms4 % params.heads;
   let token = index / params.terms4 / params.heads;
   let position = token % tokens;
-  let query_base = token / tokens * params.query_batch4 + position * params.query_stride4 + params.query_offset4 + head * ${HEAD4}u;
+  let query_base = token / tokens * params.query_batch4 + position * params.query_stride4 + params.query_offset4 + head * params.head4;
   var sum = vec4f();
   if (term4 < params.rows4) {
     let first = i32(position / params.width % params.side_y + params.side_y - 1u) - i32(4u * term4);
-    let at = vec4u(max(vec4i(first) - vec4i(0, 1, 2, 3), vec4i())) * ${HEAD4}u;
-    for (var d = 0u; d < ${HEAD4}u; d++) {
+    let at = vec4u(max(vec4i(first) - vec4i(0, 1, 2, 3), vec4i())) * params.head4;
+    for (var d = 0u; d < params.head4; d++) {
       let q = query[query_base + d];
       sum += vec4f(dot(q, rows[at.x + d]), dot(q, rows[at.y + d]), dot(q, rows[at.z + d]), dot(q, rows[at.w + d]));
     }
   } else {
     let first = i32(position % params.width % params.side_x + params.side_x - 1u) - i32(4u * (term4 - params.rows4));
-    let at = vec4u(max(vec4i(first) - vec4i(0, 1, 2, 3), vec4i())) * ${HEAD4}u;
-    for (var d = 0u; d < ${HEAD4}u; d++) {
+    let at = vec4u(max(vec4i(first) - vec4i(0, 1, 2, 3), vec4i())) * params.head4;
+    for (var d = 0u; d < params.head4; d++) {
       let q = query[query_base + d];
       sum += vec4f(dot(q, columns[at.x + d]), dot(q, columns[at.y + d]), dot(q, columns[at.z + d]), dot(q, columns[at.w + d]));
     }

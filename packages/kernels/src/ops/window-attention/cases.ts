@@ -6,6 +6,14 @@ import {
   windowAttention,
 } from './index.js';
 import { windowAttentionReference } from './reference.js';
+import {
+  type RelativeWindowAttentionVariant,
+  type RelativeWindowShape,
+  relativeWindowAttention,
+  supportedRelativeWindowAttentionVariants,
+} from './relative.js';
+import { relativeWindowAttentionReference } from './relative-reference.js';
+import { stockRelativeWindowAttention } from './relative-stock.js';
 import { stockWindowAttention } from './stock.js';
 
 interface WindowCase extends WindowAttentionShape {
@@ -42,6 +50,44 @@ function windowCase({ headSize, scale = 2, bench, stock = bench, ...shape }: Win
   };
 }
 
+interface RelativeCase extends RelativeWindowShape {
+  headSize: number;
+  stock?: boolean;
+  bench?: boolean;
+}
+
+function relativeCase({ headSize, bench, stock = bench, ...shape }: RelativeCase): OpCase {
+  const { height, width, window, heads } = shape;
+  const channels = heads * headSize;
+  const table = [2 * window - 1, headSize];
+  const tokens = window * window * Math.ceil(height / window) * Math.ceil(width / window);
+  return {
+    op: 'relative-window-attention',
+    name: `${height}x${width}, window ${window}, ${heads} heads of ${headSize}`,
+    inputs: {
+      qkv: randomTensor([height * width, 3 * channels], 1, 2),
+      qkvBias: randomTensor([3 * channels], 2),
+      rows: randomTensor(table, 3),
+      columns: randomTensor(table, 4),
+    },
+    variants: supportedRelativeWindowAttentionVariants,
+    run: ({ qkv, qkvBias, rows, columns }, variant) =>
+      relativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape, {
+        variant: variant as RelativeWindowAttentionVariant | undefined,
+      }),
+    ...(stock
+      ? {
+          stock: ({ qkv, qkvBias, rows, columns }) =>
+            stockRelativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape),
+        }
+      : ({} as Partial<OpCase>)),
+    reference: ({ qkv, qkvBias, rows, columns }) => [
+      relativeWindowAttentionReference(qkv!.values, qkvBias!.values, rows!.values, columns!.values, shape),
+    ],
+    ...(bench ? { flops: 4 * tokens * window * window * channels, bytes: 4 * height * width * 4 * channels } : {}),
+  };
+}
+
 /** Whole and completed windows, shifted and not; images smaller than a window; more queries than one workgroup. */
 export const cases: OpCase[] = [
   windowCase({ height: 7, width: 14, window: 7, shift: 0, heads: 1, headSize: 32 }),
@@ -53,4 +99,10 @@ export const cases: OpCase[] = [
   windowCase({ height: 5, width: 6, window: 4, shift: 1, heads: 2, headSize: 16 }),
   windowCase({ height: 120, width: 212, window: 7, shift: 3, heads: 4, headSize: 32, bench: true }),
   windowCase({ height: 30, width: 53, window: 7, shift: 3, heads: 16, headSize: 32, bench: true }),
+  // Whole windows; rows and columns beyond the image, and rows of keys that lie there altogether; one window and less.
+  relativeCase({ height: 14, width: 28, window: 14, heads: 1, headSize: 64 }),
+  relativeCase({ height: 16, width: 19, window: 14, heads: 1, headSize: 64 }),
+  relativeCase({ height: 16, width: 16, window: 7, heads: 3, headSize: 32, stock: true }),
+  relativeCase({ height: 3, width: 5, window: 7, heads: 2, headSize: 32 }),
+  relativeCase({ height: 64, width: 64, window: 14, heads: 12, headSize: 64, bench: true }),
 ];

@@ -6,6 +6,14 @@ import { selectWindowAttention, type WindowAttentionVariant } from './select.js'
 import windowWgsl from './window.wgsl';
 
 export {
+  type RelativeWindowAttentionOptions,
+  type RelativeWindowAttentionVariant,
+  type RelativeWindowShape,
+  relativeWindowAttention,
+  selectRelativeWindowAttention,
+  supportedRelativeWindowAttentionVariants,
+} from './relative.js';
+export {
   selectWindowAttention,
   supportedWindowAttentionVariants,
   type WindowAttentionVariant,
@@ -85,7 +93,7 @@ export function windowAttention(
     program: defineProgram({
       name: `window-attention/${variant}`,
       template: windowWgsl,
-      params: { HEAD4: headSize / 4, SG: subgroup, KEYS: subgroup || 1 },
+      params: { HEAD4: headSize / 4, SG: subgroup, KEYS: subgroup || 1, RELATIVE: false },
       buffers: ['read', 'read', 'read', 'write'],
     }),
     inputs: [qkv, qkvBias, biasTable],

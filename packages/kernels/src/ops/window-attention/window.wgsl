@@ -19,11 +19,16 @@ struct Params {
   shift: u32,
   c4: u32,              // channels / 4
   scale: f32,
+#if RELATIVE
+  relative_stride: u32,   // terms of one query and head: rows, then columns
+  relative_columns: u32,
+#endif
 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(1) var<storage, read> qkv_bias: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias_table: array<f32>;
+// Position terms: of RELATIVE those of each query and head, otherwise one for each distance and head.
+@group(0) @binding(2) var<storage, read> positions: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -65,8 +70,12 @@ fn main(
   let wanted = query < tokens && y < params.height && x < params.width;
   let token = select(0u, y * params.width + x, wanted);
   let query_region = 3u * band(top + qy, params.grid_height) + band(left + qx, params.grid_width);
+#if RELATIVE
+  let terms = (token * workgroups.y + workgroup.y) * params.relative_stride;
+#else
   let table_width = 2u * window - 1u;
   let table_query = (qy + window - 1u) * table_width + qx + window - 1u;
+#endif
   var outside = vec4f();
 #unroll d 0 HEAD4
   let q$d = qkv[token * row4 + ${d}u + head4] * params.scale;
@@ -89,7 +98,9 @@ fn main(
     let key_x = unshifted(left + kx, params.grid_width);
     let inside = key_y < params.height && key_x < params.width;
     let key_base = select(0u, key_y * params.width + key_x, inside) * row4 + params.c4 + head4;
+#if !RELATIVE
     let place = ky * table_width + kx;
+#endif
     let region = (3u * band(top + ky, params.grid_height) + band(left + kx, params.grid_width)) * 2u + select(0u, 1u, inside);
 #unroll d 0 HEAD4
     let key$d = qkv[key_base + ${d}u];
@@ -101,7 +112,7 @@ fn main(
       let k$d = subgroupShuffle(key$d, i);
       let v$d = subgroupShuffle(value$d, i);
 #endunroll
-      let at = subgroupShuffle(place, i);
+      let position = positions[(table_query - subgroupShuffle(place, i)) * workgroups.y + workgroup.y];
       let code = subgroupShuffle(region, i);
 #else
     {
@@ -109,8 +120,12 @@ fn main(
       let k$d = key$d;
       let v$d = value$d;
 #endunroll
-      let at = place;
       let code = region;
+#if RELATIVE
+      let position = positions[terms + ky] + positions[terms + params.relative_columns + kx];
+#else
+      let position = positions[(table_query - place) * workgroups.y + workgroup.y];
+#endif
 #endif
       var products = vec4f();
 #unroll d 0 HEAD4
@@ -118,7 +133,7 @@ fn main(
 #endunroll
       let real = code % 2u == 1u;
       let score = select(outside_score, dot(products, vec4f(1.0)), real) +
-        bias_table[(table_query - at) * workgroups.y + workgroup.y] + select(MASKED, 0.0, code / 2u == query_region);
+        position + select(MASKED, 0.0, code / 2u == query_region);
       let peak = max(highest, score);
       let fade = exp(highest - peak);
       let share = exp(score - peak);

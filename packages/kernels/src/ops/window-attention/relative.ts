@@ -1,0 +1,150 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import type { AdapterClass } from '../../device/adapter.js';
+import { defineProgram, f32 } from '../../dispatch/program.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { flashProgram, flashTile } from '../multi-head-attention/flash.js';
+import { relativeTerms } from '../multi-head-attention/relative.js';
+import { supportedMultiHeadAttentionVariants } from '../multi-head-attention/select.js';
+import { ShapeError } from '../shape-error.js';
+import windowWgsl from './window.wgsl';
+
+/** `direct`: an invocation owns a query. `broadcast`: a subgroup owns up to 14, see `multiHeadAttention`. */
+export type RelativeWindowAttentionVariant = 'direct' | 'broadcast';
+
+/** The kernels that can run on an adapter. */
+export const supportedRelativeWindowAttentionVariants = (adapter: AdapterClass): RelativeWindowAttentionVariant[] =>
+  supportedMultiHeadAttentionVariants(adapter).filter((variant) => variant === 'direct' || variant === 'broadcast');
+
+/** The kernel to use. */
+export function selectRelativeWindowAttention(adapter: AdapterClass): RelativeWindowAttentionVariant {
+  const broadcasts = supportedRelativeWindowAttentionVariants(adapter).includes('broadcast');
+  return adapter.kind === 'software' && broadcasts ? 'broadcast' : 'direct';
+}
+
+/** The geometry of a windowed attention with relative positions. */
+export interface RelativeWindowShape {
+  /** Size of the image in tokens. */
+  height: number;
+  width: number;
+  /** Side of a window in tokens. */
+  window: number;
+  heads: number;
+}
+
+/** Options of `relativeWindowAttention`. */
+export interface RelativeWindowAttentionOptions {
+  /** Forces a kernel; for tests and benchmarks. */
+  variant?: RelativeWindowAttentionVariant;
+}
+
+/**
+ * Multi-head self-attention within square windows with decomposed relative positions, as in the image encoder of Segment
+ * Anything (`Block` and `add_decomposed_rel_pos` of its `image_encoder.py`; Li et al., "Exploring Plain Vision Transformer
+ * Backbones for Object Detection", 2022): scaled dot products, plus `query . rows[y_q - y_k + window - 1] + query .
+ * columns[x_q - x_k + window - 1]` with the query not scaled. The image is completed with tokens to whole windows at the
+ * right and at the bottom; these take part, with the bias of the projection as their key and value, and give no output.
+ *
+ * @param qkv float32 [height * width, 3 C], `query | key | value` with C = heads * head size, a multiple of 4.
+ * @param qkvBias float32 [3 C], what the projection gives for a token of zeros.
+ * @param rows float32 [2 window - 1, head size], shared by the heads.
+ * @param columns float32 [2 window - 1, head size].
+ * @returns float32 [height * width, C].
+ * @throws ShapeError when the operands do not fit.
+ */
+export function relativeWindowAttention(
+  qkv: Tensor,
+  qkvBias: Tensor,
+  rows: Tensor,
+  columns: Tensor,
+  shape: RelativeWindowShape,
+  options: RelativeWindowAttentionOptions = {},
+): Tensor {
+  const { height, width, window, heads } = shape;
+  const runtime = getRuntime();
+  const channels = (qkv.shape[1] ?? 0) / 3;
+  const headSize = channels / heads;
+  const expect = (holds: boolean, expected: string) => {
+    if (!holds) throw new ShapeError('relativeWindowAttention', expected, { qkv, qkvBias, rows, columns });
+  };
+  expect(
+    qkv.rank === 2 && qkv.shape[0] === height * width && headSize > 0 && headSize % 4 === 0,
+    `qkv of ${height} x ${width} tokens and ${heads} heads of a multiple of 4`,
+  );
+  expect(qkvBias.size === 3 * channels, `a bias of ${3 * channels}`);
+  const vectors = (2 * window - 1) * headSize;
+  expect(rows.size === vectors && columns.size === vectors, `tables of ${2 * window - 1} x ${headSize}`);
+
+  const terms = relativeTerms({
+    query: qkv,
+    queryColumn: 0,
+    heads,
+    headSize,
+    height,
+    width,
+    sides: [window, window],
+    rows,
+    columns,
+  });
+  const out = runtime.allocate([height * width, channels]);
+  const windowsX = Math.ceil(width / window);
+  const windows = windowsX * Math.ceil(height / window);
+  const variant = options.variant ?? selectRelativeWindowAttention(runtime.adapterClass);
+  const name = `relative-window-attention/${variant}`;
+  const scale = f32(1 / Math.sqrt(headSize));
+  const inputs = [qkv, qkvBias, terms.tensor];
+  if (variant === 'broadcast') {
+    const { subgroupSize } = runtime.adapterClass;
+    // As many queries as leave none over in a window of 14 x 14; twice as many compile three times as long.
+    const queries = 14;
+    const form = { subgroupSize, headSize, rows: queries, gridWidth: window };
+    const tile = flashTile(window, subgroupSize);
+    runtime.launch({
+      program: flashProgram({ name, ...form, mask: false, relative: true, window: true }),
+      inputs,
+      outputs: [out],
+      uniforms: [
+        headSize / 4,
+        subgroupSize,
+        scale,
+        window,
+        window,
+        terms.stride / 4,
+        terms.columns / 4,
+        tile.slotWidth / 4,
+        tile.slotHeight,
+        height,
+        width,
+        windowsX,
+        channels / 4,
+      ],
+      workgroups: [windows, heads, Math.ceil((window * window) / queries)],
+    });
+  } else {
+    runtime.launch({
+      program: defineProgram({
+        name,
+        template: windowWgsl,
+        params: { HEAD4: headSize / 4, SG: 0, KEYS: 1, RELATIVE: true },
+        buffers: ['read', 'read', 'read', 'write'],
+      }),
+      inputs,
+      outputs: [out],
+      uniforms: [
+        height,
+        width,
+        windowsX,
+        Math.ceil(height / window) * window,
+        windowsX * window,
+        window,
+        0,
+        channels / 4,
+        scale,
+        terms.stride,
+        terms.columns,
+      ],
+      workgroups: [windows, heads, Math.ceil((window * window) / 64)],
+    });
+  }
+  terms.tensor.dispose();
+  return out;
+}
