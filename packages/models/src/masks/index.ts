@@ -1,5 +1,5 @@
 export { bitsToRle } from './bits.js';
-export { boxIou, nonMaximumSuppression } from './nms.js';
+export { nonMaximumSuppression } from './nms.js';
 export { type CleanedMask, fillHoles, removeIslands } from './regions.js';
 export {
   type CompressedRle,
@@ -8,6 +8,7 @@ export {
   decompressRle,
   encodeRle,
   labelMapToRles,
+  placeRle,
   type Rle,
   rleArea,
   rleBox,

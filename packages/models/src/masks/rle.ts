@@ -150,3 +150,41 @@ export function rleBox({ size: [height], counts }: Rle): [x: number, y: number, 
   }
   return right < 0 ? [0, 0, 0, 0] : [left, top, right - left + 1, bottom - top + 1];
 }
+
+/**
+ * A mask of a part of an image as a mask of the whole: pixel (0, 0) of the part is (x, y) of the image of `size`.
+ * Throws `RangeError` if the part reaches beyond the image.
+ */
+export function placeRle(
+  { size: [height, width], counts }: Rle,
+  [x, y]: readonly [number, number],
+  size: Rle['size'],
+): Rle {
+  const [wholeHeight, wholeWidth] = size;
+  if (x < 0 || y < 0 || x + width > wholeWidth || y + height > wholeHeight) {
+    throw new RangeError(
+      `a part of ${height}x${width} at ${x},${y} reaches beyond ${wholeHeight}x${wholeWidth} pixels`,
+    );
+  }
+  const out: number[] = [];
+  let end = 0;
+  const add = (start: number, length: number) => {
+    if (start === end && out.length > 0) out[out.length - 1]! += length;
+    else out.push(start - end, length);
+    end = start + length;
+  };
+  let position = 0;
+  for (let i = 0; i < counts.length; i++) {
+    const next = position + counts[i]!;
+    while (i & 1 && position < next) {
+      const column = Math.floor(position / height);
+      const length = Math.min(next, (column + 1) * height) - position;
+      add((x + column) * wholeHeight + y + (position - column * height), length);
+      position += length;
+    }
+    position = next;
+  }
+  const rest = wholeHeight * wholeWidth - end;
+  if (rest > 0 || out.length === 0) out.push(rest);
+  return { size, counts: out };
+}

@@ -43,7 +43,8 @@ export function fingerprint(parts: readonly Float32Array[]): string {
 export async function saveEmbedding(embedding: SamEmbedding, owner: EmbeddingOwner): Promise<Uint8Array<ArrayBuffer>> {
   const values = new Float32Array(await getRuntime().read(embedding.features));
   const { originalSize, inputSize } = embedding;
-  const description = { ...owner, originalSize, inputSize, checksum: fingerprint([values]) };
+  const { side, fingerprint: weights } = owner;
+  const description = { side, fingerprint: weights, originalSize, inputSize, checksum: fingerprint([values]) };
   const text = new TextEncoder().encode(JSON.stringify(description));
   const padded = Math.ceil(text.length / 4) * 4;
   const out = new Uint8Array(PREFIX_BYTES + padded + values.byteLength);

@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   bitsToRle,
-  boxIou,
   decodeRle,
   encodeRle,
   fillHoles,
   nonMaximumSuppression,
+  placeRle,
   removeIslands,
 } from '../../src/masks/index.js';
+import { boxIou } from '../../src/masks/nms.js';
 
 /** `#` is foreground. */
 const draw = (text: string) => {
@@ -49,6 +50,35 @@ describe('bitsToRle', () => {
         expect(rle).toEqual(encodeRle(mask, width, height));
       }),
     );
+  });
+});
+
+describe('placeRle', () => {
+  it('is the encoding of the mask in the whole image', () => {
+    const side = (min: number) => fc.integer({ min, max: 6 });
+    const part = fc.record({
+      width: side(1),
+      height: side(1),
+      x: side(0),
+      y: side(0),
+      right: side(0),
+      below: side(0),
+      pixels: fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 36, maxLength: 36 }),
+    });
+    fc.assert(
+      fc.property(part, ({ width, height, x, y, right, below, pixels }) => {
+        const mask = pixels.slice(0, width * height);
+        const [wide, high] = [x + width + right, y + height + below];
+        const whole = new Uint8Array(wide * high);
+        for (const [i, pixel] of mask.entries()) whole[(y + Math.floor(i / width)) * wide + x + (i % width)] = pixel;
+        const placed = placeRle(encodeRle(mask, width, height), [x, y], [high, wide]);
+        expect(placed).toEqual(encodeRle(whole, wide, high));
+      }),
+    );
+  });
+
+  it('refuses a part that reaches beyond', () => {
+    expect(() => placeRle(encodeRle([1, 1], 2, 1), [1, 0], [1, 2])).toThrow(RangeError);
   });
 });
 

@@ -1,0 +1,12 @@
+export type { SamEmbedding } from './embedding.js';
+export { SamError, type SamErrorCode } from './error.js';
+export { type EverythingRecord, segmentEverything } from './everything.js';
+export type { EverythingOptions, OutputMode } from './everything-options.js';
+export { type MaskChoice, type SamLoadOptions, SamModel } from './model.js';
+export { type OnnxMask, type OnnxOptions, predictAsOnnx, selectSingleMask, stabilityScore } from './onnx-semantics.js';
+export { type PredictOptions, type SamMask, SamPredictor, type SetImageOptions } from './predictor.js';
+export type { SamPrompt } from './prompt.js';
+export type { MaskLevels, MaskMeasures } from './read-masks.js';
+export { predictRefined } from './refine.js';
+export { predictStroke, type Stroke, type StrokeMask, strokeAgreement } from './stroke.js';
+export { longestSideSize, resizeLongestSide } from './transforms.js';

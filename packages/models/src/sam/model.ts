@@ -1,0 +1,242 @@
+import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
+import type { PixelImage } from '../image/index.js';
+import { fingerprint, type SamEmbedding } from './embedding.js';
+import { SamError } from './error.js';
+import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
+import { loadImageEncoder } from './load-encoder.js';
+import { MaskDecoder } from './mask-decoder.js';
+import { type FramePrompt, LOW_RES_SCALE, PromptEncoder, type SparseOptions } from './prompt-encoder.js';
+import { type ImageSize, preprocessImage } from './transforms.js';
+import type { ImageProjections, ImageTokens } from './two-way-transformer.js';
+
+/** Options of `SamModel.load`. */
+export interface SamLoadOptions {
+  /** The operations to build on; the hand-written kernels by default. */
+  ops?: OpSet;
+  signal?: AbortSignal;
+  /** Called with the share of the weights that is loaded, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** Which of the four masks to decode: `single` the first, `multi` the three alternatives, `all` both. */
+export type MaskChoice = 'single' | 'multi' | 'all';
+
+/** First mask and number of masks. */
+const CHOICES: Record<MaskChoice, readonly [first: number, count: number]> = {
+  single: [0, 1],
+  multi: [1, 3],
+  all: [0, 4],
+};
+
+/** A prompt in the frame, with a mask to start from: logits of `lowRes` x `lowRes`, row by row. */
+export interface MaskedPrompt extends FramePrompt {
+  mask?: Float32Array;
+}
+
+/** What one pass of the decoder made of some prompts; the tensors belong to the receiver. */
+export interface DecodedBatch {
+  /** Positions in the list of prompts. */
+  indices: number[];
+  /** float32 [P, masks, lowRes, lowRes]. */
+  logits: Tensor;
+  /** Predicted IoU of all four masks, float32 [P, 4]. */
+  iou: Tensor;
+}
+
+/** How prompts are decoded. */
+export interface DecodeOptions extends SparseOptions {
+  masks: MaskChoice;
+}
+
+/** An image that prompts can be decoded against: its embedding, and what all its prompts share. */
+export interface ImageContext {
+  readonly image: ImageTokens;
+  readonly projections: ImageProjections;
+  dispose(): void;
+}
+
+/** Keys of checkpoints that the network does not need: buffers of batch norms, and MobileSAM's classifier. */
+const IGNORED_KEYS = [/\.num_batches_tracked$/, /^image_encoder\.(?:norm_head|head)\./, /\.attention_bias_idxs$/];
+
+/** Prompts of a pass at most: enough to fill a large GPU, and the buffers stay small beside what one has. */
+const PROMPTS_A_PASS = 16;
+
+/**
+ * Segment Anything (Kirillov et al., "Segment Anything", ICCV 2023; segment-anything, `modeling/sam.py`) and MobileSAM
+ * (Zhang et al., 2023), which differs in the image encoder. The network only: sizes of images, candidates and masks are
+ * the predictor's.
+ */
+export class SamModel {
+  private constructor(
+    readonly ops: OpSet,
+    /** Identifies the weights, for saved embeddings. */
+    readonly fingerprint: string,
+    /** Keys of the checkpoint that the network does not know. */
+    readonly unexpectedKeys: readonly string[],
+    private readonly encoder: SamImageEncoder,
+    private readonly prompts: PromptEncoder,
+    private readonly decoder: MaskDecoder,
+  ) {}
+
+  /**
+   * Loads a model from a checkpoint with the keys of segment-anything, MobileSAM or Hugging Face transformers; which of
+   * the encoders it is follows from the shapes.
+   * @throws CheckpointError naming the key that is missing, misshapen or not finite.
+   */
+  static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
+    const { ops = fusedOps, onProgress } = options;
+    const weights = new WeightReader(checkpoint, { signal: options.signal });
+    let encoder: SamImageEncoder | undefined;
+    try {
+      encoder = await loadImageEncoder(weights, ops, (fraction) => onProgress?.(fraction * 0.9));
+      const prompts = await PromptEncoder.load(weights, encoder.imageSize, ops);
+      const decoder = await MaskDecoder.load(weights, ops);
+      onProgress?.(1);
+      const identity = fingerprint([prompts.identity, decoder.identity]);
+      return new SamModel(ops, identity, weights.finish(IGNORED_KEYS), encoder, prompts, decoder);
+    } catch (error) {
+      weights.abandon();
+      throw error;
+    }
+  }
+
+  /** Side of the square frame that images are fitted into, in pixels. */
+  get imageSize(): number {
+    return this.encoder.imageSize;
+  }
+
+  /** Positions along a side of the embedding. */
+  get side(): number {
+    return this.imageSize / EMBEDDING_STRIDE;
+  }
+
+  /** Side of mask logits and mask prompts. */
+  get lowRes(): number {
+    return this.side * LOW_RES_SCALE;
+  }
+
+  /**
+   * Encodes an image that is resized already.
+   * @param image Its longer side has `imageSize` pixels.
+   * @param originalSize What it was resized from.
+   * @throws SamError `image` when the image has another size.
+   */
+  encode(image: PixelImage, originalSize: ImageSize): SamEmbedding {
+    const { width, height } = image;
+    if (Math.max(width, height) !== this.imageSize) {
+      throw new SamError(
+        'image',
+        `The longer side of ${width}x${height} pixels is not the network's ${this.imageSize}.`,
+      );
+    }
+    const features = tidy(() => {
+      const input = preprocessImage(image, this.imageSize);
+      return reshape(this.encoder.encode(input), [this.side ** 2, EMBEDDING_CHANNELS]);
+    });
+    return { features, originalSize, inputSize: { height, width } };
+  }
+
+  /** Prepares an embedding, float32 [side^2, 256], for prompts. The embedding stays the caller's. */
+  prepare(features: Tensor): ImageContext {
+    return tidy(() => {
+      const image = this.#imageTokens(features, reshape(this.prompts.noMask, [EMBEDDING_CHANNELS]));
+      const projections = this.decoder.project(image);
+      const tensors = [image.tokens, image.positioned, projections.keyQuery, projections.value];
+      return { image, projections, dispose: () => dispose(tensors) } as never;
+    }) as ImageContext;
+  }
+
+  /** Tokens that all prompts share. */
+  #imageTokens(features: Tensor, dense: Tensor): ImageTokens {
+    const tokens = this.ops.broadcastAdd(features, dense);
+    return { batch: 1, tokens, positioned: this.ops.broadcastAdd(tokens, this.prompts.densePe) };
+  }
+
+  /** Tokens of prompts that have a mask each. */
+  #maskedTokens(features: Tensor, masks: readonly Float32Array[]): ImageTokens {
+    const { lowRes, ops } = this;
+    const batch = masks.length;
+    const values = new Float32Array(batch * lowRes * lowRes);
+    for (const [i, mask] of masks.entries()) values.set(mask, i * lowRes * lowRes);
+    const dense = this.prompts.dense(tensor(values, [batch, lowRes, lowRes]));
+    const shape = [batch, ...features.shape];
+    const tokens = ops.broadcastAdd(reshape(dense, shape), features);
+    const positioned = ops.broadcastAdd(tokens, this.prompts.densePe);
+    const rows = [batch * features.shape[0]!, EMBEDDING_CHANNELS];
+    return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
+  }
+
+  /** Prompts that one pass can take: no buffer may exceed what one binding covers. */
+  get promptsAPass(): number {
+    // The largest: 128 channels for each of the four pixels that a token becomes.
+    const bytes = this.side ** 2 * 4 * 128 * 4;
+    const { maxBindingBytes } = getRuntime().adapterClass;
+    return Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(maxBindingBytes / bytes)));
+  }
+
+  /**
+   * Decodes prompts, as many at a time as fit. Prompts of equally many tokens share passes; the order of the results is
+   * by pass, `indices` tells whose they are.
+   *
+   * @param context Of `features`, from `prepare`.
+   */
+  *decode(
+    features: Tensor,
+    context: ImageContext,
+    prompts: readonly MaskedPrompt[],
+    options: DecodeOptions,
+  ): Generator<DecodedBatch, void, undefined> {
+    const sparse = prompts.map((prompt) => this.prompts.sparse(prompt, options));
+    const groups = new Map<string, number[]>();
+    for (const [i, { mask }] of prompts.entries()) {
+      const key = `${sparse[i]!.length},${mask !== undefined}`;
+      const group = groups.get(key);
+      if (group) group.push(i);
+      else groups.set(key, [i]);
+    }
+    const size = this.promptsAPass;
+    for (const group of groups.values()) {
+      for (let start = 0; start < group.length; start += size) {
+        const indices = group.slice(start, start + size);
+        const masks = indices.map((i) => prompts[i]!.mask).filter((mask) => mask !== undefined);
+        const { logits, iou } = tidy(() => {
+          const image = masks.length > 0 ? this.#maskedTokens(features, masks) : context.image;
+          const projections = masks.length > 0 ? undefined : context.projections;
+          const tokens = indices.map((i) => sparse[i]!);
+          const choice = CHOICES[options.masks];
+          return this.decoder.decode(tokens, image, projections, this.prompts.densePe, this.side, choice) as never;
+        }) as Omit<DecodedBatch, 'indices'>;
+        yield { indices, logits, iou };
+      }
+    }
+  }
+
+  /** For comparison with other implementations: embedded points and boxes of a prompt, flat [tokens, 256]. */
+  embedPrompt(prompt: FramePrompt, options?: SparseOptions): Float32Array {
+    return this.prompts.sparse(prompt, options);
+  }
+
+  /** The same of a mask, float32 [side^2, 256]. */
+  embedMask(mask: Tensor): Tensor {
+    return this.prompts.dense(mask);
+  }
+
+  /** The positional encoding of the image's tokens, float32 [side^2, 256]. The model's own. */
+  get densePe(): Tensor {
+    return this.prompts.densePe;
+  }
+
+  dispose(): void {
+    this.encoder.dispose();
+    this.prompts.dispose();
+    this.decoder.dispose();
+  }
+}
+
+/** IoU columns of the masks that were decoded: row `index` of `values`, [P, 4]. */
+export function chosenIou(values: Float32Array, row: number, choice: MaskChoice): Float32Array {
+  const [first, count] = CHOICES[choice];
+  return values.slice(row * 4 + first, row * 4 + first + count);
+}
