@@ -5,6 +5,8 @@ import {
   depthwiseConv,
   groupNorm,
   initialize,
+  labelArgmax,
+  labelPropagation,
   layerNorm,
   makeMaskPlan,
   maskBits,
@@ -40,6 +42,29 @@ const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
   ],
   ['layer-norm: weight', () => layerNorm(zeros([5, 8]), zeros([4]), zeros([8])), /weight and bias of 8.*weight \[4\]/],
   ['layer-norm: scalar', () => layerNorm(zeros([]), zeros([4]), zeros([4])), /multiple of 4/],
+  [
+    'label-propagation: no frames',
+    () => labelPropagation({ height: 1, width: 2, query: zeros([2, 4]), frames: [], temperature: 1, topK: 1 }),
+    /1 to 6 frames/,
+  ],
+  [
+    'label-propagation: labels',
+    () =>
+      labelPropagation({
+        height: 1,
+        width: 2,
+        query: zeros([2, 4]),
+        frames: [{ key: zeros([2, 4]), labels: zeros([3, 4]), radius: 1 }],
+        temperature: 1,
+        topK: 1,
+      }),
+    /labels \[2, 4\], got key \[2, 4\], labels \[3, 4\]/,
+  ],
+  [
+    'label-argmax: classes',
+    () => labelArgmax(zeros([2, 2, 4]), { classes: 5, height: 3, width: 3, alignCorners: true }),
+    /at least 5/,
+  ],
   ['group-norm: groups', () => groupNorm(zeros([3, 3, 24]), zeros([24]), zeros([24]), 4), /4 group\(s\).*24\]/],
   ['group-norm: bias', () => groupNorm(zeros([3, 8]), zeros([8]), zeros([16]), 2), /weight and bias of 8.*bias \[16\]/],
   ['depthwise-conv: channels', () => depthwiseConv(zeros([4, 4, 6]), zeros([3, 3, 6, 1])), /multiple of 4/],
