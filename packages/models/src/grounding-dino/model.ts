@@ -1,0 +1,262 @@
+import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import {
+  dispose,
+  pad,
+  type Tensor,
+  type Tensor2D,
+  type Tensor3D,
+  tensor1d,
+  tensor2d,
+  tidy,
+} from '@tensorflow/tfjs-core';
+import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
+import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
+import { type GroundingDinoConfig, HIDDEN } from './config.js';
+import { groundingDinoConfigOf } from './config-of.js';
+import { DecoderLayer, type DecoderMemory } from './decoder.js';
+import { EncoderLayer, type TextGeometry } from './encoder.js';
+import type { Streams } from './fusion.js';
+import { ImageBranch } from './image-branch.js';
+import { loadPerceptron, perceptron } from './layers.js';
+import { textPositions, tokenCentres } from './positions.js';
+import { QuerySelection } from './query-selection.js';
+import { type CaptionTokens, TextBranch } from './text/index.js';
+import type { ImageFeatures, OnTap, RawDetections, TextFeatures } from './types.js';
+
+/** Options of `GroundingDino.load`. */
+export interface GroundingDinoLoadOptions {
+  /** The model's dimensions; read off the checkpoint by default. */
+  config?: GroundingDinoConfig;
+  /** The operations to build on; the hand-written kernels by default. */
+  ops?: OpSet;
+  signal?: AbortSignal;
+  /** Called with the share of the weights that is loaded, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** Keys that checkpoints may hold and the network does not need. The box head has a dozen names, one of which is read. */
+const IGNORED_KEYS = [
+  /\.relative_position_index$/,
+  /^label_enc\./,
+  /^bert\.embeddings\.position_ids$/,
+  /^bert\.pooler\./,
+  /^(transformer\.decoder\.)?bbox_embed\.\d+\./,
+];
+
+/** Added to scores that must not count; finite, since WGSL may assume that there are no infinities. */
+const MASKED = -1e30;
+
+/**
+ * Grounding DINO (Liu et al., "Grounding DINO: Marrying DINO with Grounded Pre-Training for Open-Set Object Detection", 2023;
+ * GroundingDINO, `models/GroundingDINO`). The network only: pictures and captions are prepared, and boxes chosen, by
+ * `GroundingDetector`. One image and one caption at a time.
+ */
+export class GroundingDino {
+  private constructor(
+    readonly config: GroundingDinoConfig,
+    readonly ops: OpSet,
+    /** Keys of the checkpoint that the network does not know. */
+    readonly unexpectedKeys: readonly string[],
+    private readonly parts: {
+      image: ImageBranch;
+      text: TextBranch;
+      encoder: readonly EncoderLayer[];
+      selection: QuerySelection;
+      decoder: readonly DecoderLayer[];
+    },
+    private readonly p: { queries: Tensor; norm: Affine; positionHead: readonly Linear[]; boxHead: readonly Linear[] },
+  ) {}
+
+  /**
+   * Loads a model from a checkpoint with the official keys or those of Hugging Face transformers.
+   * @throws CheckpointError naming the key that is missing, misshapen or not finite.
+   */
+  static async load(checkpoint: Checkpoint, options: GroundingDinoLoadOptions = {}): Promise<GroundingDino> {
+    const config = options.config ?? groundingDinoConfigOf(checkpoint);
+    const weights = new WeightReader(checkpoint, { signal: options.signal });
+    try {
+      return await GroundingDino.#read(weights, config, options);
+    } catch (error) {
+      weights.abandon();
+      throw error;
+    }
+  }
+
+  static async #read(
+    weights: WeightReader,
+    config: GroundingDinoConfig,
+    { ops = fusedOps, onProgress }: GroundingDinoLoadOptions,
+  ): Promise<GroundingDino> {
+    const { encoderLayers, decoderLayers, queries } = config;
+    const steps = encoderLayers + decoderLayers + 3;
+    let done = 0;
+    const step = async <T>(loading: Promise<T>): Promise<T> => {
+      const part = await loading;
+      onProgress?.(++done / steps);
+      return part;
+    };
+    const image = await step(ImageBranch.load(weights, config, ops));
+    const text = await step(TextBranch.load(weights, config.textLayers, ops));
+    const encoder: EncoderLayer[] = [];
+    for (let i = 0; i < encoderLayers; i++) encoder.push(await step(EncoderLayer.load(weights, i, ops)));
+    const selection = await QuerySelection.load(weights, ops);
+    const decoder: DecoderLayer[] = [];
+    for (let i = 0; i < decoderLayers; i++) decoder.push(await step(DecoderLayer.load(weights, i, ops)));
+    const table = await weights.take('transformer.tgt_embed.weight', [queries, HIDDEN]);
+    const parameters = {
+      queries: weights.own(tensor2d(table, [queries, HIDDEN])),
+      norm: await loadAffine(weights, ['transformer.decoder.norm'], HIDDEN),
+      positionHead: await loadPerceptron(weights, 'transformer.decoder.ref_point_head', [2 * HIDDEN, HIDDEN, HIDDEN]),
+      boxHead: await loadPerceptron(weights, boxHeadKey(weights), [HIDDEN, HIDDEN, HIDDEN, 4]),
+    };
+    onProgress?.(1);
+    const parts = { image, text, encoder, selection, decoder };
+    return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, parameters);
+  }
+
+  /**
+   * Encodes an image; the result serves any number of captions.
+   * @param image float32 [H, W, 4], normalised RGB, the fourth channel zero.
+   * @param onTap Sees `input_proj0` to `input_proj3`, float32 [h, w, 256].
+   */
+  encodeImage(image: Tensor3D, onTap?: OnTap): ImageFeatures {
+    return this.parts.image.encode(image, onTap);
+  }
+
+  /** Encodes a caption; the result serves any number of images. The caller disposes its `features`. */
+  encodeText(caption: CaptionTokens): TextFeatures {
+    return this.parts.text.encode(caption);
+  }
+
+  /**
+   * Finds what a caption speaks of in an image.
+   * @param onTap Sees `encN.text`, `encN.image`, `two_stage.memory` and `decN.out`, float32 [tokens or queries, 256].
+   */
+  async detect(image: ImageFeatures, text: TextFeatures, onTap?: OnTap): Promise<RawDetections> {
+    const { parts, config } = this;
+    const geometry = textGeometry(text);
+    const memory = this.#encode(image, text, geometry, onTap);
+    const scorer = this.#scorer(memory.text, text.tokenMask);
+    try {
+      const boxes = await parts.selection.select(memory, image.levels, scorer, config.queries, onTap);
+      const textMask = geometry.tokenMask && tokenRow(text.tokenMask);
+      const found = this.#decode(boxes, { ...memory, levels: image.levels, textMask }, scorer, onTap);
+      boxes.dispose();
+      textMask?.dispose();
+      try {
+        return await readDetections(found, text.tokenMask);
+      } finally {
+        dispose([found.logits, found.boxes]);
+      }
+    } finally {
+      dispose([...Object.values(geometry), memory.image, memory.text, scorer.text, scorer.bias]);
+    }
+  }
+
+  /** Image and text after the feature enhancer. */
+  #encode(image: ImageFeatures, text: TextFeatures, geometry: TextGeometry, onTap?: OnTap): Streams {
+    let streams: Streams = { image: image.tokens, text: text.features };
+    const centres = tensor2d(tokenCentres(image.levels), [image.tokens.shape[0], 2]);
+    for (const [i, layer] of this.parts.encoder.entries()) {
+      const next = layer.forward(streams, image, centres, geometry);
+      if (i > 0) dispose([streams.image, streams.text]);
+      streams = next;
+      onTap?.(`enc${i}.text`, streams.text);
+      onTap?.(`enc${i}.image`, streams.image);
+    }
+    centres.dispose();
+    return streams;
+  }
+
+  /** What turns a token or a query into its logits: text features, transposed, in a multiple of 4 columns. */
+  #scorer(text: Tensor, tokenMask: Uint8Array): { text: Tensor; bias: Tensor } {
+    const length = tokenMask.length;
+    const columns = Math.ceil(length / 4) * 4;
+    const bias = Float32Array.from({ length: columns }, (_, i) => (tokenMask[i] ? 0 : MASKED));
+    return tidy(() => {
+      const rows = pad(text as Tensor2D, [
+        [0, columns - length],
+        [0, 0],
+      ]);
+      return { text: this.ops.transpose(rows), bias: tensor1d(bias) } as never;
+    }) as { text: Tensor; bias: Tensor };
+  }
+
+  #decode(
+    start: Tensor,
+    memory: DecoderMemory,
+    scorer: { text: Tensor; bias: Tensor },
+    onTap?: OnTap,
+  ): { logits: Tensor; boxes: Tensor } {
+    const { ops } = this;
+    const { queries, norm, positionHead, boxHead } = this.p;
+    return tidy(() => {
+      let [hidden, boxes] = [queries, start];
+      for (const [i, layer] of this.parts.decoder.entries()) {
+        const last = i + 1 === this.parts.decoder.length;
+        [hidden, boxes] = tidy(() => {
+          const positions = perceptron(ops, positionHead, ops.boxSineEmbedding(boxes));
+          const next = layer.forward(hidden, positions, boxes, memory);
+          // The last layer's boxes come from its normalised queries, those of the others do not.
+          return [next, last ? boxes : ops.refineBoxes(perceptron(ops, boxHead, next), boxes)];
+        });
+        onTap?.(`dec${i}.out`, hidden);
+      }
+      const normal = ops.layerNorm(hidden, norm.weight, norm.bias);
+      return {
+        logits: ops.gemm(normal, scorer.text, { bias: scorer.bias }),
+        boxes: ops.refineBoxes(perceptron(ops, boxHead, normal), boxes),
+      } as never;
+    }) as { logits: Tensor; boxes: Tensor };
+  }
+
+  dispose(): void {
+    const { image, text, encoder, selection, decoder } = this.parts;
+    for (const part of [image, text, ...encoder, selection, ...decoder]) part.dispose();
+    const { queries, norm, positionHead, boxHead } = this.p;
+    queries.dispose();
+    for (const { weight, bias } of [norm, ...positionHead, ...boxHead]) dispose([weight, bias]);
+  }
+}
+
+/** The box head that all decoder layers share, under the first of its names that the file has. */
+function boxHeadKey(weights: WeightReader): string {
+  const names = [...Array(6).keys()].flatMap((i) => [`transformer.decoder.bbox_embed.${i}`, `bbox_embed.${i}`]);
+  return names.find((name) => weights.has(`${name}.layers.0.weight`)) ?? names[0]!;
+}
+
+function textGeometry({ mask, positionIds, tokenMask }: TextFeatures): TextGeometry {
+  const length = tokenMask.length;
+  const additive = (allowed: Uint8Array) => Float32Array.from(allowed, (one) => (one ? 0 : MASKED));
+  return {
+    positions: tensor2d(textPositions(positionIds), [length, HIDDEN]),
+    selfMask: tensor2d(additive(mask), [length, length]),
+    ...(tokenMask.every((one) => one === 1)
+      ? {}
+      : {
+          tokenMask: tensor2d(additive(Uint8Array.from({ length: 4 * length }, (_, i) => tokenMask[i >> 2]!)), [
+            length,
+            4,
+          ]),
+        }),
+  };
+}
+
+/** The token mask as one row for attention, float32 [1, L]. */
+const tokenRow = (tokenMask: Uint8Array): Tensor2D =>
+  tensor2d(
+    Float32Array.from(tokenMask, (one) => (one ? 0 : MASKED)),
+    [1, tokenMask.length],
+  );
+
+async function readDetections(found: { logits: Tensor; boxes: Tensor }, tokenMask: Uint8Array): Promise<RawDetections> {
+  const runtime = getRuntime();
+  const [wide, boxes] = await Promise.all([runtime.read(found.logits), runtime.read(found.boxes)]);
+  const values = new Float32Array(wide);
+  const [queries, columns] = found.logits.shape as [number, number];
+  const tokens = tokenMask.length;
+  const logits = Float32Array.from({ length: queries * tokens }, (_, i) =>
+    tokenMask[i % tokens] ? values[Math.floor(i / tokens) * columns + (i % tokens)]! : Number.NEGATIVE_INFINITY,
+  );
+  return { queries, tokens, logits, boxes: new Float32Array(boxes) };
+}
