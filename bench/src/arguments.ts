@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** Models that have procedural weights here. */
-export const MODELS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l'] as const;
+export const MODELS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l', 'r50-deaot-l', 'swinb-deaot-l'] as const;
 export type BenchModel = (typeof MODELS)[number];
 
 /** What the user asked for. */

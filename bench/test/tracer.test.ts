@@ -172,12 +172,16 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     });
   }
 
-  it('writes down a DeAOT frame', async () => {
-    const model = await loadDeAot('deaot-s', fusedOps);
-    const inputs = makeFrameInputs('deaot-s', { height: 49, width: 65 });
+  it.each([
+    ['deaot-s', { height: 49, width: 65 }],
+    ['r50-deaot-l', { height: 33, width: 49 }],
+    ['swinb-deaot-l', { height: 32, width: 48 }],
+  ] as const)('writes down a frame of %s', async (name, network) => {
+    const model = await loadDeAot(name, fusedOps);
+    const inputs = makeFrameInputs(name, network);
     const logits = frameLogits(model, inputs);
     const ours = await readLogits(runtime, logits);
-    const traced = await traceFrame(runtime, 'deaot-s', inputs);
+    const traced = await traceFrame(runtime, name, inputs);
     const session = await ort!.session(traced.model, 'cpu', traced.feeds);
     expect(normalisedError(traced.fromOnnx((await session.run())['logits']!), ours)).toBeLessThan(1e-8);
     await session.release();

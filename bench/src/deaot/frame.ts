@@ -4,7 +4,7 @@ import { DEAOT_CONFIGS, DeAot, type DeAotName, openManifest, type Size, tokenGri
 import { concat, dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { toChannelsFirst, toChannelsLast } from '../kernels.js';
 import { OnnxTracer } from '../onnx/tracer.js';
-import { deaotManifest } from './manifest.js';
+import { deaotManifest } from '../weights/deaot.js';
 
 const KEY = 128;
 const VALUE = 512;
@@ -14,7 +14,7 @@ const LOGITS = 12;
 
 /** Loads a model with procedural weights on a set of operations. */
 export const loadDeAot = (name: DeAotName, ops: OpSet): Promise<DeAot> =>
-  DeAot.load(openManifest(deaotManifest(DEAOT_CONFIGS[name].layers)), DEAOT_CONFIGS[name], { ops });
+  DeAot.load(openManifest(deaotManifest(DEAOT_CONFIGS[name])), DEAOT_CONFIGS[name], { ops });
 
 /** A frame's image and the memory of one frame, which is what the per-frame graph takes. */
 export interface FrameInputs {
