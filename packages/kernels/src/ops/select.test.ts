@@ -8,6 +8,7 @@ import {
 } from './depthwise-conv/select.js';
 import { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './gemm/select.js';
 import { planGroupNorm } from './group-norm/select.js';
+import { selectLabelPropagation, supportedLabelPropagationVariants } from './label-propagation/select.js';
 import { selectLayerNorm } from './layer-norm/select.js';
 import { selectLocalAttention, supportedLocalAttentionVariants } from './local-attention/select.js';
 import { selectSoftmax, supportedSoftmaxVariants } from './softmax/select.js';
@@ -118,6 +119,14 @@ describe('kernels that shuffle on software adapters', () => {
 
   it('window attention wants subgroups that divide its 64 invocations', () => {
     expect(supportedWindowAttentionVariants({ ...adapters.discrete, subgroupSize: 128 })).toEqual(['direct']);
+  });
+});
+
+describe('label-propagation', () => {
+  it.each(adapterNames)('%s: shuffles exactly on software adapters that can, and is supported', (name) => {
+    const selected = selectLabelPropagation(adapters[name]);
+    expect(selected).toBe(/^software\d/.test(name) ? 'subgroup' : 'workgroup');
+    expect(supportedLabelPropagationVariants(adapters[name])).toContain(selected);
   });
 });
 
