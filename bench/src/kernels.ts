@@ -120,7 +120,7 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
           }
         },
       });
-      const { model, inputs, fromOnnx } = traceCase(kernelCase, tensors);
+      const { model, inputs, fromOnnx } = await traceCase(kernelCase, tensors);
       for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
         const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
         try {
@@ -204,23 +204,20 @@ function summariseRunners(
 }
 
 /** The ONNX model of a case, its inputs in ONNX's layout, and its output back in ours. */
-export function traceCase(
+export async function traceCase(
   kernelCase: KernelCase,
   tensors: Record<string, Tensor>,
-): {
+): Promise<{
   model: Uint8Array;
   inputs: Record<string, { values: Float32Array; shape: readonly number[] }>;
   fromOnnx: (values: Float32Array) => Float32Array;
-} {
+}> {
   const tracer = new OnnxTracer();
   const inputs: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
   for (const key in tensors) {
+    if (kernelCase.weights.includes(key)) continue;
     const { shape } = tensors[key]!;
     const values = kernelCase.inputs[key]!.values as Float32Array;
-    if (kernelCase.weights.includes(key)) {
-      tracer.constant(tensors[key]!, values);
-      continue;
-    }
     if (shape.length === 3) {
       const [height, width, channels] = shape as [number, number, number];
       tracer.imageInput(key, tensors[key]!);
@@ -236,7 +233,7 @@ export function traceCase(
   const image = tracer.isImage(out);
   out.dispose();
   const fromOnnx = (values: Float32Array) => (image ? toChannelsLast(values, channels) : values);
-  return { model: tracer.graph.finish(), inputs, fromOnnx };
+  return { model: await tracer.finish(), inputs, fromOnnx };
 }
 
 /** [H, W, C] as [C, H, W]. */

@@ -164,7 +164,7 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
       const out = tidy(() => kernelCase.build(fusedOps, tensors));
       const ours = new Float32Array(await runtime.read(out));
       out.dispose();
-      const { model, inputs, fromOnnx } = traceCase(kernelCase as KernelCase, tensors);
+      const { model, inputs, fromOnnx } = await traceCase(kernelCase as KernelCase, tensors);
       const session = await ort!.session(model, 'cpu', inputs);
       expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-10);
       await session.release();

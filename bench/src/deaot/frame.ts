@@ -131,7 +131,7 @@ export async function traceFrame(runtime: Runtime, name: DeAotName, inputs: Fram
     tracer.output('logits', logits);
     logits.dispose();
     return {
-      model: tracer.graph.finish(),
+      model: await tracer.finish(),
       operators: tracer.graph.operators,
       feeds,
       fromOnnx: (values: Float32Array) => withoutPadding(toChannelsLast(values, LOGITS)),

@@ -3,6 +3,9 @@ import { Message } from './protobuf.js';
 /** Values of an ONNX attribute: numbers are integers unless wrapped by `float`. */
 export type Attribute = number | string | readonly number[] | { readonly float: number };
 
+/** Values of a constant; their type is its element type. */
+export type ConstantValues = Float32Array | Int32Array | BigInt64Array;
+
 export type ElementType = 'float32' | 'int32' | 'int64';
 
 const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7 };
@@ -44,8 +47,18 @@ export class OnnxGraph {
   }
 
   /** A constant; the name of the value is returned. */
-  constant(values: Float32Array | Int32Array | BigInt64Array, shape: readonly number[]): string {
-    const name = `_c${this.#count++}`;
+  constant(values: ConstantValues, shape: readonly number[]): string {
+    const name = this.reserve();
+    this.define(name, values, shape);
+    return name;
+  }
+
+  /** A name for a constant whose values come later, by `define`. */
+  reserve(): string {
+    return `_c${this.#count++}`;
+  }
+
+  define(name: string, values: ConstantValues, shape: readonly number[]): void {
     const type = values instanceof Float32Array ? 'float32' : values instanceof Int32Array ? 'int32' : 'int64';
     this.#initializers.push(
       new Message()
@@ -54,7 +67,6 @@ export class OnnxGraph {
         .string(8, name)
         .bytes(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)),
     );
-    return name;
   }
 
   /** A constant list of integers, as shapes and axes are given. */

@@ -1,5 +1,5 @@
 import { type Activation, getRuntime } from '@samtrack/kernels';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { keep, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { OnnxGraph } from './graph.js';
 
 /** An operation or an option that has no translation to ONNX here. */
@@ -18,31 +18,43 @@ export interface Value {
   readonly shape: readonly number[];
 }
 
+/** What stands for the result of an operation until it is computed. */
+interface Sketch {
+  readonly dataId: object;
+  readonly shape: readonly number[];
+}
+
+/** A constant whose values are read when the graph is finished: they may be on the GPU. */
+interface PendingConstant {
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly shape: readonly number[];
+  /** From the tensor's order to the constant's. */
+  readonly arrange?: (values: Float32Array) => Float32Array;
+}
+
 /** A graph in the making, and what tensors stand for in it. */
 export class OnnxTrace {
   readonly graph = new OnnxGraph();
   /** By tensor data, which reshaped tensors share. */
   readonly #values = new WeakMap<object, Value>();
+  /** Data of inputs and of what was computed from them. */
+  readonly #traced = new WeakSet<object>();
   readonly #converted = new Map<string, string>();
-  readonly #data = new WeakMap<object, Float32Array>();
   readonly #filterNames = new WeakMap<object, string>();
+  readonly #pending: PendingConstant[] = [];
 
-  /** The values of a tensor that is on the GPU already; those of others are taken from tfjs's copy on the CPU. */
-  constant(tensor: Tensor, values: Float32Array): void {
-    this.#data.set(tensor.dataId, values);
-  }
-
-  /** Makes a tensor an input of the graph; every other tensor that no operation made is a constant. */
+  /** Makes a tensor an input of the graph; every other tensor that was not computed from one is a constant. */
   input(name: string, tensor: Tensor): void {
     this.graph.input(name, tensor.shape);
-    this.#values.set(tensor.dataId, { name, layout: 'rows', shape: tensor.shape });
+    this.bind(tensor, { name, layout: 'rows', shape: tensor.shape });
   }
 
   /** Makes an image [H, W, *] an input [1, channels, H, W]. */
   imageInput(name: string, tensor: Tensor, channels = tensor.shape[2]!): void {
     const shape = [1, channels, tensor.shape[0]!, tensor.shape[1]!];
     this.graph.input(name, shape);
-    this.#values.set(tensor.dataId, { name, layout: 'image', shape });
+    this.bind(tensor, { name, layout: 'image', shape });
   }
 
   /** Makes what an operation returned an output: images as [1, C, H, W]. */
@@ -56,13 +68,47 @@ export class OnnxTrace {
     return this.stored(tensor).layout === 'image';
   }
 
-  tensor(shape: readonly number[], value: Value): Tensor {
-    const tensor = getRuntime().allocate(shape);
-    this.#values.set(tensor.dataId, value);
-    return tensor;
+  /** The model, with the values of all its constants. */
+  async finish(): Promise<Uint8Array> {
+    const runtime = getRuntime();
+    for (const { name, tensor, shape, arrange } of this.#pending.splice(0)) {
+      const bytes = await runtime.read(tensor);
+      tensor.dispose();
+      const values = tensor.dtype === 'int32' ? new Int32Array(bytes) : new Float32Array(bytes);
+      this.graph.define(name, arrange && values instanceof Float32Array ? arrange(values) : values, shape);
+    }
+    return this.graph.finish();
   }
 
-  stored(tensor: Tensor): Value {
+  /** Whether a tensor is an input, or was computed from one. */
+  isTraced({ dataId }: { readonly dataId: object }): boolean {
+    return this.#traced.has(dataId);
+  }
+
+  /** Says what a tensor is in the graph. */
+  bind({ dataId }: { readonly dataId: object }, value: Value): void {
+    this.#values.set(dataId, value);
+    this.#traced.add(dataId);
+  }
+
+  /** Makes a computed tensor what its sketch is. */
+  realise(tensor: { readonly dataId: object }, sketch: { readonly dataId: object }): void {
+    this.bind(tensor, this.#values.get(sketch.dataId)!);
+  }
+
+  /** The result of an operation that is not computed yet; for the graph it is as good as the tensor. */
+  tensor(shape: readonly number[], value: Value): Tensor {
+    const sketch: Sketch & { rank: number; size: number } = {
+      dataId: {},
+      shape,
+      rank: shape.length,
+      size: shape.reduce((a, b) => a * b, 1),
+    };
+    this.bind(sketch, value);
+    return sketch as unknown as Tensor;
+  }
+
+  stored(tensor: TensorInfo): Value {
     const known = this.#values.get(tensor.dataId);
     if (known) return known;
     const value: Value = { name: this.weight(tensor, tensor.shape), layout: 'rows', shape: tensor.shape };
@@ -70,7 +116,7 @@ export class OnnxTrace {
     return value;
   }
 
-  rows(tensor: Tensor, shape: readonly number[] = tensor.shape): Value {
+  rows(tensor: TensorInfo, shape: readonly number[] = tensor.shape): Value {
     const { name, layout, shape: from } = this.stored(tensor);
     if (layout === 'rows' && equal(from, shape)) return { name, layout, shape };
     const converted = this.once(`${name} rows ${shape}`, () => {
@@ -96,21 +142,23 @@ export class OnnxTrace {
 
   /** Weights [kh, kw, C, N] as [N, inputs, kh, kw], or [kh, kw, C, 1] as [C, 1, kh, kw]. */
   filters(weight: Tensor, inputs: number): string {
-    const [kh, kw, c, n] = weight.shape as [number, number, number, number];
     const known = this.#filterNames.get(weight.dataId);
     if (known) return known;
-    const source = this.read(weight);
+    const [kh, kw, c, n] = weight.shape as [number, number, number, number];
     const depthwise = n === 1;
     const outputs = depthwise ? c : n;
-    const out = new Float32Array(outputs * inputs * kh * kw);
-    for (let tap = 0; tap < kh * kw; tap++) {
-      for (let i = 0; i < inputs; i++) {
-        for (let o = 0; o < outputs; o++) {
-          out[(o * inputs + i) * kh * kw + tap] = source[depthwise ? tap * c + o : (tap * c + i) * n + o]!;
+    const arrange = (source: Float32Array) => {
+      const out = new Float32Array(outputs * inputs * kh * kw);
+      for (let tap = 0; tap < kh * kw; tap++) {
+        for (let i = 0; i < inputs; i++) {
+          for (let o = 0; o < outputs; o++) {
+            out[(o * inputs + i) * kh * kw + tap] = source[depthwise ? tap * c + o : (tap * c + i) * n + o]!;
+          }
         }
       }
-    }
-    const name = this.graph.constant(out, [outputs, inputs, kh, kw]);
+      return out;
+    };
+    const name = this.weight(weight, [outputs, inputs, kh, kw], arrange);
     this.#filterNames.set(weight.dataId, name);
     return name;
   }
@@ -170,12 +218,12 @@ export class OnnxTrace {
     return this.graph.node('Add', [scaled, this.weight(bias, shape)]);
   }
 
-  weight(tensor: Tensor, shape: readonly number[]): string {
-    return this.graph.constant(this.read(tensor), shape);
-  }
-
-  read(tensor: Tensor): Float32Array {
-    return this.#data.get(tensor.dataId) ?? (tensor.dataSync() as Float32Array);
+  /** A constant with the values of a tensor. */
+  weight(tensor: TensorInfo, shape: readonly number[], arrange?: PendingConstant['arrange']): string {
+    const name = this.graph.reserve();
+    // A reference of its own: the tensor may be gone before the graph is finished.
+    this.#pending.push({ name, tensor: keep((tensor as Tensor).clone()), shape, arrange });
+    return name;
   }
 
   reshape(name: string, shape: readonly number[]): string {
