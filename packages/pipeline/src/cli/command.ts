@@ -1,5 +1,13 @@
 import { DeviceError, DeviceLostError, KernelError } from '@samtrack/kernels';
-import { CheckpointError, OutOfBudgetError, TrackerError, VerificationError } from '@samtrack/models';
+import {
+  CaptionError,
+  CheckpointError,
+  DetectorError,
+  ImageError,
+  OutOfBudgetError,
+  TrackerError,
+  VerificationError,
+} from '@samtrack/models';
 import { WeightsError } from '@samtrack/weights';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
@@ -21,11 +29,14 @@ export class UsageError extends Error {
 
 /** Errors that are the user's to mend: shown without a stack. */
 const EXPECTED = [
+  CaptionError,
   CheckpointError,
+  DetectorError,
   DeviceError,
   DeviceLostError,
   EvaluationError,
   FrameError,
+  ImageError,
   KernelError,
   MaskError,
   OutOfBudgetError,

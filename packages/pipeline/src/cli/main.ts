@@ -1,12 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type Command, isExpected, UsageError } from './command.js';
+import { detectCommand } from './detect.js';
 import { devicesCommand } from './devices.js';
 import { evalCommand } from './eval.js';
 import { trackCommand } from './track.js';
 import { verifyCommand } from './verify.js';
 import { weightsCommand } from './weights.js';
 
-const COMMANDS: readonly Command[] = [trackCommand, evalCommand, verifyCommand, devicesCommand, weightsCommand];
+const COMMANDS: readonly Command[] = [
+  trackCommand,
+  detectCommand,
+  evalCommand,
+  verifyCommand,
+  devicesCommand,
+  weightsCommand,
+];
 
 const HELP = `Usage: samtrack <command> [options]
 
