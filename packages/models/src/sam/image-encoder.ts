@@ -1,4 +1,4 @@
-import type { Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
 
 /** Channels of an image embedding. */
 export const EMBEDDING_CHANNELS = 256;
@@ -12,10 +12,12 @@ export interface SamImageEncoder {
   readonly imageSize: number;
   /**
    * @param image float32 [1, imageSize, imageSize, 3], normalised and then padded with zeros at the bottom and at the right.
+   * @param onTap Sees intermediate results, float32 with the channels last, by the names `patch_pos` and `blockN` of a plain
+   *   transformer, `patch_embed` and `stageN` of TinyViT. It may not keep them.
    * @returns float32 [1, imageSize / 16, imageSize / 16, 256], which the caller disposes.
    * @throws ShapeError when the image has another shape.
    */
-  encode(image: Tensor4D): Tensor4D;
+  encode(image: Tensor4D, onTap?: (name: string, tensor: Tensor) => void): Tensor4D;
   /** Frees the weights. */
   dispose(): void;
 }

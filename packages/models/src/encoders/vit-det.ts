@@ -1,0 +1,258 @@
+import { getRuntime, type OpSet } from '@samtrack/kernels';
+import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { CheckpointError, type WeightReader } from '../checkpoint/index.js';
+import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { interpolateTable } from './relative-table.js';
+
+/** Pixels of a patch, along each axis. */
+export const PATCH = 16;
+const MLP_RATIO = 4;
+const EPSILON = 1e-6;
+
+/** What distinguishes the vision transformers of Segment Anything. */
+export interface VitDetConfig {
+  /** Channels of a token. */
+  readonly embed: number;
+  readonly depth: number;
+  readonly heads: number;
+  /** Side of the windows in tokens. */
+  readonly window: number;
+  /** Blocks whose attention is over the whole image; that of all others is within windows. */
+  readonly global: readonly number[];
+  /** Side of the image in tokens. */
+  readonly grid: number;
+}
+
+/** The published sizes (`build_sam.py`), for images of 1024 x 1024. */
+export const VIT_DET_CONFIGS = {
+  'vit-b': { embed: 768, depth: 12, heads: 12, window: 14, global: [2, 5, 8, 11], grid: 64 },
+  'vit-l': { embed: 1024, depth: 24, heads: 16, window: 14, global: [5, 11, 17, 23], grid: 64 },
+  'vit-h': { embed: 1280, depth: 32, heads: 16, window: 14, global: [7, 15, 23, 31], grid: 64 },
+} as const satisfies Record<string, VitDetConfig>;
+
+/** Sees intermediate results by name: `patch_pos` and `blockN`, float32 [grid^2, embed], which it may not keep. */
+export type VitDetTap = (name: string, tensor: Tensor) => void;
+
+/** The attention of a block: of the whole image, or of windows. */
+interface AttentionShape {
+  grid: number;
+  heads: number;
+  /** Missing for the whole image. */
+  window?: number;
+}
+
+/** Attention with relative positions and a two-layer perceptron, each with its normalisation and its residual. */
+class VitDetBlock {
+  private constructor(
+    private readonly ops: OpSet,
+    private readonly shape: AttentionShape,
+    private readonly norm1: Affine,
+    private readonly qkv: Linear,
+    private readonly relPosH: Tensor,
+    private readonly relPosW: Tensor,
+    private readonly proj: Linear,
+    private readonly norm2: Affine,
+    private readonly lin1: Linear,
+    private readonly lin2: Linear,
+  ) {}
+
+  static async load(
+    weights: WeightReader,
+    key: string,
+    embed: number,
+    shape: AttentionShape,
+    ops: OpSet,
+  ): Promise<VitDetBlock> {
+    const side = shape.window ?? shape.grid;
+    const table = (name: string) => loadTable(weights, `${key}.attn.${name}`, 2 * side - 1, embed / shape.heads);
+    const hidden = MLP_RATIO * embed;
+    return new VitDetBlock(
+      ops,
+      shape,
+      await loadAffine(weights, [`${key}.norm1`], embed),
+      await loadLinear(weights, `${key}.attn.qkv`, embed, 3 * embed),
+      await table('rel_pos_h'),
+      await table('rel_pos_w'),
+      await loadLinear(weights, `${key}.attn.proj`, embed, embed),
+      await loadAffine(weights, [`${key}.norm2`], embed),
+      await loadLinear(weights, `${key}.mlp.lin1`, embed, hidden),
+      await loadLinear(weights, `${key}.mlp.lin2`, hidden, embed),
+    );
+  }
+
+  /**
+   * @param x float32 [grid^2, embed]; disposed.
+   * @returns The same shape. What was made on the way is free again when it returns, not only at the end of the scope.
+   */
+  forward(x: Tensor): Tensor {
+    const { ops, norm1, proj, norm2, lin1, lin2 } = this;
+    const normal = ops.layerNorm(x, norm1.weight, norm1.bias, { eps: EPSILON });
+    const mixed = this.#attend(normal);
+    const attended = ops.gemm(mixed, proj.weight, { bias: proj.bias, residual: x });
+    dispose([mixed, x]);
+    const normal2 = ops.layerNorm(attended, norm2.weight, norm2.bias, { eps: EPSILON });
+    const hidden = ops.gemm(normal2, lin1.weight, { bias: lin1.bias, activation: 'gelu' });
+    normal2.dispose();
+    const out = ops.gemm(hidden, lin2.weight, { bias: lin2.bias, residual: attended });
+    dispose([hidden, attended]);
+    // Buffers of disposed tensors are used again only after the commands that need them are submitted.
+    getRuntime().flush();
+    return out;
+  }
+
+  /** Disposes its operand. */
+  #attend(x: Tensor): Tensor {
+    const { ops, qkv, relPosH: rows, relPosW: columns } = this;
+    const { grid, heads, window } = this.shape;
+    const joint = ops.gemm(x, qkv.weight, { bias: qkv.bias });
+    x.dispose();
+    const channels = joint.shape[1]! / 3;
+    const mixed =
+      window === undefined
+        ? ops.multiHeadAttention(joint, joint, joint, {
+            heads,
+            channels,
+            keyColumn: channels,
+            valueColumn: 2 * channels,
+            relative: { height: grid, width: grid, rows, columns },
+          })
+        : ops.relativeWindowAttention(joint, qkv.bias, rows, columns, { height: grid, width: grid, window, heads });
+    joint.dispose();
+    return mixed;
+  }
+
+  dispose(): void {
+    for (const layer of [this.norm1, this.qkv, this.proj, this.norm2, this.lin1, this.lin2]) dispose({ ...layer });
+    dispose([this.relPosH, this.relPosW]);
+  }
+}
+
+/**
+ * The plain vision transformer of Segment Anything without its neck. Li et al., "Exploring Plain Vision Transformer
+ * Backbones for Object Detection" (2022); `image_encoder.py` of segment-anything, whose state-dict keys it has.
+ */
+export class VitDet {
+  private constructor(
+    readonly config: VitDetConfig,
+    private readonly ops: OpSet,
+    private readonly patchEmbed: Linear,
+    private readonly posEmbed: Tensor,
+    private readonly blocks: readonly VitDetBlock[],
+  ) {}
+
+  /**
+   * Reads and uploads the weights. A table of relative positions that is not as long as the grid or the window wants it is
+   * interpolated, as the official model does.
+   *
+   * @param prefix What stands before `patch_embed` in the keys, such as `image_encoder.`.
+   * @throws CheckpointError naming the first key that is missing or misshapen.
+   */
+  static async load(
+    weights: WeightReader,
+    prefix: string,
+    ops: OpSet,
+    config: VitDetConfig,
+    onProgress?: (fraction: number) => void,
+  ): Promise<VitDet> {
+    const { embed, depth, heads, window, global, grid } = config;
+    const patchEmbed = await loadPatchEmbed(weights, `${prefix}patch_embed.proj`, embed);
+    const position = [1, grid, grid, embed];
+    const posEmbed = weights.own(tensor(await weights.take(`${prefix}pos_embed`, position), [grid, grid, embed]));
+    const blocks: VitDetBlock[] = [];
+    for (let i = 0; i < depth; i++) {
+      const shape = global.includes(i) ? { grid, heads } : { grid, heads, window };
+      blocks.push(await VitDetBlock.load(weights, `${prefix}blocks.${i}`, embed, shape, ops));
+      onProgress?.((i + 1) / depth);
+    }
+    return new VitDet(config, ops, patchEmbed, posEmbed, blocks);
+  }
+
+  /**
+   * @param image float32 [S, S, 3] with S = 16 * grid, normalised.
+   * @returns float32 [grid^2, embed], which the caller disposes.
+   */
+  forward(image: Tensor, onTap?: VitDetTap): Tensor {
+    const { grid, embed } = this.config;
+    return tidy(() => {
+      // A patch is 16 pieces of rows, 16 pixels each, that lie as far apart as the image is wide. With a piece as a pixel of
+      // 48 channels and the 16 rows of a row of patches side by side, that is a convolution along a row.
+      const pieces = reshape(image, [grid, PATCH * grid, PATCH * 3]);
+      const { weight, bias } = this.patchEmbed;
+      const embedded = this.ops.conv2d(pieces, weight, { bias, dilation: grid, residual: this.posEmbed });
+      let x: Tensor = reshape(embedded, [grid * grid, embed]);
+      embedded.dispose();
+      onTap?.('patch_pos', x);
+      for (const [i, block] of this.blocks.entries()) {
+        x = block.forward(x);
+        onTap?.(`block${i}`, x);
+      }
+      return x;
+    });
+  }
+
+  dispose(): void {
+    dispose({ ...this.patchEmbed });
+    this.posEmbed.dispose();
+    for (const block of this.blocks) block.dispose();
+  }
+}
+
+/** The convolution of patches, [embed, 3, 16, 16], as [1, 16, 48, embed]: rows of a patch, then pixels and colours. */
+async function loadPatchEmbed(weights: WeightReader, key: string, embed: number): Promise<Linear> {
+  const source = await weights.take(`${key}.weight`, [embed, 3, PATCH, PATCH]);
+  const values = new Float32Array(source.length);
+  for (let o = 0; o < embed; o++)
+    for (let colour = 0; colour < 3; colour++)
+      for (let i = 0; i < PATCH * PATCH; i++)
+        values[(i * 3 + colour) * embed + o] = source[(o * 3 + colour) * PATCH * PATCH + i]!;
+  return {
+    weight: weights.own(tensor(values, [1, PATCH, PATCH * 3, embed])),
+    bias: weights.own(tensor(await weights.take(`${key}.bias`, [embed]))),
+  };
+}
+
+async function loadTable(weights: WeightReader, key: string, length: number, headSize: number): Promise<Tensor> {
+  const [stored] = weights.shape(key) as [number];
+  const values = await weights.take(key, [stored, headSize]);
+  if (stored === 0) {
+    throw new CheckpointError('wrong-shape', `"${key}" is empty`, {
+      file: weights.file,
+      key,
+      actualShape: [0, headSize],
+    });
+  }
+  return weights.own(tensor(interpolateTable(values, headSize, length), [length, headSize]));
+}
+
+/**
+ * The configuration that the shapes of a checkpoint imply, for models of an unpublished size.
+ * @throws CheckpointError when a tensor is missing, or the tables of relative positions fit no window.
+ */
+export function inferVitDetConfig(weights: WeightReader, prefix: string): VitDetConfig {
+  const [, grid, , embed] = weights.shape(`${prefix}pos_embed`) as [number, number, number, number];
+  const global: number[] = [];
+  let window: number | undefined;
+  let depth = 0;
+  let headSize = embed;
+  for (; weights.has(`${prefix}blocks.${depth}.attn.qkv.weight`); depth++) {
+    const key = `${prefix}blocks.${depth}.attn.rel_pos_h`;
+    const shape = weights.shape(key) as [number, number];
+    headSize = shape[1];
+    const side = (shape[0] + 1) / 2;
+    if (side === grid) global.push(depth);
+    else if (Number.isInteger(side) && side < grid && (window ?? side) === side) window = side;
+    else {
+      throw new CheckpointError(
+        'wrong-shape',
+        `"${key}" has ${shape[0]} rows, which fit neither the image nor a window`,
+        {
+          file: weights.file,
+          key,
+          expectedShape: [2 * (window ?? grid) - 1, headSize],
+          actualShape: shape,
+        },
+      );
+    }
+  }
+  return { embed, depth, heads: embed / headSize, window: window ?? grid, global, grid };
+}

@@ -1,0 +1,77 @@
+import { type OpSet, ShapeError } from '@samtrack/kernels';
+import { reshape, type Tensor, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
+import type { WeightReader } from '../checkpoint/index.js';
+import { TinyViT } from '../encoders/tiny-vit.js';
+import { inferVitDetConfig, PATCH, VIT_DET_CONFIGS, VitDet } from '../encoders/vit-det.js';
+import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
+import { SamNeck } from './neck.js';
+
+/** Side of the images that TinyViT is published for; unlike the plain transformer's, its weights do not tell. */
+const TINY_VIT_IMAGE = 1024;
+
+/** What comes before the neck. */
+interface Backbone {
+  /** From float32 [S, S, 3] to float32 [(S / 16)^2, channels]. */
+  forward(image: Tensor, onTap?: (name: string, tensor: Tensor) => void): Tensor;
+  dispose(): void;
+}
+
+/**
+ * Loads the image encoder of a Segment Anything or MobileSAM checkpoint, whole or with the encoder alone (then the keys have
+ * no `image_encoder.` before them). Which of them it is, and its size, follow from keys and shapes.
+ *
+ * @throws CheckpointError naming the first key that is missing or misshapen.
+ */
+export async function loadImageEncoder(
+  weights: WeightReader,
+  ops: OpSet,
+  onProgress?: (fraction: number) => void,
+): Promise<SamImageEncoder> {
+  const prefix = weights.has('neck.0.weight') ? '' : 'image_encoder.';
+  const load = async (): Promise<{ backbone: Backbone; channels: number; imageSize: number }> => {
+    if (weights.has(`${prefix}patch_embed.seq.0.c.weight`)) {
+      const backbone = await TinyViT.load(weights, prefix, ops, onProgress);
+      return { backbone, channels: TinyViT.channels, imageSize: TINY_VIT_IMAGE };
+    }
+    const config = vitDetConfig(weights, prefix);
+    const backbone = await VitDet.load(weights, prefix, ops, config, onProgress);
+    return { backbone, channels: config.embed, imageSize: config.grid * PATCH };
+  };
+  const { backbone, channels, imageSize } = await load();
+  return new Encoder(imageSize, backbone, await SamNeck.load(weights, prefix, channels, ops));
+}
+
+/** The published configuration of this width and depth, or else what the shapes imply. */
+function vitDetConfig(weights: WeightReader, prefix: string) {
+  const [, , , embed] = weights.shape(`${prefix}pos_embed`);
+  const published = Object.values(VIT_DET_CONFIGS).find((config) => {
+    const last = (depth: number) => weights.has(`${prefix}blocks.${depth}.attn.qkv.weight`);
+    return config.embed === embed && last(config.depth - 1) && !last(config.depth);
+  });
+  return published ?? inferVitDetConfig(weights, prefix);
+}
+
+class Encoder implements SamImageEncoder {
+  constructor(
+    readonly imageSize: number,
+    private readonly backbone: Backbone,
+    private readonly neck: SamNeck,
+  ) {}
+
+  encode(image: Tensor4D, onTap?: (name: string, tensor: Tensor) => void): Tensor4D {
+    const { imageSize } = this;
+    if (String(image.shape) !== String([1, imageSize, imageSize, 3])) {
+      throw new ShapeError('encode', `an image of [1, ${imageSize}, ${imageSize}, 3]`, { image });
+    }
+    const side = imageSize / EMBEDDING_STRIDE;
+    return tidy(() => {
+      const tokens = this.backbone.forward(reshape(image, [imageSize, imageSize, 3]), onTap);
+      return reshape(this.neck.forward(tokens, side), [1, side, side, EMBEDDING_CHANNELS]);
+    });
+  }
+
+  dispose(): void {
+    this.backbone.dispose();
+    this.neck.dispose();
+  }
+}
