@@ -14,8 +14,12 @@ export interface TextGeometry {
   positions: Tensor;
   /** Added to the logits of the text's self-attention, float32 [L, L]. */
   selfMask: Tensor;
-  /** -1e30 for tokens that the image may not look at, else 0: float32 [L, 4], a column a head; missing where it may look at all. */
-  tokenMask?: Tensor;
+  /**
+   * -1e30 for tokens that the image may not look at, else 0: float32 [L, 4], a column a head of the fusion, and [1, L] for the
+   * decoder; missing where it may look at all.
+   */
+  fusionMask?: Tensor;
+  crossMask?: Tensor;
 }
 
 /** Self-attention of the text within its sub-sentences (GroundingDINO, `transformer_vanilla.py`). */
@@ -110,7 +114,7 @@ export class EncoderLayer {
    * @returns New streams; the old ones stay the caller's.
    */
   forward(streams: Streams, features: ImageFeatures, centres: Tensor, text: TextGeometry): Streams {
-    const fused = this.fusion.forward(streams, text.tokenMask);
+    const fused = this.fusion.forward(streams, text.fusionMask);
     const out = {
       text: this.text.forward(fused.text, text),
       image: this.image.forward(fused.image, features, centres),

@@ -21,7 +21,7 @@ export {
   type GroundingResult,
 } from './detector.js';
 export { type ImageSizeOptions, imageTensor, networkImageSize } from './image-input.js';
-export { GroundingDino, type GroundingDinoLoadOptions } from './model.js';
+export { type DetectOptions, GroundingDino, type GroundingDinoLoadOptions } from './model.js';
 export type { Wanted } from './request.js';
 export { type ClassCaption, classCaption, type PhraseSpans, positiveMap, type Span } from './spans.js';
 export {

@@ -2,6 +2,7 @@ import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
 import {
   dispose,
   pad,
+  slice,
   type Tensor,
   type Tensor2D,
   type Tensor3D,
@@ -11,7 +12,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
-import { type GroundingDinoConfig, HIDDEN } from './config.js';
+import { FUSION_HEADS, type GroundingDinoConfig, HIDDEN } from './config.js';
 import { groundingDinoConfigOf } from './config-of.js';
 import { DecoderLayer, type DecoderMemory } from './decoder.js';
 import { EncoderLayer, type TextGeometry } from './encoder.js';
@@ -32,6 +33,17 @@ export interface GroundingDinoLoadOptions {
   signal?: AbortSignal;
   /** Called with the share of the weights that is loaded, 0..1. */
   onProgress?: (fraction: number) => void;
+}
+
+/** Options of `GroundingDino.detect`. */
+export interface DetectOptions {
+  signal?: AbortSignal;
+  /** Called when the work of a stage is recorded, and waited for. */
+  onStage?: (stage: 'encoder' | 'selection' | 'decoder') => Promise<void> | void;
+  /** Sees `encN.text`, `encN.image`, `two_stage.memory` and `decN.out`, float32 [tokens or queries, 256]. */
+  onTap?: OnTap;
+  /** Chooses the image tokens that queries start at, given all scores; the highest by default. */
+  rank?: (scores: Float32Array, count: number) => Int32Array;
 }
 
 /** Keys that checkpoints may hold and the network does not need. The box head has a dozen names, one of which is read. */
@@ -130,26 +142,27 @@ export class GroundingDino {
 
   /**
    * Finds what a caption speaks of in an image.
-   * @param onTap Sees `encN.text`, `encN.image`, `two_stage.memory` and `decN.out`, float32 [tokens or queries, 256].
+   * @throws the signal's reason when aborted.
    */
-  async detect(image: ImageFeatures, text: TextFeatures, onTap?: OnTap): Promise<RawDetections> {
+  async detect(image: ImageFeatures, text: TextFeatures, options: DetectOptions = {}): Promise<RawDetections> {
     const { parts, config } = this;
+    const { signal, onStage, onTap } = options;
+    signal?.throwIfAborted();
     const geometry = textGeometry(text);
     const memory = this.#encode(image, text, geometry, onTap);
     const scorer = this.#scorer(memory.text, text.tokenMask);
+    let boxes: Tensor | undefined;
+    let found: Found | undefined;
     try {
-      const boxes = await parts.selection.select(memory, image.levels, scorer, config.queries, onTap);
-      const textMask = geometry.tokenMask && tokenRow(text.tokenMask);
-      const found = this.#decode(boxes, { ...memory, levels: image.levels, textMask }, scorer, onTap);
-      boxes.dispose();
-      textMask?.dispose();
-      try {
-        return await readDetections(found, text.tokenMask);
-      } finally {
-        dispose([found.logits, found.boxes]);
-      }
+      await onStage?.('encoder');
+      boxes = await parts.selection.select(memory, image.levels, scorer, config.queries, options);
+      await onStage?.('selection');
+      signal?.throwIfAborted();
+      found = this.#decode(boxes, { ...memory, levels: image.levels, textMask: geometry.crossMask }, scorer, onTap);
+      await onStage?.('decoder');
+      return await readDetections(found, text.tokenMask);
     } finally {
-      dispose([...Object.values(geometry), memory.image, memory.text, scorer.text, scorer.bias]);
+      dispose({ geometry, memory, scorer, boxes, found } as never);
     }
   }
 
@@ -182,16 +195,12 @@ export class GroundingDino {
     }) as { text: Tensor; bias: Tensor };
   }
 
-  #decode(
-    start: Tensor,
-    memory: DecoderMemory,
-    scorer: { text: Tensor; bias: Tensor },
-    onTap?: OnTap,
-  ): { logits: Tensor; boxes: Tensor } {
+  #decode(start: Tensor, memory: DecoderMemory, scorer: { text: Tensor; bias: Tensor }, onTap?: OnTap): Found {
     const { ops } = this;
     const { queries, norm, positionHead, boxHead } = this.p;
     return tidy(() => {
-      let [hidden, boxes] = [queries, start];
+      // A small image has fewer tokens than the model has queries.
+      let [hidden, boxes] = [slice(queries, 0, start.shape[0]!), start];
       for (const [i, layer] of this.parts.decoder.entries()) {
         const last = i + 1 === this.parts.decoder.length;
         [hidden, boxes] = tidy(() => {
@@ -207,7 +216,7 @@ export class GroundingDino {
         logits: ops.gemm(normal, scorer.text, { bias: scorer.bias }),
         boxes: ops.refineBoxes(perceptron(ops, boxHead, normal), boxes),
       } as never;
-    }) as { logits: Tensor; boxes: Tensor };
+    }) as Found;
   }
 
   dispose(): void {
@@ -227,27 +236,28 @@ function boxHeadKey(weights: WeightReader): string {
 
 function textGeometry({ mask, positionIds, tokenMask }: TextFeatures): TextGeometry {
   const length = tokenMask.length;
-  const additive = (allowed: Uint8Array) => Float32Array.from(allowed, (one) => (one ? 0 : MASKED));
+  const additive = (allowed: Uint8Array, rows: number) =>
+    tensor2d(
+      Float32Array.from(allowed, (one) => (one ? 0 : MASKED)),
+      [rows, allowed.length / rows],
+    );
+  const heads = Uint8Array.from({ length: FUSION_HEADS * length }, (_, i) => tokenMask[Math.floor(i / FUSION_HEADS)]!);
   return {
     positions: tensor2d(textPositions(positionIds), [length, HIDDEN]),
-    selfMask: tensor2d(additive(mask), [length, length]),
+    selfMask: additive(mask, length),
     ...(tokenMask.every((one) => one === 1)
       ? {}
-      : {
-          tokenMask: tensor2d(additive(Uint8Array.from({ length: 4 * length }, (_, i) => tokenMask[i >> 2]!)), [
-            length,
-            4,
-          ]),
-        }),
+      : { fusionMask: additive(heads, length), crossMask: additive(tokenMask, 1) }),
   };
 }
 
-/** The token mask as one row for attention, float32 [1, L]. */
-const tokenRow = (tokenMask: Uint8Array): Tensor2D =>
-  tensor2d(
-    Float32Array.from(tokenMask, (one) => (one ? 0 : MASKED)),
-    [1, tokenMask.length],
-  );
+/** What the decoder gives, on the GPU. */
+interface Found {
+  /** float32 [Q, Lp]. */
+  logits: Tensor;
+  /** float32 [Q, 4]. */
+  boxes: Tensor;
+}
 
 async function readDetections(found: { logits: Tensor; boxes: Tensor }, tokenMask: Uint8Array): Promise<RawDetections> {
   const runtime = getRuntime();

@@ -43,7 +43,7 @@ export class QuerySelection {
     levels: readonly LevelSize[],
     scorer: { text: Tensor; bias: Tensor },
     count: number,
-    onTap?: OnTap,
+    { rank = highest, onTap }: { rank?: (scores: Float32Array, count: number) => Int32Array; onTap?: OnTap } = {},
   ): Promise<Tensor> {
     const { ops } = this;
     const { output, norm } = this.p;
@@ -58,7 +58,7 @@ export class QuerySelection {
     const scores = new Float32Array(await getRuntime().read(best));
     best.dispose();
 
-    const chosen = highest(scores, count);
+    const chosen = rank(scores, count);
     const start = new Float32Array(4 * chosen.length).fill(CERTAIN);
     for (const [i, token] of chosen.entries()) {
       if (valid[token] === 1) start.set(logits.subarray(4 * token, 4 * token + 4), 4 * i);

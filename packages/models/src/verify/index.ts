@@ -1,2 +1,3 @@
 export { verifyDeAot } from './deaot.js';
+export { type VerifyGroundingDinoOptions, verifyGroundingDino } from './grounding-dino.js';
 export { type TapResult, VerificationError } from './taps.js';
