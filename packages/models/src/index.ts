@@ -3,4 +3,6 @@ export * from './deaot/index.js';
 export * from './grounding-dino/index.js';
 export * from './image/index.js';
 export * from './masks/index.js';
+export * from './propagation/index.js';
+export type { Tracker } from './tracker.js';
 export * from './verify/index.js';

@@ -11,6 +11,7 @@ import {
   type Runtime,
 } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import type { Tracker } from '../tracker.js';
 import { GROUP_OBJECTS, networkSize } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
 import type { Seed } from './gated-propagation.js';
@@ -65,7 +66,7 @@ interface Propagated {
  *
  * A frame is recorded once and replayed, so that its few hundred dispatches cost a few milliseconds of CPU time.
  */
-export class DeAotTracker {
+export class DeAotTracker implements Tracker {
   /** Network input size. */
   readonly network: Size;
   /** Frames seen: 0 after the first reference, one more with every propagated frame. */

@@ -98,6 +98,63 @@ class InvertedResidual {
   }
 }
 
+/** The first convolution, and the first `count` blocks. */
+async function loadBlocks(weights: WeightReader, prefix: string, ops: OpSet, count: number) {
+  const features = `${prefix}features`;
+  const stem = await loadFoldedConv(weights, `${features}.0.0`, `${features}.0.1`, {
+    inputs: 3,
+    paddedInputs: 4,
+    outputs: STEM_CHANNELS,
+    kernel: 3,
+  });
+  const blocks: InvertedResidual[] = [];
+  let inputs = STEM_CHANNELS;
+  for (const [i, config] of BLOCKS.slice(0, count).entries()) {
+    blocks.push(await InvertedResidual.load(weights, `${features}.${i + 1}.conv`, inputs, config, ops));
+    inputs = config.outputs;
+  }
+  return { stem, blocks, outputs: inputs };
+}
+
+const applyStem = (ops: OpSet, image: Tensor, { weight, bias }: Linear): Tensor =>
+  ops.conv2d(image, weight, { bias, activation: 'relu6', stride: 2, padding: 1 });
+
+/** The part of `MobileNetV2` up to the map at stride 16, `features.0` to `features.13`. */
+export class MobileNetV2Trunk {
+  private constructor(
+    private readonly ops: OpSet,
+    private readonly stem: Linear,
+    private readonly blocks: readonly InvertedResidual[],
+  ) {}
+
+  /** As `MobileNetV2.load`; the keys of later layers are not asked for. */
+  static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<MobileNetV2Trunk> {
+    const { stem, blocks } = await loadBlocks(weights, prefix, ops, EXPORTED[2]);
+    return new MobileNetV2Trunk(ops, stem, blocks);
+  }
+
+  /**
+   * @param image Normalised RGB and a zero channel, float32 [H, W, 4].
+   * @returns float32 [h16, w16, 96].
+   */
+  forward(image: Tensor): Tensor {
+    return tidy(() => {
+      let x = applyStem(this.ops, image, this.stem);
+      for (const block of this.blocks) {
+        const next = block.forward(x);
+        x.dispose();
+        x = next;
+      }
+      return x;
+    });
+  }
+
+  dispose(): void {
+    dispose({ ...this.stem });
+    for (const block of this.blocks) block.dispose();
+  }
+}
+
 /**
  * MobileNetV2 at output stride 16, every normalisation frozen and folded. Sandler et al., "MobileNetV2: Inverted
  * Residuals and Linear Bottlenecks" (2018); state-dict keys as in torchvision.
@@ -119,20 +176,8 @@ export class MobileNetV2 implements Encoder {
    * @throws CheckpointError naming the first key that is missing or misshapen.
    */
   static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<MobileNetV2> {
-    const features = `${prefix}features`;
-    const stem = await loadFoldedConv(weights, `${features}.0.0`, `${features}.0.1`, {
-      inputs: 3,
-      paddedInputs: 4,
-      outputs: STEM_CHANNELS,
-      kernel: 3,
-    });
-    const blocks: InvertedResidual[] = [];
-    let inputs = STEM_CHANNELS;
-    for (const [i, config] of BLOCKS.entries()) {
-      blocks.push(await InvertedResidual.load(weights, `${features}.${i + 1}.conv`, inputs, config, ops));
-      inputs = config.outputs;
-    }
-    const last = `${features}.${BLOCKS.length + 1}`;
+    const { stem, blocks, outputs: inputs } = await loadBlocks(weights, prefix, ops, BLOCKS.length);
+    const last = `${prefix}features.${BLOCKS.length + 1}`;
     const head = await loadFoldedConv(weights, `${last}.0`, `${last}.1`, { inputs, outputs: LAST_CHANNELS, kernel: 1 });
     return new MobileNetV2(ops, stem, blocks, head);
   }
@@ -140,7 +185,7 @@ export class MobileNetV2 implements Encoder {
   forward(image: Tensor): EncoderFeatures {
     const { ops, stem, blocks, head } = this;
     return tidy(() => {
-      let x = ops.conv2d(image, stem.weight, { bias: stem.bias, activation: 'relu6', stride: 2, padding: 1 });
+      let x = applyStem(ops, image, stem);
       const exported: Tensor[] = [];
       for (const [i, block] of blocks.entries()) {
         const next = block.forward(x);

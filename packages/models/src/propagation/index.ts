@@ -1,0 +1,6 @@
+export { LabelPropagationModel } from './model.js';
+export {
+  type LabelPropagationOptions,
+  LabelPropagationTracker,
+  PROPAGATION_LONG_EDGE,
+} from './tracker.js';

@@ -1,0 +1,270 @@
+import {
+  getRuntime,
+  labelArgmax,
+  labelPropagation,
+  makeResizePlan,
+  preprocess,
+  type ResizePlan,
+  type Runtime,
+} from '@samtrack/kernels';
+import { dispose, pad, reshape, type Tensor, type Tensor2D, tensor } from '@tensorflow/tfjs-core';
+import { networkSize, tokenGrid } from '../deaot/config.js';
+import { OutOfBudgetError } from '../deaot/memory.js';
+import type { Size } from '../deaot/model.js';
+import { DEFAULT_MEMORY_MB, TrackerError } from '../deaot/tracker.js';
+import type { Tracker } from '../tracker.js';
+import { FEATURES, type LabelPropagationModel } from './model.js';
+import { tokenShares } from './shares.js';
+
+/** Longest side of the network's input by default: the maps are coarse, and smaller ones lose small objects. */
+export const PROPAGATION_LONG_EDGE = 849;
+
+/** Reference frames that are looked at: the first one and the latest. */
+const REFERENCES = 3;
+/** Propagated frames that are looked at: the last ones. */
+const RECENT = 3;
+/** How far a token looks around itself in reference frames and in recent ones, in tokens. */
+const REFERENCE_RADIUS = 12;
+const RECENT_RADIUS = 7;
+const TEMPERATURE = 0.05;
+const TOP_K = 10;
+
+/** Options of `LabelPropagationTracker`. */
+export interface LabelPropagationOptions {
+  /** Longest side of the network's input; larger frames are reduced. 849 by default. */
+  longEdge?: number;
+  /** Most memory that remembered frames may take, in MB (10^6 bytes); never exceeded. */
+  memoryMB?: number;
+}
+
+/** A frame and what is known of it. */
+interface Entry {
+  frame: number;
+  /** float32 [T, 96]. */
+  key: Tensor;
+  /** float32 [T, channels]. */
+  shares: Tensor;
+}
+
+/**
+ * Tracks objects without anything trained on video: every token takes the labels of the tokens that look most like it in
+ * the reference frames and in the last frames. Any number of objects at once; masks follow the grid of 16 pixels, so that
+ * their edges are coarse. The bar that trained trackers have to clear, and a tracker where there are no weights for one.
+ *
+ * Label propagation as in Jabri, Owens and Efros, "Space-Time Correspondence as a Contrastive Random Walk" (2020),
+ * section 4.1: cosine, softmax at 0.05 over the ten best, windows of radius 12 (reference frames) and 7 (last 3 frames).
+ */
+export class LabelPropagationTracker implements Tracker {
+  readonly network: Size;
+  /** Frames seen: 0 after the first reference, one more with every propagated frame. */
+  frame = 0;
+  objects = 0;
+
+  readonly #runtime: Runtime;
+  readonly #plan: ResizePlan;
+  readonly #pixels: Tensor;
+  readonly #grid: Size;
+  readonly #budget: number;
+  #references: Entry[] = [];
+  #recent: Entry[] = [];
+  #current: { entry: Entry; labels: Tensor | Int32Array } | undefined;
+
+  constructor(
+    readonly model: LabelPropagationModel,
+    /** Size of the video's frames. */
+    readonly size: Size,
+    { longEdge = PROPAGATION_LONG_EDGE, memoryMB = DEFAULT_MEMORY_MB }: LabelPropagationOptions = {},
+  ) {
+    this.#runtime = getRuntime();
+    this.network = networkSize(size.height, size.width, true, longEdge);
+    this.#grid = tokenGrid(this.network, true);
+    this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
+    this.#pixels = this.#runtime.allocate([size.height, size.width], 'int32');
+    this.#budget = memoryMB * 1e6;
+  }
+
+  get memoryBytes(): number {
+    return [...this.#references, ...this.#recent].reduce((sum, e) => sum + 4 * (e.key.size + e.shares.size), 0);
+  }
+
+  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
+    return [this.#references.map(({ frame }) => ({ frame, reference: true }))];
+  }
+
+  /**
+   * Makes a frame with known masks a reference for all objects; the frames before it are forgotten, except the first
+   * reference and the latest ones.
+   *
+   * @param pixels RGBA bytes of the frame.
+   * @param labels Ids of its pixels, 0 is background.
+   * @param objects Number of objects; ids are 1..objects. Never less than before.
+   * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room.
+   */
+  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
+    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
+    this.#checkLabels(labels);
+    const channels = channelsOf(Math.max(objects, this.objects));
+    this.#checkBudget(Math.min(REFERENCES, this.#references.length + 1) + RECENT, channels);
+    this.#writePixels(pixels);
+    this.objects = Math.max(objects, this.objects);
+    this.#forgetCurrent();
+    for (const entry of this.#recent) disposeEntry(entry);
+    this.#recent = [];
+    if (this.#references.length === REFERENCES) disposeEntry(this.#references.splice(1, 1)[0]!);
+    for (const entry of this.#references) entry.shares = widened(entry.shares, channels);
+    const entry = { frame: this.frame, key: this.#encode(), shares: this.#sharesOf(labels) };
+    this.#references.push(entry);
+    this.#current = { entry, labels: Int32Array.from(labels) };
+  }
+
+  async step(pixels: Uint8Array): Promise<Int32Array> {
+    this.propagate(pixels);
+    this.update();
+    return this.labels();
+  }
+
+  /** @throws TrackerError before the first reference, or when the frame has another size. */
+  propagate(pixels: Uint8Array): void {
+    if (this.#references.length === 0) {
+      throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
+    }
+    this.#writePixels(pixels);
+    this.frame++;
+    this.#forgetCurrent();
+    const { height, width } = this.#grid;
+    const key = this.#encode();
+    const near = (radius: number) => (entry: Entry) => ({ key: entry.key, labels: entry.shares, radius });
+    const shares = labelPropagation({
+      height,
+      width,
+      query: key,
+      frames: [...this.#references.map(near(REFERENCE_RADIUS)), ...this.#recent.map(near(RECENT_RADIUS))],
+      temperature: TEMPERATURE,
+      topK: TOP_K,
+    });
+    const maps = reshape(shares, [height, width, shares.shape[1]!]);
+    const labels = labelArgmax(maps, { classes: this.objects + 1, ...this.size, alignCorners: true });
+    maps.dispose();
+    this.#current = { entry: { frame: this.frame, key, shares }, labels };
+  }
+
+  async labels(): Promise<Int32Array> {
+    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
+    const { labels } = this.#current;
+    return labels instanceof Int32Array ? labels.slice() : new Int32Array(await this.#runtime.read(labels));
+  }
+
+  /** Empty: this tracker does not tell. */
+  async uncertainty(): Promise<Float32Array> {
+    return new Float32Array();
+  }
+
+  /** Remembers the current frame for the next three; with better labels, if there are some. May be repeated. */
+  update(labels?: ArrayLike<number>): void {
+    if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+    const { entry } = this.#current;
+    if (labels) {
+      this.#checkLabels(labels);
+      entry.shares.dispose();
+      entry.shares = this.#sharesOf(labels);
+      if (!(this.#current.labels instanceof Int32Array)) this.#current.labels.dispose();
+      this.#current.labels = Int32Array.from(labels);
+    }
+    if (this.#remembers(entry)) return;
+    this.#recent.push(entry);
+    if (this.#recent.length > RECENT) disposeEntry(this.#recent.shift()!);
+  }
+
+  recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): void {
+    this.frame = frame - 1;
+    this.propagate(pixels);
+    this.update(labels);
+  }
+
+  /** Never: only references are kept for longer. */
+  memorises(): boolean {
+    return false;
+  }
+
+  dispose(): void {
+    this.#forgetCurrent();
+    for (const entry of [...this.#references, ...this.#recent]) disposeEntry(entry);
+    this.#references = [];
+    this.#recent = [];
+    this.#pixels.dispose();
+    if (this.#plan.tables) dispose(this.#plan.tables as never);
+  }
+
+  #encode(): Tensor {
+    const image = preprocess(this.#pixels, this.#plan);
+    const key = this.model.encode(image);
+    image.dispose();
+    return key;
+  }
+
+  #sharesOf(labels: ArrayLike<number>): Tensor {
+    const channels = channelsOf(this.objects);
+    const shares = tokenShares(labels, this.size, this.#grid, this.objects + 1, channels);
+    return tensor(shares, [this.#grid.height * this.#grid.width, channels]);
+  }
+
+  #remembers(entry: Entry): boolean {
+    return this.#references.includes(entry) || this.#recent.includes(entry);
+  }
+
+  #forgetCurrent(): void {
+    const current = this.#current;
+    this.#current = undefined;
+    if (!current) return;
+    if (!(current.labels instanceof Int32Array)) current.labels.dispose();
+    if (!this.#remembers(current.entry)) disposeEntry(current.entry);
+  }
+
+  #writePixels(pixels: Uint8Array): void {
+    const { height, width } = this.size;
+    if (pixels.length !== height * width * 4) {
+      throw new TrackerError(
+        'size',
+        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
+      );
+    }
+    const aligned =
+      pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
+    this.#runtime.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
+  }
+
+  #checkLabels(labels: ArrayLike<number>): void {
+    const { height, width } = this.size;
+    if (labels.length === height * width) return;
+    throw new TrackerError(
+      'size',
+      `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
+    );
+  }
+
+  #checkBudget(frames: number, channels: number): void {
+    const needed = frames * this.#grid.height * this.#grid.width * (FEATURES + channels) * 4;
+    if (needed > this.#budget) {
+      throw new OutOfBudgetError(needed, this.#budget, `Remembering ${frames} frames of ${channels - 1} objects`);
+    }
+  }
+}
+
+/** Columns of the shares: background and the objects, in whole vectors of 4. */
+const channelsOf = (objects: number) => Math.ceil((objects + 1) / 4) * 4;
+
+/** Shares with zero columns added. Takes over the tensor. */
+function widened(shares: Tensor, channels: number): Tensor {
+  const missing = channels - shares.shape[1]!;
+  if (missing === 0) return shares;
+  const out = pad(shares as Tensor2D, [
+    [0, 0],
+    [0, missing],
+  ]);
+  shares.dispose();
+  return out;
+}
+
+function disposeEntry({ key, shares }: Entry): void {
+  dispose([key, shares]);
+}
