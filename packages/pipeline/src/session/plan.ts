@@ -107,13 +107,14 @@ function reasonsFor(
   direction: Direction,
   edits: readonly Edit[],
 ): 'missing' | Edit[] | undefined {
-  const pass = producer(state, frame);
-  if (!pass) return state.annotations.has(frame) ? undefined : 'missing';
+  if (!producer(state, frame)) return state.annotations.has(frame) ? undefined : 'missing';
   const sign = signOf(direction);
   const reasons = edits.filter((edit) => {
     const behind = sign * (frame - edit.frame);
-    if (edit.seq <= pass.seq || behind < 0 || (behind === 0 && !edit.cleared)) return false;
-    if (pass.direction !== direction && !edit.creates) return false;
+    if (behind < 0 || (behind === 0 && !edit.cleared)) return false;
+    const pass = producer(state, frame, edit.objects);
+    if (pass && edit.seq <= pass.seq) return false;
+    if (pass?.direction !== direction && !edit.creates) return false;
     return !isAnchored(state, edit, frame, sign);
   });
   return reasons.length > 0 ? reasons : undefined;

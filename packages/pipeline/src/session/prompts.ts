@@ -171,7 +171,9 @@ function resolveMask(prompt: Prompt, object: number | undefined, { size }: Promp
     labels = mask;
   }
   fitMask(labels, name, size);
-  if (object !== undefined || 'counts' in mask) return [{ object, pixels: binary(labels) }];
+  // A name is that of one object.
+  if (object !== undefined || typeof prompt.object === 'string' || 'counts' in mask)
+    return [{ object, pixels: binary(labels) }];
   return labelIds(labels).map((id) => ({ object: id, pixels: pixelsOf(labels, id) }));
 }
 

@@ -67,6 +67,7 @@ export async function* propagate(core: SessionCore, options: PropagateOptions): 
   try {
     signal?.throwIfAborted();
     await core.restore({ signal });
+    const left = history.head;
     let node = await begin(core, options);
     let count = 0;
     while (node) {
@@ -85,7 +86,9 @@ export async function* propagate(core: SessionCore, options: PropagateOptions): 
         if (history.head !== current) break;
       }
       await core.record();
-      node = history.head === current ? undefined : await goOn(core, current);
+      if (history.head !== current) node = await goOn(core, current);
+      // A propagation that was left may have been of a part only.
+      else node = current === left ? await begin(core, options) : undefined;
     }
   } finally {
     try {
@@ -132,7 +135,8 @@ async function begin(core: SessionCore, options: PropagateOptions): Promise<Prop
     const position = history.done(head.seq);
     const length = lengthOf(head.event);
     // The budget may have changed since; what the propagation remembers may not.
-    if (frameAt(head.event, position) && (length !== undefined || position > 0)) return head;
+    const stays = core.running?.seq !== head.seq;
+    if (stays && frameAt(head.event, position) && (length !== undefined || position > 0)) return head;
   }
   const plan = asked
     ? await chosenRange(core, direction, options)

@@ -14,6 +14,8 @@ export interface Pass {
   readonly seq: number;
   readonly direction: Direction;
   readonly ranges: readonly TravelRange[];
+  /** Objects it gave new masks to; all if left out. */
+  readonly objects?: readonly number[];
   /** Frames it came to. */
   readonly done: number;
 }
@@ -68,9 +70,11 @@ export function covers(pass: Pass, frame: number): boolean {
   return position !== undefined && position < pass.done;
 }
 
-/** The newest pass that came to a frame. */
-export function producer(state: SessionState, frame: number): Pass | undefined {
-  return state.passes.findLast((pass) => covers(pass, frame));
+/** The newest pass that came to a frame, and gave new masks to one of the objects, if there are any. */
+export function producer(state: SessionState, frame: number, objects?: readonly number[]): Pass | undefined {
+  return state.passes.findLast(
+    (pass) => covers(pass, frame) && (!objects || !pass.objects || pass.objects.some((id) => objects.includes(id))),
+  );
 }
 
 /**
@@ -121,7 +125,7 @@ export function reduce(path: readonly HistoryNode[], done: (seq: number) => numb
         }
         break;
       case 'propagate':
-        passes.push({ seq, direction: event.direction, ranges: event.ranges, done: done(seq) });
+        passes.push({ ...event, seq, done: done(seq) });
         break;
     }
   }
