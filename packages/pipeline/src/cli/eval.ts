@@ -1,31 +1,40 @@
-/** `samtrack eval`: scores results on a data set, as its official toolkit does; tracks first where asked to. */
+/** `samtrack eval`: scores results on a data set as its official toolkit does, or packs them for its server; tracks first where asked to. */
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openDavisSequence, openOutputFolder, ResultWriter, readMask } from '../io/index.js';
-import { type DavisOptions, davisSequences, runMetrics } from '../metrics/index.js';
-import { trackToFolder } from '../tracking/track.js';
-import type { VideoTracker } from '../tracking/video-tracker.js';
-import { type Command, isExpected, oneOf, UsageError } from './command.js';
-import { INTERRUPTED, interruptible } from './interrupt.js';
-import { Report } from './progress.js';
+import { labelIds } from '../io/index.js';
 import {
-  loadTracker,
-  reportProgress,
-  TRACKER_HELP,
-  TRACKER_OPTIONS,
-  type TrackerSettings,
-  trackerSettings,
-} from './tracking.js';
+  type DavisOptions,
+  davisSequences,
+  runMetrics,
+  type SubmissionSequence,
+  writeSubmission,
+  youTubeVosVideos,
+} from '../metrics/index.js';
+import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
+import {
+  davisSequence,
+  type EvalSequence,
+  trackSequences,
+  youTubeVosSequence,
+} from './eval-tracking.js';
+import { interruptible } from './interrupt.js';
+import { Report } from './progress.js';
+import { ScorePool } from './score-pool.js';
+import { TRACKER_HELP, TRACKER_OPTIONS, type TrackerSettings, trackerSettings } from './tracking.js';
 
-const HELP = `Usage: samtrack eval davis --root FOLDER --results FOLDER [--run] [options]
+const HELP = `Usage: samtrack eval davis --root FOLDER [--results FOLDER] [options]
+       samtrack eval youtube-vos --root FOLDER [--results FOLDER] [options]
 
 Scores results on DAVIS: J, F and their means, recall and decay, as the official toolkit computes them.
-With --run, tracks every sequence from the masks of its first frame before. Sequences whose results are complete are
-not tracked again, and interrupted ones go on.
+With --run, or without --results, tracks every sequence from the masks of its first frame before. Sequences whose
+results are complete are not tracked again, and interrupted ones go on. Splits whose annotations are not public (DAVIS
+test-dev and test-challenge, YouTube-VOS) are tracked and packed for their server, and the server's rules are checked.
 
 Data:
-  --root FOLDER         the DAVIS folder: JPEGImages, Annotations, ImageSets
-  --results FOLDER      results: FOLDER/<sequence>/00000.png, the value is the object
+  --root FOLDER         DAVIS: JPEGImages, Annotations, ImageSets; YouTube-VOS: the split's folder, with meta.json
+  --results FOLDER      results: FOLDER/<sequence>/00000.png, the value is the object;
+                        default samtrack-results/<data set>-<year>-<split>, and --run
   --year YEAR           2016 (one object: any value above 0), 2017 or 2019; default 2017
   --split NAME          list of sequences in ImageSets; default val
   --sequences A,B       these sequences instead
@@ -37,6 +46,10 @@ Scores:
                         in the order of the proposals
   --out FOLDER          where global_results-<split>.csv and per-sequence_results-<split>.csv go; default --results
   --json FILE           write every frame's J and F of each object there
+  --jobs N              threads that score; default one for each processor
+
+Submission:
+  --zip FILE            pack the results for the server; default for splits that only a server scores: RESULTS.zip
 
 Tracking (with --run):
   --run                 track the sequences, into --results
@@ -59,6 +72,8 @@ const OPTIONS = {
   compat: { type: 'boolean' },
   out: { type: 'string' },
   json: { type: 'string' },
+  jobs: { type: 'string' },
+  zip: { type: 'string' },
   run: { type: 'boolean' },
   overwrite: { type: 'boolean' },
   ...TRACKER_OPTIONS,
@@ -66,11 +81,18 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+
 const YEARS = { 2016: 2016, 2017: 2017, 2019: 2019 } as const;
+const DATASETS = ['davis', 'youtube-vos'] as const;
+/** Splits of DAVIS whose annotations are not public but for the first frames. */
+const HIDDEN = ['test-dev', 'test-challenge'];
+/** Options that mean something only where results are scored here. */
+const SCORING = ['compat', 'out', 'json', 'jobs', 'task'] as const;
 
 export const evalCommand: Command = {
   name: 'eval',
-  summary: 'score results on DAVIS, or track it and score',
+  summary: 'score results on DAVIS, or track a data set and score or submit it',
   help: HELP,
   run,
 };
@@ -81,112 +103,160 @@ async function run(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  if (positionals.length !== 1 || positionals[0] !== 'davis') {
-    throw new UsageError(`eval takes the name of a data set, which is davis${named(positionals)}`);
+  const dataset = DATASETS.find((name) => name === positionals[0]);
+  if (positionals.length !== 1 || !dataset) {
+    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(positionals)}`);
   }
-  const { root, results } = options;
-  if (!root || !results) throw new UsageError('eval davis needs --root and --results');
-  const year = YEARS[oneOf('year', options.year, ['2016', '2017', '2019'] as const) ?? '2017'];
-  const task = oneOf('task', options.task, ['semi-supervised', 'unsupervised'] as const);
-  if (options.run && task === 'unsupervised') {
-    throw new UsageError('--run tracks from the masks of the first frame: that is the semi-supervised task');
-  }
-  const onlyWithRun = [...Object.keys(TRACKER_OPTIONS), 'overwrite'].find((name) => name in options);
-  if (onlyWithRun && !options.run) throw new UsageError(`--${onlyWithRun} is for tracking: add --run`);
-  const settings = options.run ? trackerSettings(options) : undefined;
-  const sequences = options.sequences?.split(',').filter(Boolean);
-  if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
-  const { split, resolution, compat, out, json } = options;
+  if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
+  const plan = planOf(dataset, options);
   const report = new Report(options.quiet);
-
   return interruptible(async (signal) => {
-    const davis: DavisOptions & { signal: AbortSignal } = {
-      root,
-      results,
-      year,
-      split,
-      resolution,
-      task,
-      compat,
-      sequences,
+    if (dataset === 'davis') return evalDavis(plan, options, report, signal);
+    const { folder, videos } = await youTubeVosVideos(plan.root, plan.sequences);
+    const status = await trackAll(
+      plan,
+      videos.map((video) => youTubeVosSequence(folder, video)),
+      options,
+      report,
       signal,
-    };
-    const names = await davisSequences(davis);
-    if (settings) {
-      const tracked = await trackSequences(names, davis, settings, options.overwrite ?? false, report);
-      if (tracked !== 0) return tracked;
-    }
-    const { files, table } = await runMetrics({
-      ...davis,
-      sequences: names,
-      out,
-      json,
-      onProgress: ({ done, total, sequence }) => report.progress(`scored ${sequence} (${done}/${total})`, done / total),
-    });
-    report.end();
-    process.stdout.write(table);
-    for (const file of files) process.stdout.write(`${resolve(file)}\n`);
-    return 0;
+    );
+    if (status !== 0 || !plan.zip) return status;
+    const sequences = videos.map((video) => submissionOf(youTubeVosSequence(folder, video), video.objects));
+    return pack('youtube-vos', plan, await Promise.all(sequences), report, signal);
   });
 }
 
 const named = (words: readonly string[]) => (words.length === 0 ? '' : `, not "${words.join(' ')}"`);
 
-/** Tracks the sequences that have no complete results yet. @returns the exit status */
-async function trackSequences(
-  names: readonly string[],
-  davis: DavisOptions & { signal: AbortSignal },
-  settings: TrackerSettings,
-  overwrite: boolean,
-  report: Report,
-): Promise<number> {
-  let tracker: VideoTracker | undefined;
-  try {
-    for (const [i, name] of names.entries()) {
-      const prefix = `${name} (${i + 1}/${names.length}): `;
-      const { root, resolution = '480p', signal } = davis;
-      const source = await openDavisSequence(root, name, { resolution });
-      try {
-        const folder = openOutputFolder(join(davis.results, name));
-        const identity = { ...settings.identity, year: davis.year ?? null };
-        if (!overwrite && (await ResultWriter.isComplete({ folder, source, identity }))) {
-          report.note(`${prefix}done before`);
-          continue;
-        }
-        const firstMask = await readMask(join(root, 'Annotations', resolution, name, '00000.png'), source);
-        if (davis.year === 2016) firstMask.data = firstMask.data.map((id) => (id ? 1 : 0));
-        tracker ??= await loadTracker(settings, report, signal);
-        tracker.restart();
-        const { summary, error } = await trackToFolder({
-          source,
-          tracker,
-          firstMask,
-          writer: await ResultWriter.open({
-            folder,
-            source,
-            masksFolder: '',
-            overlay: false,
-            coco: false,
-            existing: overwrite ? 'replace' : 'resume',
-            identity,
-          }),
-          signal,
-          onProgress: (progress) => reportProgress(report, tracker!, progress, prefix),
-        });
-        report.end();
-        if (error === undefined) continue;
-        if (!signal.aborted && !isExpected(error)) throw error;
-        const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
-        report.failure(
-          `samtrack eval: ${name} stopped after ${summary.frames} frames. All results are kept: the same command goes on.${cause}`,
-        );
-        return signal.aborted ? INTERRUPTED : 1;
-      } finally {
-        await source.close();
-      }
-    }
-    return 0;
-  } finally {
-    tracker?.dispose();
+/** What is to be done. */
+interface Plan {
+  root: string;
+  results: string;
+  year: 2016 | 2017 | 2019;
+  split: string;
+  sequences: string[] | undefined;
+  /** Tracks first. */
+  settings: TrackerSettings | undefined;
+  /** Scores here. */
+  score: boolean;
+  zip: string | undefined;
+}
+
+/** @throws UsageError */
+function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
+  const year = YEARS[oneOf('year', options.year, ['2016', '2017', '2019'] as const) ?? '2017'];
+  const split = options.split ?? (dataset === 'davis' ? 'val' : 'valid');
+  const hidden = dataset === 'youtube-vos' || HIDDEN.includes(split);
+  const useless = hidden ? SCORING.find((name) => name in options) : undefined;
+  if (useless) throw new UsageError(`--${useless} is for scores, which only the server of ${dataset} ${split} gives`);
+  const results = options.results ?? join('samtrack-results', `${dataset}-${options.year ?? '2017'}-${split}`);
+  const track = options.run || options.results === undefined;
+  const onlyWithRun = [...Object.keys(TRACKER_OPTIONS), 'overwrite'];
+  const stray = onlyWithRun.find((name) => name in options);
+  if (stray && !track) throw new UsageError(`--${stray} is for tracking: add --run`);
+  if (track && oneOf('task', options.task, TASKS) === 'unsupervised') {
+    throw new UsageError('--run tracks from the masks of the first frame: that is the semi-supervised task');
   }
+  const sequences = options.sequences?.split(',').filter(Boolean);
+  if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
+  return {
+    root: options.root!,
+    results,
+    year,
+    split,
+    sequences,
+    settings: track ? trackerSettings(options) : undefined,
+    score: !hidden,
+    zip: options.zip ?? (hidden ? `${results.replace(/\/+$/, '')}.zip` : undefined),
+  };
+}
+
+const TASKS = ['semi-supervised', 'unsupervised'] as const;
+
+async function evalDavis(plan: Plan, options: Options, report: Report, signal: AbortSignal): Promise<number> {
+  const { root, results, year, split } = plan;
+  const { resolution = '480p', compat, out, json } = options;
+  const task = oneOf('task', options.task, TASKS);
+  const jobs = positiveNumber('jobs', options.jobs, { whole: true }) ?? availableParallelism();
+  const davis: DavisOptions = {
+    root,
+    results,
+    year,
+    split,
+    resolution,
+    task,
+    compat,
+    sequences: plan.sequences,
+    signal,
+  };
+  const names = await davisSequences(davis);
+  const sequences = names.map((name) => davisSequence(root, name, resolution, year));
+  const status = await trackAll(plan, sequences, options, report, signal);
+  if (status !== 0) return status;
+  if (plan.score) {
+    const pool = jobs > 1 ? ScorePool.open() : undefined;
+    try {
+      const { files, table } = await runMetrics({
+        ...davis,
+        sequences: names,
+        ...(pool ? { jobs, score: (task, stop) => pool.score(task, stop) } : {}),
+        out,
+        json,
+        onProgress: ({ done, total, sequence }) =>
+          report.progress(`scored ${sequence} (${done}/${total})`, done / total),
+      });
+      report.end();
+      process.stdout.write(table);
+      for (const file of files) process.stdout.write(`${resolve(file)}\n`);
+    } finally {
+      await pool?.close();
+    }
+  }
+  if (!plan.zip) return 0;
+  return pack('davis', plan, await Promise.all(sequences.map((sequence) => submissionOf(sequence))), report, signal);
+}
+
+function trackAll(
+  { results, settings, year }: Plan,
+  sequences: readonly EvalSequence[],
+  options: Options,
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  if (!settings) return Promise.resolve(0);
+  return trackSequences(sequences, {
+    results,
+    settings,
+    identity: { year },
+    overwrite: options.overwrite ?? false,
+    report,
+    signal,
+  });
+}
+
+/** What the archive must hold of a sequence. @param objects ids that may occur; default those of the first mask */
+async function submissionOf(sequence: EvalSequence, objects?: readonly { id: number }[]): Promise<SubmissionSequence> {
+  const source = await sequence.open();
+  try {
+    const { width, height } = source;
+    const ids = objects?.map(({ id }) => id) ?? labelIds(await sequence.firstMask(source));
+    return { name: sequence.name, frames: await sequence.frameNames(), width, height, ids };
+  } finally {
+    await source.close();
+  }
+}
+
+async function pack(
+  dataset: 'davis' | 'youtube-vos',
+  { results, zip }: Plan,
+  sequences: SubmissionSequence[],
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  report.progress('checking and packing the submission');
+  const files = await writeSubmission({ dataset, results, sequences, zip: zip!, signal });
+  report.end();
+  report.note(`${files} masks of ${sequences.length} sequences, as the server wants them`);
+  process.stdout.write(`${resolve(zip!)}\n`);
+  return 0;
 }

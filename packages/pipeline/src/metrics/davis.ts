@@ -30,6 +30,10 @@ export interface DavisOptions {
   /** See `EvaluateOptions.compat`. */
   compat?: boolean;
   signal?: AbortSignal;
+  /** Scores one sequence; default `scoreSequence`. Something else may do so in another thread. */
+  score?: (task: SequenceTask, signal?: AbortSignal) => Promise<SequenceScores>;
+  /** Sequences that are scored at the same time; default 1. */
+  jobs?: number;
   /** Called after each sequence. */
   onProgress?: (progress: { done: number; total: number; sequence: string }) => void;
 }
@@ -89,6 +93,29 @@ async function readLabels(path: string, missing: 'missing-result' | 'not-found')
   return decodeLabelPng(bytes, path);
 }
 
+/** All that is needed to score one sequence; plain data, so that it can go to another thread. */
+export interface SequenceTask {
+  name: string;
+  /** Folder of the annotations, and of the results, with the same files in both. */
+  annotations: string;
+  results: string;
+  files: readonly string[];
+  evaluate: Pick<EvaluateOptions, 'task' | 'compat' | 'binary'>;
+}
+
+/** Scores one sequence from its files. Throws as `evaluateDavis`. */
+export function scoreSequence(
+  { name, annotations, results, files, evaluate }: SequenceTask,
+  signal?: AbortSignal,
+): Promise<SequenceScores> {
+  const frames: EvaluationFrame[] = files.map((file) => ({
+    name: file.slice(0, -'.png'.length),
+    truth: () => readLabels(`${annotations}/${file}`, 'not-found'),
+    result: () => readLabels(`${results}/${file}`, 'missing-result'),
+  }));
+  return evaluateSequence(name, frames, { ...evaluate, signal });
+}
+
 /**
  * Scores results on DAVIS as the official toolkit does: see `evaluateSequence`.
  * Nothing is read from an earlier score's files.
@@ -98,24 +125,29 @@ async function readLabels(path: string, missing: 'missing-result' | 'not-found')
  * Source: github.com/davisvideochallenge/davis2017-evaluation.
  */
 export async function evaluateDavis(options: DavisOptions): Promise<DavisReport> {
-  const { results, year = 2017, split = 'val', task = 'semi-supervised', compat = false, signal, onProgress } = options;
+  const { year = 2017, split = 'val', task = 'semi-supervised', compat = false, signal, onProgress } = options;
+  const { score = scoreSequence, jobs = 1 } = options;
   const annotations = await annotationFolder(options);
   const names = await davisSequences(options);
   if (names.length === 0) throw new EvaluationError('bad-option', 'sequences', 'no sequences to score');
-  const evaluate: EvaluateOptions = { task, compat, binary: year === 2016, signal };
-  const sequences: DavisReport['sequences'] = [];
-  for (const name of names) {
-    const files = (await listFolder(`${annotations}/${name}`))?.filter((file) => file.endsWith('.png')).sort();
-    if (!files) throw new EvaluationError('not-found', `${annotations}/${name}`, 'no such sequence');
-    const frames: EvaluationFrame[] = files.map((file) => ({
-      name: file.slice(0, -'.png'.length),
-      truth: () => readLabels(`${annotations}/${name}/${file}`, 'not-found'),
-      result: () => readLabels(`${results}/${name}/${file}`, 'missing-result'),
-    }));
-    const scores = await evaluateSequence(name, frames, evaluate);
-    sequences.push({ ...scores, summary: summarise(scores.objects, { compat }) });
-    onProgress?.({ done: sequences.length, total: names.length, sequence: name });
-  }
+  const sequences: DavisReport['sequences'] = new Array(names.length);
+  const tasks = names.entries();
+  let done = 0;
+  const work = async () => {
+    for (const [i, name] of tasks) {
+      const folder = `${annotations}/${name}`;
+      const files = (await listFolder(folder))?.filter((file) => file.endsWith('.png')).sort();
+      if (!files) throw new EvaluationError('not-found', folder, 'no such sequence');
+      const evaluate = { task, compat, binary: year === 2016 };
+      const scores = await score(
+        { name, annotations: folder, results: `${options.results}/${name}`, files, evaluate },
+        signal,
+      );
+      sequences[i] = { ...scores, summary: summarise(scores.objects, { compat }) };
+      onProgress?.({ done: ++done, total: names.length, sequence: name });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, work));
   const summary = summarise(
     sequences.flatMap(({ objects }) => objects),
     { compat },

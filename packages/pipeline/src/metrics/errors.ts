@@ -1,6 +1,7 @@
 export type EvaluationErrorCode =
   | 'not-found'
   | 'missing-result'
+  | 'bad-result'
   | 'unreadable'
   | 'no-frames'
   | 'no-objects'

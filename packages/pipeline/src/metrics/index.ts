@@ -1,7 +1,15 @@
 export { assignBest } from './assignment.js';
 export { boundaryPixels, boundaryTolerance } from './boundary.js';
 export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
-export { type DavisOptions, type DavisReport, davisSequences, evaluateDavis, runMetrics } from './davis.js';
+export {
+  type DavisOptions,
+  type DavisReport,
+  davisSequences,
+  evaluateDavis,
+  runMetrics,
+  type SequenceTask,
+  scoreSequence,
+} from './davis.js';
 export { EvaluationError, type EvaluationErrorCode } from './errors.js';
 export {
   type EvaluateOptions,
@@ -16,3 +24,5 @@ export {
 } from './evaluate.js';
 export { type BinaryMask, scoreMask } from './jf.js';
 export { quarterEdges, type Statistics, statistics } from './statistics.js';
+export { type SubmissionOptions, type SubmissionSequence, writeSubmission } from './submission.js';
+export { type YouTubeVosVideo, youTubeVosVideos } from './youtube-vos.js';

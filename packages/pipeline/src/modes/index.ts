@@ -1,4 +1,5 @@
 export { type CandidateSource, describedBy, everything, type TextOptions } from './candidate-source.js';
+export { type ClickedObject, type ClickOptions, simulateClicks } from './clicks.js';
 export {
   type DiscoveredObject,
   Discoverer,

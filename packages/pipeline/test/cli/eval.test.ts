@@ -1,7 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ScorePool } from '../../src/cli/score-pool.js';
 import { readMask } from '../../src/io/index.js';
+import { EvaluationError, evaluateDavis } from '../../src/metrics/index.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { DEAOT_T_WEIGHTS, makeMask, writeFrames, writeMask } from '../tracking/scene.js';
 import { samtrack } from './run.js';
@@ -12,6 +17,7 @@ const folder = temporaryFolder();
 const root = join(folder, 'DAVIS');
 const names = Array.from({ length: COUNT }, (_, i) => `0000${i}.png`);
 const results = join(folder, 'results');
+const perfect = join(folder, 'perfect');
 const davis = (...more: string[]) => ['eval', 'davis', '--root', root, '--results', results, ...more];
 const run = (...more: string[]) => davis('--run', '--weights', DEAOT_T_WEIGHTS, ...more);
 const modified = (sequence: string) => names.map((name) => statSync(join(results, sequence, name)).mtimeMs);
@@ -26,6 +32,11 @@ beforeAll(() => {
     const annotations = join(root, 'Annotations/480p', sequence);
     mkdirSync(annotations, { recursive: true });
     for (const name of names) writeMask(join(annotations, name), makeMask(SIZE, objects));
+    mkdirSync(join(perfect, sequence), { recursive: true });
+    // The second object of `two` is missing.
+    const found = makeMask(SIZE, objects);
+    found.data = found.data.map((id) => (id === 2 ? 0 : id));
+    for (const name of names) writeMask(join(perfect, sequence, name), found);
   }
   mkdirSync(join(root, 'ImageSets/2017'), { recursive: true });
   writeFileSync(join(root, 'ImageSets/2017/val.txt'), 'one\ntwo\n');
@@ -33,17 +44,6 @@ beforeAll(() => {
 
 describe('samtrack eval davis', () => {
   it('scores results and writes the official files', async () => {
-    const perfect = join(folder, 'perfect');
-    for (const [sequence, objects] of [
-      ['one', 1],
-      ['two', 2],
-    ] as const) {
-      mkdirSync(join(perfect, sequence), { recursive: true });
-      // The second object of `two` is missing.
-      const found = makeMask(SIZE, objects);
-      found.data = found.data.map((id) => (id === 2 ? 0 : id));
-      for (const name of names) writeMask(join(perfect, sequence, name), found);
-    }
     const [out, json] = [join(folder, 'scores'), join(folder, 'scores.json')];
     const { status, out: text } = await samtrack([...davis('--out', out, '--json', json), '--results', perfect]);
     expect(status).toBe(0);
@@ -104,5 +104,131 @@ describe('samtrack eval davis', () => {
     expect(status).toBe(1);
     expect(err).toMatch(message);
     expect(err).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('splits that only a server scores', () => {
+  const hidden = join(folder, 'hidden');
+
+  beforeAll(() => {
+    for (const sequence of ['one', 'two']) {
+      writeFrames(join(hidden, 'JPEGImages/480p', sequence), 3, SIZE);
+      const annotations = join(hidden, 'Annotations/480p', sequence);
+      mkdirSync(annotations, { recursive: true });
+      writeMask(join(annotations, '00000.png'), makeMask(SIZE));
+    }
+    mkdirSync(join(hidden, 'ImageSets/2017'), { recursive: true });
+    writeFileSync(join(hidden, 'ImageSets/2017/test-dev.txt'), 'one\ntwo\n');
+  });
+  const testDev = (...more: string[]) => [
+    'eval',
+    'davis',
+    '--root',
+    hidden,
+    '--split',
+    'test-dev',
+    '--results',
+    join(folder, 'test-dev'),
+    ...more,
+  ];
+
+  it('test-dev: tracks, packs, and tracks nothing twice', async () => {
+    const first = await samtrack(testDev('--run', '--weights', DEAOT_T_WEIGHTS));
+    expect(first).toMatchObject({ status: 0, out: `${join(folder, 'test-dev.zip')}\n` });
+    expect(first.err).toMatch(/^6 masks of 2 sequences, as the server wants them$/m);
+    const archive = unzipSync(readFileSync(join(folder, 'test-dev.zip')));
+    const inside = ['one', 'two'].flatMap((sequence) => names.slice(0, 3).map((name) => `${sequence}/${name}`));
+    expect(Object.keys(archive)).toEqual(inside);
+
+    const zip = join(folder, 'other.zip');
+    const again = await samtrack(testDev('--run', '--weights', DEAOT_T_WEIGHTS, '--zip', zip));
+    expect(again).toMatchObject({ status: 0, out: `${zip}\n` });
+    expect(again.err).toMatch(/two \(2\/2\): done before/);
+    expect(readFileSync(zip)).toEqual(readFileSync(join(folder, 'test-dev.zip')));
+  });
+
+  it('test-dev: refuses what the server would refuse, and scores', async () => {
+    const alone = await samtrack(testDev('--sequences', 'one'));
+    expect(alone).toMatchObject({ status: 1, err: expect.stringMatching(/submit the whole split/) });
+    const scored = await samtrack(testDev('--json', 'x.json'));
+    expect(scored).toMatchObject({
+      status: 2,
+      err: expect.stringMatching(/--json is for scores, which only the server/),
+    });
+  });
+
+  it('YouTube-VOS: objects enter with their given masks; the listed frames are packed', async () => {
+    const root = join(folder, 'youtube');
+    writeFrames(join(root, 'JPEGImages/v'), 6, SIZE);
+    mkdirSync(join(root, 'Annotations/v'), { recursive: true });
+    const [first, second] = [makeMask(SIZE, 1), makeMask(SIZE)];
+    writeMask(join(root, 'Annotations/v/00001.png'), { ...first, data: second.data.map((id) => (id === 1 ? 1 : 0)) });
+    // The second object, at its first frame.
+    writeMask(join(root, 'Annotations/v/00003.png'), { ...first, data: second.data.map((id) => (id === 2 ? 2 : 0)) });
+    const objects = {
+      1: { category: 'x', frames: ['00001', '00003', '00004'] },
+      2: { category: 'y', frames: ['00003', '00004'] },
+    };
+    writeFileSync(join(root, 'meta.json'), JSON.stringify({ videos: { v: { objects } } }));
+    const out = join(folder, 'yt');
+    const argv = ['eval', 'youtube-vos', '--root', root, '--results', out, '--run', '--weights', DEAOT_T_WEIGHTS, '-q'];
+    expect(await samtrack(argv)).toMatchObject({ status: 0, out: `${out}.zip\n` });
+    // From the first listed frame to the last one, also those between.
+    expect(readdirSync(join(out, 'v')).filter((name) => name.endsWith('.png'))).toEqual(names.slice(1, 5));
+    const third = await readMask(join(out, 'v/00003.png'));
+    for (let i = 0; i < second.data.length; i++) if (second.data[i] === 2) expect(third.data[i]).toBe(2);
+    expect(Object.keys(unzipSync(readFileSync(`${out}.zip`)))).toEqual(
+      ['00001', '00003', '00004'].map((name) => `Annotations/v/${name}.png`),
+    );
+  });
+});
+
+describe('scoring in threads', () => {
+  let file: URL;
+  beforeAll(async () => {
+    const outfile = join(folder, 'score-worker.mjs');
+    await build({
+      entryPoints: [fileURLToPath(new URL('../../src/cli/score-worker.ts', import.meta.url))],
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      conditions: ['samtrack-source', 'node'],
+      external: ['sharp', 'node-av', '@mediabunny/server'],
+      outfile,
+    });
+    file = pathToFileURL(outfile);
+  });
+
+  it('gives the same report, whatever thread is done first', async () => {
+    const options = { root, results: perfect, sequences: ['two', 'one', 'two'] };
+    const pool = ScorePool.open(file)!;
+    const done: number[] = [];
+    const report = await evaluateDavis({
+      ...options,
+      jobs: 2,
+      score: (task, signal) => pool.score(task, signal),
+      onProgress: (progress) => done.push(progress.done),
+    });
+    await pool.close();
+    expect(report).toEqual(await evaluateDavis(options));
+    expect(done).toEqual([1, 2, 3]);
+  });
+
+  it('passes errors on as they are, and stops', async () => {
+    const pool = ScorePool.open(file)!;
+    const options = { root, results: join(folder, 'nosuch'), jobs: 2, score: pool.score.bind(pool) };
+    const error = await evaluateDavis(options).catch((cause) => cause);
+    expect(error).toBeInstanceOf(EvaluationError);
+    expect(error).toMatchObject({
+      code: 'missing-result',
+      message: expect.stringMatching(/nosuch\/(one|two)\/00001\.png: no such file$/),
+    });
+    const signal = AbortSignal.abort(new Error('stopped'));
+    await expect(evaluateDavis({ ...options, results: perfect, signal })).rejects.toThrow('stopped');
+    await pool.close();
+  });
+
+  it('needs the bundle: sources are scored in one thread', () => {
+    expect(ScorePool.open()).toBeUndefined();
   });
 });

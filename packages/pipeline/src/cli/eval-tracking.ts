@@ -1,0 +1,169 @@
+/** Tracking of the sequences of a data set, one after the other, as `samtrack eval` does before it scores or packs them. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Segmenter } from '../assist/index.js';
+import { imageFiles, stemOf } from '../io/image-source.js';
+import {
+  type Frame,
+  type FrameRange,
+  type FrameSource,
+  type LabelMap,
+  openDavisSequence,
+  openOutputFolder,
+  openSource,
+  ResultWriter,
+  readMask,
+} from '../io/index.js';
+import { EvaluationError, type YouTubeVosVideo } from '../metrics/index.js';
+import { type ClickOptions, simulateClicks } from '../modes/index.js';
+import { type FrameReviser, GivenMasks, trackToFolder } from '../tracking/index.js';
+import type { VideoTracker } from '../tracking/video-tracker.js';
+import { isExpected } from './command.js';
+import { INTERRUPTED } from './interrupt.js';
+import type { Report } from './progress.js';
+import { loadTracker, reportProgress, type TrackerSettings } from './tracking.js';
+
+/** A sequence to track, from masks of its first frame. */
+export interface EvalSequence {
+  name: string;
+  open(): Promise<FrameSource>;
+  /** Masks of the first frame of the range. */
+  firstMask(source: FrameSource): Promise<LabelMap>;
+  /** Names of the frames that a submission holds. */
+  frameNames(): Promise<string[]>;
+  /** Which frames; default all. */
+  range?(): Promise<FrameRange>;
+  /** Objects that appear later. */
+  reviser?(): Promise<FrameReviser>;
+}
+
+/** Masks from simulated clicks on the given ones, instead of these. */
+export interface SimulatedClicks extends ClickOptions {
+  /** For the record of a run. */
+  model: string;
+  load(tracker: VideoTracker, signal: AbortSignal): Promise<Segmenter>;
+}
+
+export interface EvalRun {
+  /** Each sequence's masks go to a folder of its name in there. */
+  results: string;
+  settings: TrackerSettings;
+  /** What results depend on besides the tracker's settings. */
+  identity: Record<string, string | number | null>;
+  overwrite: boolean;
+  clicks?: SimulatedClicks;
+  report: Report;
+  signal: AbortSignal;
+}
+
+/** A sequence of DAVIS. Its first annotation gives the objects; for 2016 it is one, whatever the value. */
+export const davisSequence = (root: string, name: string, resolution: string, year: number): EvalSequence => ({
+  name,
+  open: () => openDavisSequence(root, name, { resolution }),
+  frameNames: async () => imageFiles(await readdir(join(root, 'JPEGImages', resolution, name))).map(stemOf),
+  async firstMask(source) {
+    const mask = await readMask(join(root, 'Annotations', resolution, name, '00000.png'), source);
+    if (year === 2016) mask.data = mask.data.map((id) => (id ? 1 : 0));
+    return mask;
+  },
+});
+
+/** A video of YouTube-VOS: from the first listed frame to the last, with masks given where objects appear. */
+export function youTubeVosSequence(folder: string, { name, frames }: YouTubeVosVideo): EvalSequence {
+  const annotations = join(folder, 'Annotations', name);
+  const pictures = join(folder, 'JPEGImages', name);
+  const maskOf = (frame: string) => join(annotations, `${frame}.png`);
+  return {
+    name,
+    open: () => openSource(pictures),
+    frameNames: async () => frames,
+    firstMask: ({ width, height }) => readMask(maskOf(frames[0]!), { width, height }),
+    async range() {
+      const stems = imageFiles(await readdir(pictures)).map(stemOf);
+      const [from, last] = [stems.indexOf(frames[0]!), stems.indexOf(frames.at(-1)!)];
+      if (from < 0 || last < 0) {
+        throw new EvaluationError(
+          'not-found',
+          pictures,
+          `no picture of frame ${frames[from < 0 ? 0 : frames.length - 1]}`,
+        );
+      }
+      return { from, to: last + 1 };
+    },
+    async reviser() {
+      const files = (await readdir(annotations)).filter((file) => file.endsWith('.png'));
+      return new GivenMasks(new Map(files.map((file) => [file.slice(0, -4), join(annotations, file)])));
+    },
+  };
+}
+
+/** Tracks the sequences that have no complete results yet. @returns the exit status */
+export async function trackSequences(sequences: readonly EvalSequence[], run: EvalRun): Promise<number> {
+  const { results, settings, report, signal, overwrite, clicks } = run;
+  let tracker: VideoTracker | undefined;
+  let segmenter: Segmenter | undefined;
+  try {
+    for (const [i, sequence] of sequences.entries()) {
+      const prefix = `${sequence.name} (${i + 1}/${sequences.length}): `;
+      const source = await sequence.open();
+      try {
+        const folder = openOutputFolder(join(results, sequence.name));
+        const identity = { ...settings.identity, ...run.identity };
+        if (!overwrite && (await ResultWriter.isComplete({ folder, source, identity }))) {
+          report.note(`${prefix}done before`);
+          continue;
+        }
+        const range = (await sequence.range?.()) ?? {};
+        let firstMask = await sequence.firstMask(source);
+        tracker ??= await loadTracker(settings, report, signal);
+        tracker.restart();
+        if (clicks) {
+          segmenter ??= await clicks.load(tracker, signal);
+          const frame = await frameAt(source, range.from ?? 0);
+          const clicked = await simulateClicks(segmenter, frame, firstMask, { ...clicks, signal });
+          const counts = clicked.objects.map(({ id, points, iou }) => `${id}: ${points.length}, ${iou.toFixed(3)}`);
+          report.note(`${prefix}object: clicks, IoU of its mask: ${counts.join('; ')}`);
+          firstMask = clicked.labels;
+        }
+        const { summary, error } = await trackToFolder({
+          source,
+          tracker,
+          firstMask,
+          reviser: await sequence.reviser?.(),
+          writer: await ResultWriter.open({
+            folder,
+            source,
+            masksFolder: '',
+            masks: { bits: 8 },
+            overlay: false,
+            coco: false,
+            existing: overwrite ? 'replace' : 'resume',
+            identity,
+          }),
+          ...range,
+          signal,
+          onProgress: (progress) => reportProgress(report, tracker!, progress, prefix),
+        });
+        report.end();
+        if (error === undefined) continue;
+        if (!signal.aborted && !isExpected(error)) throw error;
+        const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
+        report.failure(
+          `samtrack eval: ${sequence.name} stopped after ${summary.frames} frames. All results are kept: the same command goes on.${cause}`,
+        );
+        return signal.aborted ? INTERRUPTED : 1;
+      } finally {
+        await source.close();
+      }
+    }
+    return 0;
+  } finally {
+    segmenter?.dispose();
+    tracker?.dispose();
+  }
+}
+
+async function frameAt(source: FrameSource, index: number): Promise<Frame> {
+  for await (const frame of source.frames({ from: index, to: index + 1 })) return frame;
+  throw new RangeError(`${source.name} has no frame ${index}`);
+}

@@ -1,0 +1,99 @@
+import type { Point, Segmenter } from '../assist/index.js';
+import { canonicalOrder, rleIou } from '../discovery/index.js';
+import { decodeRle, emptyLabelMap, encodeRle, type LabelMap, labelIds, type RgbaImage, type Rle } from '../io/index.js';
+
+export interface ClickOptions {
+  /** Most clicks for each object; default 3. */
+  clicks?: number;
+  /** IoU with the true mask from which no more clicks are made; default 0.9. */
+  goodEnough?: number;
+  signal?: AbortSignal;
+}
+
+/** What clicks on one object came to. */
+export interface ClickedObject {
+  id: number;
+  points: Point[];
+  /** 1: on the object; 0: beside it. */
+  labels: number[];
+  /** IoU of the mask with the true one. */
+  iou: number;
+}
+
+/** Distance of each pixel of a region to what is outside it, 0 outside (chessboard metric, two passes). */
+function depths(region: Uint8Array, width: number, height: number): Uint32Array {
+  const depth = new Uint32Array(region.length);
+  const at = (x: number, y: number) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : depth[y * width + x]!);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!region[y * width + x]) continue;
+      depth[y * width + x] = 1 + Math.min(at(x - 1, y), at(x - 1, y - 1), at(x, y - 1), at(x + 1, y - 1));
+    }
+  }
+  for (let y = height - 1; y >= 0; y--) {
+    for (let x = width - 1; x >= 0; x--) {
+      const i = y * width + x;
+      if (!region[i]) continue;
+      depth[i] = Math.min(depth[i]!, 1 + Math.min(at(x + 1, y), at(x + 1, y + 1), at(x, y + 1), at(x - 1, y + 1)));
+    }
+  }
+  return depth;
+}
+
+/** The pixel of a region that is farthest from its edge and from the picture's border: where a person would click. */
+export function innermostPoint(region: Uint8Array, width: number, height: number): { point: Point; depth: number } {
+  const depth = depths(region, width, height);
+  let best = 0;
+  for (let i = 1; i < depth.length; i++) if (depth[i]! > depth[best]!) best = i;
+  return { point: [best % width, Math.floor(best / width)], depth: depth[best]! };
+}
+
+/**
+ * Masks from simulated clicks, for evaluation: SAM-Track's protocol of DAVIS scores with clicks instead of given masks.
+ *
+ * Each object is clicked in the middle of its true mask, and then in the middle of the widest error, positively or negatively, until the mask is good
+ * enough or the clicks are used up; the best mask counts. Small objects lie over large ones.
+ * @param truth the true masks of the picture
+ */
+export async function simulateClicks(
+  segmenter: Segmenter,
+  image: RgbaImage,
+  truth: LabelMap,
+  { clicks = 3, goodEnough = 0.9, signal }: ClickOptions = {},
+): Promise<{ labels: LabelMap; objects: ClickedObject[] }> {
+  const { width, height, data } = truth;
+  await segmenter.setImage(image, { signal });
+  const found: { id: number; mask: Rle }[] = [];
+  const objects: ClickedObject[] = [];
+  for (const id of labelIds(truth)) {
+    const object = Uint8Array.from(data, (value) => (value === id ? 1 : 0));
+    const wanted = encodeRle(object, width, height);
+    const clicked: ClickedObject = { id, points: [], labels: [], iou: 0 };
+    let current = new Uint8Array(object.length);
+    let best: Rle | undefined;
+    while (clicked.points.length < clicks && clicked.iou < goodEnough) {
+      const missing = object.map((inside, i) => (inside && !current[i] ? 1 : 0));
+      const excess = current.map((inside, i) => (inside && !object[i] ? 1 : 0));
+      const [inside, beside] = [missing, excess].map((region) => innermostPoint(region, width, height));
+      const label = inside!.depth >= beside!.depth ? 1 : 0;
+      const { point, depth } = label ? inside! : beside!;
+      if (depth === 0) break;
+      clicked.points.push(point);
+      clicked.labels.push(label);
+      const { points, labels } = clicked;
+      const [mask] = await segmenter.predict({ points, labels }, { refine: true, signal });
+      if (!mask) break;
+      current = decodeRle(mask.mask) as Uint8Array<ArrayBuffer>;
+      const iou = rleIou(mask.mask, wanted);
+      if (iou > clicked.iou) [clicked.iou, best] = [iou, mask.mask];
+    }
+    if (best) found.push({ id, mask: best });
+    objects.push(clicked);
+  }
+  const labels = emptyLabelMap(width, height);
+  for (const { id, mask } of canonicalOrder(found)) {
+    const pixels = decodeRle(mask);
+    for (let i = 0; i < pixels.length; i++) if (pixels[i]) labels.data[i] = id;
+  }
+  return { labels, objects };
+}
