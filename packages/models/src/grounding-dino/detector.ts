@@ -14,7 +14,7 @@ export interface GroundingNetwork {
   /** @param image float32 [h, w, 4], normalised, the fourth channel zero. */
   encodeImage(image: Tensor3D): ImageFeatures;
   encodeText(caption: CaptionTokens): TextFeatures;
-  detect(image: ImageFeatures, text: TextFeatures): Promise<RawDetections>;
+  detect(image: ImageFeatures, text: TextFeatures, options?: { signal?: AbortSignal }): Promise<RawDetections>;
 }
 
 /** An option out of its range, a detector that is gone, or a network whose output is not a number. */
@@ -133,7 +133,7 @@ export class GroundingDetector {
       signal?.throwIfAborted();
       const text = this.#textFeatures(question.tokens);
       progress(2 * caption + 2);
-      const raw = await this.network.detect(features, text);
+      const raw = await this.network.detect(features, text, { signal });
       checkFinite(raw);
       for (const one of findIn(raw, question, tokenizer, { boxThreshold, textThreshold, removeCombined })) {
         found.push({ ...one, caption, box: boxInPixels(raw, one.query, image) });

@@ -20,6 +20,7 @@ export {
   type GroundingOptions,
   type GroundingResult,
 } from './detector.js';
+export { type BoxSegmenter, type GroundedMask, segmentByText } from './grounded-sam.js';
 export { type ImageSizeOptions, imageTensor, networkImageSize } from './image-input.js';
 export { type DetectOptions, GroundingDino, type GroundingDinoLoadOptions } from './model.js';
 export type { Wanted } from './request.js';
