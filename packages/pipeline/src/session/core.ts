@@ -2,11 +2,13 @@ import type { Detector, Segmenter } from '../assist/index.js';
 import {
   compressRle,
   emptyLabelMap,
+  type Frame,
   type FrameSource,
   type LabelMap,
   labelMapToRles,
   MemoryStorage,
   type ProjectStorage,
+  SourceError,
 } from '../io/index.js';
 import type { SessionMemory } from './budget.js';
 import { SessionError } from './errors.js';
@@ -41,6 +43,12 @@ export interface SessionOptions {
   ownsSource?: boolean;
 }
 
+/** @throws SourceError `no-frames` */
+async function firstFrame(source: FrameSource): Promise<Frame> {
+  for await (const frame of source.frames({ to: 1 })) return frame;
+  throw new SourceError('no-frames', source.name, 'there is no frame in it');
+}
+
 /** The state of a session, and how it changes: what `Session` and propagation stand on. */
 export class SessionCore {
   readonly reader: FrameReader;
@@ -70,7 +78,7 @@ export class SessionCore {
   static async open(options: SessionOptions): Promise<SessionCore> {
     const { source, identity } = options;
     const storage = options.storage ?? new MemoryStorage(source.name);
-    const first = await new FrameReader(source).get(0);
+    const first = await firstFrame(source);
     const header = {
       format: 'samtrack-session',
       version: 1,

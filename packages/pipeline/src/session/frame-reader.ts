@@ -35,9 +35,6 @@ export class FrameReader {
       }
       return;
     }
-    if (this.source.kind === 'live') {
-      throw new SourceError('unsupported', this.source.name, 'a live source cannot be tracked backward');
-    }
     const stop = end ?? -1;
     for (let high = start; high > stop; high -= this.ahead) {
       const low = Math.max(stop + 1, high - this.ahead + 1);

@@ -1,5 +1,5 @@
 import { OutOfBudgetError } from '@samtrack/models';
-import type { Frame, LabelMap } from '../io/index.js';
+import { type Frame, type LabelMap, SourceError } from '../io/index.js';
 import type { FrameReviser } from '../tracking/track.js';
 import { type SessionMemory, shareBudget } from './budget.js';
 import type { SessionCore } from './core.js';
@@ -129,6 +129,9 @@ async function begin(core: SessionCore, options: PropagateOptions): Promise<Prop
   const { direction = 'forward' } = options;
   if (core.state.objects.size === 0)
     throw new SessionError('no-objects', 'there is no object to track: prompt one first');
+  if (direction === 'backward' && core.source.kind === 'live') {
+    throw new SourceError('unsupported', core.source.name, 'a live source cannot be tracked backward');
+  }
   const asked = options.from !== undefined || options.to !== undefined || options.objects !== undefined;
   const head = history.head as PropagateNode | undefined;
   if (head?.event.type === 'propagate' && head.event.direction === direction && !asked && !history.canRedo) {

@@ -117,9 +117,11 @@ class NodeProjectStorage implements ProjectStorage {
   async lock(): Promise<() => Promise<void>> {
     const path = join(dirname(this.label), `.${basename(this.label)}.lock`);
     const own = JSON.stringify({ pid: process.pid, host: hostname(), token: randomUUID() });
+    await mkdir(dirname(path), { recursive: true }).catch((cause) => {
+      throw outputError(path, cause);
+    });
     for (let attempt = 0; ; attempt++) {
       try {
-        await mkdir(dirname(path), { recursive: true });
         const handle = await projectFiles.open(path, 'wx');
         try {
           await handle.writeFile(own);
