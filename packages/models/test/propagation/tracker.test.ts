@@ -155,7 +155,7 @@ it('features are unit vectors, the same from stock operations', async () => {
   const image = preprocess(pixels, makeResizePlan(SIZE.height, SIZE.width, SIZE.height, SIZE.width));
   const [ours, theirs] = [model.encode(image), stock.encode(image)];
   expect(ours.shape).toEqual([TOKENS, 96]);
-  const [a, b] = [await ours.data(), await theirs.data()];
+  const [a, b] = [Float32Array.from(await ours.data()), Float32Array.from(await theirs.data())];
   for (let token = 0; token < TOKENS; token++) {
     const vector = a.slice(token * 96, (token + 1) * 96);
     expect(vector.reduce((sum, v) => sum + v * v, 0)).toBeCloseTo(1, 5);

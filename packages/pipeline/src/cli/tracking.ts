@@ -2,17 +2,24 @@
 import { basename } from 'node:path';
 import { DEAOT_CONFIGS, type DeAotName, type MemoryPolicy } from '@samtrack/models';
 import type { TrackProgress } from '../tracking/track.js';
+import { TRACKER_KINDS, type TrackerKind } from '../tracking/tracking-model.js';
 import { VideoTracker } from '../tracking/video-tracker.js';
-import { oneOf, positiveNumber } from './command.js';
+import { oneOf, positiveNumber, UsageError } from './command.js';
 import { defaultWeights } from './default-weights.js';
 import { formatDuration, type Report } from './progress.js';
 
 const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly MemoryPolicy[];
 
+/** Options of DeAOT's that label propagation has no use for. */
+const DEAOT_ONLY = ['model', 'long-term-gap', 'memory-policy'] as const;
+
 export const TRACKER_HELP = `Model:
+  --tracker NAME        ${TRACKER_KINDS.join(', ')}; default deaot. Propagation needs no training on video: labels follow
+                        image features; any number of objects, coarse edges
   --model NAME          ${Object.keys(DEAOT_CONFIGS).join(', ')}; default deaot-t
   --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
-  --long-edge N         longest side of the network's input; default 1040 (own weights: 641)
+  --long-edge N         longest side of the network's input; default 1040 (own weights: 641,
+                        propagation: 849)
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
@@ -20,6 +27,7 @@ export const TRACKER_HELP = `Model:
 `;
 
 export const TRACKER_OPTIONS = {
+  tracker: { type: 'string' },
   model: { type: 'string' },
   weights: { type: 'string' },
   'long-edge': { type: 'string' },
@@ -31,6 +39,7 @@ export const TRACKER_OPTIONS = {
 
 /** The options of the tracker, checked. */
 export interface TrackerSettings {
+  tracker: TrackerKind;
   model: DeAotName;
   weights: string;
   adapter: string | undefined;
@@ -46,17 +55,22 @@ export interface TrackerSettings {
 
 /** @throws UsageError */
 export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
+  const tracker = oneOf('tracker', options.tracker, TRACKER_KINDS) ?? 'deaot';
+  const propagation = tracker === 'propagation';
+  const useless = propagation ? DEAOT_ONLY.find((name) => options[name] !== undefined) : undefined;
+  if (useless) throw new UsageError(`--${useless} is for --tracker deaot`);
   const model = oneOf('model', options.model, Object.keys(DEAOT_CONFIGS) as DeAotName[]) ?? 'deaot-t';
   const own = options.weights === undefined ? defaultWeights(model) : undefined;
   const weights = options.weights ?? own!.path;
   const tracking = {
-    longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }) ?? own?.longEdge,
+    longEdge:
+      positiveNumber('long-edge', options['long-edge'], { whole: true }) ?? (propagation ? undefined : own?.longEdge),
     longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
   };
-  const identity = { model, weights: basename(weights), ...recorded(tracking) };
-  return { model, weights, adapter: options.adapter, identity, tracking };
+  const identity = { model: propagation ? tracker : model, weights: basename(weights), ...recorded(tracking) };
+  return { tracker, model, weights, adapter: options.adapter, identity, tracking };
 }
 
 /** Options as part of a run's identity: those not given are null. */
@@ -65,12 +79,13 @@ export const recorded = (options: Record<string, string | number | undefined>) =
 
 /** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */
 export async function loadTracker(
-  { model, weights, adapter, tracking }: TrackerSettings,
+  { tracker: kind, model, weights, adapter, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
 ): Promise<VideoTracker> {
   const file = basename(weights);
   const tracker = await VideoTracker.load({
+    tracker: kind,
     model,
     weights,
     ...tracking,

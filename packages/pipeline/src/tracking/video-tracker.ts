@@ -1,25 +1,13 @@
 import { DeviceLostError, type GpuOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
-import {
-  DEAOT_CONFIGS,
-  DeAot,
-  type DeAotName,
-  DeAotTracker,
-  openCheckpoint,
-  type TrackerOptions,
-} from '@samtrack/models';
+import { DeAotTracker, type Tracker, type TrackerOptions } from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
+import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
-/** Options of `VideoTracker.load`. */
-export interface VideoTrackerOptions extends Omit<TrackerOptions, 'onTap'> {
-  model: DeAotName;
-  /** Checkpoint file or URL: safetensors, or PyTorch's `.pth`. */
-  weights: string;
+/** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
+export interface VideoTrackerOptions extends TrackingModelOptions, Omit<TrackerOptions, 'onTap'> {
   /** Which GPU to use, where there are several. */
   gpu?: GpuOptions;
-  signal?: AbortSignal;
-  /** Called while weights are read, with the share that is done. */
-  onProgress?: (fraction: number) => void;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
@@ -38,7 +26,7 @@ interface Remembered {
  * once for each loss, and the memory is rebuilt from the frames it held.
  */
 export class VideoTracker {
-  #tracker: DeAotTracker | undefined;
+  #tracker: Tracker | undefined;
   /** Reference frames and memorised frames, ascending. */
   #remembered: Remembered[] = [];
   #last: Remembered | undefined;
@@ -47,7 +35,7 @@ export class VideoTracker {
   private constructor(
     private readonly options: VideoTrackerOptions,
     private runtime: Runtime,
-    private model: DeAot,
+    private model: TrackingModel,
   ) {
     this.#memoryMB = options.memoryMB;
   }
@@ -59,7 +47,7 @@ export class VideoTracker {
   static async load(options: VideoTrackerOptions): Promise<VideoTracker> {
     const runtime = await initialize(options.gpu);
     try {
-      return new VideoTracker(options, runtime, await loadModel(options));
+      return new VideoTracker(options, runtime, await loadTrackingModel(options));
     } catch (error) {
       shutdown(runtime);
       throw error;
@@ -87,12 +75,9 @@ export class VideoTracker {
     };
   }
 
-  /**
-   * Whether `recall` leaves exactly the memory that tracking the frame would have left. It does where nothing remembered
-   * depends on what was remembered before: in models of one layer.
-   */
+  /** Whether `recall` leaves exactly the memory that tracking the frame would have left. */
   get recallsExactly(): boolean {
-    return this.model.config.layers === 1;
+    return this.model.recallsExactly;
   }
 
   /** The long-term memory's frames, of all groups. */
@@ -191,12 +176,9 @@ export class VideoTracker {
 
   #disposed = false;
 
-  #start(height: number, width: number, longTermGap = this.options.longTermGap): DeAotTracker {
-    this.#tracker = new DeAotTracker(
-      this.model,
-      { height, width },
-      { ...this.options, memoryMB: this.#memoryMB, longTermGap },
-    );
+  #start(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
+    const options = { ...this.options, memoryMB: this.#memoryMB, longTermGap };
+    this.#tracker = this.model.start({ height, width }, options);
     return this.#tracker;
   }
 
@@ -223,14 +205,14 @@ export class VideoTracker {
   async #restore(): Promise<void> {
     const size = this.#tracker?.size;
     // The gap grows as the memory fills up.
-    const gaps = this.#tracker?.memory.map(({ schedule }) => schedule.gap) ?? [];
+    const gaps = this.#tracker instanceof DeAotTracker ? this.#tracker.memory.map(({ schedule }) => schedule.gap) : [];
     const gap = gaps.length > 0 ? Math.max(...gaps) : undefined;
     // Their buffers are gone with the device; tfjs still counts their tensors.
     this.#tracker?.dispose();
     this.model.dispose();
     shutdown(this.runtime);
     this.runtime = await initialize(this.options.gpu);
-    this.model = await loadModel({ ...this.options, onProgress: undefined });
+    this.model = await loadTrackingModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;
     if (!size) return;
     const tracker = this.#start(size.height, size.width, gap);
@@ -242,14 +224,5 @@ export class VideoTracker {
     const last = this.#last;
     if (last && last !== this.#remembered.at(-1))
       tracker.recall(last.index, last.rgba, last.labels, { memorise: false });
-  }
-}
-
-async function loadModel({ model, weights, signal, onProgress }: VideoTrackerOptions): Promise<DeAot> {
-  const checkpoint = await openCheckpoint(weights, { signal });
-  try {
-    return await DeAot.load(checkpoint, DEAOT_CONFIGS[model], { signal, onProgress });
-  } finally {
-    await checkpoint.close();
   }
 }
