@@ -1,7 +1,9 @@
+export { VIT_DET_CONFIGS, type VitDetConfig } from '../encoders/vit-det.js';
 export type { SamEmbedding } from './embedding.js';
 export { SamError, type SamErrorCode } from './error.js';
 export { type EverythingRecord, segmentEverything } from './everything.js';
 export type { EverythingOptions, OutputMode } from './everything-options.js';
+export { loadImageEncoder } from './load-encoder.js';
 export { type MaskChoice, type SamLoadOptions, SamModel } from './model.js';
 export { type OnnxMask, type OnnxOptions, predictAsOnnx, selectSingleMask, stabilityScore } from './onnx-semantics.js';
 export { type PredictOptions, type SamMask, SamPredictor, type SetImageOptions } from './predictor.js';

@@ -75,7 +75,8 @@ export class SamModel {
     readonly fingerprint: string,
     /** Keys of the checkpoint that the network does not know. */
     readonly unexpectedKeys: readonly string[],
-    private readonly encoder: SamImageEncoder,
+    /** The image encoder; the model's own. */
+    readonly encoder: SamImageEncoder,
     private readonly prompts: PromptEncoder,
     private readonly decoder: MaskDecoder,
   ) {}
@@ -88,9 +89,8 @@ export class SamModel {
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
     const { ops = fusedOps, onProgress } = options;
     const weights = new WeightReader(checkpoint, { signal: options.signal });
-    let encoder: SamImageEncoder | undefined;
     try {
-      encoder = await loadImageEncoder(weights, ops, (fraction) => onProgress?.(fraction * 0.9));
+      const encoder = await loadImageEncoder(weights, ops, (fraction) => onProgress?.(fraction * 0.9));
       const prompts = await PromptEncoder.load(weights, encoder.imageSize, ops);
       const decoder = await MaskDecoder.load(weights, ops);
       onProgress?.(1);
@@ -168,14 +168,6 @@ export class SamModel {
     return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
   }
 
-  /** Prompts that one pass can take: no buffer may exceed what one binding covers. */
-  get promptsAPass(): number {
-    // The largest: 128 channels for each of the four pixels that a token becomes.
-    const bytes = this.side ** 2 * 4 * 128 * 4;
-    const { maxBindingBytes } = getRuntime().adapterClass;
-    return Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(maxBindingBytes / bytes)));
-  }
-
   /**
    * Decodes prompts, as many at a time as fit. Prompts of equally many tokens share passes; the order of the results is
    * by pass, `indices` tells whose they are.
@@ -196,7 +188,7 @@ export class SamModel {
       if (group) group.push(i);
       else groups.set(key, [i]);
     }
-    const size = this.promptsAPass;
+    const size = promptsWithin(getRuntime().adapterClass.maxBindingBytes, this.side);
     for (const group of groups.values()) {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);
@@ -233,6 +225,15 @@ export class SamModel {
     this.prompts.dispose();
     this.decoder.dispose();
   }
+}
+
+/**
+ * Prompts that one pass can take, when no buffer may exceed what one binding covers: the largest has 128 channels for each of
+ * the four pixels that a position of the embedding becomes.
+ */
+export function promptsWithin(maxBindingBytes: number, side: number): number {
+  const bytes = side ** 2 * 4 * 128 * 4;
+  return Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(maxBindingBytes / bytes)));
 }
 
 /** IoU columns of the masks that were decoded: row `index` of `values`, [P, 4]. */
