@@ -1,3 +1,4 @@
+export { GroundingDinoDetector, type GroundingDinoDetectorOptions } from './grounding-dino.js';
 export type {
   Box,
   Detection,

@@ -1,0 +1,91 @@
+import { getRuntime, type Runtime } from '@samtrack/kernels';
+import {
+  boxArea,
+  type CheckpointInput,
+  clipBox,
+  type DetectorOptions,
+  GroundingDetector,
+  GroundingDino,
+  openCheckpoint,
+  type Wanted,
+} from '@samtrack/models';
+import type { RgbaImage } from '../io/index.js';
+import type { Detection, DetectOptions, Detector } from './types.js';
+
+/** Options of `GroundingDinoDetector`. */
+export interface GroundingDinoDetectorOptions extends DetectorOptions {
+  /** Called while weights are read, with the share that is done, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** A network on the GPU it was loaded to. */
+interface Loaded {
+  runtime: Runtime;
+  network: GroundingDino;
+  detector: GroundingDetector;
+}
+
+const BOX_THRESHOLD = 0.25;
+const TEXT_THRESHOLD = 0.25;
+
+/**
+ * Grounding DINO as the detector of sessions and modes. Weights are read when something is first looked for, to the GPU that is open
+ * then, and once more when another one has been opened since, such as after the loss of the device.
+ */
+export class GroundingDinoDetector implements Detector {
+  readonly name = 'grounding-dino';
+  #loaded: Loaded | undefined;
+  #disposed = false;
+
+  /** @param weights A `.pth` or safetensors checkpoint: path (Node), URL, file or bytes. */
+  constructor(
+    private readonly weights: CheckpointInput,
+    private readonly options: GroundingDinoDetectorOptions = {},
+  ) {}
+
+  /**
+   * Boxes are clipped to the image; those outside it are left out, as are boxes of no class where classes are asked for.
+   * @throws CheckpointError for unsuitable weights; CaptionError for a text that cannot be asked for; the signal's reason.
+   */
+  async detect(image: RgbaImage, options: DetectOptions): Promise<Detection[]> {
+    const { boxThreshold = BOX_THRESHOLD, textThreshold = TEXT_THRESHOLD, classes, text = '', signal } = options;
+    const { detector } = await this.#load(signal);
+    const { width, height, rgba: data } = image;
+    const wanted: Wanted = classes ? { classes } : { text };
+    const { detections } = await detector.detect(
+      { width, height, data },
+      { ...wanted, boxThreshold, textThreshold, signal },
+    );
+    return detections.flatMap(({ box, score, phrase, index }) => {
+      const within = clipBox(box, image);
+      const label = classes ? index !== undefined && classes[index] : phrase;
+      return label === false || label === undefined || boxArea(within) === 0 ? [] : [{ box: within, label, score }];
+    });
+  }
+
+  async #load(signal: AbortSignal | undefined): Promise<Loaded> {
+    if (this.#disposed) throw new Error('This detector was disposed.');
+    const runtime = getRuntime();
+    if (this.#loaded?.runtime === runtime) return this.#loaded;
+    this.#free();
+    const checkpoint = await openCheckpoint(this.weights, { signal });
+    try {
+      const network = await GroundingDino.load(checkpoint, { signal, onProgress: this.options.onProgress });
+      this.#loaded = { runtime, network, detector: new GroundingDetector(network, this.options) };
+      return this.#loaded;
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  #free(): void {
+    this.#loaded?.detector.dispose();
+    this.#loaded?.network.dispose();
+    this.#loaded = undefined;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#free();
+  }
+}
