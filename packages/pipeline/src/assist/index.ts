@@ -1,4 +1,5 @@
 export { GroundingDinoDetector, type GroundingDinoDetectorOptions } from './grounding-dino.js';
+export { SamSegmenter, type SamSegmenterOptions } from './sam.js';
 export type {
   Box,
   Detection,

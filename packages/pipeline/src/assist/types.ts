@@ -6,7 +6,7 @@ export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 /** A point in pixels of the image: x to the right, y downwards. */
 export type Point = readonly [x: number, y: number];
 
-/** What a segmenter is shown of one object. At least one of points, box and mask. */
+/** What a segmenter is shown of one object: points, box and mask in any combination, or a stroke. */
 export interface SegmentPrompt {
   /** Points on the object or beside it. */
   points?: readonly Point[];
@@ -15,6 +15,8 @@ export interface SegmentPrompt {
   box?: Box;
   /** An earlier mask of the object, of the image's size. */
   mask?: Rle;
+  /** A line drawn over the object, as its points. */
+  stroke?: readonly Point[];
 }
 
 /** A mask that a segmenter proposes, of the image's size. */

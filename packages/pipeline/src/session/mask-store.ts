@@ -43,6 +43,8 @@ const fileName = (pass: number) => `${pass}.jsonl`;
  */
 export class MaskStore {
   readonly #passes = new Map<number, PassFile>();
+  /** Numbers that the index holds. */
+  #numbers = 0;
 
   private constructor(
     private readonly storage: ProjectStorage,
@@ -78,10 +80,7 @@ export class MaskStore {
 
   /** Bytes of the index in memory. */
   get indexBytes(): number {
-    let numbers = 0;
-    for (const { frames } of this.#passes.values())
-      for (const { ids } of frames.values()) numbers += 5 + 3 * ids.length;
-    return 8 * numbers;
+    return 8 * this.#numbers;
   }
 
   /** Stores the masks of a frame; what is there already stays. Throws `OutputError`, with nothing stored. */
@@ -97,7 +96,7 @@ export class MaskStore {
     }
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     const offset = await target.file.append(bytes);
-    target.frames.set(frame, entryOf(line, offset, bytes.length));
+    this.#enter(target.frames, line, offset, bytes.length);
   }
 
   /** The masks of a frame, or nothing if they are not stored. */
@@ -128,6 +127,11 @@ export class MaskStore {
     this.#passes.clear();
   }
 
+  #enter(frames: Map<number, Entry>, { frame, ids, areas, certainty }: Line, offset: number, length: number): void {
+    frames.set(frame, { ids, areas, certainty, offset, length });
+    this.#numbers += 5 + 3 * ids.length;
+  }
+
   async #file(pass: number): Promise<PassFile> {
     let opened = this.#passes.get(pass);
     if (!opened) {
@@ -135,7 +139,7 @@ export class MaskStore {
       const frames = new Map<number, Entry>();
       const end = await scanLines(file, (bytes, offset) => {
         const line = parseLine(bytes);
-        if (line) frames.set(line.frame, entryOf(line, offset, bytes.length));
+        if (line) this.#enter(frames, line, offset, bytes.length);
       });
       if (end < file.size) await file.truncate(end);
       this.#passes.set(pass, (opened = { file, frames }));
@@ -143,14 +147,6 @@ export class MaskStore {
     return opened;
   }
 }
-
-const entryOf = ({ ids, areas, certainty }: Line, offset: number, length: number): Entry => ({
-  ids,
-  areas,
-  certainty,
-  offset,
-  length,
-});
 
 function parseLine(bytes: Uint8Array): Line | undefined {
   try {

@@ -27,7 +27,7 @@ export interface Prompt {
   box?: readonly [number, number, number, number];
   /** One object for each box; with `object`, all of them are parts of it. */
   boxes?: readonly (readonly [number, number, number, number])[];
-  /** A line drawn over the object, as its points. The segmenter gets up to 16 of them, evenly spaced. */
+  /** A line drawn over the object, as its points. */
   stroke?: readonly Point[];
   /** A label map, whose ids are taken over unless there is `object`, or one mask. */
   mask?: LabelMap | Rle;
@@ -129,6 +129,7 @@ export async function resolvePrompt(
     return object === undefined ? masks.map((pixels) => ({ pixels })) : [{ object, pixels: union(masks) }];
   }
   const { earlier } = context;
+  if (prompt.stroke && !earlier) return [{ object, pixels: await best(segmenter, { stroke: prompt.stroke }, prompt) }];
   const added = prompt.stroke ? evenly(prompt.stroke, 16) : (prompt.points ?? []);
   const box = prompt.box ?? earlier?.box;
   const points = [...(earlier?.points ?? []), ...added];

@@ -37,7 +37,7 @@ export class ColourSegmenter implements Segmenter {
     const image = this.#image!;
     const { width, height } = image;
     const colours = new Set<number>();
-    for (const [i, [x, y]] of (prompt.points ?? []).entries()) {
+    for (const [i, [x, y]] of (prompt.points ?? prompt.stroke ?? []).entries()) {
       if (prompt.labels?.[i] !== 0) colours.add(colourAt(image, Math.floor(y) * width + Math.floor(x)));
     }
     if (prompt.box) {

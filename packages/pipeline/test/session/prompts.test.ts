@@ -100,8 +100,12 @@ describe('a prompt', () => {
     expect([at(mask, 10, 10), at(mask, 7, 32), mask.ids]).toEqual([3, 3, [3]]);
     const stroke = Array.from({ length: 40 }, (_, i): [number, number] => [31 + i / 2, 10]);
     await session.prompt({ frame: 2, stroke });
-    expect(segmenter.shown.at(-1)!.points).toHaveLength(16);
-    expect(segmenter.shown.at(-1)!.points!.at(-1)).toEqual([50.5, 10]);
+    expect(segmenter.shown.at(-1)).toEqual({ stroke });
+    // Beside earlier points, some of it count as points.
+    await session.prompt({ frame: 2, object: 4, points: [[40, 10]] });
+    await session.prompt({ frame: 2, object: 4, stroke, extend: true });
+    const { points, labels } = segmenter.shown.at(-1)!;
+    expect([points!.length, labels!.length, points!.at(0), points!.at(-1)]).toEqual([17, 17, [40, 10], [50.5, 10]]);
   });
 
   it('with a mask, whose ids stay', async () => {
