@@ -5,6 +5,5 @@ export * from './image/index.js';
 export * from './masks/index.js';
 export * from './propagation/index.js';
 export * from './sam/index.js';
-export * from './sam/index.js';
 export type { Tracker } from './tracker.js';
 export * from './verify/index.js';
