@@ -294,6 +294,22 @@ describe('write, read, copy, trim', () => {
     for (const t of [x, y]) t.dispose();
   });
 
+  it('uses large buffers again as soon as they are disposed', async () => {
+    runtime.trim();
+    const before = runtime.memory().allocatedBytes;
+    const bytes = 8 * 2 ** 20;
+    let x = runtime.allocate([bytes / 4]);
+    for (let i = 0; i < 10; i++) {
+      const next = affineInto(runtime.allocate([bytes / 4]), x, 1, 1);
+      x.dispose();
+      x = next;
+    }
+    await runtime.finish();
+    expect(runtime.memory().allocatedBytes - before).toBeLessThanOrEqual(3 * bytes);
+    x.dispose();
+    runtime.trim();
+  });
+
   it('an empty tensor needs no buffer', () => {
     const t = runtime.allocate([0, 4]);
     expect(t.shape).toEqual([0, 4]);

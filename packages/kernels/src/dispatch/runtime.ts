@@ -47,6 +47,8 @@ export class DeviceLostError extends Error {
 
 /** Dispatches recorded before the command buffer is submitted; long batches cost latency, short ones CPU time. */
 const BATCH = 48;
+/** From this size on, in bytes, a tensor is worth a submit that gives disposed buffers back. */
+const LARGE_TENSOR = 4 * 2 ** 20;
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
 /** Uniform buffers kept; a growing memory makes a few new ones a frame. */
@@ -132,6 +134,9 @@ export class Runtime {
   /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
   allocate(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor {
     this.#throwIfLost();
+    // Otherwise all the large tensors of a batch would exist at once, however soon they are disposed.
+    const large = 4 * util.sizeFromShape([...shape]) >= LARGE_TENSOR;
+    if (large && this.#backend.tensorDataPendingDisposal.length > 0) flush(this.#backend);
     const tensor = allocateTensor(this.#backend, [...shape], dtype);
     if (tensor.size > 0) bufferOf(this.#backend, tensor);
     return tensor;

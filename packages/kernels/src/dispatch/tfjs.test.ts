@@ -67,6 +67,17 @@ const backendContract: Record<keyof PrivateBackend, (field: string) => Promise<v
     flush(backend);
     expect(backend.tensorMap.has(t.dataId), `${field}: submitting releases it`).toBe(false);
   },
+  tensorDataPendingDisposal: (field) => {
+    flush(backend);
+    const t = allocateTensor(backend, [8], 'float32');
+    bufferOf(backend, t);
+    openPass(backend);
+    backend.commandQueueOwnedIds.add(t.dataId);
+    t.dispose();
+    expect(backend.tensorDataPendingDisposal, `${field} holds what waits for a submit`).toEqual([t.dataId]);
+    flush(backend);
+    expect(backend.tensorDataPendingDisposal, `${field} is empty after a submit`).toEqual([]);
+  },
   dispatchCountInPass: (field) => {
     flush(backend);
     expect(backend.dispatchCountInPass, `${field} is 0 after a submit`).toBe(0);

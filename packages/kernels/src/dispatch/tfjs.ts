@@ -13,6 +13,8 @@ export interface PrivateBackend {
   computePassEncoder: GPUComputePassEncoder | null;
   commandQueueOwnedIds: WeakSet<object>;
   dispatchCountInPass: number;
+  /** Disposed tensors whose buffers come back when what uses them is submitted. */
+  tensorDataPendingDisposal: object[];
   tensorMap: { get(id: object): PrivateTensorData; has(id: object): boolean };
   makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
   uploadToGPU(id: object): void;

@@ -77,15 +77,15 @@ class SwinBlock {
   forward(x: Tensor, grid: TokenGrid): Tensor {
     const { ops, geometry, norm1, qkv, positionBias, projection, norm2, fc1, fc2 } = this;
     return tidy(() => {
-      const normal = ops.layerNorm(x, norm1.weight, norm1.bias);
-      const joint = ops.gemm(normal, qkv.weight, { bias: qkv.bias });
-      const mixed = ops.windowAttention(joint, qkv.bias, positionBias, { ...grid, ...geometry });
-      const attended = ops.gemm(mixed, projection.weight, { bias: projection.bias, residual: x });
-      const hidden = ops.gemm(ops.layerNorm(attended, norm2.weight, norm2.bias), fc1.weight, {
-        bias: fc1.bias,
-        activation: 'gelu',
+      // Each step frees what it needed: large images have large first stages.
+      const mixed = tidy(() => {
+        const joint = ops.gemm(ops.layerNorm(x, norm1.weight, norm1.bias), qkv.weight, { bias: qkv.bias });
+        return ops.windowAttention(joint, qkv.bias, positionBias, { ...grid, ...geometry });
       });
-      return ops.gemm(hidden, fc2.weight, { bias: fc2.bias, residual: attended });
+      const attended = ops.gemm(mixed, projection.weight, { bias: projection.bias, residual: x });
+      mixed.dispose();
+      const normal = ops.layerNorm(attended, norm2.weight, norm2.bias);
+      return ops.feedForward(normal, fc1, fc2, { activation: 'gelu', residual: attended });
     });
   }
 
