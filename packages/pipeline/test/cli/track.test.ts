@@ -42,6 +42,21 @@ beforeAll(() => {
 });
 
 describe('samtrack track', () => {
+  it('tracks by label propagation', async () => {
+    const { status } = await samtrack(trackMasks('propagation', '--tracker', 'propagation'));
+    expect(status).toBe(0);
+    expect(masksOf('propagation')).toEqual(names);
+    expect(JSON.parse(readFileSync(at('propagation', 'run.json'), 'utf8'))).toMatchObject({
+      identity: { model: 'propagation' },
+    });
+  });
+
+  it.each(['model', 'long-term-gap', 'memory-policy'])('says that --%s is not for label propagation', async (name) => {
+    const { status, err } = await samtrack(track('wrong', '--tracker', 'propagation', `--${name}`, 'deaot-t'));
+    expect(status).toBe(2);
+    expect(err).toContain(`--${name} is for --tracker deaot`);
+  });
+
   it('tracks an image folder and writes masks, video and JSON', async () => {
     const { status, out, err } = await samtrack(track('whole'));
     expect({ status, out: out.trim().split('\n') }).toEqual({

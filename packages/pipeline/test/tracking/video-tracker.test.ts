@@ -76,6 +76,27 @@ describe('memory of a long video', () => {
   });
 });
 
+describe('label propagation', () => {
+  it('tracks with the encoder alone, in memory that does not grow, also after the GPU was lost', async () => {
+    const lost: string[] = [];
+    const tracker = await load({ tracker: 'propagation', onDeviceLost: (message) => lost.push(message) });
+    await tracker.addReference(makeFrame(0, SIZE), makeMask(SIZE));
+    const seen = new Set<number>();
+    for (let i = 1; i < 12; i++) {
+      if (i === 8) loseDevice();
+      const { data } = await tracker.step(makeFrame(i, SIZE));
+      expect(Math.max(...data)).toBeLessThanOrEqual(2);
+      if (i >= 3 && i < 8) seen.add(tracker.memory.rememberedBytes);
+    }
+    expect(lost).toHaveLength(1);
+    // The reference and three frames of 4 x 5 tokens: 96 features, and shares of 3 labels in a vector of 4.
+    expect([...seen]).toEqual([4 * 20 * (96 + 4) * 4]);
+    expect(tracker.recallsExactly).toBe(false);
+    expect(tracker.memorises(5)).toBe(false);
+    expect(tracker.memorisedFrames).toEqual([{ frame: 0, reference: true }]);
+  });
+});
+
 describe('a lost GPU', () => {
   /** Tracks frames 1 to `count - 1`; `before` runs before a frame. */
   async function run(
