@@ -266,7 +266,7 @@ async function loadQkv(
 }
 
 /** A bias for each absolute distance, [heads, window^2], as one for each signed distance, [(2 window - 1)^2, heads]. */
-function distanceTable(biases: Float32Array, heads: number, window: number): Float32Array {
+export function distanceTable(biases: Float32Array, heads: number, window: number): Float32Array {
   const side = 2 * window - 1;
   const out = new Float32Array(side * side * heads);
   for (let i = 0; i < side * side; i++) {
