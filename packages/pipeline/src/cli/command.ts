@@ -5,10 +5,12 @@ import {
   DetectorError,
   ImageError,
   OutOfBudgetError,
+  SamError,
   TrackerError,
   VerificationError,
 } from '@samtrack/models';
 import { WeightsError } from '@samtrack/weights';
+import { DiscoveryError } from '../discovery/index.js';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
 
@@ -34,6 +36,7 @@ const EXPECTED = [
   DetectorError,
   DeviceError,
   DeviceLostError,
+  DiscoveryError,
   EvaluationError,
   FrameError,
   ImageError,
@@ -41,6 +44,7 @@ const EXPECTED = [
   MaskError,
   OutOfBudgetError,
   OutputError,
+  SamError,
   SourceError,
   TrackerError,
   VerificationError,

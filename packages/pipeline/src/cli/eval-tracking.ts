@@ -38,10 +38,12 @@ export interface EvalSequence {
 }
 
 /** Masks from simulated clicks on the given ones, instead of these. */
-export interface SimulatedClicks extends ClickOptions {
-  /** For the record of a run. */
+export interface SimulatedClicks extends Omit<ClickOptions, 'signal'> {
+  clicks: number;
+  /** The segmenter, for the record of a run. */
   model: string;
-  load(tracker: VideoTracker, signal: AbortSignal): Promise<Segmenter>;
+  /** Loads it, once the tracker has opened the GPU. */
+  load(report: Report): Segmenter;
 }
 
 export interface EvalRun {
@@ -118,7 +120,7 @@ export async function trackSequences(sequences: readonly EvalSequence[], run: Ev
         tracker ??= await loadTracker(settings, report, signal);
         tracker.restart();
         if (clicks) {
-          segmenter ??= await clicks.load(tracker, signal);
+          segmenter ??= clicks.load(report);
           const frame = await frameAt(source, range.from ?? 0);
           const clicked = await simulateClicks(segmenter, frame, firstMask, { ...clicks, signal });
           const counts = clicked.objects.map(({ id, points, iou }) => `${id}: ${points.length}, ${iou.toFixed(3)}`);

@@ -11,10 +11,12 @@ import {
   writeSubmission,
   youTubeVosVideos,
 } from '../metrics/index.js';
+import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from './assistants.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
 import {
   davisSequence,
   type EvalSequence,
+  type SimulatedClicks,
   trackSequences,
   youTubeVosSequence,
 } from './eval-tracking.js';
@@ -54,7 +56,8 @@ Submission:
 Tracking (with --run):
   --run                 track the sequences, into --results
   --overwrite           track again what is there
-${TRACKER_HELP}
+  --clicks N            begin with masks from up to N simulated clicks an object, not with the given masks
+${SEGMENTER_HELP}${TRACKER_HELP}
   -q, --quiet           no progress
   -h, --help            print this
 
@@ -76,6 +79,8 @@ const OPTIONS = {
   zip: { type: 'string' },
   run: { type: 'boolean' },
   overwrite: { type: 'boolean' },
+  clicks: { type: 'string' },
+  ...SEGMENTER_OPTIONS,
   ...TRACKER_OPTIONS,
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
@@ -137,6 +142,7 @@ interface Plan {
   sequences: string[] | undefined;
   /** Tracks first. */
   settings: TrackerSettings | undefined;
+  clicks: SimulatedClicks | undefined;
   /** Scores here. */
   score: boolean;
   zip: string | undefined;
@@ -151,7 +157,7 @@ function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
   if (useless) throw new UsageError(`--${useless} is for scores, which only the server of ${dataset} ${split} gives`);
   const results = options.results ?? join('samtrack-results', `${dataset}-${options.year ?? '2017'}-${split}`);
   const track = options.run || options.results === undefined;
-  const onlyWithRun = [...Object.keys(TRACKER_OPTIONS), 'overwrite'];
+  const onlyWithRun = [...Object.keys(TRACKER_OPTIONS), 'overwrite', 'clicks', 'segmenter'];
   const stray = onlyWithRun.find((name) => name in options);
   if (stray && !track) throw new UsageError(`--${stray} is for tracking: add --run`);
   if (track && oneOf('task', options.task, TASKS) === 'unsupervised') {
@@ -159,6 +165,8 @@ function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
   }
   const sequences = options.sequences?.split(',').filter(Boolean);
   if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
+  const clicks = positiveNumber('clicks', options.clicks, { whole: true });
+  if (options.segmenter !== undefined && clicks === undefined) throw new UsageError('--segmenter goes with --clicks');
   return {
     root: options.root!,
     results,
@@ -166,12 +174,18 @@ function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
     split,
     sequences,
     settings: track ? trackerSettings(options) : undefined,
+    clicks: clicks === undefined ? undefined : clicksOf(clicks, options),
     score: !hidden,
     zip: options.zip ?? (hidden ? `${results.replace(/\/+$/, '')}.zip` : undefined),
   };
 }
 
 const TASKS = ['semi-supervised', 'unsupervised'] as const;
+
+function clicksOf(clicks: number, options: Options): SimulatedClicks {
+  const settings = segmenterSettings(options);
+  return { clicks, model: settings.name, load: (report) => loadSegmenter(settings, report) };
+}
 
 async function evalDavis(plan: Plan, options: Options, report: Report, signal: AbortSignal): Promise<number> {
   const { root, results, year, split } = plan;
@@ -217,7 +231,7 @@ async function evalDavis(plan: Plan, options: Options, report: Report, signal: A
 }
 
 function trackAll(
-  { results, settings, year }: Plan,
+  { results, settings, clicks, year }: Plan,
   sequences: readonly EvalSequence[],
   options: Options,
   report: Report,
@@ -227,8 +241,9 @@ function trackAll(
   return trackSequences(sequences, {
     results,
     settings,
-    identity: { year },
+    identity: { year, ...(clicks && { clicks: clicks.clicks, segmenter: clicks.model }) },
     overwrite: options.overwrite ?? false,
+    clicks,
     report,
     signal,
   });

@@ -3,13 +3,17 @@ import { type Command, isExpected, UsageError } from './command.js';
 import { detectCommand } from './detect.js';
 import { devicesCommand } from './devices.js';
 import { evalCommand } from './eval.js';
+import { exportCommand } from './export.js';
+import { segmentCommand } from './segment.js';
 import { trackCommand } from './track.js';
 import { verifyCommand } from './verify.js';
 import { weightsCommand } from './weights.js';
 
 const COMMANDS: readonly Command[] = [
   trackCommand,
+  segmentCommand,
   detectCommand,
+  exportCommand,
   evalCommand,
   verifyCommand,
   devicesCommand,

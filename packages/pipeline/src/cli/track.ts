@@ -1,17 +1,39 @@
 /** `samtrack track`: the masks of the first frame, carried through a video. */
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type FrameSource, labelIds, openOutputFolder, openSource, ResultWriter, readMask } from '../io/index.js';
+import {
+  type FrameSource,
+  labelIds,
+  type ObjectInfo,
+  openOutputFolder,
+  openSource,
+  ResultWriter,
+  readMask,
+} from '../io/index.js';
+import { describedBy, everything } from '../modes/index.js';
 import { trackToFolder } from '../tracking/track.js';
+import {
+  DETECTOR_HELP,
+  DETECTOR_OPTIONS,
+  detectorSettings,
+  loadDetector,
+  loadSegmenter,
+  SEGMENTER_HELP,
+  SEGMENTER_OPTIONS,
+  segmenterSettings,
+} from './assistants.js';
 import { type Command, isExpected, oneOf, positiveNumber, UsageError, wholeNumber } from './command.js';
+import { DISCOVERY_HELP, DISCOVERY_OPTIONS, discoverySettings } from './discovery-options.js';
+import { DiscoveryRun } from './discovery-run.js';
+import { exportFormats, FORMATS_HELP } from './export-options.js';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 import { loadTracker, recorded, reportProgress, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
 
 const HELP = `Usage: samtrack track SOURCE [--mask FILE] --out FOLDER [options]
 
-Tracks the objects that a mask shows in the first frame, and writes masks/NAME.png for every frame,
-overlay.mp4 with the source's sound, and coco.json.
+Tracks the objects that a mask shows in the first frame, and with --mode also new ones, and writes masks/NAME.png for
+every frame, overlay.mp4 with the source's sound, and coco.json.
 
 SOURCE is a video (mp4, mov, webm, mkv), a folder of images, or a DAVIS folder (with --sequence).
 
@@ -23,9 +45,12 @@ Input:
   --fps N               frames per second of an image folder; default 24
   --from N, --to N      first frame, and the frame to stop before; default the whole source
 
+${DISCOVERY_HELP}${SEGMENTER_HELP}${DETECTOR_HELP}
 ${TRACKER_HELP}
 Output:
   --out FOLDER          where results go
+  --format A,B          also write:
+${FORMATS_HELP}  --bits N              bits of the files in masks: 8 (refuses ids above 255) or 16; default what the ids need
   --resume              go on with the results of an interrupted run
   --overwrite           delete the results that are there
   --palette NAME        davis (default) or samtrack: colours of the mask files
@@ -44,11 +69,16 @@ const OPTIONS = {
   fps: { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
+  ...DISCOVERY_OPTIONS,
+  ...SEGMENTER_OPTIONS,
+  ...DETECTOR_OPTIONS,
   ...TRACKER_OPTIONS,
   out: { type: 'string' },
   resume: { type: 'boolean' },
   overwrite: { type: 'boolean' },
   palette: { type: 'string' },
+  format: { type: 'string', multiple: true },
+  bits: { type: 'string' },
   'no-overlay': { type: 'boolean' },
   'no-coco': { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
@@ -73,6 +103,18 @@ async function run(argv: string[]): Promise<number> {
   if (!out) throw new UsageError('track needs --out FOLDER');
   if (options.resume && options.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
   const settings = trackerSettings(options);
+  const discovery = discoverySettings(options);
+  const stray = (['segmenter', 'detector'] as const).find((name) => !discovery && options[name] !== undefined);
+  if (stray) throw new UsageError(`--${stray} is for finding new objects: add --mode automatic or --mode fusion`);
+  const segmenter = discovery && segmenterSettings(options);
+  const detector = discovery?.text && detectorSettings(options);
+  if (discovery?.mode === 'automatic' && options.mask) {
+    throw new UsageError(
+      '--mode automatic finds the objects of the first frame itself; with --mask it is --mode fusion',
+    );
+  }
+  const formats = exportFormats(options.format);
+  const bits = oneOf('bits', options.bits, ['8', '16'] as const);
   const palette = oneOf('palette', options.palette, ['davis', 'samtrack'] as const) ?? 'davis';
   const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
   const fps = positiveNumber('fps', options.fps);
@@ -81,32 +123,64 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const source = await openSource(positionals[0]!, { fps, sequence: options.sequence });
     try {
-      const maskFile = options.mask ?? ownMask(source, range.from ?? 0);
-      const firstMask = await readMask(maskFile, {
-        width: source.width,
-        height: source.height,
-        resize: options['resize-mask'] ? 'nearest' : 'error',
-      });
+      const maskFile = discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, range.from ?? 0));
+      const firstMask =
+        maskFile === undefined
+          ? undefined
+          : await readMask(maskFile, {
+              width: source.width,
+              height: source.height,
+              resize: options['resize-mask'] ? 'nearest' : 'error',
+            });
       // Weights first: results that are there are replaced only once there is something to replace them with.
       const tracker = await loadTracker(settings, report, signal);
+      const assistants: { dispose(): void }[] = [tracker];
       try {
+        const folder = openOutputFolder(out);
+        const infos = new Map<number, ObjectInfo>();
         const writer = await ResultWriter.open({
-          folder: openOutputFolder(out),
+          folder,
           source,
-          masks: { palette },
+          masks: { palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
           overlay: options['no-overlay'] ? false : {},
           coco: options['no-coco'] ? false : {},
+          formats,
+          objects: infos,
           existing: options.resume ? 'resume' : options.overwrite ? 'replace' : 'error',
-          identity: { ...settings.identity, mask: basename(maskFile), ...recorded(range) },
+          identity: {
+            ...settings.identity,
+            mask: maskFile === undefined ? null : basename(maskFile),
+            ...recorded(range),
+            ...discovery?.identity,
+            ...(segmenter && { segmenter: segmenter.name, detector: detector?.name ?? null }),
+          },
         });
+        let finding: DiscoveryRun | undefined;
+        if (discovery) {
+          const masks = loadSegmenter(segmenter!, report);
+          const boxes = detector && loadDetector(detector, report);
+          assistants.push(masks, ...(boxes ? [boxes] : []));
+          const candidates = boxes
+            ? describedBy(boxes, masks, discovery.text!)
+            : everything(masks, discovery.everything);
+          finding = await DiscoveryRun.open({
+            folder,
+            settings: discovery,
+            candidates,
+            done: writer.done,
+            infos,
+            report,
+          });
+        }
         report.note(
           `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
-            `${labelIds(firstMask).length} objects; ${settings.model} on ${tracker.adapter.description || tracker.adapter.device}`,
+            `${firstMask ? `${labelIds(firstMask).length} objects` : 'objects to be found'}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
         );
         const { summary, error } = await trackToFolder({
           source,
           tracker,
           firstMask,
+          reviser: finding?.discoverer,
           writer,
           ...range,
           signal,
@@ -114,6 +188,7 @@ async function run(argv: string[]): Promise<number> {
         });
         report.end();
         for (const warning of summary.warnings) report.note(`note: ${warning}`);
+        if (finding) summary.files.push(...(await finding.finish()));
         for (const file of summary.files) process.stdout.write(`${join(resolve(out), file)}\n`);
         if (error === undefined) return 0;
         if (!signal.aborted && !isExpected(error)) throw error;
@@ -122,7 +197,7 @@ async function run(argv: string[]): Promise<number> {
         report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
         return signal.aborted ? INTERRUPTED : 1;
       } finally {
-        tracker.dispose();
+        for (const loaded of assistants.reverse()) loaded.dispose();
       }
     } finally {
       await source.close();

@@ -24,8 +24,9 @@ import type { CandidateSource } from './candidate-source.js';
 export interface DiscoveredObject extends KnownObject {
   /** How it came to be: a given mask, or a kind of candidates. */
   source: 'mask' | CandidateSource['kind'];
-  /** Index of the frame in which it was found. */
+  /** Index and name of the frame in which it was found; given objects have no name. */
   frame: number;
+  frameName?: string;
   score?: number;
 }
 
@@ -70,6 +71,7 @@ export class Discoverer implements FrameReviser {
   readonly queue = new ReviewQueue();
   private readonly known = new Map<number, DiscoveredObject>();
   private full = false;
+  private firstFrame: number | undefined;
   private readonly watch = new StrayWatch();
   /** What `revise` added last. */
   private added: readonly NewObject[] = [];
@@ -96,7 +98,7 @@ export class Discoverer implements FrameReviser {
     signal?: AbortSignal,
   ): Promise<LabelMap | undefined> {
     const { candidates: source, review, onDiscovery } = this.options;
-    this.register(labels);
+    this.register(frame, labels);
     const options: DiscoverOptions = { ...this.options, known: this.known.values() };
     const candidates = await source.find(frame, signal);
     const strays = this.options.strays === false ? [] : this.watch.strays(labels);
@@ -115,7 +117,7 @@ export class Discoverer implements FrameReviser {
     const { labels: merged, accepted, rejected: capped } = admit(trusted, confirmed, options);
     this.added = accepted;
     for (const { id, label, score } of accepted) {
-      this.known.set(id, { id, label, score, source: source.kind, frame: frame.index });
+      this.known.set(id, { id, label, score, source: source.kind, frame: frame.index, frameName: frame.name });
     }
     onDiscovery?.({ frame, accepted, queued: [], rejected: [...refusals, ...capped] });
     if (accepted.length === 0) return undefined;
@@ -123,7 +125,8 @@ export class Discoverer implements FrameReviser {
     return merged;
   }
 
-  observe(_frame: Frame, labels: LabelMap): void {
+  observe({ index }: Frame, labels: LabelMap): void {
+    this.firstFrame ??= index;
     this.watch.observe(labels);
   }
 
@@ -134,8 +137,10 @@ export class Discoverer implements FrameReviser {
   }
 
   /** Ids that came from elsewhere, such as the first mask. */
-  private register(labels: LabelMap): void {
-    for (const id of labelIds(labels)) if (!this.known.has(id)) this.known.set(id, { id, source: 'mask', frame: 0 });
+  private register({ index }: Frame, labels: LabelMap): void {
+    for (const id of labelIds(labels)) {
+      if (!this.known.has(id)) this.known.set(id, { id, source: 'mask', frame: this.firstFrame ?? index });
+    }
   }
 
   private async vote(

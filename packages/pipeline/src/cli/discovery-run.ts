@@ -1,0 +1,92 @@
+/** New objects of a run of `samtrack track`: what is written about them, and what an interrupted run left. */
+import type { ObjectInfo, OutputFolder } from '../io/index.js';
+import { compressRle, decompressRle } from '../io/index.js';
+import { type CandidateSource, type DiscoveredObject, Discoverer } from '../modes/index.js';
+import type { DiscoverySettings } from './discovery-options.js';
+import type { Report } from './progress.js';
+
+export const OBJECTS_FILE = 'objects.json';
+export const CANDIDATES_FILE = 'candidates.json';
+
+export interface DiscoveryRunOptions {
+  folder: OutputFolder;
+  settings: DiscoverySettings;
+  candidates: CandidateSource;
+  /** Names of the frames that an interrupted run has finished. */
+  done: ReadonlySet<string>;
+  /** Gets names and classes of new objects, for the other results. */
+  infos: Map<number, ObjectInfo>;
+  report: Report;
+}
+
+/** A discoverer whose objects are kept in `objects.json` and named in the other results. */
+export class DiscoveryRun {
+  readonly discoverer: Discoverer;
+  private writing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly options: DiscoveryRunOptions,
+    before: readonly DiscoveredObject[],
+  ) {
+    const { settings, candidates, report } = options;
+    this.discoverer = new Discoverer({
+      ...settings.options,
+      candidates,
+      objects: before,
+      onDiscovery: ({ frame, accepted, queued }) => {
+        if (queued.length > 0) report.note(`frame ${frame.name}: ${queued.length} candidates for review`);
+        if (accepted.length === 0) return;
+        const what = accepted.map(({ id, label }) => (label ? `${id} (${label})` : id)).join(', ');
+        report.note(`frame ${frame.name}: new ${what}`);
+        this.describe();
+        this.writing = this.writing.then(() => this.write());
+        // A failure surfaces in `finish`; until then it must not count as unhandled.
+        this.writing.catch(() => {});
+      },
+      onFull: (frame, error) => report.note(`frame ${frame.name}: no more new objects. ${error.message}`),
+    });
+    this.describe();
+  }
+
+  static async open(options: DiscoveryRunOptions): Promise<DiscoveryRun> {
+    const { folder, done } = options;
+    const bytes = done.size > 0 ? await folder.readFile(OBJECTS_FILE) : undefined;
+    const stored: DiscoveredObject[] = bytes ? JSON.parse(new TextDecoder().decode(bytes)).objects : [];
+    // What was found in a frame without a result will be found again.
+    const before = stored.filter(({ frameName }) => frameName === undefined || done.has(frameName));
+    const run = new DiscoveryRun(options, before);
+    const waiting = done.size > 0 ? await folder.readFile(CANDIDATES_FILE) : undefined;
+    for (const entry of waiting ? JSON.parse(new TextDecoder().decode(waiting)).candidates : []) {
+      const mask = decompressRle(entry.mask);
+      run.discoverer.queue.add(entry.frame, [{ ...entry, mask, candidate: { ...entry, mask } }]);
+    }
+    return run;
+  }
+
+  /** Waits for what is being written, and writes the rest. @returns names of the files */
+  async finish(): Promise<string[]> {
+    await this.writing;
+    await this.write();
+    const { folder, settings } = this.options;
+    if (!settings.options.review) return [OBJECTS_FILE];
+    const candidates = this.discoverer.queue.waiting.map(({ candidate: _, mask, ...entry }) => ({
+      ...entry,
+      mask: compressRle(mask),
+    }));
+    await folder.writeFile(CANDIDATES_FILE, toText({ format: 'samtrack-candidates', version: 1, candidates }));
+    return [OBJECTS_FILE, CANDIDATES_FILE];
+  }
+
+  private write(): Promise<void> {
+    const { objects } = this.discoverer;
+    return this.options.folder.writeFile(OBJECTS_FILE, toText({ format: 'samtrack-objects', version: 1, objects }));
+  }
+
+  private describe(): void {
+    for (const { id, label } of this.discoverer.objects) {
+      if (label !== undefined) this.options.infos.set(id, { label, name: `${label} ${id}` });
+    }
+  }
+}
+
+const toText = (value: unknown) => `${JSON.stringify(value, null, 1)}\n`;

@@ -1,0 +1,87 @@
+/** `samtrack export`: the results of a run in other formats. */
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { exportResults } from '../export/index.js';
+import { openOutputFolder, openSource } from '../io/index.js';
+import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
+import { exportFormats, FORMATS_HELP } from './export-options.js';
+import { interruptible } from './interrupt.js';
+import { Report } from './progress.js';
+
+const HELP = `Usage: samtrack export RESULTS --source SOURCE --format A,B [options]
+
+Writes the results of \`samtrack track\`, or of a DAVIS sequence, in other formats. Frames keep their names and numbers.
+
+  --source SOURCE       what was tracked: a video, a folder of images, or a DAVIS folder (with --sequence)
+  --format A,B          what to write:
+${FORMATS_HELP}  --out FOLDER          where it goes; default RESULTS
+  --sequence NAME       sequence of a DAVIS folder
+  --fps N               frames per second of an image folder; default 24
+  --palette NAME        voc, davis (default) or samtrack: colours of mask files
+  --gif-edge N          longest side of GIFs; default 480
+  -q, --quiet           no progress
+  -h, --help            print this
+
+Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped.
+`;
+
+const OPTIONS = {
+  source: { type: 'string' },
+  format: { type: 'string', multiple: true },
+  out: { type: 'string' },
+  sequence: { type: 'string' },
+  fps: { type: 'string' },
+  palette: { type: 'string' },
+  'gif-edge': { type: 'string' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export const exportCommand: Command = {
+  name: 'export',
+  summary: 'write results in other formats',
+  help: HELP,
+  run,
+};
+
+async function run(argv: string[]): Promise<number> {
+  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [results, ...more] = positionals;
+  if (results === undefined || more.length > 0) {
+    throw new UsageError(`export takes one folder of results, not ${positionals.length}`);
+  }
+  if (!options.source) throw new UsageError('export needs --source: what the results are of');
+  const formats = exportFormats(options.format);
+  if (formats.length === 0) throw new UsageError('export needs --format');
+  const palette = oneOf('palette', options.palette, ['voc', 'davis', 'samtrack'] as const) ?? 'davis';
+  const fps = positiveNumber('fps', options.fps);
+  const gifEdge = positiveNumber('gif-edge', options['gif-edge'], { whole: true });
+  const out = options.out ?? results;
+  const report = new Report(options.quiet);
+
+  return interruptible(async (signal) => {
+    const source = await openSource(options.source!, { fps, sequence: options.sequence });
+    try {
+      const { files, warnings } = await exportResults({
+        results: openOutputFolder(results),
+        source,
+        formats,
+        folder: openOutputFolder(out),
+        palette,
+        gifEdge,
+        signal,
+        onProgress: ({ done, total }) => report.progress(`frame ${done}/${total}`, done / total),
+      });
+      report.end();
+      for (const warning of warnings) report.note(`note: ${warning}`);
+      for (const file of files) process.stdout.write(`${join(resolve(out), file)}\n`);
+      return 0;
+    } finally {
+      await source.close();
+    }
+  });
+}
