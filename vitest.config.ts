@@ -51,6 +51,7 @@ export default defineConfig({
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),
+      project('examples', 'examples'),
       project('bench', 'bench', { env: { XDG_RUNTIME_DIR: '/tmp' } }),
     ],
   },
