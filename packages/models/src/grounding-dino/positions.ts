@@ -31,14 +31,17 @@ export function imagePositions(levels: readonly LevelSize[], levelEmbedding: Flo
   const out = new Float32Array(tokenCount(levels) * HIDDEN);
   let at = 0;
   for (const [l, { height, width }] of levels.entries()) {
-    const codes = (length: number) =>
-      Array.from({ length }, (_, i) => sineCode(((i + 1) / (length + 1e-6)) * 2 * Math.PI, half, IMAGE_TEMPERATURE));
-    const [rows, columns] = [codes(height), codes(width)];
+    /** Codes of rows or columns, with the half of the level's embedding that lies under them. */
+    const codes = (length: number, channel: number) =>
+      Array.from({ length }, (_, i) => {
+        const code = sineCode(((i + 1) / (length + 1e-6)) * 2 * Math.PI, half, IMAGE_TEMPERATURE);
+        return code.map((value, c) => value + levelEmbedding[l * HIDDEN + channel + c]!);
+      });
+    const [rows, columns] = [codes(height, 0), codes(width, half)];
     for (const row of rows) {
       for (const column of columns) {
         out.set(row, at);
         out.set(column, at + half);
-        for (let c = 0; c < HIDDEN; c++) out[at + c]! += levelEmbedding[l * HIDDEN + c]!;
         at += HIDDEN;
       }
     }
@@ -68,32 +71,54 @@ export function tokenCentres(levels: readonly LevelSize[]): Float32Array<ArrayBu
   return out;
 }
 
-/** The box that each token proposes. */
-export interface Proposals {
-  /** Logits of centre and size, row-major [S, 4]; zero where invalid. */
-  readonly logits: Float32Array<ArrayBuffer>;
-  /** 1 for boxes that keep clear of the edges, [S]. */
-  readonly valid: Float32Array<ArrayBuffer>;
+/** The box around a token that it proposes: centre x, centre y, width and height as shares of the image. */
+function proposal(levels: readonly LevelSize[], token: number): readonly number[] {
+  let index = token;
+  for (const [l, { height, width }] of levels.entries()) {
+    if (index < height * width) {
+      const side = PROPOSAL_SIDE * 2 ** l;
+      return [((index % width) + 0.5) / width, (Math.floor(index / width) + 0.5) / height, side, side];
+    }
+    index -= height * width;
+  }
+  throw new RangeError(`token ${token} of ${tokenCount(levels)}`);
 }
 
-/** A box around every token, larger on coarser levels (GroundingDINO, `utils.py`, `gen_encoder_output_proposals`). */
-export function proposals(levels: readonly LevelSize[]): Proposals {
-  const centres = tokenCentres(levels);
-  const count = tokenCount(levels);
-  const logits = new Float32Array(count * 4);
-  const valid = new Float32Array(count);
-  let i = 0;
+const isInside = (share: number): boolean => share > MARGIN && share < 1 - MARGIN;
+
+/**
+ * 1 for tokens whose proposals keep clear of the edges, else 0: [S] (GroundingDINO, `utils.py`,
+ * `gen_encoder_output_proposals`).
+ */
+export function validProposals(levels: readonly LevelSize[]): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(tokenCount(levels));
+  let at = 0;
   for (const [l, { height, width }] of levels.entries()) {
-    const side = PROPOSAL_SIDE * 2 ** l;
-    for (const end = i + height * width; i < end; i++) {
-      const box = [centres[2 * i]!, centres[2 * i + 1]!, side, side];
-      if (!box.every((share) => share > MARGIN && share < 1 - MARGIN)) continue;
-      valid[i] = 1;
-      logits.set(
+    const fits = isInside(PROPOSAL_SIDE * 2 ** l);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, at++) {
+        if (fits && isInside((x + 0.5) / width) && isInside((y + 0.5) / height)) out[at] = 1;
+      }
+    }
+  }
+  return out;
+}
+
+/** Logits of the proposals of some tokens, row-major [N, 4]; `certain` for those that come too near to an edge. */
+export function proposalLogits(
+  levels: readonly LevelSize[],
+  tokens: Int32Array,
+  certain: number,
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(4 * tokens.length).fill(certain);
+  for (const [i, token] of tokens.entries()) {
+    const box = proposal(levels, token);
+    if (box.every(isInside)) {
+      out.set(
         box.map((share) => Math.log(share / (1 - share))),
         4 * i,
       );
     }
   }
-  return { logits, valid };
+  return out;
 }

@@ -5,7 +5,7 @@ import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/paramete
 import { HIDDEN } from './config.js';
 import type { Streams } from './fusion.js';
 import { disposeParameters, loadPerceptron, perceptron } from './layers.js';
-import { proposals } from './positions.js';
+import { proposalLogits, validProposals } from './positions.js';
 import type { LevelSize, OnTap } from './types.js';
 
 /** A logit whose sigmoid is 1 in float32, and stays so whatever is added. */
@@ -47,8 +47,8 @@ export class QuerySelection {
   ): Promise<Tensor> {
     const { ops } = this;
     const { output, norm } = this.p;
-    const { logits, valid } = proposals(levels);
     const tokens = tidy(() => {
+      const valid = validProposals(levels);
       const kept = mul(memory.image, tensor2d(valid, [valid.length, 1]));
       const projected = ops.gemm(kept, output.weight, { bias: output.bias });
       return ops.layerNorm(projected, norm.weight, norm.bias);
@@ -59,10 +59,7 @@ export class QuerySelection {
     best.dispose();
 
     const chosen = rank(scores, count);
-    const start = new Float32Array(4 * chosen.length).fill(CERTAIN);
-    for (const [i, token] of chosen.entries()) {
-      if (valid[token] === 1) start.set(logits.subarray(4 * token, 4 * token + 4), 4 * i);
-    }
+    const start = proposalLogits(levels, chosen, CERTAIN);
     return tidy(() => {
       const moves = perceptron(ops, this.boxHead, gather(tokens, tensor1d(chosen, 'int32')));
       tokens.dispose();
@@ -78,7 +75,10 @@ export class QuerySelection {
 
 /** Indices of the `count` highest scores in descending order, equal ones by index; fewer where there are not so many. */
 export function highest(scores: Float32Array, count: number): Int32Array {
-  const order = Int32Array.from(scores, (_, i) => i);
-  order.sort((a, b) => scores[b]! - scores[a]! || a - b);
-  return order.slice(0, count);
+  // Sorting numbers is fast, sorting by a function is not: first the score that decides, then those that reach it.
+  const threshold = scores.length > count ? scores.slice().sort()[scores.length - count]! : Number.NEGATIVE_INFINITY;
+  const candidates: number[] = [];
+  for (let i = 0; i < scores.length; i++) if (!(scores[i]! < threshold)) candidates.push(i);
+  candidates.sort((a, b) => scores[b]! - scores[a]! || a - b);
+  return Int32Array.from(candidates.slice(0, count));
 }

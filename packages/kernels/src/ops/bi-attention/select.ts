@@ -14,7 +14,7 @@ export interface BiAttentionPlan {
 const WORKSPACE_BYTES = 32 * 2 ** 20;
 /** Sums of all chunks together, in bytes. */
 const SUM_BYTES = 24 * 2 ** 20;
-const SHORTEST_CHUNK = 64;
+const SHORTEST_CHUNK = 256;
 
 /**
  * Divides the image tokens: many chunks keep a GPU busy where the text is short, few keep the sums small where it is long.
