@@ -1,20 +1,33 @@
 /** `samtrack verify`: does this machine's GPU compute what the published models compute? */
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
-import { DEAOT_CONFIGS, type DeAotName, openCheckpoint, verifyDeAot } from '@samtrack/models';
+import {
+  type Checkpoint,
+  DEAOT_CONFIGS,
+  type DeAotName,
+  describeArchitecture,
+  detectArchitecture,
+  modelNames,
+  openCheckpoint,
+  type TapResult,
+  verifyDeAot,
+  verifyGroundingDino,
+  verifySam,
+} from '@samtrack/models';
 import { type Command, oneOf, UsageError } from './command.js';
 
 const MODELS = Object.keys(DEAOT_CONFIGS) as DeAotName[];
 
-const HELP = `Usage: samtrack verify --model NAME --manifest FILE --taps FILE [options]
+const HELP = `Usage: samtrack verify --manifest FILE --taps FILE [options]
 
 Runs a model on this machine's GPU with reference weights and frames, and compares what it computes with what
 the published implementation computed: the normalised squared error of each intermediate, and the share of
 pixels whose labels differ.
 
-  --model NAME      ${MODELS.join(', ')}
-  --manifest FILE   the weights: a recipe of procedural weights (.json), or a checkpoint
+  --manifest FILE   the weights: a recipe of procedural weights (.json), or a checkpoint; says which model it is
   --taps FILE       inputs and reference results (.safetensors)
+  --model NAME      ${MODELS.join(', ')};
+                    only where the weights leave several
   --adapter NAME    part of the name of the GPU to use
   --json            print JSON
   -h, --help        print this
@@ -44,13 +57,30 @@ async function run(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const model = oneOf('model', options.model, MODELS);
-  if (!model || !options.manifest || !options.taps) throw new UsageError('verify needs --model, --manifest and --taps');
+  const wanted = oneOf('model', options.model, MODELS);
+  if (!options.manifest || !options.taps) throw new UsageError('verify needs --manifest and --taps');
   const manifest = await openCheckpoint(options.manifest);
-  const taps = await openCheckpoint(options.taps);
+  try {
+    const taps = await openCheckpoint(options.taps);
+    try {
+      return await compare(verification(manifest, wanted), taps, options);
+    } finally {
+      await taps.close();
+    }
+  } finally {
+    await manifest.close();
+  }
+}
+
+/** @returns the exit status */
+async function compare(
+  { model, verify }: Verification,
+  taps: Checkpoint,
+  options: { adapter?: string; json?: boolean },
+): Promise<number> {
   const runtime = await initialize({ adapter: options.adapter });
   try {
-    const results = await verifyDeAot(model, manifest, taps);
+    const results = await verify(taps);
     const failed = results.filter(({ pass }) => !pass);
     if (options.json) {
       const { vendor, architecture, device, description } = runtime.info;
@@ -74,7 +104,27 @@ async function run(argv: string[]): Promise<number> {
     return failed.length === 0 ? 0 : 1;
   } finally {
     shutdown(runtime);
-    await manifest.close();
-    await taps.close();
   }
+}
+
+/** How a model is verified, and its name. */
+interface Verification {
+  model: string;
+  verify: (taps: Checkpoint) => Promise<TapResult[]>;
+}
+
+/** @throws UsageError where the weights leave open which model they are of */
+function verification(manifest: Checkpoint, wanted: DeAotName | undefined): Verification {
+  const architecture = detectArchitecture(manifest);
+  // Weights of no known model: the one that is asked for says what it misses in them.
+  if (architecture === undefined || architecture.family === 'deaot') {
+    const names = architecture ? modelNames(architecture) : [];
+    const model = wanted ?? (names.length === 1 ? (names[0] as DeAotName) : undefined);
+    if (!model) throw new UsageError(`verify needs --model: ${manifest.file} could be ${names.join(' or ') || 'any'}`);
+    return { model, verify: (taps) => verifyDeAot(model, manifest, taps) };
+  }
+  const model = modelNames(architecture)[0] ?? describeArchitecture(architecture);
+  if (wanted) throw new UsageError(`--model ${wanted} is DeAOT, ${manifest.file} has weights of ${model}`);
+  const verify = architecture.family === 'sam' ? verifySam : verifyGroundingDino;
+  return { model, verify: (taps) => verify(manifest, taps) };
 }

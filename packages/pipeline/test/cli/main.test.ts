@@ -58,7 +58,7 @@ describe('samtrack', () => {
     [['eval', 'davis', '--root', 'r', '--results', 's', '--weights', 'w'], /--weights is for tracking: add --run/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--overwrite'], /--overwrite is for tracking: add --run/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--run', '--task', 'unsupervised'], /semi-supervised/],
-    [['verify', '--model', 'deaot-t'], /needs --model, --manifest and --taps/],
+    [['verify', '--model', 'deaot-t'], /needs --manifest and --taps/],
     [['verify', '--model', 'deaot-xl'], /--model is one of/],
     [['devices', 'extra'], /extra/],
     [['weights', 'frobnicate'], /frobnicate/],

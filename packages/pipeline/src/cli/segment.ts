@@ -1,0 +1,228 @@
+/** `samtrack segment`: masks of objects in a picture, from clicks, boxes or strokes, or of everything in it. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { initialize, shutdown } from '@samtrack/kernels';
+import {
+  openCheckpoint,
+  predictRefined,
+  predictStroke,
+  type SamMask,
+  SamModel,
+  SamPredictor,
+  segmentEverything,
+} from '@samtrack/models';
+import { type Frame, OutputError, openSource, SourceError } from '../io/index.js';
+import { cachedWeights } from './cached-weights.js';
+import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
+import { interruptible } from './interrupt.js';
+import { Report } from './progress.js';
+import { WANTED_HELP, WANTED_OPTIONS, type WantedMasks, wantedMasks } from './segment-options.js';
+import { type SegmentedObject, writeObjects } from './segment-output.js';
+
+const MODELS = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'] as const;
+
+const HELP = `Usage: samtrack segment IMAGE --out FOLDER (prompts | --everything) [options]
+
+Segments objects of an image with Segment Anything, and writes mask.png (object ids), overlay.png and masks.json
+(run lengths as in COCO, predicted IoU, stability). Prints a line "id area predicted-iou stability" for each mask.
+IMAGE may also be a video, of which one frame is taken.
+
+${WANTED_HELP}
+Model:
+  --model NAME            ${MODELS.join(', ')}; default ${MODELS[0]}
+  --weights FILE          .pth or .safetensors; default the model's download (see \`samtrack weights\`)
+  --embedding FILE        use an embedding saved before instead of encoding the image
+  --save-embedding FILE   save the image's embedding
+  --adapter NAME          part of the name of the GPU to use
+
+Input and output:
+  --frame N               frame of a video, from 0; default 0
+  --out FOLDER            where results go
+  --candidates            write all masks of a prompt, best first, not only the best
+  --each                  also a PNG for each mask and metadata.csv
+  -q, --quiet             no progress
+  -h, --help              print this
+
+Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped.
+`;
+
+const OPTIONS = {
+  ...WANTED_OPTIONS,
+  model: { type: 'string' },
+  weights: { type: 'string' },
+  embedding: { type: 'string' },
+  'save-embedding': { type: 'string' },
+  adapter: { type: 'string' },
+  frame: { type: 'string' },
+  out: { type: 'string' },
+  candidates: { type: 'boolean' },
+  each: { type: 'boolean' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export const segmentCommand: Command = {
+  name: 'segment',
+  summary: 'segment objects of an image from clicks, boxes, strokes, or all of them',
+  help: HELP,
+  run,
+};
+
+async function run(argv: string[]): Promise<number> {
+  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [input, ...more] = positionals;
+  if (input === undefined || more.length > 0) throw new UsageError('segment takes one image');
+  const { out: folder } = options;
+  if (folder === undefined) throw new UsageError('segment needs --out FOLDER');
+  const wanted = wantedMasks(options);
+  if (wanted.kind === 'everything' && (options.embedding ?? options['save-embedding']) !== undefined) {
+    throw new UsageError('embeddings do not go with --everything: its crops have their own');
+  }
+  const frameNumber = wholeNumber('frame', options.frame) ?? 0;
+  const model = oneOf('model', options.model, MODELS) ?? MODELS[0];
+  const weights = options.weights ?? cachedWeights(model);
+  const report = new Report(options.quiet);
+
+  return interruptible(async (signal) => {
+    const frame = await readFrame(input, frameNumber, signal);
+    const runtime = await initialize({ adapter: options.adapter });
+    try {
+      const network = await loadNetwork(weights, report, signal);
+      try {
+        const objects = await segment(network, frame, wanted, { ...options, report, signal });
+        report.end();
+        await writeObjects(folder, basename(input), frame, objects, { each: options.each ?? false });
+        for (const [i, { area, predictedIou, stability }] of objects.entries()) {
+          process.stdout.write(`${[i + 1, area, predictedIou.toFixed(4), stability.toFixed(4)].join('\t')}\n`);
+        }
+        return 0;
+      } finally {
+        network.dispose();
+      }
+    } finally {
+      shutdown(runtime);
+    }
+  });
+}
+
+async function readFrame(input: string, wanted: number, signal: AbortSignal): Promise<Frame> {
+  const source = await openSource(input);
+  try {
+    for await (const frame of source.frames({ from: wanted, to: wanted + 1, signal })) return frame;
+    throw new SourceError('no-frames', input, `there is no frame ${wanted}`);
+  } finally {
+    await source.close();
+  }
+}
+
+async function loadNetwork(weights: string, report: Report, signal: AbortSignal): Promise<SamModel> {
+  const checkpoint = await openCheckpoint(weights, { signal });
+  try {
+    return await SamModel.load(checkpoint, {
+      signal,
+      onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
+    });
+  } finally {
+    report.end();
+    await checkpoint.close();
+  }
+}
+
+interface Work {
+  embedding?: string;
+  'save-embedding'?: string;
+  candidates?: boolean;
+  report: Report;
+  signal: AbortSignal;
+}
+
+async function segment(
+  network: SamModel,
+  { width, height, rgba }: Frame,
+  wanted: WantedMasks,
+  { report, signal, ...options }: Work,
+): Promise<SegmentedObject[]> {
+  const image = { width, height, data: rgba };
+  const onProgress = (fraction: number) => report.progress('segmenting', fraction);
+  if (wanted.kind === 'everything') {
+    const records = await segmentEverything(network, image, {
+      ...wanted.options,
+      outputMode: 'uncompressed_rle',
+      signal,
+      onProgress,
+    });
+    return records.map(({ segmentation, stabilityScore, pointCoords, ...record }) => {
+      return { ...record, mask: segmentation, stability: stabilityScore, point: pointCoords[0] };
+    });
+  }
+  const predictor = new SamPredictor(network);
+  try {
+    if (options.embedding === undefined) await predictor.setImage(image, { signal });
+    else restore(predictor, options.embedding, await readBytes(options.embedding), image);
+    if (options['save-embedding'] !== undefined) await saveBytes(options['save-embedding'], await predictor.save());
+    const objects: SegmentedObject[] = [];
+    const keep = (masks: readonly (SamMask & { agreement?: number })[]) => {
+      for (const mask of options.candidates ? masks : masks.slice(0, 1)) objects.push(describe(mask));
+    };
+    if (wanted.kind === 'stroke') {
+      keep(await predictStroke(predictor, wanted.stroke, { signal, onProgress }));
+      return objects;
+    }
+    for (const [i, prompt] of wanted.prompts.entries()) {
+      if (wanted.passes === 2) keep(await predictRefined(predictor, prompt, { signal }));
+      else {
+        const masks = await predictor.predict(prompt, { signal });
+        keep(masks.sort((a, b) => b.predictedIou - a.predictedIou));
+      }
+      onProgress((i + 1) / wanted.prompts.length);
+    }
+    return objects;
+  } finally {
+    predictor.dispose();
+  }
+}
+
+function describe({
+  mask,
+  area,
+  box,
+  predictedIou,
+  stability,
+  agreement,
+}: SamMask & { agreement?: number }): SegmentedObject {
+  const [x0, y0, x1, y1] = box;
+  return { mask, area, bbox: [x0, y0, x1 - x0, y1 - y0], predictedIou, stability, agreement };
+}
+
+/** @throws UsageError when the embedding is of an image of another size */
+function restore(
+  predictor: SamPredictor,
+  file: string,
+  bytes: Uint8Array,
+  { width, height }: { width: number; height: number },
+): void {
+  predictor.restore(bytes);
+  const { originalSize } = predictor.embedding;
+  if (originalSize.width !== width || originalSize.height !== height) {
+    throw new UsageError(
+      `${file} is of an image of ${originalSize.width}x${originalSize.height} pixels, this one has ${width}x${height}`,
+    );
+  }
+}
+
+async function readBytes(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((cause) => {
+    throw new SourceError('unreadable', file, cause.message, { cause });
+  });
+}
+
+async function saveBytes(file: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(file, bytes).catch((cause) => {
+    throw new OutputError('not-writable', file, cause.message, { cause });
+  });
+}
