@@ -15,7 +15,7 @@ describe('samtrack', () => {
   it('prints its commands', async () => {
     const { status, out } = await samtrack(['--help']);
     expect(status).toBe(0);
-    for (const name of ['track', 'eval', 'verify', 'devices', 'weights'])
+    for (const name of ['track', 'export', 'eval', 'verify', 'devices', 'weights'])
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(await samtrack([])).toMatchObject({ status: 2, out });
   });
@@ -24,7 +24,7 @@ describe('samtrack', () => {
     expect(await samtrack(['--version'])).toMatchObject({ status: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
-  it.each(['track', 'eval', 'verify', 'devices', 'weights'])('%s --help says how to use it', async (name) => {
+  it.each(['track', 'export', 'eval', 'verify', 'devices', 'weights'])('%s --help says how to use it', async (name) => {
     const { status, out, err } = await samtrack([name, '--help']);
     expect({ status, err }).toEqual({ status: 0, err: '' });
     expect(out).toMatch(new RegExp(`^Usage: samtrack ${name} `));
@@ -50,9 +50,12 @@ describe('samtrack', () => {
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-policy', 'lru'], /is one of sparse, fifo, unbounded/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--from', ''], /--from needs a whole number/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--palette', 'x'], /--palette is one of davis, samtrack/],
-    [['eval'], /the name of a data set, which is davis$/m],
-    [['eval', 'coco'], /which is davis, not "coco"/],
-    [['eval', 'davis'], /needs --root and --results/],
+    [['eval'], /the name of a data set, davis or youtube-vos$/m],
+    [['eval', 'coco'], /davis or youtube-vos, not "coco"/],
+    [['eval', 'davis'], /needs --root$/m],
+    [['eval', 'davis', '--root', 'r', '--results', 's', '--clicks', '3'], /--clicks is for tracking: add --run/],
+    [['eval', 'davis', '--root', 'r', '--segmenter', 'sam-vit-b'], /--segmenter goes with --clicks/],
+    [['eval', 'youtube-vos', '--root', 'r', '--json', 'x'], /--json is for scores, which only the server of youtube-vos valid/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--year', '2018'], /--year is one of 2016, 2017, 2019/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--sequences', ','], /--sequences needs names/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--weights', 'w'], /--weights is for tracking: add --run/],
