@@ -55,7 +55,10 @@ describe('samtrack', () => {
     [['eval', 'davis'], /needs --root$/m],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--clicks', '3'], /--clicks is for tracking: add --run/],
     [['eval', 'davis', '--root', 'r', '--segmenter', 'sam-vit-b'], /--segmenter goes with --clicks/],
-    [['eval', 'youtube-vos', '--root', 'r', '--json', 'x'], /--json is for scores, which only the server of youtube-vos valid/],
+    [
+      ['eval', 'youtube-vos', '--root', 'r', '--json', 'x'],
+      /--json is for scores, which only the server of youtube-vos valid/,
+    ],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--year', '2018'], /--year is one of 2016, 2017, 2019/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--sequences', ','], /--sequences needs names/],
     [['eval', 'davis', '--root', 'r', '--results', 's', '--weights', 'w'], /--weights is for tracking: add --run/],
