@@ -3,6 +3,7 @@ export type { SamEmbedding } from './embedding.js';
 export { SamError, type SamErrorCode } from './error.js';
 export { type EverythingRecord, segmentEverything } from './everything.js';
 export type { EverythingOptions, OutputMode } from './everything-options.js';
+export { type SamInput, samForward } from './forward.js';
 export { loadImageEncoder } from './load-encoder.js';
 export { type MaskChoice, type SamLoadOptions, SamModel } from './model.js';
 export { type OnnxMask, type OnnxOptions, predictAsOnnx, selectSingleMask, stabilityScore } from './onnx-semantics.js';

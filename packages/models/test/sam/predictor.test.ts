@@ -12,7 +12,9 @@ import {
   SamModel,
   SamPredictor,
   type SamPrompt,
+  samForward,
 } from '../../src/sam/index.js';
+import { preprocessImage, resizeLongestSide } from '../../src/sam/transforms.js';
 import { steepSamManifest } from '../fixtures/sam/manifest.js';
 
 let runtime: Runtime;
@@ -123,6 +125,45 @@ describe('an image', () => {
     const onProgress = () => controller.abort(new Error('enough'));
     await expect(predictor.setImage(image, { signal: controller.signal, onProgress })).rejects.toThrow('enough');
     expect(predictor.hasImage).toBe(false);
+    expect(memory().numTensors).toBe(before);
+  });
+});
+
+describe('preprocess', () => {
+  it('normalises, then pads with zeros at the bottom and at the right', async () => {
+    const input = preprocessImage({ width: 3, height: 2, data: Uint8Array.from({ length: 18 }, (_, i) => i * 14) }, 4);
+    const values = await input.data();
+    expect(input.shape).toEqual([1, 4, 4, 3]);
+    const [mean, std] = [
+      [123.675, 116.28, 103.53],
+      [58.395, 57.12, 57.375],
+    ] as const;
+    for (let i = 0; i < 48; i++) {
+      const [x, y, c] = [Math.floor(i / 3) % 4, Math.floor(i / 12), i % 3];
+      const pixel = x < 3 && y < 2 ? ((y * 3 + x) * 3 + c) * 14 : undefined;
+      expect(values[i]).toBeCloseTo(pixel === undefined ? 0 : (pixel - mean[c]!) / std[c]!, 6);
+    }
+    input.dispose();
+    expect(() => preprocessImage(picture(5, 2), 4)).toThrow('5x2 pixels does not fit');
+  });
+});
+
+describe('several images', () => {
+  it('and their prompts in one call', async () => {
+    const before = memory().numTensors;
+    const originals = [image, picture(50, 120)];
+    const inputs = originals.map((original) => ({
+      image: resizeLongestSide(original, model.imageSize),
+      originalSize: { width: original.width, height: original.height },
+    }));
+    const prompts = [{ points: [[60, 60]] as const, labels: [1] }, { box: [10, 10, 90, 150] as const }];
+    const results = await samForward(model, [{ ...inputs[0]!, prompts }, inputs[1]!], { masks: 'single' });
+    expect(results.map((masks) => masks.length)).toEqual([2, 1]);
+    await predictor.setImage(originals[0]!);
+    expect(results[0]![1]).toEqual(await predictor.predict(prompts[1]!, { masks: 'single', coordinates: 'frame' }));
+    await predictor.setImage(originals[1]!);
+    expect(results[1]![0]).toEqual(await predictor.predict({}, { masks: 'single' }));
+    predictor.reset();
     expect(memory().numTensors).toBe(before);
   });
 });
