@@ -6,7 +6,7 @@ import { type SamLoadOptions, SamModel } from '../sam/model.js';
 import { SamPredictor } from '../sam/predictor.js';
 import type { SamPrompt } from '../sam/prompt.js';
 import type { Box, Point } from '../sam/transforms.js';
-import { compareEncoderTaps } from './sam-encoder.js';
+import { compareEncoderTaps, verifySamEncoder } from './sam-encoder.js';
 import { compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
 
 const PROMPTS = ['point1', 'points3', 'box', 'box_point', 'mask_prompt'] as const;
@@ -106,13 +106,14 @@ export async function verifySam(
   options: SamLoadOptions = {},
 ): Promise<TapResult[]> {
   const ofEncoder = taps.keys.some((key) => /^enc\.out(_sub)?$/.test(key));
-  if (!ofEncoder && !taps.has('point1.points')) {
-    throw new VerificationError(`${taps.file} has no taps of Segment Anything.`);
-  }
+  const ofDecoder = taps.has('point1.points');
+  if (!ofEncoder && !ofDecoder) throw new VerificationError(`${taps.file} has no taps of Segment Anything.`);
+  // The manifest may then lack everything else.
+  if (!ofDecoder) return verifySamEncoder(manifest, taps, options);
   const model = await SamModel.load(manifest, options);
   try {
     const results = ofEncoder ? await compareEncoderTaps(model.encoder, taps) : [];
-    return taps.has('point1.points') ? [...results, ...(await compareDecoder(model, taps, options))] : results;
+    return [...results, ...(await compareDecoder(model, taps, options))];
   } finally {
     model.dispose();
   }
