@@ -13,6 +13,8 @@ export const WANTED_HELP = `What to look for:
   --text TEXT             things, separated by full stops: "a cat. a remote control."
   --classes A,B,...       class names; each box is of the first class that its words contain
   --class-scores          with --classes: score every class at every box, as evaluations on COCO do
+  --ground-truth FILE     the categories of a COCO annotation file, every class at every box, and the scores of what is
+                          found: average precision and recall in per cent
   --token-spans JSON      with --text: phrases as lists of [start, end] in it, such as [[[2,5]],[[9,12]]]
 
 What to keep:
@@ -79,15 +81,21 @@ function parseSpans(json: string): PhraseSpans[] {
   return value;
 }
 
-/** @throws UsageError */
-export function whatToKeep(options: Values): GroundingOptions {
+/**
+ * @param defaults Where they differ from those of the command line.
+ * @throws UsageError
+ */
+export function whatToKeep(
+  options: Values,
+  defaults: Pick<GroundingOptions, 'boxThreshold' | 'limit'> = {},
+): GroundingOptions {
   const keep: GroundingOptions = {
-    boxThreshold: share('box-threshold', options) ?? 0.3,
+    boxThreshold: share('box-threshold', options) ?? defaults.boxThreshold ?? 0.3,
     textThreshold: share('text-threshold', options) ?? 0.25,
   };
   if (options['remove-combined']) keep.removeCombined = true;
   const [nms, maxBoxShare] = [share('nms', options), share('max-box-share', options)];
-  const limit = positiveNumber('limit', options.limit, { whole: true });
+  const limit = positiveNumber('limit', options.limit, { whole: true }) ?? defaults.limit;
   if (nms !== undefined) keep.nms = nms;
   if (maxBoxShare !== undefined) keep.maxBoxShare = maxBoxShare;
   if (limit !== undefined) keep.limit = limit;

@@ -7,6 +7,7 @@ import { GroundingDetector, GroundingDino, openCheckpoint } from '@samtrack/mode
 import { IMAGE_EXTENSION, imageFiles } from '../io/image-source.js';
 import { OutputError, openSource } from '../io/index.js';
 import { cachedWeights } from './cached-weights.js';
+import { type CocoGroundTruth, cocoReport, cocoResults, readGroundTruth } from './coco-ground-truth.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
 import { WANTED_HELP, WANTED_OPTIONS, whatToFind, whatToKeep } from './detect-options.js';
 import {
@@ -22,7 +23,7 @@ import { Report } from './progress.js';
 
 const MODELS = ['grounding-dino-t', 'grounding-dino-b'] as const;
 
-const HELP = `Usage: samtrack detect IMAGE... --text TEXT | --classes A,B,... [options]
+const HELP = `Usage: samtrack detect IMAGE... --text TEXT | --classes A,B,... | --ground-truth FILE [options]
 
 Finds what a text names in images with Grounding DINO, and prints a line "image score label x0 y0 x1 y1" for each
 box, parts apart by tabs, corners in pixels. IMAGE may also be a folder of images, or a video, whose frames are
@@ -38,7 +39,7 @@ Model:
 
 Output:
   --json FILE             what was found, as JSON
-  --coco FILE             the same as a COCO dataset; needs --classes
+  --coco FILE             the same as a COCO dataset; needs --classes. With --ground-truth, a COCO result file
   --out PICTURE           the image with boxes and labels (.png, .jpg, .webp); for several images, a folder
   -q, --quiet             no progress
   -h, --help              print this
@@ -53,6 +54,7 @@ const OPTIONS = {
   'short-edge': { type: 'string' },
   'long-edge': { type: 'string' },
   adapter: { type: 'string' },
+  'ground-truth': { type: 'string' },
   json: { type: 'string' },
   coco: { type: 'string' },
   out: { type: 'string' },
@@ -74,10 +76,11 @@ async function run(argv: string[]): Promise<number> {
     return 0;
   }
   if (positionals.length === 0) throw new UsageError('detect takes an image');
-  const wanted = whatToFind(options);
-  const keep = whatToKeep(options);
-  const classes = 'classes' in wanted ? wanted.classes : undefined;
-  if (options.coco && !classes) throw new UsageError('--coco needs --classes');
+  const truth = await groundTruth(options);
+  const wanted = truth ? classesOf(truth) : whatToFind(options);
+  // Under an evaluation all pairs of box and class count, the best 300 of an image.
+  const keep = whatToKeep(options, truth ? { boxThreshold: 0, limit: 300 } : {});
+  if (options.coco && !('classes' in wanted)) throw new UsageError('--coco needs --classes');
   const model = oneOf('model', options.model, MODELS) ?? MODELS[0];
   const weights = options.weights ?? cachedWeights(model);
   const edge = (name: 'short-edge' | 'long-edge') => positiveNumber(name, options[name], { whole: true });
@@ -100,7 +103,7 @@ async function run(argv: string[]): Promise<number> {
           const image = describeDetections({ file, width, height }, answer, wanted);
           if (images.length === 0) reportCut(answer.captions, report);
           images.push(image);
-          process.stdout.write(detectionLines(image));
+          if (!truth) process.stdout.write(detectionLines(image));
           if (pictures) await writeDetectionPicture(pictures(file), { width, height, rgba }, labelledBoxes(image));
         }
       } finally {
@@ -109,13 +112,36 @@ async function run(argv: string[]): Promise<number> {
       }
       const record = { weights: basename(weights), ...wanted, ...keep, images };
       if (options.json) await writeText(options.json, `${JSON.stringify(record, null, 2)}\n`);
-      if (options.coco) await writeText(options.coco, `${JSON.stringify(cocoDataset(images, classes!))}\n`);
+      if (options.coco && 'classes' in wanted) {
+        const coco = truth ? cocoResults(truth, images) : cocoDataset(images, wanted.classes);
+        await writeText(options.coco, `${JSON.stringify(coco)}\n`);
+      }
+      if (truth) process.stdout.write(cocoReport(truth, images));
       return 0;
     } finally {
       shutdown(runtime);
     }
   });
 }
+
+/** What `--ground-truth` names. @throws UsageError, EvaluationError */
+async function groundTruth(options: {
+  'ground-truth'?: string;
+  text?: string;
+  classes?: string;
+}): Promise<CocoGroundTruth | undefined> {
+  const file = options['ground-truth'];
+  if (file === undefined) return undefined;
+  if (options.text !== undefined || options.classes !== undefined) {
+    throw new UsageError('--ground-truth says which classes to look for; leave out --text and --classes');
+  }
+  return readGroundTruth(file);
+}
+
+const classesOf = ({ categories }: CocoGroundTruth) => ({
+  classes: categories.map(({ name }) => name),
+  scoring: 'span' as const,
+});
 
 async function loadNetwork(weights: string, report: Report, signal: AbortSignal): Promise<GroundingDino> {
   const checkpoint = await openCheckpoint(weights, { signal });

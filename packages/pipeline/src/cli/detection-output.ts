@@ -23,7 +23,7 @@ export interface ImageDetections {
 
 const rounded = (value: number, digits: number) => Number(value.toFixed(digits));
 
-/** The answer for an image, scores to four digits and pixels to two. */
+/** The answer for an image, scores to six digits and pixels to two. */
 export function describeDetections(
   image: { file: string; width: number; height: number },
   { detections }: GroundingResult,
@@ -35,7 +35,7 @@ export function describeDetections(
     ...image,
     detections: detections.map(({ box, score, phrase, index }) => ({
       label: (index === undefined ? undefined : classes?.[index]) ?? phrase,
-      score: rounded(score, 4),
+      score: rounded(score, 6),
       box: box.map((corner) => rounded(corner, 2)),
       phrase,
       ...(numbered ? { index: index ?? null } : {}),

@@ -1,5 +1,11 @@
 export { assignBest } from './assignment.js';
 export { boundaryPixels, boundaryTolerance } from './boundary.js';
+export {
+  type CocoAnnotation,
+  type CocoResult,
+  type CocoScores,
+  evaluateCocoBoxes,
+} from './coco-detection.js';
 export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
 export {
   type DavisOptions,

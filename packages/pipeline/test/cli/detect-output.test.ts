@@ -61,7 +61,7 @@ const SIZE = { width: 100, height: 50 };
 const found = {
   captions: [],
   detections: [
-    { box: [-5, 10, 30.129, 60] as const, score: 0.71239, phrase: 'the cat', index: 1, caption: 0, query: 3 },
+    { box: [-5, 10, 30.129, 60] as const, score: 0.7123901, phrase: 'the cat', index: 1, caption: 0, query: 3 },
     { box: [1, 2, 3, 4] as const, score: 0.5, phrase: 'thing', caption: 0, query: 9 },
   ],
 };
@@ -74,7 +74,7 @@ describe('what was found', () => {
       file: 'a.jpg',
       ...SIZE,
       detections: [
-        { label: 'cat', score: 0.7124, box: [-5, 10, 30.13, 60], phrase: 'the cat', index: 1 },
+        { label: 'cat', score: 0.71239, box: [-5, 10, 30.13, 60], phrase: 'the cat', index: 1 },
         { label: 'thing', score: 0.5, box: [1, 2, 3, 4], phrase: 'thing', index: null },
       ],
     });
@@ -95,7 +95,7 @@ describe('what was found', () => {
       ],
       annotations: [
         {
-          ...{ id: 1, image_id: 2, category_id: 2, iscrowd: 0, score: 0.7124 },
+          ...{ id: 1, image_id: 2, category_id: 2, iscrowd: 0, score: 0.71239 },
           ...{ bbox: [0, 10, 30.13, 40], area: 1205.2 },
         },
       ],

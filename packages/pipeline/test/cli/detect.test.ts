@@ -56,7 +56,7 @@ describe('samtrack detect', () => {
       expect(box[3]).toBeGreaterThan(box[1]);
     }
     const lines = printed.trim().split('\n');
-    expect(lines.map((line) => Number(line.split('\t')[1]))).toEqual(scores);
+    expect(lines.map((line) => line.split('\t')[1])).toEqual(scores.map((score: number) => score.toFixed(4)));
     // The picture differs from the image where boxes were drawn.
     const drawn = await sharp(out).raw().toBuffer({ resolveWithObject: true });
     expect([drawn.info.width, drawn.info.height]).toEqual([SIZE.width, SIZE.height]);
@@ -104,6 +104,58 @@ describe('samtrack detect', () => {
     for (const name of ['00000.png', '00001.png']) expect(existsSync(join(out, name))).toBe(true);
   });
 
+  it('scores what it finds against COCO annotations', async () => {
+    const [file, coco] = [at('instances.json'), at('results.json')];
+    const categories = [
+      { id: 7, name: 'cat' },
+      { id: 3, name: 'remote control' },
+    ];
+    const images = ['00001.png', '00000.png'].map((name, i) => ({ id: 10 + i, file_name: name, ...SIZE }));
+    const score = (annotations: object[]) => {
+      writeFileSync(file, JSON.stringify({ images, categories, annotations }));
+      return samtrack([
+        ...['detect', at('frames'), '--weights', weights, '--short-edge', '64'],
+        ...['--ground-truth', file, '--coco', coco],
+      ]);
+    };
+    const empty = await score([]);
+    expect(empty).toMatchObject({ status: 0, out: expect.stringMatching(/^2 images, 2 categories\nap +-\n/) });
+    // 30 boxes and 2 classes in each of 2 images.
+    const results = readJson(coco);
+    expect(results).toHaveLength(120);
+    expect([...new Set(results.map((one: { image_id: number }) => one.image_id))]).toEqual([11, 10]);
+    // The best box of each class as the truth.
+    const best = categories.map(({ id }) =>
+      results
+        .filter((one: { category_id: number }) => one.category_id === id)
+        .reduce((a: { score: number }, b: { score: number }) => (b.score > a.score ? b : a)),
+    );
+    const truth = best.map((one, i) => ({
+      ...one,
+      id: i + 1,
+      area: one.bbox[2]! * one.bbox[3]!,
+    }));
+    const scored = await score(truth);
+    expect(scored.out).toMatch(/^ap +100\.0$/m);
+    expect(scored.out).toMatch(/^ar1 +100\.0$/m);
+
+    writeFileSync(file, JSON.stringify({ images: [], categories, annotations: [] }));
+    const other = await samtrack([
+      'detect',
+      picture,
+      '--weights',
+      weights,
+      '--short-edge',
+      '64',
+      '--ground-truth',
+      file,
+    ]);
+    expect([other.status, other.err]).toEqual([
+      1,
+      expect.stringMatching(/00000\.png: not an image of .*instances\.json/),
+    ]);
+  });
+
   it('finds nothing without failing', async () => {
     const json = at('nothing.json');
     const { status, out } = await detect(
@@ -143,6 +195,8 @@ describe('samtrack detect', () => {
   it.each([
     [['--text', 'cat', '--classes', 'dog'], 2, /--text or --classes/],
     [['--text', 'cat', '--coco', 'x.json'], 2, /--coco needs --classes/],
+    [['--text', 'cat', '--ground-truth', 'x.json'], 2, /leave out --text/],
+    [['--ground-truth', 'nowhere.json'], 1, /nowhere\.json/],
     [['--text', '...'], 2, /nothing to look for/],
     [['--text', 'cat', '--box-threshold', '2'], 2, /from 0 to 1/],
     [['--text', 'cat', '--model', 'x'], 2, /grounding-dino-t, grounding-dino-b/],
