@@ -145,7 +145,15 @@ export function multiHeadAttention(
   const batch4 = (t: Tensor) => (t.rank === 3 && t.shape[0]! > 1 ? (t.shape[1]! * t.shape[2]!) / 4 : 0);
   const terms =
     relative &&
-    relativeTerms({ ...relative, query, queryColumn, heads, headSize, sides: [relative.height, relative.width] });
+    relativeTerms({
+      ...relative,
+      query,
+      queryColumn,
+      heads,
+      headSize,
+      sides: [relative.height, relative.width],
+      subgroupSize: subgroup,
+    });
   const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
   const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined };
   const rows = broadcastQueries(queries, keys);

@@ -74,6 +74,7 @@ export function relativeWindowAttention(
   const vectors = (2 * window - 1) * headSize;
   expect(rows.size === vectors && columns.size === vectors, `tables of ${2 * window - 1} x ${headSize}`);
 
+  const variant = options.variant ?? selectRelativeWindowAttention(runtime.adapterClass);
   const terms = relativeTerms({
     query: qkv,
     queryColumn: 0,
@@ -84,11 +85,11 @@ export function relativeWindowAttention(
     sides: [window, window],
     rows,
     columns,
+    subgroupSize: variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0,
   });
   const out = runtime.allocate([height * width, channels]);
   const windowsX = Math.ceil(width / window);
   const windows = windowsX * Math.ceil(height / window);
-  const variant = options.variant ?? selectRelativeWindowAttention(runtime.adapterClass);
   const name = `relative-window-attention/${variant}`;
   const scale = f32(1 / Math.sqrt(headSize));
   const inputs = [qkv, qkvBias, terms.tensor];
