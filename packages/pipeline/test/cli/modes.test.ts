@@ -6,6 +6,7 @@ import type { Detector } from '../../src/assist/index.js';
 import { decodeLabelPng, encodeLabelPng, labelIds } from '../../src/io/index.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '../modes/clip.js';
+import { DEAOT_T_WEIGHTS } from '../tracking/scene.js';
 import { samtrack } from './run.js';
 
 /** Finds the boxes of actors by their pixels; a real one would need weights that cannot come with the tests. */
@@ -165,6 +166,54 @@ describe('samtrack track --mode', () => {
     expect(status).toBe(2);
     expect(err).toMatch(message);
     expect(existsSync(at('none'))).toBe(false);
+  });
+});
+
+describe('more than 255 objects', () => {
+  const [width, height, objects] = [80, 64, 260];
+  /** Objects of 4x4 pixels, one beside the other. */
+  const map = {
+    width,
+    height,
+    data: Uint16Array.from({ length: width * height }, (_, i) => {
+      const id = Math.floor(i / width / 4) * 20 + Math.floor((i % width) / 4) + 1;
+      return id <= objects ? id : 0;
+    }),
+  };
+  const many = (out: string, ...more: string[]) => [
+    'track',
+    at('many'),
+    '--mask',
+    at('many.png'),
+    '--out',
+    at(out),
+    '--no-overlay',
+    '--quiet',
+    ...more,
+  ];
+
+  beforeAll(() => {
+    mkdirSync(at('many'));
+    const data = new Uint8Array(width * height * 4).fill(255);
+    for (let i = 0; i < map.data.length; i++) data.fill((37 * map.data[i]!) % 256, 4 * i, 4 * i + 3);
+    for (const i of [0, 1])
+      writeFileSync(at('many', `${i}.png`), encode({ width, height, channels: 4, depth: 8, data }));
+    writeFileSync(at('many.png'), encodeLabelPng(map));
+  });
+
+  it('are tracked and written with 16 bits', async () => {
+    expect(await samtrack(many('wide', '--weights', DEAOT_T_WEIGHTS))).toMatchObject({ status: 0 });
+    const [first, second] = [0, 1].map((i) => decodeLabelPng(readFileSync(at('wide/masks', `${i}.png`)), 'x'));
+    expect(first).toEqual(map);
+    expect(Math.max(...labelIds(second!))).toBeLessThanOrEqual(objects);
+    expect(json('wide/coco.json').objects.at(-1).id).toBe(objects);
+  });
+
+  it('are refused where 8 bits are asked for', async () => {
+    const { status, err } = await samtrack(many('narrow', '--weights', DEAOT_T_WEIGHTS, '--bits', '8'));
+    expect(status).toBe(1);
+    expect(err).toMatch(/masks\/0\.png: object id 260 does not fit an 8-bit palette PNG \(255 ids at most\)/);
+    expect(existsSync(at('narrow/masks'))).toBe(false);
   });
 });
 
