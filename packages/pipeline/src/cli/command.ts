@@ -13,6 +13,7 @@ import { WeightsError } from '@samtrack/weights';
 import { DiscoveryError } from '../discovery/index.js';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
+import { SessionError } from '../session/index.js';
 
 /** A command of the `samtrack` program. */
 export interface Command {
@@ -44,6 +45,7 @@ const EXPECTED = [
   MaskError,
   OutOfBudgetError,
   OutputError,
+  SessionError,
   SamError,
   SourceError,
   TrackerError,

@@ -28,6 +28,7 @@ import { DiscoveryRun } from './discovery-run.js';
 import { exportFormats, FORMATS_HELP } from './export-options.js';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { Report } from './progress.js';
+import { openProject, trackProject } from './project.js';
 import { loadTracker, recorded, reportProgress, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
 
 const HELP = `Usage: samtrack track SOURCE [--mask FILE] --out FOLDER [options]
@@ -52,6 +53,8 @@ Output:
   --format A,B          also write:
 ${FORMATS_HELP}  --bits N              bits of the files in masks: 8 (refuses ids above 255) or 16; default what the ids need
   --resume              go on with the results of an interrupted run
+  --project FILE        keep the run in a project file, and go on with the one that is there, with the corrections
+                        made to it in a session; --memory-mb is then for all that is allocated
   --overwrite           delete the results that are there
   --palette NAME        davis (default) or samtrack: colours of the mask files
   --no-overlay          no overlay.mp4
@@ -75,6 +78,7 @@ const OPTIONS = {
   ...TRACKER_OPTIONS,
   out: { type: 'string' },
   resume: { type: 'boolean' },
+  project: { type: 'string' },
   overwrite: { type: 'boolean' },
   palette: { type: 'string' },
   format: { type: 'string', multiple: true },
@@ -103,6 +107,10 @@ async function run(argv: string[]): Promise<number> {
   if (!out) throw new UsageError('track needs --out FOLDER');
   if (options.resume && options.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
   const settings = trackerSettings(options);
+  const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
+  if (options.project && (unkept || settings.tracker !== 'deaot')) {
+    throw new UsageError(`--project does not go with --${unkept ?? 'tracker propagation'}`);
+  }
   const discovery = discoverySettings(options);
   const stray = (['segmenter', 'detector'] as const).find((name) => !discovery && options[name] !== undefined);
   if (stray) throw new UsageError(`--${stray} is for finding new objects: add --mode automatic or --mode fusion`);
@@ -133,8 +141,12 @@ async function run(argv: string[]): Promise<number> {
               resize: options['resize-mask'] ? 'nearest' : 'error',
             });
       // Weights first: results that are there are replaced only once there is something to replace them with.
-      const tracker = await loadTracker(settings, report, signal);
-      const assistants: { dispose(): void }[] = [tracker];
+      const project =
+        options.project === undefined
+          ? undefined
+          : await openProject(options.project, source, firstMask!, settings, report, signal);
+      const tracker = project?.st.tracker ?? (await loadTracker(settings, report, signal));
+      const assistants: { dispose(): unknown }[] = [project?.st ?? tracker];
       try {
         const folder = openOutputFolder(out);
         const infos = new Map<number, ObjectInfo>();
@@ -146,7 +158,7 @@ async function run(argv: string[]): Promise<number> {
           coco: options['no-coco'] ? false : {},
           formats,
           objects: infos,
-          existing: options.resume ? 'resume' : options.overwrite ? 'replace' : 'error',
+          existing: options.resume ? 'resume' : options.overwrite || options.project ? 'replace' : 'error',
           identity: {
             ...settings.identity,
             mask: maskFile === undefined ? null : basename(maskFile),
@@ -176,28 +188,37 @@ async function run(argv: string[]): Promise<number> {
           `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
             `${firstMask ? `${labelIds(firstMask).length} objects` : 'objects to be found'}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
         );
-        const { summary, error } = await trackToFolder({
-          source,
-          tracker,
-          firstMask,
-          reviser: finding?.discoverer,
-          writer,
-          ...range,
-          signal,
-          onProgress: (progress) => reportProgress(report, tracker, progress),
-        });
+        const { summary, error } = project
+          ? await trackProject(project, writer, report, signal)
+          : await trackToFolder({
+              source,
+              tracker,
+              firstMask,
+              reviser: finding?.discoverer,
+              writer,
+              ...range,
+              signal,
+              onProgress: (progress) => reportProgress(report, tracker, progress),
+            });
         report.end();
         for (const warning of summary.warnings) report.note(`note: ${warning}`);
         if (finding) summary.files.push(...(await finding.finish()));
         for (const file of summary.files) process.stdout.write(`${join(resolve(out), file)}\n`);
         if (error === undefined) return 0;
         if (!signal.aborted && !isExpected(error)) throw error;
+        if (project) {
+          report.failure(
+            `samtrack track: stopped. ${options.project} keeps what is tracked: the same command goes on.`,
+          );
+          if (!signal.aborted) report.failure((error as Error).message);
+          return signal.aborted ? INTERRUPTED : 1;
+        }
         const kept = summary.frames > 0 ? ' They are kept: add --resume to the same command to go on.' : '';
         const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
         report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
         return signal.aborted ? INTERRUPTED : 1;
       } finally {
-        for (const loaded of assistants.reverse()) loaded.dispose();
+        for (const loaded of assistants.reverse()) await loaded.dispose();
       }
     } finally {
       await source.close();

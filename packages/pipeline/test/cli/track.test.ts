@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { deaotManifest } from '../../../models/test/fixtures/deaot/manifest.js';
 import { openVideo, readMask } from '../../src/io/index.js';
 import { nodeFiles } from '../../src/io/node/output-folder.js';
+import { SamTrack } from '../../src/session/index.js';
 import { makeVideo } from '../io/media.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { DEAOT_T_WEIGHTS, makeMask, pixel, writeFrames, writeMask } from '../tracking/scene.js';
@@ -282,5 +283,52 @@ describe('samtrack track refuses', () => {
     const { status, err } = await samtrack(trackMasks('deeper', '--weights', file, '--to', '1'));
     expect(status).toBe(0);
     expect(err).toMatch(/deeper\.json: \d+ tensors that deaot-t does not know, such as "LSTT\.layers\.1\./);
+  });
+});
+
+describe('samtrack track --project', () => {
+  const project = at('clip.samtrack');
+  const argv = (...more: string[]) => trackMasks('project', '--project', project, ...more);
+
+  it('keeps what is tracked at Ctrl-C, goes on with the same command, and writes what track writes', async () => {
+    let pressed = false;
+    const stopped = await samtrack(argv(), (text) => {
+      if (!pressed && text.startsWith('frame 4/')) pressed = process.emit('SIGINT');
+    });
+    expect(stopped).toMatchObject({
+      status: 130,
+      err: expect.stringMatching(/stopped\. .*clip\.samtrack keeps what is tracked: the same command goes on\./),
+    });
+    const { status, err } = await samtrack(argv());
+    expect({ status, frames: masksOf('project') }).toEqual({ status: 0, frames: names });
+    // Only what was left.
+    expect(err).toMatch(/^frame \d\/[34],/m);
+    await samtrack(trackMasks('plain'));
+    expect(bytesOf('project')).toEqual(bytesOf('plain'));
+  });
+
+  it('takes in what a session has changed', async () => {
+    const st = await SamTrack.load({ weights: DEAOT_T_WEIGHTS });
+    const session = await st.open(frames, { project });
+    await session.remove(2);
+    await st.dispose();
+    expect(await samtrack(argv('--quiet'))).toMatchObject({ status: 0 });
+    for (const name of names) {
+      const { data } = await readMask(at('project', 'masks', name), { allowEmpty: true });
+      expect(data.includes(2)).toBe(false);
+    }
+  });
+
+  it.each([
+    [['--from', '1'], /--project does not go with --from/],
+    [['--resume'], /--project does not go with --resume/],
+    [['--mode', 'fusion'], /--project does not go with --mode/],
+  ])('refuses %s', async (more, message) => {
+    expect(await samtrack(argv(...more))).toMatchObject({ status: 2, err: expect.stringMatching(message) });
+  });
+
+  it('says whose project it is not', async () => {
+    const other = await samtrack([...argv('--quiet'), '--long-term-gap', '3']);
+    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longTermGap was null and is now 3/) });
   });
 });

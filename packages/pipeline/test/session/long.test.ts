@@ -8,7 +8,7 @@ import { bundle, run } from './child.js';
 const FRAMES = 2000;
 const BUDGET_MB = 600;
 
-it('a stream of 2,000 frames stays under 600 MB, at constant time a frame', { timeout: 600_000 }, async () => {
+it('a stream of 2,000 frames stays under 600 MB, at constant time a frame', { timeout: 900_000 }, async () => {
   const project = join(temporaryFolder(), 'long.samtrack');
   const program = await bundle(new URL('./long-program.ts', import.meta.url));
   try {
@@ -21,16 +21,10 @@ it('a stream of 2,000 frames stays under 600 MB, at constant time a frame', { ti
     // Here the GPU's memory is the process's own: all of it counts, the program and the driver included.
     expect(resident).toBeLessThanOrEqual(BUDGET_MB * 1e6);
     expect(remembered).toBeGreaterThan(0);
-    // Memory that is read at every frame grows up to its bound; from there on a frame takes what a frame took.
-    const mean = (part: { median: number }[]) => part.reduce((sum, { median }) => sum + median, 0) / part.length;
-    const [middle, end] = [mean(reports.slice(10, 15)), mean(reports.slice(15))];
-    expect(end / middle).toBeLessThan(1.5);
+    // Of the CPUs, which here are the GPU as well: other programs make a frame longer, but not what it takes.
+    const mean = (part: { cpu: number }[]) => part.reduce((sum, { cpu }) => sum + cpu, 0) / part.length;
+    expect(mean(reports.slice(15)) / mean(reports.slice(5, 10))).toBeLessThan(1.5);
     expect(statSync(project).size).toBeLessThan(10_000);
-    console.log({
-      used: used / 1e6,
-      resident: resident / 1e6,
-      medians: reports.map(({ median }) => median.toFixed(1)).join(' '),
-    });
   } finally {
     rmSync(program, { force: true });
   }
