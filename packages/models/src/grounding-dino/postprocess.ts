@@ -8,27 +8,27 @@ import type { LevelSize, RawDetections } from './types.js';
 const LAST_COLUMN = 255;
 
 /** What the network found, as numbers that thresholds are applied to. */
-export interface TokenScores {
+interface TokenScores {
   readonly queries: number;
   readonly tokens: number;
   /** How well each query fits each token, 0..1, row-major [queries, L]. */
   readonly probabilities: Float32Array;
 }
 
-export const tokenScores = ({ queries, tokens, logits }: RawDetections): TokenScores => ({
+const tokenScores = ({ queries, tokens, logits }: RawDetections): TokenScores => ({
   queries,
   tokens,
   probabilities: logits.map((logit) => 1 / (1 + Math.exp(-logit))),
 });
 
 /** A query that passed a threshold. */
-export interface ScoredQuery {
+interface ScoredQuery {
   readonly query: number;
   readonly score: number;
 }
 
 /** Queries whose best token scores above the threshold, with that score (GroundingDINO, `util/inference.py`, `predict`). */
-export function confidentQueries({ queries, tokens, probabilities }: TokenScores, threshold: number): ScoredQuery[] {
+function confidentQueries({ queries, tokens, probabilities }: TokenScores, threshold: number): ScoredQuery[] {
   const found: ScoredQuery[] = [];
   for (let query = 0; query < queries; query++) {
     let score = 0;
@@ -39,7 +39,7 @@ export function confidentQueries({ queries, tokens, probabilities }: TokenScores
 }
 
 /** Options of `phraseOf`. */
-export interface PhraseOptions {
+interface PhraseOptions {
   /** Least probability of a token of the phrase. */
   threshold: number;
   /** Keeps to the sub-sentence of the best token. */
@@ -51,7 +51,7 @@ export interface PhraseOptions {
  * (GroundingDINO, `util/utils.py`, `get_phrases_from_posmap`). The first token, `[CLS]`, and the 256th never belong to it; as
  * published, `[SEP]` may, unless `removeCombined` keeps to the tokens between two of `[CLS]`, `[SEP]` and full stops.
  */
-export function phraseOf(
+function phraseOf(
   { tokens, probabilities }: TokenScores,
   query: number,
   { ids }: CaptionTokens,
@@ -86,7 +86,7 @@ export function boxInPixels({ boxes }: RawDetections, query: number, { width, he
  * @param map Row-major [phrases, L], as `positiveMap` makes it.
  * @returns Row-major [queries, phrases].
  */
-export function phraseScores({ queries, tokens, probabilities }: TokenScores, map: Float32Array): Float32Array {
+function phraseScores({ queries, tokens, probabilities }: TokenScores, map: Float32Array): Float32Array {
   const phrases = map.length / tokens;
   const scores = new Float32Array(queries * phrases);
   for (let q = 0; q < queries; q++) {
@@ -103,7 +103,7 @@ export function phraseScores({ queries, tokens, probabilities }: TokenScores, ma
  * First class whose name stands in a phrase (GroundingDINO, `util/inference.py`, `phrases2classes`).
  * @param names Class names as the tokenizer decodes them, so that they are comparable with phrases.
  */
-export function classInPhrase(phrase: string, names: readonly string[]): number | undefined {
+function classInPhrase(phrase: string, names: readonly string[]): number | undefined {
   const index = names.findIndex((name) => name !== '' && phrase.includes(name));
   return index < 0 ? undefined : index;
 }

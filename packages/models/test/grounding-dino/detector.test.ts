@@ -99,6 +99,13 @@ describe('detections of a caption', () => {
     expect(found.map(({ phrase, score }) => [phrase, score])).toEqual([['cat', expect.closeTo(0.9)]]);
   });
 
+  it('keep to the last sub-sentence also where its full stop was cut off', async () => {
+    const text = `cat. ${'dog '.repeat(300)}`;
+    const found = await ask([{ fits: { 254: 0.5, 255: 0.9, cat: 0.6 } }], { text, removeCombined: true });
+    expect(found[0]!.phrase).toBe('dog');
+    expect((await ask([{ fits: { 254: 0.5, 255: 0.9, cat: 0.6 } }], { text }))[0]!.phrase).toBe('cat dog');
+  });
+
   it('say how much of the caption was cut off', async () => {
     const detector = new GroundingDetector(new FakeNetwork(), options);
     const { captions } = await detector.detect(picture(), { text: 'dog '.repeat(300) });

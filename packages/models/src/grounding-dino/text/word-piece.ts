@@ -1,7 +1,7 @@
 import { splitWords, type Word } from './words.js';
 
 /** Ids of BERT's special tokens. */
-export const UNKNOWN_ID = 100;
+const UNKNOWN_ID = 100;
 export const CLS_ID = 101;
 export const SEP_ID = 102;
 export const PERIOD_ID = 1012;
