@@ -281,6 +281,40 @@ describe('write, read, copy, trim', () => {
     target.dispose();
   });
 
+  it('keeps read-back buffers of a few sizes only, and none after trim', async () => {
+    const alive = new Set<GPUBuffer>();
+    const create = runtime.device.createBuffer.bind(runtime.device);
+    const spy = vi.spyOn(runtime.device, 'createBuffer').mockImplementation((descriptor) => {
+      const buffer = create(descriptor);
+      if (descriptor.usage & GPUBufferUsage.MAP_READ) {
+        alive.add(buffer);
+        const destroy = buffer.destroy.bind(buffer);
+        buffer.destroy = () => {
+          alive.delete(buffer);
+          return destroy();
+        };
+      }
+      return buffer;
+    });
+    try {
+      for (let n = 1; n <= 100; n++) {
+        const x = ramp(n);
+        expect(await floats(x)).toHaveLength(n);
+        expect(await floats(x)).toHaveLength(n);
+        x.dispose();
+      }
+      expect(alive.size).toBeGreaterThan(0);
+      expect(alive.size).toBeLessThanOrEqual(32);
+      runtime.trim();
+      expect(alive.size).toBe(0);
+      const x = ramp(9);
+      expect(await floats(x)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+      x.dispose();
+    } finally {
+      spy.mockRestore();
+    }
+  });
+
   it('trim gives pooled buffers back and later launches still work', async () => {
     const x = ramp(5000);
     for (let i = 1; i <= 3; i++) affine(x, i, 0).dispose();

@@ -51,6 +51,8 @@ const BATCH = 48;
 const LARGE_TENSOR = 4 * 2 ** 20;
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
+/** Sizes of read-back buffers kept; a frame of tracking reads one or two. */
+const MAX_STAGING_SIZES = 32;
 /** Uniform buffers kept; a growing memory makes a few new ones a frame. */
 const MAX_UNIFORM_BUFFERS = 4096;
 
@@ -285,9 +287,21 @@ export class Runtime {
     this.throwIfFailed();
     const copy = staging.getMappedRange().slice(0);
     staging.unmap();
-    const idle = this.#staging.get(source.size) ?? [];
-    this.#staging.set(source.size, [...idle, staging]);
+    this.#keepStaging(staging);
     return copy;
+  }
+
+  /** Keeps a read-back buffer for the next read of its size; of many sizes, those read longest ago are destroyed. */
+  #keepStaging(buffer: GPUBuffer): void {
+    const idle = this.#staging.get(buffer.size) ?? [];
+    this.#staging.delete(buffer.size);
+    this.#staging.set(buffer.size, [...idle, buffer]);
+    if (this.#staging.size > MAX_STAGING_SIZES) this.#destroyStaging(this.#staging.keys().next().value!);
+  }
+
+  #destroyStaging(size: number): void {
+    for (const buffer of this.#staging.get(size) ?? []) buffer.destroy();
+    this.#staging.delete(size);
   }
 
   /**
@@ -392,10 +406,11 @@ export class Runtime {
     return { usedBytes, allocatedBytes };
   }
 
-  /** Gives the pool's unused buffers back to the device; returns the bytes freed. */
+  /** Gives unused buffers back to the device; returns the bytes freed in the pool of tensors. */
   trim(): number {
     this.flush();
     this.#bindGroups.clear();
+    for (const size of [...this.#staging.keys()]) this.#destroyStaging(size);
     return trimPool(this.#backend.bufferManager);
   }
 
