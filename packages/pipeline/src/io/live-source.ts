@@ -84,7 +84,11 @@ class LiveSource implements FrameSource {
       const frame = this.#kept.find((kept) => kept.index === index);
       if (!frame) {
         const oldest = this.#kept[0]!.index;
-        throw new SourceError('bad-option', this.name, `frame ${index} is gone: a live source keeps ${oldest} and later`);
+        throw new SourceError(
+          'bad-option',
+          this.name,
+          `frame ${index} is gone: a live source keeps ${oldest} and later`,
+        );
       }
       yield frame;
     }
