@@ -4,7 +4,7 @@ import { phraseText, positiveMap } from './spans.js';
 import { type CaptionTokens, CLS_ID, PERIOD_ID, SEP_ID, type WordPieceTokenizer } from './text/index.js';
 import type { LevelSize, RawDetections } from './types.js';
 
-/** Tokens of a phrase stand between the first one and the 256th. */
+/** Without `removeCombined`, tokens of a phrase stand between the first one and the 256th. */
 const LAST_COLUMN = 255;
 
 /** What the network found, as numbers that thresholds are applied to. */
@@ -48,8 +48,8 @@ interface PhraseOptions {
 
 /**
  * The words of the caption that a query goes with: the tokens above the threshold, decoded, full stops taken out
- * (GroundingDINO, `util/utils.py`, `get_phrases_from_posmap`). The first token, `[CLS]`, and the 256th never belong to it; as
- * published, `[SEP]` may, unless `removeCombined` keeps to the tokens between two of `[CLS]`, `[SEP]` and full stops.
+ * (GroundingDINO, `util/utils.py`, `get_phrases_from_posmap`). As published, `[SEP]` may belong to it, the first token and the
+ * 256th may not; `removeCombined` keeps to the tokens between two of `[CLS]`, `[SEP]` and full stops, wherever these are.
  */
 function phraseOf(
   { tokens, probabilities }: TokenScores,
@@ -61,7 +61,7 @@ function phraseOf(
   const row = probabilities.subarray(query * tokens, (query + 1) * tokens);
   let [left, right] = [0, LAST_COLUMN];
   if (removeCombined) [left, right] = subSentenceAround(ids, row.indexOf(Math.max(...row)));
-  const chosen = ids.filter((_, t) => t > left && t < right && t < LAST_COLUMN && row[t]! > threshold);
+  const chosen = ids.filter((_, t) => t > left && t < right && row[t]! > threshold);
   return tokenizer.decode(chosen).replaceAll('.', '').trim();
 }
 
@@ -70,7 +70,7 @@ function subSentenceAround(ids: readonly number[], token: number): [left: number
   const separators = ids.flatMap((id, t) => ([CLS_ID, SEP_ID, PERIOD_ID].includes(id) ? [t] : []));
   const next = separators.findIndex((separator) => separator >= token);
   // Beyond the last one where the end of the caption was cut off. Nothing stands before `[CLS]`.
-  if (next < 0) return [separators.at(-1)!, LAST_COLUMN];
+  if (next < 0) return [separators.at(-1)!, ids.length];
   return next === 0 ? [0, 0] : [separators[next - 1]!, separators[next]!];
 }
 
