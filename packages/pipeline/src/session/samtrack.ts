@@ -1,7 +1,7 @@
 import type { GpuOptions } from '@samtrack/kernels';
 import type { DeAotName, MemoryPolicy } from '@samtrack/models';
-import { defaultWeights } from '#platform';
-import type { Detector, Segmenter } from '../assist/index.js';
+import { defaultWeights, downloadedWeights } from '#platform';
+import { type Detector, GroundingDinoDetector, SamSegmenter, type Segmenter } from '../assist/index.js';
 import {
   type FrameSource,
   type LiveFrame,
@@ -22,10 +22,13 @@ export interface SamTrackOptions {
   tracker?: DeAotName;
   /** The tracker's checkpoint: path or URL. Default: the weights that come with samtrack, in Node, for `deaot-t`. */
   weights?: string;
-  /** Turns points, boxes and strokes into masks; needed for those prompts. It is disposed with the rest. */
-  segmenter?: Segmenter;
-  /** Finds objects by text; needed for that prompt. It is disposed with the rest. */
-  detector?: Detector;
+  /**
+   * Turns points, boxes and strokes into masks; needed for those prompts. A model whose checkpoint was downloaded (Node), or a
+   * checkpoint of SAM (path or URL), which is read when it is first needed; or any other one. It is disposed with the rest.
+   */
+  segmenter?: SegmenterName | (string & {}) | Segmenter;
+  /** Finds objects by text; needed for that prompt. Likewise, with Grounding DINO. */
+  detector?: DetectorName | (string & {}) | Detector;
   /** Longest side of the tracker's input, in pixels; 1040, for the weights that come with samtrack 641. */
   longEdge?: number;
   /** Frames between predicted frames that are remembered; the model's own by default. */
@@ -54,12 +57,31 @@ export interface OpenOptions {
   fps?: number;
 }
 
+/** Models of SAM that checkpoints are published of. */
+export type SegmenterName = 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam';
+/** Models of Grounding DINO that checkpoints are published of. */
+export type DetectorName = 'grounding-dino-t' | 'grounding-dino-b';
+
+const SEGMENTERS: readonly string[] = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'] satisfies SegmenterName[];
+const DETECTORS: readonly string[] = ['grounding-dino-t', 'grounding-dino-b'] satisfies DetectorName[];
+
+/** The checkpoint that a name or path means. @throws SessionError `bad-option` for a model that was not downloaded */
+async function checkpointOf(given: string, names: readonly string[]): Promise<string> {
+  if (!names.includes(given)) return given;
+  const file = await downloadedWeights(given);
+  if (file !== undefined) return file;
+  throw new SessionError(
+    'bad-option',
+    `there is no checkpoint of ${given} here: run \`samtrack weights pull ${given}\`, or give a file or URL`,
+  );
+}
+
 const isSource = (input: object): input is FrameSource => 'frames' in input && 'kind' in input;
 
 /**
  * The models, loaded once, for any number of sessions; these take turns with the tracker.
  *
- *     const st = await SamTrack.load({ tracker: 'deaot-t' });
+ *     const st = await SamTrack.load({ tracker: 'deaot-t', segmenter: 'sam-vit-b', detector: 'grounding-dino-t' });
  *     const session = await st.open('clip.mp4', { project: 'clip.samtrack' });
  */
 export class SamTrack {
@@ -67,7 +89,7 @@ export class SamTrack {
   #disposed = false;
 
   private constructor(
-    private readonly options: SamTrackOptions,
+    private readonly assistants: { segmenter?: Segmenter; detector?: Detector },
     /** The tracker; what it remembers is that of the session that used it last. */
     readonly tracker: VideoTracker,
     private readonly shared: SharedTracker,
@@ -89,6 +111,13 @@ export class SamTrack {
       );
     }
     const longEdge = options.longEdge ?? own?.longEdge;
+    const { segmenter, detector } = options;
+    const assistants = {
+      segmenter:
+        typeof segmenter === 'string' ? new SamSegmenter(await checkpointOf(segmenter, SEGMENTERS)) : segmenter,
+      detector:
+        typeof detector === 'string' ? new GroundingDinoDetector(await checkpointOf(detector, DETECTORS)) : detector,
+    };
     const tracker = await VideoTracker.load({
       model,
       weights,
@@ -108,7 +137,7 @@ export class SamTrack {
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,
     };
-    return new SamTrack(options, tracker, new SharedTracker(tracker), identity);
+    return new SamTrack(assistants, tracker, new SharedTracker(tracker), identity);
   }
 
   /**
@@ -124,7 +153,7 @@ export class SamTrack {
     if (memoryMB !== undefined && !(memoryMB > 0)) throw new SessionError('bad-option', `memoryMB is ${memoryMB}`);
     const own = typeof input === 'string' || !isSource(input);
     const source = await open(input, fps);
-    const { segmenter, detector } = this.options;
+    const { segmenter, detector } = this.assistants;
     const storage = typeof project === 'string' ? openProjectStorage(project) : project;
     try {
       const session = await Session.open({
@@ -152,8 +181,8 @@ export class SamTrack {
     try {
       for (const session of this.#sessions) await session.close();
     } finally {
-      this.options.segmenter?.dispose();
-      this.options.detector?.dispose();
+      this.assistants.segmenter?.dispose();
+      this.assistants.detector?.dispose();
       this.tracker.dispose();
     }
   }

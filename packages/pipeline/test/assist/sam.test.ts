@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getRuntime } from '@samtrack/kernels';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { steepSamManifest } from '../../../models/test/fixtures/sam/manifest.js';
 import { SamSegmenter } from '../../src/assist/index.js';
 import { labelIds, rleArea } from '../../src/io/index.js';
@@ -58,6 +58,15 @@ it('serves a session, whose masks are then stored', async () => {
   const [best] = await segmenter.predict({ points: [point], labels: [1] });
   expect(mask.data.filter(Boolean).length).toBe(rleArea(best!.mask));
   for await (const { frame } of session.propagate()) expect(frame).toBeLessThan(4);
+});
+
+it('is told by its checkpoint, or by its name if it was downloaded', async () => {
+  vi.stubEnv('SAMTRACK_CACHE', temporaryFolder());
+  expect(await errorOf(() => SamTrack.load({ weights: DEAOT_T_WEIGHTS, segmenter: 'mobile-sam' }))).toMatchObject({
+    code: 'bad-option',
+    message: expect.stringMatching(/no checkpoint of mobile-sam here: run `samtrack weights pull mobile-sam`/),
+  });
+  vi.unstubAllEnvs();
 });
 
 it('finds everything, in descending quality', async () => {

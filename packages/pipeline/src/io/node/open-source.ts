@@ -8,6 +8,7 @@ import type { FrameSource } from '../frame-source.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import { type VideoSource, videoSource } from '../video-source.js';
+import { isZip, zipImages } from '../zip-images.js';
 import { prepareCodecs } from './codecs.js';
 import { decodeTrack } from './decode.js';
 import { decodeImage, readBinary } from './read.js';
@@ -110,12 +111,14 @@ async function openDavisRoot(
 }
 
 /**
- * Opens whatever the input is: a video file, one image, a folder of images, a DAVIS folder (with `sequence`), a Blob, or a list of image files.
+ * Opens whatever the input is: a video file, one image, a folder or a zip of images, a DAVIS folder (with `sequence`), a Blob, or a list of image files.
  * Throws `SourceError`; `FrameError` if a sequence's first image is damaged.
  */
 export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
   if (typeof input !== 'string') {
     if (!(input instanceof Blob)) return openBlobImages(input, decodeImage, options);
+    if (input instanceof File && isZip(input.name))
+      return zipImages(input.name, await readBinary(input), decodeImage, options);
     if (input instanceof File && IMAGE_EXTENSION.test(input.name)) return openBlobImages([input], decodeImage, options);
     return openVideo(input);
   }
@@ -123,10 +126,11 @@ export async function openSource(input: SourceInput, options: OpenSourceOptions 
     if (await isFolder(join(input, 'JPEGImages'))) return openDavisRoot(input, options);
     return openImageFolder(input, options);
   }
-  if (IMAGE_EXTENSION.test(input)) {
+  if (isZip(input) || IMAGE_EXTENSION.test(input)) {
     await stat(input).catch((cause) => {
       throw statError(input, cause);
     });
+    if (isZip(input)) return zipImages(input, await readBinary(input), decodeImage, options);
     return imageSource(stemOf(input), [fileEntry(input)], options);
   }
   return openVideo(input);

@@ -2,3 +2,8 @@
 export async function defaultWeights(_model: string): Promise<{ path: string; longEdge: number } | undefined> {
   return undefined;
 }
+
+/** Pages load their weights from a URL. */
+export async function downloadedWeights(_model: string): Promise<string | undefined> {
+  return undefined;
+}

@@ -5,8 +5,9 @@ import type { FrameSource } from '../frame-source.js';
 import { IMAGE_EXTENSION } from '../image-source.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import type { VideoSource } from '../video-source.js';
+import { isZip, zipImages } from '../zip-images.js';
 import { decodeTrack } from './decode.js';
-import { decodeImage } from './read.js';
+import { decodeImage, readBinary } from './read.js';
 
 const noPaths = (path: string): never => {
   throw new SourceError(
@@ -36,10 +37,12 @@ export async function openVideo(file: string | Blob): Promise<VideoSource> {
   return openBlobVideo(file, decodeTrack);
 }
 
-/** Opens a video file, one image file, or the files of an image folder. Throws as the Node twin does. */
+/** Opens a video file, one image file, a zip of images, or the files of an image folder. Throws as the Node twin does. */
 export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
   if (typeof input === 'string') return noPaths(input);
   if (!(input instanceof Blob)) return openBlobImages(input, decodeImage, options);
+  if (input instanceof File && isZip(input.name))
+    return zipImages(input.name, await readBinary(input), decodeImage, options);
   if (input instanceof File && IMAGE_EXTENSION.test(input.name)) return openBlobImages([input], decodeImage, options);
   return openVideo(input);
 }
