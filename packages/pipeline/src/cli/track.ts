@@ -36,7 +36,7 @@ const HELP = `Usage: samtrack track SOURCE [--mask FILE] --out FOLDER [options]
 Tracks the objects that a mask shows in the first frame, and with --mode also new ones, and writes masks/NAME.png for
 every frame, overlay.mp4 with the source's sound, and coco.json.
 
-SOURCE is a video (mp4, mov, webm, mkv), a folder of images, or a DAVIS folder (with --sequence).
+SOURCE is a video (mp4, mov, webm, mkv), a folder or zip of images, or a DAVIS folder (with --sequence).
 
 Input:
   --mask FILE           masks of the first frame: palette, grey or 16-bit label PNG, or one object as 0/255;

@@ -1,0 +1,54 @@
+import { unzipSync } from 'fflate';
+import { SourceError } from './errors.js';
+import type { FrameSource } from './frame-source.js';
+import { type ImageSourceOptions, imageFiles, imageSource, type RgbaImage, stemOf } from './image-source.js';
+
+/** Whether a file is a zip archive by its name. */
+export const isZip = (name: string): boolean => /\.zip$/i.test(name);
+
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/') + 1);
+const fileOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
+
+/**
+ * The images of a zip archive in natural order of their names; they stand in one folder of it, or at its top. The archive stays in memory, images are
+ * unpacked when they are asked for.
+ * Throws `SourceError`: `unreadable`, `no-frames`, `unsupported` for images in several folders; `FrameError` if the first image is damaged.
+ * @param file path or name, for messages
+ */
+export async function zipImages(
+  file: string,
+  bytes: Uint8Array,
+  decode: (bytes: Uint8Array) => Promise<RgbaImage>,
+  options: ImageSourceOptions = {},
+): Promise<FrameSource> {
+  const paths: string[] = [];
+  try {
+    unzipSync(bytes, {
+      filter: ({ name }) => {
+        paths.push(name);
+        return false;
+      },
+    });
+  } catch (cause) {
+    throw new SourceError('unreadable', file, `not a readable zip archive (${(cause as Error).message})`, { cause });
+  }
+  // macOS adds a folder of what is no image in spite of its name.
+  const images = paths.filter((path) => !path.startsWith('__MACOSX/') && imageFiles([fileOf(path)]).length > 0);
+  const folders = [...new Set(images.map(folderOf))];
+  if (folders.length > 1) {
+    throw new SourceError(
+      'unsupported',
+      file,
+      `images in several folders: ${folders.map((name) => name || './').join(', ')}`,
+    );
+  }
+  const entries = imageFiles(images.map(fileOf)).map((name) => {
+    const path = `${folders[0]}${name}`;
+    return {
+      file: `${file}/${path}`,
+      stem: stemOf(name),
+      load: async () => decode(unzipSync(bytes, { filter: (entry) => entry.name === path })[path]!),
+    };
+  });
+  return imageSource(stemOf(file), entries, options);
+}
