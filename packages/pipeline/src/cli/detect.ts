@@ -1,6 +1,6 @@
 /** `samtrack detect`: boxes around what a text names, in pictures. */
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { access, constants, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
 import { GroundingDetector, GroundingDino, openCheckpoint } from '@samtrack/models';
@@ -90,6 +90,7 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const inputs = await listInputs(positionals);
     const pictures = options.out === undefined ? undefined : await pictureFiles(options.out, inputs);
+    for (const file of [options.json, options.coco]) if (file !== undefined) await checkFolder(file);
     const runtime = await initialize({ adapter: options.adapter });
     try {
       const network = await loadNetwork(weights, report, signal);
@@ -193,6 +194,7 @@ async function pictureFiles(out: string, inputs: readonly string[]): Promise<(fr
   if (PICTURE.test(out)) {
     const single = inputs.length === 1 && IMAGE_EXTENSION.test(inputs[0]!);
     if (!single) throw new UsageError(`--out is a folder where there are several images, not ${out}`);
+    await checkFolder(out);
     return () => out;
   }
   await mkdir(out, { recursive: true });
@@ -203,6 +205,13 @@ async function pictureFiles(out: string, inputs: readonly string[]): Promise<(fr
 function reportCut(captions: readonly { text: string; cut: number }[], report: Report): void {
   const cut = captions.reduce((sum, caption) => sum + caption.cut, 0);
   if (cut > 0) report.note(`note: the text is too long: ${cut} tokens beyond the 256th are ignored`);
+}
+
+/** Finds a folder that cannot be written to before there is something to write. */
+async function checkFolder(file: string): Promise<void> {
+  await access(dirname(file), constants.W_OK).catch((cause) => {
+    throw new OutputError('not-writable', file, cause.message, { cause });
+  });
 }
 
 async function writeText(file: string, text: string): Promise<void> {
