@@ -67,7 +67,8 @@ function attentionCase(c: AttentionCase): OpCase {
       .filter(Boolean)
       .join(', '),
     inputs,
-    variants: supportedMultiHeadAttentionVariants,
+    variants: (adapter) =>
+      supportedMultiHeadAttentionVariants(adapter, { queries, keys, headSize, plain: !mask && !grid }),
     run: ({ query, key = query, value = query, mask, ...tables }, variant) =>
       multiHeadAttention(query!, key!, value!, {
         ...options,
@@ -115,6 +116,7 @@ export const cases: OpCase[] = [
   attentionCase({ queries: 100, keys: 97, heads: 2, headSize: 32, mask: 'row', scale: 1 }),
   attentionCase({ queries: 65, keys: 7, heads: 8, headSize: 16, batch: [1, 3] }),
   attentionCase({ queries: 7, keys: 200, heads: 8, headSize: 16, batch: [3, 1] }),
+  attentionCase({ queries: 131, keys: 11, heads: 2, headSize: 16, batch: [2, 2], sharpness: 6 }),
   attentionCase({ queries: 6, keys: 9, heads: 1, headSize: 12, batch: [2, 0], mask: 'rows' }),
   attentionCase({ queries: 35, keys: 35, grid: [5, 7], heads: 2, headSize: 32, packed: true }),
   attentionCase({ queries: 130, keys: 130, grid: [2, 65], heads: 1, headSize: 64 }),

@@ -1,25 +1,6 @@
 // Attention with a running softmax: an invocation owns a query of one head and walks over the keys. No subgroups, no
 // workgroup memory; every invocation of a workgroup loads the same key at the same time.
-struct Params {
-  scale: f32,
-  grid_height: u32,     // the keys, row by row; one row where they are no grid
-  grid_width: u32,
-#if RELATIVE
-  relative_stride: u32, // terms of one query and head: rows, then columns
-  relative_columns: u32,
-#endif
-  queries: u32,
-  query_stride4: u32,   // row lengths, first columns and distances between batches, / 4
-  key_stride4: u32,
-  value_stride4: u32,
-  query_offset4: u32,
-  key_offset4: u32,
-  value_offset4: u32,
-  query_batch4: u32,    // 0 where one operand serves every batch
-  key_batch4: u32,
-  value_batch4: u32,
-  mask_stride: u32,     // 0 where one row of the mask serves every query
-}
+#include "params"
 
 @group(0) @binding(0) var<storage, read> query: array<vec4f>;
 @group(0) @binding(1) var<storage, read> key: array<vec4f>;

@@ -3,9 +3,12 @@ import { type BufferAccess, defineProgram, f32, type Program } from '../../dispa
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
+import { launchFewKeys, launchSplit } from './few.js';
 import { flashProgram, flashTile } from './flash.js';
+import paramsWgsl from './params.wgsl';
 import { relativeTerms } from './relative.js';
-import { broadcastQueries, type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
+import { attentionTile, broadcastQueries, type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
+import tiledWgsl from './tiled.wgsl';
 
 export {
   type MultiHeadAttentionVariant,
@@ -138,11 +141,20 @@ export function multiHeadAttention(
   const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
   const batched = [query, key, value].some(({ rank }) => rank === 3);
   const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
-  const variant = options.variant ?? selectMultiHeadAttention({ queries, keys, headSize }, runtime.adapterClass);
+  const variant =
+    options.variant ??
+    selectMultiHeadAttention({ queries, keys, headSize, plain: !mask && !relative }, runtime.adapterClass);
   const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
   const operands = [query, key, value];
   const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;
   const batch4 = (t: Tensor) => (t.rank === 3 && t.shape[0]! > 1 ? (t.shape[1]! * t.shape[2]!) / 4 : 0);
+  const scale = options.scale ?? 1 / Math.sqrt(headSize);
+  const geometry = [...operands.map(stride4), queryColumn / 4, keyColumn / 4, valueColumn / 4, ...operands.map(batch4)];
+  if (variant === 'few-keys' || variant === 'split') {
+    const attention = { operands, out, batch, heads, headSize, queries, keys, scale, geometry };
+    (variant === 'split' ? launchSplit : launchFewKeys)(runtime, attention);
+    return out;
+  }
   const terms =
     relative &&
     relativeTerms({
@@ -162,22 +174,18 @@ export function multiHeadAttention(
   runtime.launch({
     program: subgroup
       ? flashProgram({ name, subgroupSize: subgroup, rows, window: false, ...form })
-      : directProgram(name, form),
+      : plainProgram(name, { ...form, tiledIn: variant === 'tiled' ? runtime.adapterClass.maxWorkgroupBytes : 0 }),
     inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
     outputs: [out],
     uniforms: [
       ...(subgroup ? [headSize / 4, subgroup] : []),
-      f32(options.scale ?? 1 / Math.sqrt(headSize)),
+      f32(scale),
       gridHeight,
       gridWidth,
       ...(terms && !subgroup ? [terms.stride, terms.columns] : []),
       ...(terms && subgroup ? [terms.stride / 4, terms.columns / 4, tile.slotWidth / 4, tile.slotHeight] : []),
       queries,
-      ...operands.map(stride4),
-      queryColumn / 4,
-      keyColumn / 4,
-      valueColumn / 4,
-      ...operands.map(batch4),
+      ...geometry,
       mask && mask.shape[0]! > 1 ? keys : 0,
     ],
     workgroups: [Math.ceil(queries / (subgroup ? rows : 64)), heads, batch],
@@ -186,16 +194,25 @@ export function multiHeadAttention(
   return out;
 }
 
-function directProgram(name: string, form: { headSize: number; mask: boolean; relative: boolean }): Program {
+/** The programs that take a key at a time or, given so much workgroup memory, tiles of them. */
+function plainProgram(
+  name: string,
+  form: { headSize: number; mask: boolean; relative: boolean; tiledIn: number },
+): Program {
   const buffers: BufferAccess[] = ['read', 'read', 'read'];
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
+  const head4 = form.headSize / 4;
   const params = {
-    HEAD4: form.headSize / 4,
+    HEAD4: head4,
     MASK: form.mask,
     RELATIVE: form.relative,
     MASK_BINDING: binding(form.mask),
     RELATIVE_BINDING: binding(form.relative),
     OUT_BINDING: buffers.push('write') - 1,
   };
-  return defineProgram({ name, template: directWgsl, params, buffers });
+  const includes = { params: paramsWgsl };
+  const tile = form.tiledIn > 0 ? attentionTile(form.headSize, form.tiledIn) : undefined;
+  if (!tile) return defineProgram({ name, template: directWgsl, includes, params, buffers });
+  const shape = { TN: tile.keys, STRIDE: tile.stride, SWIZZLE: tile.swizzle, COLUMNS: Math.ceil(head4 / 16) };
+  return defineProgram({ name, template: tiledWgsl, includes, params: { ...params, ...shape }, buffers });
 }

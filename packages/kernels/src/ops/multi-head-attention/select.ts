@@ -3,31 +3,92 @@ import type { AdapterClass } from '../../device/adapter.js';
 /**
  * `direct`: an invocation owns a query of a head and walks over the keys.
  * `broadcast`: a subgroup owns up to 32 queries and takes the keys in tiles, two matrix products in registers.
+ * `tiled`: a workgroup owns 64 queries and takes the keys in tiles out of workgroup memory.
+ * `few-keys`: a subgroup holds all keys in its lanes. `split`: an invocation owns a query and a part of the keys, and the parts
+ * are merged. Neither knows masks or relative terms.
  */
-export type MultiHeadAttentionVariant = 'direct' | 'broadcast';
+export type MultiHeadAttentionVariant = 'direct' | 'broadcast' | 'tiled' | 'few-keys' | 'split';
 
 /** What the choice of a kernel depends on. */
 export interface MultiHeadAttentionSize {
   queries: number;
   keys: number;
   headSize: number;
+  /** Without mask and relative terms. */
+  plain: boolean;
 }
 
 /** Subgroup sizes that the broadcast kernel is written for. */
 const BROADCAST_SUBGROUPS = [4, 8, 16];
 
-/** The kernels that can run on an adapter. */
-export const supportedMultiHeadAttentionVariants = (adapter: AdapterClass): MultiHeadAttentionVariant[] =>
-  BROADCAST_SUBGROUPS.includes(adapter.subgroupSize) ? ['direct', 'broadcast'] : ['direct'];
+/** Largest head that the tiled kernel is written for. */
+const MAX_TILED_HEAD = 128;
 
-/** The kernel to use. The tiles of the broadcast kernel are wasted on a handful of queries or keys of a small head. */
+/** Queries below which the tiled kernel's 64 are mostly wasted. */
+const MIN_TILED_QUERIES = 32;
+
+/** Largest head of the kernels for few queries or keys: what they hold in registers grows with it. */
+const MAX_FEW_HEAD = 32;
+
+/** Keys that a lane of the few-keys kernel holds at most. */
+const MAX_HELD_KEYS = 3;
+
+/** Keys from which the kernel that splits them is worth its second launch. */
+const MIN_SPLIT_KEYS = 256;
+
+/** Tiles of the `tiled` kernel. */
+export interface AttentionTile {
+  /** Keys that an invocation scores, of the 16 in a row. */
+  readonly keys: 2 | 4;
+  /** Distance of keys in workgroup memory, in vectors of 4. */
+  readonly stride: number;
+  /** Whether their vectors are exchanged so that rows lie in different banks. */
+  readonly swizzle: boolean;
+}
+
+/** The largest tile whose queries, keys and weights fit into workgroup memory. */
+export function attentionTile(headSize: number, maxWorkgroupBytes: number): AttentionTile | undefined {
+  const head4 = headSize / 4;
+  const swizzle = head4 % 8 === 0;
+  const stride = swizzle ? head4 : head4 + 1 - (head4 % 2);
+  const keys = ([4, 2] as const).find((n) => 16 * (64 * head4 + 16 * n * stride + 256 * n) <= maxWorkgroupBytes);
+  return keys && headSize <= MAX_TILED_HEAD ? { keys, stride, swizzle } : undefined;
+}
+
+/** Whether the kernels that read rows of a subgroup's lanes are written for an adapter. */
+export const supportsBroadcast = ({ subgroupSize }: AdapterClass): boolean =>
+  BROADCAST_SUBGROUPS.includes(subgroupSize);
+
+/** The kernels that can run on an adapter. */
+export function supportedMultiHeadAttentionVariants(
+  adapter: AdapterClass,
+  { keys, headSize, plain }: MultiHeadAttentionSize,
+): MultiHeadAttentionVariant[] {
+  const variants: MultiHeadAttentionVariant[] = ['direct'];
+  if (supportsBroadcast(adapter)) variants.push('broadcast');
+  // Sixteen neighbouring invocations have to be of one subgroup.
+  const tiles = adapter.subgroupSize >= 16 && adapter.maxInvocations >= 128;
+  if (tiles && attentionTile(headSize, adapter.maxWorkgroupBytes)) variants.push('tiled');
+  if (!plain || headSize > MAX_FEW_HEAD) return variants;
+  if (supportsBroadcast(adapter) && keys <= MAX_HELD_KEYS * adapter.subgroupSize) variants.push('few-keys');
+  variants.push('split');
+  return variants;
+}
+
+/** The kernel to use. The tiles of both others are wasted on a handful of queries, or of keys of a small head. */
 export function selectMultiHeadAttention(
-  { queries, keys, headSize }: MultiHeadAttentionSize,
+  size: MultiHeadAttentionSize,
   adapter: AdapterClass,
 ): MultiHeadAttentionVariant {
-  const broadcasts = supportedMultiHeadAttentionVariants(adapter).includes('broadcast');
+  const { queries, keys, headSize } = size;
+  const supported = supportedMultiHeadAttentionVariants(adapter, size);
+  if (adapter.kind !== 'software') {
+    if (supported.includes('split') && queries < MIN_TILED_QUERIES && keys >= MIN_SPLIT_KEYS) return 'split';
+    return supported.includes('tiled') && queries >= MIN_TILED_QUERIES && keys >= 16 ? 'tiled' : 'direct';
+  }
+  if (supported.includes('few-keys') && queries >= 64) return 'few-keys';
   const small = headSize <= 32 && Math.min(queries, keys) < 16;
-  return adapter.kind === 'software' && broadcasts && !small ? 'broadcast' : 'direct';
+  return supported.includes('broadcast') && !small ? 'broadcast' : 'direct';
 }
 
 /**

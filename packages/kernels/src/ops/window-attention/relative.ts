@@ -4,7 +4,7 @@ import { defineProgram, f32 } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { flashProgram, flashTile } from '../multi-head-attention/flash.js';
 import { relativeTerms } from '../multi-head-attention/relative.js';
-import { supportedMultiHeadAttentionVariants } from '../multi-head-attention/select.js';
+import { supportsBroadcast } from '../multi-head-attention/select.js';
 import { ShapeError } from '../shape-error.js';
 import windowWgsl from './window.wgsl';
 
@@ -13,7 +13,7 @@ export type RelativeWindowAttentionVariant = 'direct' | 'broadcast';
 
 /** The kernels that can run on an adapter. */
 export const supportedRelativeWindowAttentionVariants = (adapter: AdapterClass): RelativeWindowAttentionVariant[] =>
-  supportedMultiHeadAttentionVariants(adapter).filter((variant) => variant === 'direct' || variant === 'broadcast');
+  supportsBroadcast(adapter) ? ['direct', 'broadcast'] : ['direct'];
 
 /** The kernel to use. */
 export function selectRelativeWindowAttention(adapter: AdapterClass): RelativeWindowAttentionVariant {
