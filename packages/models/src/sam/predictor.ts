@@ -197,11 +197,16 @@ export class SamPredictor {
         const count = logits.shape[1]!;
         const all = Array.from({ length: indices.length * count }, (_, i) => i);
         const runtime = getRuntime();
-        const ious = new Float32Array(await runtime.read(iou));
-        const lowRes = new Float32Array(await runtime.read(logits));
-        const measures = await measureMasks(logits, plan, options);
-        const masks = await readMasks(logits, plan, all, options);
-        const values = options.logits ? await readLogits(logits, plan, all) : [];
+        // All at once: each of them waits for the GPU alone.
+        const [iouBytes, lowResBytes, measures, masks, values] = await Promise.all([
+          runtime.read(iou),
+          runtime.read(logits),
+          measureMasks(logits, plan, options),
+          readMasks(logits, plan, all, options),
+          options.logits ? readLogits(logits, plan, all) : [],
+        ]);
+        const ious = new Float32Array(iouBytes);
+        const lowRes = new Float32Array(lowResBytes);
         const pixels = lowRes.length / all.length;
         for (const [row, index] of indices.entries()) {
           results[index] = Array.from(chosenIou(ious, row, choice), (predictedIou, k) => {
