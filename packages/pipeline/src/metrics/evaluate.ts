@@ -47,15 +47,28 @@ export interface SequenceScores {
   objects: ObjectScores[];
 }
 
-/** A map with every id replaced; a plain loop, since this runs over every pixel of every frame. */
-function mapIds({ width, height, data }: LabelMap, replace: (id: number, at: number) => number): LabelMap {
+// Plain loops without calls: these run over every pixel of every frame.
+
+function binarise({ width, height, data }: LabelMap): LabelMap {
   const out = new Uint16Array(data.length);
-  for (let i = 0; i < data.length; i++) out[i] = replace(data[i]!, i);
+  for (let i = 0; i < data.length; i++) if (data[i] !== 0) out[i] = 1;
   return { width, height, data: out };
 }
 
-const binarise = (map: LabelMap): LabelMap => mapIds(map, (id) => (id ? 1 : 0));
-const voidless = (map: LabelMap): LabelMap => mapIds(map, (id) => (id === VOID ? 0 : id));
+function voidless(map: LabelMap): LabelMap {
+  if (!map.data.includes(VOID)) return map;
+  const out = map.data.slice();
+  for (let i = 0; i < out.length; i++) if (out[i] === VOID) out[i] = 0;
+  return { ...map, data: out };
+}
+
+/** A map that is background wherever another one is void. */
+function clearVoid(map: LabelMap, { data: truth }: LabelMap): LabelMap {
+  if (!truth.includes(VOID)) return map;
+  const out = map.data.slice();
+  for (let i = 0; i < out.length; i++) if (truth[i] === VOID) out[i] = 0;
+  return { ...map, data: out };
+}
 
 /** Truth with void as background; the result, void made background too where the task says so; and the result's largest id before that. */
 async function readPair(
@@ -75,7 +88,7 @@ async function readPair(
   }
   const largest = maxLabelId(result);
   if (task === 'unsupervised' && !binary) {
-    result = mapIds(result, (id, i) => (rawTruth.data[i] === VOID ? 0 : id));
+    result = clearVoid(result, rawTruth);
   }
   return { truth, result, largest };
 }
