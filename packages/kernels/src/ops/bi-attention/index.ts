@@ -46,6 +46,8 @@ export interface BiAttentionOptions {
 
 /** Heads, which lie side by side in a vector of 4. */
 const HEADS = 4;
+/** Invocations that share a row, or a chunk of a column. */
+const LANES: Record<BiAttentionVariant, number> = { row: 1, workgroup: 16 };
 
 /**
  * Attention between an image and a text in both directions over one set of scores, `A = image keys + keyBias`, with four
@@ -76,6 +78,7 @@ export function biAttention(input: BiAttentionInput, options: BiAttentionOptions
     });
   }
   const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
+  const variant = options.variant ?? selectBiAttention(runtime.adapterClass);
   const out = runtime.allocate([tokens, width]);
   const sums = runtime.allocate([plan.chunks, columns, channels]);
   const statistics = runtime.allocate([plan.chunks, columns, 2]);
@@ -83,8 +86,9 @@ export function biAttention(input: BiAttentionInput, options: BiAttentionOptions
     const rows = Math.min(plan.blockRows, tokens - row);
     const block = rows === tokens ? image : copyBlock(image, runtime.allocate([rows, channels]), {}, { row, rows });
     const scores = gemm(block, keys, { bias: keyBias });
-    sumOverImage(runtime, { scores, block, sums, statistics, chunk: plan.chunk, firstChunk: row / plan.chunk });
-    softmaxOverText(runtime, scores, options.variant ?? selectBiAttention(runtime.adapterClass));
+    const firstChunk = row / plan.chunk;
+    sumOverImage(runtime, { scores, block, sums, statistics, chunk: plan.chunk, firstChunk }, variant);
+    softmaxOverText(runtime, scores, variant);
     gemm(scores, values, { bias, residual, into: { tensor: out, row } });
     scores.dispose();
     if (block !== image) block.dispose();
@@ -99,6 +103,7 @@ export function biAttention(input: BiAttentionInput, options: BiAttentionOptions
 function sumOverImage(
   runtime: Runtime,
   work: { scores: Tensor; block: Tensor; sums: Tensor; statistics: Tensor; chunk: number; firstChunk: number },
+  variant: BiAttentionVariant,
 ): void {
   const { scores, block, sums, statistics, chunk, firstChunk } = work;
   const [rows, columns] = scores.shape as [number, number];
@@ -107,14 +112,15 @@ function sumOverImage(
   const weights = runtime.allocate([chunks, columns, chunk]);
   runtime.launch({
     program: defineProgram({
-      name: 'bi-attention/columns',
+      name: `bi-attention/columns/${variant}`,
       template: columnsWgsl,
+      params: { LANES: LANES[variant] },
       buffers: ['read', 'write', 'write'],
     }),
     inputs: [scores],
     outputs: [weights, statistics],
     uniforms: [rows, columns / HEADS, chunk, chunks, firstChunk],
-    workgroups: foldWorkgroups(Math.ceil((chunks * columns) / HEADS / 64)),
+    workgroups: foldWorkgroups(Math.ceil((chunks * columns * LANES[variant]) / HEADS / 64)),
   });
   // The last chunk may go beyond the block's rows: its weights there are zero, and WebGPU bounds the reads.
   launchMatmul(runtime, {
@@ -143,7 +149,7 @@ function sumOverImage(
 /** Softmax of each row and head over the text, in place. */
 function softmaxOverText(runtime: Runtime, scores: Tensor, variant: BiAttentionVariant): void {
   const [rows, columns] = scores.shape as [number, number];
-  const lanes = variant === 'row' ? 1 : 16;
+  const lanes = LANES[variant];
   runtime.launch({
     program: defineProgram({
       name: `bi-attention/rows/${variant}`,

@@ -30,7 +30,10 @@ export function planBiAttention(
   return { blockRows, chunk, chunks: Math.ceil(tokens / chunk) };
 }
 
-/** How a row of scores becomes weights. `row`: one invocation a row. `workgroup`: 16, with a tree in workgroup memory. */
+/**
+ * How scores become weights, along rows for the image and along chunks of columns for the text. `row`: one invocation for
+ * each. `workgroup`: 16, with a tree in workgroup memory.
+ */
 export type BiAttentionVariant = 'row' | 'workgroup';
 
 /** The kernel to use: a barrier costs a software rasteriser more than reading a whole row. */
