@@ -1,8 +1,12 @@
 import { type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
+  biAttention,
+  boxSineEmbedding,
   broadcastAdd,
+  deformableAttention,
   depthwiseConv,
+  feedForward,
   groupNorm,
   initialize,
   labelArgmax,
@@ -15,6 +19,7 @@ import {
   maxPool,
   patchMerge,
   type Runtime,
+  refineBoxes,
   resizeBilinear,
   ShapeError,
   shutdown,
@@ -31,6 +36,15 @@ const window = { height: 4, width: 5, window: 7, shift: 0, heads: 2 };
 
 const maskPlan = () =>
   makeMaskPlan({ side: 4, frame: 16, input: { height: 9, width: 16 }, output: { height: 5, width: 7 } });
+
+const pyramid = { levels: [{ height: 2, width: 3 }], heads: 2, points: 4 };
+
+const fusion = (change: object) => {
+  const input = { image: zeros([5, 8]), keys: zeros([8, 12]), keyBias: zeros([12]), values: zeros([12, 4]), ...change };
+  return biAttention(input).image;
+};
+
+const linear = (inputs: number, outputs: number) => ({ weight: zeros([inputs, outputs]), bias: zeros([outputs]) });
 
 /** Operands that do not fit, and what the message must say. */
 const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
@@ -106,6 +120,38 @@ const WRONG: [name: string, run: () => Tensor, message: RegExp][] = [
     () => windowAttention(zeros([20, 192]), zeros([192]), zeros([169, 2]), { ...window, shift: 7 }),
     /shift from 0 to 6, not 7/,
   ],
+  [
+    'deformable-attention: value',
+    () => deformableAttention(zeros([5, 16]), zeros([3, 24]), zeros([3, 2]), pyramid),
+    /values of 6 pixels and 2 heads.*value \[5, 16\]/,
+  ],
+  [
+    'deformable-attention: projection',
+    () => deformableAttention(zeros([6, 16]), zeros([3, 16]), zeros([3, 2]), pyramid),
+    /24 columns, got projection \[3, 16\]/,
+  ],
+  [
+    'deformable-attention: reference',
+    () => deformableAttention(zeros([6, 16]), zeros([3, 24]), zeros([3, 3]), pyramid),
+    /\[3, 2\] or \[3, 4\]/,
+  ],
+  [
+    'deformable-attention: points',
+    () => deformableAttention(zeros([6, 16]), zeros([3, 18]), zeros([3, 2]), { ...pyramid, points: 3 }),
+    /multiple of 4 points/,
+  ],
+  ['bi-attention: keys', () => fusion({ keys: zeros([7, 12]) }), /keys \[8, 4 L\].*keys \[7, 12\]/],
+  ['bi-attention: heads', () => fusion({ keys: zeros([8, 10]), keyBias: zeros([10]), values: zeros([10, 4]) }), /4 L/],
+  ['bi-attention: bias', () => fusion({ keyBias: zeros([3]) }), /keyBias \[3\]/],
+  ['bi-attention: values', () => fusion({ values: zeros([3, 4]) }), /values \[3, 4\]/],
+  [
+    'feed-forward: layers',
+    () => feedForward(zeros([3, 8]), linear(8, 16), linear(12, 8), { activation: 'relu' }),
+    /follow each other.*first \[8, 16\], second \[12, 8\]/,
+  ],
+  ['sine-embedding: boxes', () => boxSineEmbedding(zeros([3, 2])), /four coordinates.*boxes \[3, 2\]/],
+  ['sine-embedding: channels', () => boxSineEmbedding(zeros([3, 4]), { channels: 6 }), /multiple of 4 channels/],
+  ['box-refinement: moves', () => refineBoxes(zeros([2, 4]), zeros([3, 4])), /as many moves as boxes/],
 ];
 
 it.each(WRONG)('%s', (_, run, message) => {

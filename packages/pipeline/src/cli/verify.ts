@@ -22,13 +22,14 @@ const HELP = `Usage: samtrack verify --manifest FILE --taps FILE [options]
 
 Runs a model on this machine's GPU with reference weights and frames, and compares what it computes with what
 the published implementation computed: the normalised squared error of each intermediate, and the share of
-pixels whose labels differ.
+pixels whose labels differ; of boxes, the largest difference of a coordinate.
 
   --manifest FILE   the weights: a recipe of procedural weights (.json), or a checkpoint; says which model it is
   --taps FILE       inputs and reference results (.safetensors)
   --model NAME      ${MODELS.join(', ')};
                     only where the weights leave several
   --adapter NAME    part of the name of the GPU to use
+  --stages          print how long each stage takes, and the GPU memory that is allocated after it; Grounding DINO only
   --json            print JSON
   -h, --help        print this
 
@@ -40,6 +41,7 @@ const OPTIONS = {
   manifest: { type: 'string' },
   taps: { type: 'string' },
   adapter: { type: 'string' },
+  stages: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -63,7 +65,7 @@ async function run(argv: string[]): Promise<number> {
   try {
     const taps = await openCheckpoint(options.taps);
     try {
-      return await compare(verification(manifest, wanted), taps, options);
+      return await compare(verification(manifest, wanted, options), taps, options);
     } finally {
       await taps.close();
     }
@@ -114,7 +116,11 @@ interface Verification {
 }
 
 /** @throws UsageError where the weights leave open which model they are of */
-function verification(manifest: Checkpoint, wanted: DeAotName | undefined): Verification {
+function verification(
+  manifest: Checkpoint,
+  wanted: DeAotName | undefined,
+  { stages }: { stages?: boolean },
+): Verification {
   const architecture = detectArchitecture(manifest);
   // Weights of no known model: the one that is asked for says what it misses in them.
   if (architecture === undefined || architecture.family === 'deaot') {
@@ -125,6 +131,12 @@ function verification(manifest: Checkpoint, wanted: DeAotName | undefined): Veri
   }
   const model = modelNames(architecture)[0] ?? describeArchitecture(architecture);
   if (wanted) throw new UsageError(`--model ${wanted} is DeAOT, ${manifest.file} has weights of ${model}`);
-  const verify = architecture.family === 'sam' ? verifySam : verifyGroundingDino;
-  return { model, verify: (taps) => verify(manifest, taps) };
+  if (architecture.family === 'sam') return { model, verify: (taps) => verifySam(manifest, taps) };
+  return { model, verify: (taps) => verifyGroundingDino(manifest, taps, stages ? { onStage: printStage } : {}) };
+}
+
+/** To the standard error, where it does not mix with JSON. */
+function printStage(stage: string, milliseconds: number, allocatedBytes: number): void {
+  const memory = `${Math.round(allocatedBytes / 2 ** 20)} MiB allocated`;
+  process.stderr.write(`  ${stage.padEnd(9)} ${milliseconds.toFixed(0).padStart(7)} ms, ${memory}\n`);
 }
