@@ -7,7 +7,7 @@ import { MAP_NORM_EPS } from './prompt-encoder.js';
 import { type ImageProjections, type ImageTokens, TwoWayTransformer } from './two-way-transformer.js';
 
 /** Masks that the network computes: one for clear prompts, then three for prompts that may mean several things. */
-export const MASK_TOKENS = 4;
+const MASK_TOKENS = 4;
 
 /** Channels after the first and the second upscaling. */
 const UP_CHANNELS = [64, 32] as const;

@@ -70,7 +70,7 @@ describe('an image', () => {
 
   it.each([
     ['one pixel', picture(1, 1), { height: 256, width: 256 }],
-    ['long and thin', picture(1000, 30), { height: 8, width: 256 }],
+    ['long and thin', picture(10_000, 300), { height: 8, width: 256 }],
     ['grey', picture(40, 50, 1), { height: 256, width: 205 }],
     ['RGBA', picture(50, 40, 4), { height: 205, width: 256 }],
   ])('may be %s', async (_, strange, inputSize) => {

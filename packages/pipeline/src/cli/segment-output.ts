@@ -21,7 +21,7 @@ export interface SegmentedObject {
 }
 
 /** The masks as one map of object ids, numbered in the order given; small ones lie on large ones. */
-export function paintObjects(objects: readonly SegmentedObject[], width: number, height: number): LabelMap {
+function paintObjects(objects: readonly SegmentedObject[], width: number, height: number): LabelMap {
   const map = emptyLabelMap(width, height);
   const order = objects.map((object, i) => ({ ...object, id: i + 1 })).sort((a, b) => b.area - a.area);
   for (const { mask, id } of order) {
@@ -34,7 +34,7 @@ export function paintObjects(objects: readonly SegmentedObject[], width: number,
 const rounded = (value: number) => Number(value.toFixed(6));
 
 /** An object as it stands in the JSON file; keys are those of the published mask generator. */
-export const objectRecord = (object: SegmentedObject, id: number) => ({
+const objectRecord = (object: SegmentedObject, id: number) => ({
   id,
   segmentation: compressRle(object.mask),
   area: object.area,
@@ -53,7 +53,7 @@ const CSV_COLUMNS = [
 ].join(',');
 
 /** A line for each mask; numbers are those of the PNG files. */
-export function metadataCsv(objects: readonly SegmentedObject[]): string {
+function metadataCsv(objects: readonly SegmentedObject[]): string {
   const lines = objects.map(
     ({ area, bbox, point = ['', ''], predictedIou, stability, cropBox = ['', '', '', ''] }, i) =>
       [i, area, ...bbox, ...point, rounded(predictedIou), rounded(stability), ...cropBox].join(','),

@@ -35,7 +35,7 @@ function neighbours(position: number, input: number, output: number): [index: nu
  * The two bilinear steps of one axis in one: since neighbours in the frame are less than a sample apart in the map, three
  * neighbouring samples of the map cover both.
  */
-export function chainedTaps(side: number, frame: number, input: number, output: number): Float32Array {
+function chainedTaps(side: number, frame: number, input: number, output: number): Float32Array {
   const taps = new Float32Array(output * 4);
   const weights = new Float64Array(side);
   for (let i = 0; i < output; i++) {
