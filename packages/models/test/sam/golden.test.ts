@@ -36,7 +36,7 @@ describe('a small SAM computes what the published implementation does', () => {
   it.each([
     ['with our kernels', {}],
     ['with stock operations', { ops: stockOps }],
-  ])('%s', async (_, options) => {
+  ])('%s', { timeout: 600_000 }, async (_, options) => {
     const before = memory().numTensors;
     const results = await compare(samTinyManifest(), options);
     expect(results.filter(({ pass }) => !pass)).toEqual([]);
