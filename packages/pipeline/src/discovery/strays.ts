@@ -32,44 +32,51 @@ function componentsOf({ width, height, data }: LabelMap): Component[] {
   return components;
 }
 
-/** Which ids occur where, on a grid coarse enough that neighbours in it are near each other. */
-class NeighbourGrid {
-  private readonly cells = new Set<number>();
-  readonly areas = new Map<number, number>();
+/** Where an object was, for questions about what is near it. */
+class Neighbourhood {
+  /** Sums of the object's pixels above and left of each position. */
+  private readonly sums: Uint32Array;
   private readonly width: number;
-  private readonly columns: number;
+  private readonly height: number;
+  readonly area: number;
+  readonly centre: readonly [x: number, y: number];
 
-  constructor(
-    { width, data }: LabelMap,
-    private readonly cell: number,
-  ) {
+  constructor({ width, height, data }: LabelMap, id: number) {
     this.width = width;
-    this.columns = Math.ceil(width / cell) + 2;
-    for (let i = 0; i < data.length; i++) {
-      const id = data[i]!;
-      if (id === 0) continue;
-      this.areas.set(id, (this.areas.get(id) ?? 0) + 1);
-      this.cells.add(this.key(i, 0, 0, id));
+    this.height = height;
+    const stride = width + 1;
+    this.sums = new Uint32Array(stride * (height + 1));
+    let [sx, sy] = [0, 0];
+    for (let y = 0; y < height; y++) {
+      for (let x = 0, row = 0; x < width; x++) {
+        if (data[y * width + x] === id) {
+          row++;
+          sx += x;
+          sy += y;
+        }
+        this.sums[(y + 1) * stride + x + 1] = this.sums[y * stride + x + 1]! + row;
+      }
     }
+    this.area = this.sums.at(-1)!;
+    this.centre = [sx / this.area, sy / this.area];
   }
 
-  /** Whether the id occurs in the pixel's cell or in one beside it. */
-  isNear(at: number, id: number): boolean {
-    for (let dy = -1; dy <= 1; dy++) {
-      for (let dx = -1; dx <= 1; dx++) if (this.cells.has(this.key(at, dx, dy, id))) return true;
-    }
-    return false;
-  }
-
-  private key(at: number, dx: number, dy: number, id: number): number {
-    const x = Math.floor((at % this.width) / this.cell) + 1 + dx;
-    const y = Math.floor(at / this.width / this.cell) + 1 + dy;
-    return (y * this.columns + x) * 65536 + id;
+  /** Whether the object has a pixel in the square of `reach` pixels around a position. */
+  has(at: number, reach: number): boolean {
+    const [x, y] = [at % this.width, Math.floor(at / this.width)];
+    const [left, right] = [Math.max(0, x - reach), Math.min(this.width, x + reach + 1)];
+    const [top, bottom] = [
+      Math.max(0, y - reach) * (this.width + 1),
+      Math.min(this.height, y + reach + 1) * (this.width + 1),
+    ];
+    const { sums } = this;
+    return sums[bottom + right]! - sums[bottom + left]! - sums[top + right]! + sums[top + left]! > 0;
   }
 }
 
-/** Longest way of an object from one frame to the next, as a share of the frame's diagonal. */
-const STEP = 0.04;
+/** How far parts of an object may stray from where it was, besides its own motion; shares of the frame's diagonal. */
+const SLACK = 0.01;
+const FASTEST = 0.04;
 /** Least share of an object's last area that must still be where it was for another part to be a stray. */
 const REMAINDER = 0.25;
 
@@ -91,19 +98,15 @@ export class StrayWatch {
   strays(labels: LabelMap): number[][] {
     const { trusted } = this;
     if (!trusted || trusted.width !== labels.width || trusted.height !== labels.height) return [];
-    const cell = Math.max(4, Math.ceil(STEP * Math.hypot(labels.width, labels.height)));
-    const before = new NeighbourGrid(trusted, cell);
-    const byId = new Map<number, { near: number; far: number[][] }>();
+    const parts = new Map<number, number[][]>();
     for (const { id, pixels } of componentsOf(labels)) {
-      let parts = byId.get(id);
-      if (!parts) byId.set(id, (parts = { near: 0, far: [] }));
-      if (pixels.some((at) => before.isNear(at, id))) parts.near += pixels.length;
-      else parts.far.push(pixels);
+      const list = parts.get(id);
+      if (list) list.push(pixels);
+      else parts.set(id, [pixels]);
     }
     const found: number[][] = [];
-    for (const [id, { near, far }] of byId) {
-      if (near > 0 && near >= REMAINDER * (before.areas.get(id) ?? 0)) found.push(...far);
-    }
+    for (const [id, list] of parts)
+      if (list.length > 1) found.push(...straysOf(new Neighbourhood(trusted, id), list, labels));
     return found;
   }
 
@@ -111,6 +114,26 @@ export class StrayWatch {
   observe(labels: LabelMap): void {
     this.trusted = withoutPixels(labels, this.strays(labels));
   }
+}
+
+/** Those of an object's parts that do not touch where it was, as far as it may have moved, while enough of it does. */
+function straysOf(before: Neighbourhood, parts: readonly number[][], { width, height }: LabelMap): number[][] {
+  if (before.area === 0) return [];
+  // What overlaps most with where the object was tells how it moves.
+  const overlaps = parts.map((pixels) => pixels.filter((at) => before.has(at, 0)).length);
+  const main = parts[overlaps.indexOf(Math.max(...overlaps))]!;
+  let [sx, sy] = [0, 0];
+  for (const at of main) {
+    sx += at % width;
+    sy += Math.floor(at / width);
+  }
+  const motion = Math.hypot(sx / main.length - before.centre[0], sy / main.length - before.centre[1]);
+  const diagonal = Math.hypot(width, height);
+  const reach = Math.ceil(SLACK * diagonal + Math.min(motion, FASTEST * diagonal));
+  const isNear = (pixels: readonly number[]) => pixels.some((at) => before.has(at, reach));
+  const far = parts.filter((pixels) => !isNear(pixels));
+  const near = parts.reduce((sum, pixels) => sum + (far.includes(pixels) ? 0 : pixels.length), 0);
+  return near > 0 && near >= REMAINDER * before.area ? far : [];
 }
 
 /** A label map with some of its pixels made background. */

@@ -344,6 +344,11 @@ describe('strays', () => {
     expect(areas(watch, scene([1, 6, 2], [1, 38, 8]))).toEqual([64]);
   });
 
+  test('also close to an object at rest, but not within the way of one that moves', () => {
+    expect(areas(watchOf(scene([1, 2, 2])), scene([1, 2, 2], [1, 15, 2]))).toEqual([64]);
+    expect(areas(watchOf(scene([1, 2, 2], [1, 11, 2])), scene([1, 5, 2], [1, 14, 2]))).toEqual([]);
+  });
+
   test('not: an object that moves, that is cut in two, or that is somewhere else as a whole', () => {
     expect(areas(watchOf(scene([1, 2, 2])), scene([1, 7, 4]))).toEqual([]);
     const wide = scene([1, 2, 2], [1, 10, 2], [1, 18, 2]);
