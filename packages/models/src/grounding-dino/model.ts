@@ -132,7 +132,12 @@ export class GroundingDino {
    * @param onTap Sees `input_proj0` to `input_proj3`, float32 [h, w, 256].
    */
   encodeImage(image: Tensor3D, onTap?: OnTap): ImageFeatures {
-    return this.parts.image.encode(image, onTap);
+    const features = this.parts.image.encode(image, onTap);
+    // A pooled buffer serves tensors of exactly its size, which after the backbone none has. Where memory is shared with the
+    // CPU it is worth more than the milliseconds that new buffers cost.
+    const runtime = getRuntime();
+    if (runtime.adapterClass.kind !== 'discrete') runtime.trim();
+    return features;
   }
 
   /** Encodes a caption; the result serves any number of images. The caller disposes its `features`. */

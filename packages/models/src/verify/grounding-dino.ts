@@ -161,7 +161,7 @@ function thinned(
   { data, channels: kept }: Reference,
 ): Float32Array {
   const [rows, keptRows] = [values.length / channels, data.length / kept];
-  const [rowStep, channelStep] = [Math.round(rows / keptRows), Math.round(channels / kept)];
+  const [rowStep, channelStep] = [Math.ceil(rows / keptRows), Math.ceil(channels / kept)];
   if (Math.ceil(rows / rowStep) !== keptRows || Math.ceil(channels / channelStep) !== kept) {
     throw new VerificationError(
       `Tap "${name}" has ${keptRows} rows of ${kept}, the model computes ${rows} rows of ${channels}.`,
