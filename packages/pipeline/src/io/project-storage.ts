@@ -1,6 +1,6 @@
 import { OutputError } from './errors.js';
 
-/** A file that grows at its end. What was appended is in the file when the call returns. */
+/** A file that grows at its end. What was appended can be read back at once, and survives the end of the program after `sync`. */
 export interface AppendFile {
   /** For messages: its path or name. */
   readonly label: string;

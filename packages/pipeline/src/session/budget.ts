@@ -50,7 +50,8 @@ export async function shareBudget(
   otherBytes: number,
   budgetBytes: number,
 ): Promise<number> {
-  const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await footprint(shared, size, objects);
+  const measure = () => footprint(shared, size, objects);
+  const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await shared.turns.take(measure);
   const keptBytes = size.width * size.height * 6;
   const needed = (frames: number) =>
     MARGIN * (gpuBytes + (frames - 1) * perFrameBytes) + (frames + 1) * keptBytes + otherBytes;

@@ -22,6 +22,7 @@ import { Project } from './project.js';
 import type { ResolvedMask } from './prompts.js';
 import { frameAt, reduce, type SessionState } from './state.js';
 import type { SharedTracker } from './tracker.js';
+import { Turns } from './turns.js';
 import { MissingMasksError, viewFrame } from './view.js';
 
 /** Ids fit into 16 bits. */
@@ -56,6 +57,7 @@ export class SessionCore {
   state: SessionState;
   /** The propagation under way, and how far the project file says that it came. */
   running: { seq: number; recorded: number } | undefined;
+  readonly #changes = new Turns();
   #closed = false;
 
   private constructor(
@@ -123,22 +125,32 @@ export class SessionCore {
   }
 
   /** Stores an event; it counts from then on. Throws `OutputError`, and nothing has changed then. */
-  async event(event: SessionEvent): Promise<HistoryNode> {
-    await this.record();
+  event(event: SessionEvent): Promise<HistoryNode> {
+    return this.#changes.take(() => this.#event(event));
+  }
+
+  async #event(event: SessionEvent): Promise<HistoryNode> {
+    await this.#record();
     await this.project.append({ seq: this.project.history.nextSeq, event });
     this.state = this.#reduce();
     return this.project.history.head!;
   }
 
   /** Stores a step back or forth. */
-  async step(line: { undo: true } | { redo: true }): Promise<void> {
-    await this.record();
-    await this.project.append(line);
-    this.state = this.#reduce();
+  step(line: { undo: true } | { redo: true }): Promise<void> {
+    return this.#changes.take(async () => {
+      await this.#record();
+      await this.project.append(line);
+      this.state = this.#reduce();
+    });
   }
 
   /** Notes how far the propagation under way has come. */
-  async record(): Promise<void> {
+  record(): Promise<void> {
+    return this.#changes.take(() => this.#record());
+  }
+
+  async #record(): Promise<void> {
     const { running } = this;
     if (!running) return;
     const frames = this.project.history.done(running.seq);
@@ -175,7 +187,16 @@ export class SessionCore {
    * Gives objects masks in a frame, in the given order; those without an id are new. Pixels of locked objects stay theirs.
    * @returns their ids
    */
-  async annotate(
+  annotate(
+    frame: number,
+    masks: readonly ResolvedMask[],
+    prompt: AnnotateEvent['prompt'],
+    label?: string,
+  ): Promise<number[]> {
+    return this.#changes.take(() => this.#annotate(frame, masks, prompt, label));
+  }
+
+  async #annotate(
     frame: number,
     masks: readonly ResolvedMask[],
     prompt: AnnotateEvent['prompt'],
@@ -213,7 +234,7 @@ export class SessionCore {
     }
     const shown = new Set(visible.map(({ object }) => object));
     const kept = created.filter(({ id }) => shown.has(id));
-    await this.event({
+    await this.#event({
       type: 'annotate',
       frame,
       masks: visible,

@@ -37,27 +37,27 @@ export interface AnnotateEvent {
 }
 
 /** Other properties of an object. */
-export interface UpdateEvent {
+interface UpdateEvent {
   readonly type: 'update';
   readonly object: number;
   readonly set: Partial<Omit<SessionObject, 'id'>>;
 }
 
 /** The object is gone from all frames. */
-export interface RemoveEvent {
+interface RemoveEvent {
   readonly type: 'remove';
   readonly object: number;
 }
 
 /** Objects become parts of another one in all frames. */
-export interface MergeEvent {
+interface MergeEvent {
   readonly type: 'merge';
   readonly objects: readonly number[];
   readonly into: number;
 }
 
 /** Takes annotations of a frame back. */
-export interface ClearEvent {
+interface ClearEvent {
   readonly type: 'clear';
   readonly frame: number;
   readonly objects: readonly number[];

@@ -75,31 +75,49 @@ export class PassRunner {
    * @param from Position of the first frame to deliver.
    * @param to Position to stop before.
    */
-  async *run(
+  run(node: HistoryNode, from: number, signal?: AbortSignal, to?: number): AsyncGenerator<PassFrame> {
+    return this.#run(node, from, signal, to, (work) => this.context.shared.turns.take(work));
+  }
+
+  /** @param inTurn Keeps other sessions from the tracker while work is done. */
+  async *#run(
     node: HistoryNode,
     from: number,
     signal?: AbortSignal,
     to = Number.POSITIVE_INFINITY,
+    inTurn: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
   ): AsyncGenerator<PassFrame> {
+    const { shared } = this.context;
     const propagate = node as PropagateNode;
     const { direction, ranges } = propagate.event;
     let position = from;
     for (let at = frameAt(propagate.event, position); at && position < to; at = frameAt(propagate.event, position)) {
       const run = new RangeRun(this.context, propagate);
-      await this.#bring(run, position, at, signal);
-      const end = ranges[at.range]![1];
+      const { frame: first, range } = at;
+      const start = at;
+      await inTurn(() => this.#bring(run, position, start, signal));
+      const end = ranges[range]![1];
       const before = position;
       const length = to - position;
-      for await (const frame of this.context.reader.travel(direction, at.frame, end, signal)) {
-        const result = await run.step(frame, at.first && position === before);
+      // Whether another session has taken the tracker over.
+      let taken = false;
+      for await (const frame of this.context.reader.travel(direction, first, end, signal)) {
+        const result = await inTurn(async () => {
+          if (!shared.isOwnedBy(this)) return undefined;
+          const stepped = await run.step(frame, start.first && position === before);
+          this.#stand(run, position + 1, frame.index);
+          return stepped;
+        });
+        taken = result === undefined;
+        if (!result) break;
         position++;
-        this.#stand(run, position, frame.index);
         yield result;
         if (position - before >= length) return;
       }
+      if (taken) continue;
       // The source ended before the range did.
       if (end === null || position === before) return;
-      if (frameAt(propagate.event, position)?.range === at.range) return;
+      if (frameAt(propagate.event, position)?.range === range) return;
     }
   }
 
@@ -140,7 +158,7 @@ export class PassRunner {
     }
     // Once more from the range's first frame.
     const offset = Math.abs(at.frame - start);
-    for await (const _ of this.run(node, position - offset, signal, position));
+    for await (const _ of this.#run(node, position - offset, signal, position));
     run.take(shared.tracker, this.#standing!.slots);
   }
 
@@ -151,7 +169,7 @@ export class PassRunner {
     const node = this.context.node(event) as PropagateNode;
     const at = frameAt(node.event, frames - 1)!;
     const offset = Math.abs(at.frame - node.event.ranges[at.range]![0]);
-    for await (const _ of this.run(node, frames - 1 - offset, signal, frames));
+    for await (const _ of this.#run(node, frames - 1 - offset, signal, frames));
   }
 }
 

@@ -8,6 +8,7 @@ import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
 import { checkPrompt, type Prompt, resolvePrompt } from './prompts.js';
 import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
+import { Turns } from './turns.js';
 
 /** What a prompt did. */
 export interface PromptResult {
@@ -25,6 +26,9 @@ export interface PromptResult {
  *     for await (const { frame, mask } of session.propagate()) ...
  */
 export class Session {
+  /** The segmenter looks at one image at a time. */
+  readonly #prompts = new Turns();
+
   private constructor(private readonly core: SessionCore) {}
 
   /**
@@ -73,7 +77,11 @@ export class Session {
    * `affected` tells the frames that have to be tracked anew, `propagate` does it.
    * @throws SessionError, MaskError; whatever segmenter and detector throw
    */
-  async prompt(prompt: Prompt): Promise<PromptResult> {
+  prompt(prompt: Prompt): Promise<PromptResult> {
+    return this.#prompts.take(() => this.#prompt(prompt));
+  }
+
+  async #prompt(prompt: Prompt): Promise<PromptResult> {
     const { core } = this;
     core.check(prompt.frame);
     const { source, segmenter, detector } = core.options;
@@ -141,7 +149,15 @@ export class Session {
    * Makes parts of an object new objects, in one frame; `propagate` carries that on. The parts are what the prompt shows, or,
    * without one, the pieces that do not hang together: the largest one stays.
    */
-  async split(
+  split(
+    object: number | string,
+    frame: number,
+    prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,
+  ): Promise<PromptResult> {
+    return this.#prompts.take(() => this.#split(object, frame, prompt));
+  }
+
+  async #split(
     object: number | string,
     frame: number,
     prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,

@@ -34,10 +34,7 @@ export interface SessionState {
 }
 
 /** Position of a frame among those a pass visits; undefined if it does not visit it. */
-export function positionOf(
-  { direction, ranges }: Pick<Pass, 'direction' | 'ranges'>,
-  frame: number,
-): number | undefined {
+function positionOf({ direction, ranges }: Pick<Pass, 'direction' | 'ranges'>, frame: number): number | undefined {
   const sign = signOf(direction);
   let before = 0;
   for (const [start, end] of ranges) {
@@ -65,7 +62,7 @@ export function frameAt(
 }
 
 /** Whether a pass came to a frame. */
-export function covers(pass: Pass, frame: number): boolean {
+function covers(pass: Pass, frame: number): boolean {
   const position = positionOf(pass, frame);
   return position !== undefined && position < pass.done;
 }

@@ -1,4 +1,5 @@
 import type { Frame, LabelMap } from '../io/index.js';
+import { Turns } from './turns.js';
 
 /**
  * What a session needs of a tracker. `VideoTracker` is one.
@@ -20,6 +21,8 @@ export interface SessionTracker {
 
 /** A tracker that several sessions use in turn. */
 export class SharedTracker {
+  /** Whatever needs the tracker's memory to stay as it is. */
+  readonly turns = new Turns();
   #owner: unknown;
 
   constructor(readonly tracker: SessionTracker) {}

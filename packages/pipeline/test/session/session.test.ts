@@ -186,6 +186,29 @@ describe('propagation', () => {
     await again.close();
   });
 
+  it('takes in what a reviser finds, as an annotation', async () => {
+    await session.prompt({ frame: 0, mask: twoObjects });
+    const seen: number[] = [];
+    const reviser = {
+      lookAhead: 2,
+      due: ({ index }: { index: number }) => index === 4,
+      async revise(frame: { index: number }, labels: LabelMap, ahead: readonly { index: number }[]) {
+        seen.push(frame.index, ...ahead.map(({ index }) => index));
+        const revised = { ...labels, data: labels.data.slice() };
+        for (let i = 0; i < revised.data.length; i++) if (third.data[i]) revised.data[i] = 9;
+        return revised;
+      },
+    };
+    for await (const { frame, ids } of session.propagate({ reviser })) expect(ids.includes(9) && frame < 4).toBe(false);
+    expect(seen).toEqual([4, 5, 6]);
+    expect([session.references, session.objects.map(({ id }) => id)]).toEqual([
+      [0, 4],
+      [1, 2, 9],
+    ]);
+    expect(only((await session.mask(4))!, 9)).toEqual(third.data.map((id) => (id ? 9 : 0)));
+    expect(session.affected()).toEqual({ ranges: [] });
+  });
+
   it('ends when it is undone, and goes on after it was left', async () => {
     await session.prompt({ frame: 0, mask: twoObjects });
     for await (const { frame } of session.propagate()) if (frame === 2) await session.undo();
@@ -222,6 +245,48 @@ describe('propagation', () => {
     await session.close();
     expect(await errorOf(() => session.undo())).toMatchObject({ code: 'closed' });
     expect(await errorOf(() => run(session))).toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('at the same time', () => {
+  it('two sessions take turns with the tracker', async () => {
+    const masks = [twoObjects, third];
+    const expected: string[][] = [];
+    const sessions: Session[] = [];
+    for (const mask of masks) {
+      const alone = await st.open(source);
+      await alone.prompt({ frame: 0, mask });
+      await run(alone);
+      expected.push(await snapshot(alone));
+      await alone.close();
+      sessions.push(await st.open(source));
+      await sessions.at(-1)!.prompt({ frame: 0, mask });
+    }
+    // In turn, frame by frame, then both at once.
+    const both = sessions.map((of) => of.propagate());
+    for (let i = 0; i < 3; i++) for (const one of both) expect((await one.next()).value.frame).toBe(i);
+    await Promise.all(
+      both.map(async (one) => {
+        for await (const _ of one);
+      }),
+    );
+    for (const [i, of] of sessions.entries()) {
+      expect(await snapshot(of)).toEqual(expected[i]);
+      await of.close();
+    }
+  });
+
+  it('changes are made one after the other', async () => {
+    const [a, b] = await Promise.all([
+      session.prompt({ frame: 0, object: 'a', mask: rectangles(SIZE, [1, 2, 4, 12, 28]) }),
+      session.prompt({ frame: 0, object: 'b', mask: rectangles(SIZE, [1, 20, 4, 31, 28]) }),
+    ]);
+    expect([a.objects[0]!.id, b.objects[0]!.id]).toEqual([1, 2]);
+    const tracking = run(session);
+    await session.rename('a', 'first');
+    await session.prompt({ frame: 8, object: 'late', mask: third });
+    expect(await tracking).toEqual(frames(0, COUNT));
+    expect((await session.mask(8))!.ids).toContain(3);
   });
 });
 
