@@ -5,8 +5,8 @@ import { type CandidateSource, type DiscoveredObject, Discoverer } from '../mode
 import type { DiscoverySettings } from './discovery-options.js';
 import type { Report } from './progress.js';
 
-export const OBJECTS_FILE = 'objects.json';
-export const CANDIDATES_FILE = 'candidates.json';
+const OBJECTS_FILE = 'objects.json';
+const CANDIDATES_FILE = 'candidates.json';
 
 export interface DiscoveryRunOptions {
   folder: OutputFolder;

@@ -11,7 +11,7 @@ const { GIFEncoder, quantize, applyPalette }: Gifenc = 'quantize' in gifenc ? (g
 const SHORTEST = 2;
 
 /** A picture reduced so that its longer side has at most `edge` pixels: each pixel is the mean of those it covers. */
-export function reduced({ width, height, rgba }: RgbaImage, edge: number): RgbaImage {
+function reduced({ width, height, rgba }: RgbaImage, edge: number): RgbaImage {
   const scale = Math.min(1, edge / Math.max(width, height));
   if (scale === 1) return { width, height, rgba };
   const [w, h] = [width, height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];

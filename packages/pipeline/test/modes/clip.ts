@@ -18,7 +18,7 @@ export interface Actor {
   colour: readonly [r: number, g: number, b: number];
 }
 
-export const SIZE = { width: 240, height: 136 };
+const SIZE = { width: 240, height: 136 };
 
 /** Who enters when, and where it is to be seen: id k is the k-th actor. */
 export function truthOf(actors: readonly Actor[], index: number): LabelMap {
