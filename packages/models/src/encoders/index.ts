@@ -3,5 +3,3 @@ export { type EncoderKind, loadEncoder } from './load.js';
 export { MobileNetV2, MobileNetV2Trunk } from './mobilenet-v2.js';
 export { ResNet50 } from './resnet50.js';
 export { type SwinConfig, SwinTransformer } from './swin.js';
-export { TinyViT } from './tiny-vit.js';
-export { inferVitDetConfig, VIT_DET_CONFIGS, VitDet, type VitDetConfig } from './vit-det.js';
