@@ -1,7 +1,10 @@
 import { parseArgs } from 'node:util';
 
+/** Trackers. */
+export const TRACKERS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l', 'r50-deaot-l', 'swinb-deaot-l'] as const;
 /** Models that have procedural weights here. */
-export const MODELS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l', 'r50-deaot-l', 'swinb-deaot-l'] as const;
+export const MODELS = [...TRACKERS, 'sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'grounding-dino-t'] as const;
+export type BenchTracker = (typeof TRACKERS)[number];
 export type BenchModel = (typeof MODELS)[number];
 
 /** What the user asked for. */
@@ -16,9 +19,12 @@ export interface BenchArguments {
   readonly adapter?: string;
   readonly json?: string;
   readonly rounds?: number;
+  /** Whether the unfused twins of SAM and Grounding DINO take part. */
+  readonly twin: boolean;
   /** Also how the cost of a frame grows. */
   readonly curves: boolean;
-  readonly size: { readonly height: number; readonly width: number };
+  /** As asked for; models have sizes of their own otherwise. */
+  readonly size?: { readonly height: number; readonly width: number };
 }
 
 /** A command line that makes no sense. */
@@ -34,8 +40,10 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --quick           fewer benchmarks and rounds, under 3 minutes on two cores without a GPU
   --model NAME      only this model: ${MODELS.join(', ')}; may be repeated
   --only TEXT       only benchmarks whose names contain TEXT, such as gemm
+  --twin            SAM and Grounding DINO against their unfused twins too, which takes minutes without a GPU
   --curves          also how a frame's time grows with objects, resolution, memory and the length of a video
-  --size HxW        frame size of the models, 480x854 by default, 161x193 in a quick run
+  --size HxW        size of frames and images: by default 480x854 for trackers, 161x193 in a quick run, and 480x640
+                    for Grounding DINO; SAM has its own
   --rounds N        samples of each runner, at least 5 to be trusted
   --adapter NAME    substring of the adapter's name, for machines with several
   --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
@@ -53,7 +61,17 @@ export function parseArguments(args: readonly string[]): BenchArguments {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  const { quick = false, help = false, list = false, curves = false, model, only, adapter, json } = values;
+  const {
+    quick = false,
+    help = false,
+    list = false,
+    curves = false,
+    twin = false,
+    model,
+    only,
+    adapter,
+    json,
+  } = values;
   for (const name of model ?? []) {
     if (!(MODELS as readonly string[]).includes(name)) {
       throw new UsageError(`There is no model "${name}" to benchmark; there are ${MODELS.join(', ')}.`);
@@ -65,8 +83,8 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     if (!Number.isInteger(rounds) || rounds < 1)
       throw new UsageError(`--rounds takes a number, not "${values.rounds}".`);
   }
-  const size = /^(\d+)x(\d+)$/.exec(values.size ?? (quick ? '161x193' : '480x854'));
-  if (!size || Number(size[1]) < 32 || Number(size[2]) < 32) {
+  const size = values.size === undefined ? undefined : /^(\d+)x(\d+)$/.exec(values.size);
+  if (values.size !== undefined && (!size || Number(size[1]) < 32 || Number(size[2]) < 32)) {
     throw new UsageError(`--size takes HEIGHTxWIDTH of at least 32, not "${values.size}".`);
   }
   return {
@@ -79,7 +97,8 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     json,
     rounds,
     curves,
-    size: { height: Number(size[1]), width: Number(size[2]) },
+    twin,
+    ...(size ? { size: { height: Number(size[1]), width: Number(size[2]) } } : {}),
   };
 }
 
@@ -96,6 +115,7 @@ const parse = (args: readonly string[]) =>
       json: { type: 'string' },
       rounds: { type: 'string' },
       curves: { type: 'boolean' },
+      twin: { type: 'boolean' },
       size: { type: 'string' },
     },
   });

@@ -59,9 +59,15 @@ export function compareRunners(
 }
 
 /** Checks a runner's output. @throws WrongOutputError */
-export function checkOutput(benchmark: string, runner: string, actual: ArrayLike<number>, ours: ArrayLike<number>) {
+export function checkOutput(
+  benchmark: string,
+  runner: string,
+  actual: ArrayLike<number>,
+  ours: ArrayLike<number>,
+  limit = ERROR_LIMIT,
+): number {
   const error = normalisedError(actual, ours);
-  if (!(error <= ERROR_LIMIT)) {
+  if (!(error <= limit)) {
     throw new WrongOutputError(
       `${benchmark}: the output of ${runner} differs from ours, normalised squared error ${error.toExponential(1)}.`,
     );

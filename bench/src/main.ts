@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@samtrack/kernels';
-import { type BenchArguments, type BenchModel, MODELS, parseArguments, USAGE, UsageError } from './arguments.js';
+import { type BenchArguments, MODELS, parseArguments, USAGE, UsageError } from './arguments.js';
 import { kernelCases } from './cases.js';
-import { benchDeAot, benchReplay, type ModelResult } from './deaot/bench.js';
+import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import {
@@ -17,6 +17,8 @@ import {
   remainingCases,
   WrongOutputError,
 } from './kernels.js';
+import { type ModelJob, modelJob } from './models.js';
+import type { NetworkResult } from './networks/bench.js';
 import { loadOnnxRuntime } from './onnx/session.js';
 import {
   type BenchReport,
@@ -61,19 +63,19 @@ function kernelJobs({ quick, only, models }: BenchArguments): Job[] {
   return jobs.filter(({ name }) => !only || name.includes(only));
 }
 
-function modelNames({ models, only, size }: BenchArguments): BenchModel[] {
-  return [...(models ?? (['deaot-t'] as const))].filter(
-    (name) => !only || `${name}@${size.height}x${size.width}`.includes(only),
-  );
+function modelJobs(args: BenchArguments): ModelJob[] {
+  return (args.models ?? (['deaot-t'] as const))
+    .map((model) => modelJob(model, args))
+    .filter(({ name }) => !args.only || name.includes(args.only));
 }
 
 async function run(args: BenchArguments): Promise<void> {
   const jobs = kernelJobs(args);
-  const models = modelNames(args);
-  const { size, quick } = args;
+  const models = modelJobs(args);
+  const { quick } = args;
   if (args.list) {
     for (const { name } of jobs) console.log(name);
-    for (const name of args.models ? models : MODELS) console.log(`${name}@${size.height}x${size.width}`);
+    for (const model of args.models ?? MODELS) console.log(modelJob(model, args).name);
     return;
   }
   if (jobs.length + models.length === 0) throw new UsageError(`No benchmark is named like "${args.only}"; see --list.`);
@@ -113,33 +115,34 @@ async function run(args: BenchArguments): Promise<void> {
     }
   };
   await runKernels(true);
-  const modelResults: ModelResult[] = [];
-  for (const name of models) {
-    process.stderr.write(`${name}@${size.height}x${size.width} ... `);
-    const result = await benchDeAot(name, size, { ...context, options: { ...context.options, sampleMs: 0 } });
+  const modelResults: NetworkResult[] = [];
+  for (const job of models) {
+    process.stderr.write(`${job.name} ... `);
+    const result = await job.run(context);
     modelResults.push(result);
     console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
   }
   await runKernels(false);
+  const trackers = models.flatMap(({ name, tracker }) => (tracker ? [{ benchmark: name, ...tracker }] : []));
   const curves: Curve[] = [];
-  if (args.curves) {
-    for (const name of models) {
-      const onPoint = (axis: string, { x, wall }: { x: number; wall: Summary }) =>
-        console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
-      curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
-    }
+  for (const { name, size } of args.curves ? trackers : []) {
+    const onPoint = (axis: string, { x, wall }: { x: number; wall: Summary }) =>
+      console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
+    curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
   }
-  const ceilings = kernels.length > 0 ? await measureCeilings(context, kernels) : undefined;
+  const ceilings = kernels.length + modelResults.length > 0 ? await measureCeilings(context, kernels) : undefined;
   const adapter = describeAdapter(runtime);
   shutdown(runtime);
 
   const replayMicroseconds: Record<string, Summary> = {};
-  if (models.length > 0) {
+  for (const { benchmark, name, size } of trackers) {
     // Dawn's null backend compiles nothing and computes nothing: what is left is the CPU's work.
     const nullRuntime = await initialize({ backend: 'null' });
-    for (const name of models) {
-      const samples = await benchReplay(nullRuntime, name, size, 20);
-      replayMicroseconds[`${name}@${size.height}x${size.width}`] = summarise(samples);
+    try {
+      replayMicroseconds[benchmark] = summarise(await benchReplay(nullRuntime, name, size, 20));
+    } catch (error) {
+      // It has little memory, too.
+      onNote(`${benchmark}: replay was not timed: ${(error as Error).message.split('\n')[0]}`);
     }
     shutdown(nullRuntime);
   }

@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Runtime } from '@samtrack/kernels';
-import type { ModelResult } from './deaot/bench.js';
 import type { Curve } from './deaot/curves.js';
 import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
+import type { NetworkResult } from './networks/bench.js';
 import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
 
@@ -31,7 +31,7 @@ export interface BenchReport {
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly ceilings: Ceilings | undefined;
   readonly kernels: readonly BenchmarkResult[];
-  readonly models: readonly ModelResult[];
+  readonly models: readonly NetworkResult[];
   /** How the cost of a frame grows; missing where it was not asked for. */
   readonly curves?: readonly Curve[];
   /** CPU microseconds of a replayed dispatch, on Dawn's null backend, by `name@size`. */
@@ -150,6 +150,8 @@ export function renderReport(report: BenchReport): string {
           right('ours ms'),
           right('p95'),
           right('fps'),
+          right('GFLOP/s'),
+          right('of ceiling'),
           right('first ms'),
           right('GPU MB'),
           right('dispatches'),
@@ -159,11 +161,14 @@ export function renderReport(report: BenchReport): string {
         report.models.map((result) => {
           const { wall } = result.runners[OURS]!;
           const replay = report.replayMicroseconds[result.name];
+          const gflops = result.flops ? result.flops / wall.median / 1e6 : undefined;
           return [
             result.name,
             formatNumber(wall.median),
             formatNumber(wall.p95),
             formatNumber(result.fps),
+            gflops ? formatNumber(gflops) : undefined,
+            gflops && report.ceilings ? `${Math.round((100 * gflops) / report.ceilings.gemmGflops)}%` : undefined,
             formatNumber(result.firstResultMs),
             formatNumber(result.peakGpuBytes / 1e6),
             String(result.dispatches),

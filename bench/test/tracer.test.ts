@@ -101,6 +101,20 @@ const cases: Pick<KernelCase, 'op' | 'inputs' | 'weights' | 'build'>[] = [
     },
   },
   {
+    op: 'windows with relative positions of an image that they do not divide',
+    inputs: {
+      qkv: randomTensor([35, 96], 1),
+      bias: randomTensor([96], 2),
+      rows: randomTensor([7, 16], 3),
+      columns: randomTensor([7, 16], 4),
+    },
+    weights: ['bias', 'rows', 'columns'],
+    build: (ops, { qkv, bias, rows, columns }) => {
+      const shape = { height: 5, width: 7, window: 4, heads: 2 };
+      return ops.relativeWindowAttention(qkv!, bias!, rows!, columns!, shape);
+    },
+  },
+  {
     op: 'deformable attention about points and boxes',
     inputs: {
       value: randomTensor([26, 16], 1),

@@ -3,7 +3,6 @@ import { DEAOT_CONFIGS, type DeAot, type DeAotName, networkSize, type Size } fro
 import { dispose, tensor } from '@tensorflow/tfjs-core';
 import {
   type BenchContext,
-  type BenchmarkResult,
   checkOutput,
   compareRunners,
   ORT_CPU,
@@ -13,6 +12,7 @@ import {
   WrongOutputError,
 } from '../kernels.js';
 import { measure, type Runner } from '../measure.js';
+import type { NetworkResult } from '../networks/bench.js';
 import type { OrtSession } from '../onnx/session.js';
 import {
   disposeFrameInputs,
@@ -25,15 +25,10 @@ import {
 } from './frame.js';
 import { startTracker, syntheticFrame } from './scene.js';
 
-/** What is told about a model apart from its times. */
-export interface ModelResult extends BenchmarkResult {
+/** What is told about a tracker apart from its times. */
+export interface ModelResult extends NetworkResult {
+  /** Size that frames are resized to. */
   readonly network: Size;
-  /** From opening the tracker to the labels of its first propagated frame, the network's shaders compiled before, in milliseconds. */
-  readonly firstResultMs: number;
-  readonly fps: number;
-  /** GPU memory with our tracker: weights, memory, frame graph, pooled buffers, and the inputs of the comparison. */
-  readonly peakGpuBytes: number;
-  readonly dispatches: number;
 }
 
 /**

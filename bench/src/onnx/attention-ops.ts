@@ -2,7 +2,7 @@ import type { OpSet } from '@samtrack/kernels';
 import { deformableAttention } from './deformable-attention.js';
 import { multiHeadAttention } from './multi-head-attention.js';
 import type { OnnxTrace } from './trace.js';
-import { windowAttention } from './window-attention.js';
+import { relativeWindowAttention, windowAttention } from './window-attention.js';
 
 type AttentionOps = Pick<
   OpSet,
@@ -10,6 +10,7 @@ type AttentionOps = Pick<
   | 'localGatedAttention'
   | 'multiHeadAttention'
   | 'windowAttention'
+  | 'relativeWindowAttention'
   | 'deformableAttention'
   | 'biAttention'
 >;
@@ -43,6 +44,7 @@ export const attentionOps = (trace: OnnxTrace): AttentionOps => ({
   },
   multiHeadAttention: multiHeadAttention(trace),
   windowAttention: windowAttention(trace),
+  relativeWindowAttention: relativeWindowAttention(trace),
   deformableAttention: deformableAttention(trace),
   biAttention: ({ image, keys, keyBias, values, bias, residual }) => {
     const [tokens, channels] = image.shape as [number, number];

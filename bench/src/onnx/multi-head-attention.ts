@@ -52,8 +52,11 @@ export const multiHeadAttention =
 
 type Relative = NonNullable<Parameters<OpSet['multiHeadAttention']>[3]['relative']>;
 
-/** Terms of the rows [heads, T, height, 1] and of the columns [heads, T, 1, width]. */
-function relativeBias(trace: OnnxTrace, q: string, heads: number, headSize: number, relative: Relative) {
+/**
+ * Terms of the rows [heads, T, height, 1] and of the columns [heads, T, 1, width] for queries [heads, T, head size]; heads of
+ * several windows count as more heads.
+ */
+export function relativeBias(trace: OnnxTrace, q: string, heads: number, headSize: number, relative: Relative) {
   const { graph } = trace;
   const { height, width, rows, columns } = relative;
   const tokens = height * width;

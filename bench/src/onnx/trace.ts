@@ -129,13 +129,17 @@ export class OnnxTrace {
   image(tensor: Tensor, [height, width, channels]: readonly number[] = tensor.shape): Value {
     const { name, layout, shape: from } = this.stored(tensor);
     if (layout === 'image') {
+      // The kernels pad images of three channels to four.
       const shape = [1, from[1]!, height!, width!];
       if (equal(from, shape)) return { name, layout, shape };
-      return { name: this.once(`${name} image ${shape}`, () => this.reshape(name, shape)), layout, shape };
+      if (from[1] === channels) {
+        return { name: this.once(`${name} image ${shape}`, () => this.reshape(name, shape)), layout, shape };
+      }
     }
+    const rows = this.rows(tensor, [1, height!, width!, channels!]).name;
     const shape = [1, channels!, height!, width!];
-    const converted = this.once(`${name} image ${shape}`, () =>
-      this.graph.node('Transpose', [this.reshape(name, [1, height!, width!, channels!])], { perm: [0, 3, 1, 2] }),
+    const converted = this.once(`${rows} image ${shape}`, () =>
+      this.graph.node('Transpose', [rows], { perm: [0, 3, 1, 2] }),
     );
     return { name: converted, layout: 'image', shape };
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CheckpointError, GROUNDING_DINO_CONFIGS, groundingDinoConfigOf, openManifest } from '../../src/index.js';
+import { groundingDinoManifest, MINI_CONFIG, TINY_CONFIG } from '../../src/testing/index.js';
 import { deaotManifest } from '../fixtures/deaot/manifest.js';
-import { groundingDinoManifest, MINI_CONFIG, TINY_CONFIG } from '../fixtures/grounding-dino/manifest.js';
 
 describe('groundingDinoConfigOf', () => {
   it.each([

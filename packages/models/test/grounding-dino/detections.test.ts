@@ -14,7 +14,7 @@ import {
   openCheckpoint,
   openManifest,
 } from '../../src/index.js';
-import { groundingDinoManifest, MINI_CONFIG } from '../fixtures/grounding-dino/manifest.js';
+import { groundingDinoManifest, MINI_CONFIG } from '../../src/testing/index.js';
 
 const taps = await openCheckpoint(
   fileURLToPath(new URL('../fixtures/grounding-dino/mini.taps.safetensors', import.meta.url)),

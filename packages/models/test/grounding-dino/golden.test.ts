@@ -16,7 +16,7 @@ import {
   VerificationError,
   verifyGroundingDino,
 } from '../../src/index.js';
-import { groundingDinoManifest, MINI_CONFIG } from '../fixtures/grounding-dino/manifest.js';
+import { groundingDinoManifest, MINI_CONFIG } from '../../src/testing/index.js';
 
 let runtime: Runtime;
 beforeAll(async () => {

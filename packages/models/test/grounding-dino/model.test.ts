@@ -17,8 +17,8 @@ import {
   type TextFeatures,
   tokenizeCaption,
 } from '../../src/index.js';
+import { groundingDinoManifest, TINY_CONFIG } from '../../src/testing/index.js';
 import { officialFile, transformersFile } from '../fixtures/grounding-dino/checkpoint-files.js';
-import { groundingDinoManifest, TINY_CONFIG } from '../fixtures/grounding-dino/manifest.js';
 
 const manifest = groundingDinoManifest(TINY_CONFIG, 3);
 let runtime: Runtime;

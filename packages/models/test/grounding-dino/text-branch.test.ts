@@ -5,8 +5,8 @@ import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadTokenizer, preprocessCaption, TextBranch, tokenizeCaption } from '../../src/grounding-dino/text/index.js';
 import { CheckpointError, openCheckpoint, openManifest, WeightReader } from '../../src/index.js';
+import { textManifest } from '../../src/testing/index.js';
 import { compareTap, FEATURE_LIMIT } from '../../src/verify/taps.js';
-import { textManifest } from '../fixtures/grounding-dino/text-manifest.js';
 
 const tokenizer = await loadTokenizer();
 const taps = await openCheckpoint(

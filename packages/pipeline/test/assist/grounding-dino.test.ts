@@ -1,8 +1,8 @@
 import { initialize, shutdown } from '@samtrack/kernels';
 import { CaptionError, CheckpointError } from '@samtrack/models';
+import { groundingDinoManifest, TINY_CONFIG } from '@samtrack/models/testing';
 import { memory } from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { groundingDinoManifest, TINY_CONFIG } from '../../../models/test/fixtures/grounding-dino/manifest.js';
 import { GroundingDinoDetector } from '../../src/assist/index.js';
 import { makeFrame } from '../tracking/scene.js';
 

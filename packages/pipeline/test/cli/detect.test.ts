@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { groundingDinoManifest, TINY_CONFIG } from '@samtrack/models/testing';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { officialFile, transformersFile } from '../../../models/test/fixtures/grounding-dino/checkpoint-files.js';
-import { groundingDinoManifest, TINY_CONFIG } from '../../../models/test/fixtures/grounding-dino/manifest.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { makeFrame, writeFrames } from '../tracking/scene.js';
 import { samtrack } from './run.js';

@@ -1,0 +1,38 @@
+import { type BenchArguments, type BenchModel, type BenchTracker, TRACKERS } from './arguments.js';
+import { benchDeAot } from './deaot/bench.js';
+import type { BenchContext } from './kernels.js';
+import { benchNetwork, type NetworkResult } from './networks/bench.js';
+import { groundingDino } from './networks/grounding-dino.js';
+import { type SamName, samEncoder } from './networks/sam.js';
+
+/** A model at a size. */
+export interface ModelJob {
+  readonly model: BenchModel;
+  /** `deaot-t@480x854`. */
+  readonly name: string;
+  /** For trackers. */
+  readonly tracker?: {
+    readonly name: BenchTracker;
+    readonly size: { readonly height: number; readonly width: number };
+  };
+  run(context: BenchContext): Promise<NetworkResult>;
+}
+
+const isTracker = (model: BenchModel): model is BenchTracker => (TRACKERS as readonly string[]).includes(model);
+
+/** What there is to run of a model. */
+export function modelJob(model: BenchModel, { size, quick, twin }: BenchArguments): ModelJob {
+  if (isTracker(model)) {
+    const frame = size ?? (quick ? { height: 161, width: 193 } : { height: 480, width: 854 });
+    return {
+      model,
+      name: `${model}@${frame.height}x${frame.width}`,
+      tracker: { name: model, size: frame },
+      run: (context) => benchDeAot(model, frame, { ...context, options: { ...context.options, sampleMs: 0 } }),
+    };
+  }
+  const image = size ?? { height: 480, width: 640 };
+  const network =
+    model === 'grounding-dino-t' ? groundingDino(image.height, image.width) : samEncoder(model satisfies SamName);
+  return { model, name: network.name, run: (context) => benchNetwork(network, context, twin) };
+}

@@ -1,0 +1,153 @@
+import { fusedOps, stockOps } from '@samtrack/kernels';
+import { dispose } from '@tensorflow/tfjs-core';
+import {
+  type BenchContext,
+  type BenchmarkResult,
+  checkOutput,
+  compareRunners,
+  ORT_CPU,
+  ORT_WEBGPU,
+  OURS,
+  STOCK,
+  toChannelsFirst,
+  toChannelsLast,
+  WrongOutputError,
+} from '../kernels.js';
+import { measure, type Runner } from '../measure.js';
+import type { OrtSession } from '../onnx/session.js';
+import { withStockKernels } from '../onnx/stock-kernels.js';
+import { OnnxTracer } from '../onnx/tracer.js';
+import type { LoadedNetwork, Network, NetworkInputs } from './network.js';
+
+/** What is told about a network apart from its times. */
+export interface NetworkResult extends BenchmarkResult {
+  /** From the inputs to the first result, shaders and all; of a tracker, with the shaders compiled before. Milliseconds. */
+  readonly firstResultMs: number;
+  /** Frames or images a second. */
+  readonly fps: number;
+  /** GPU memory in use or pooled after a run: weights, inputs, memory and intermediate results. */
+  readonly peakGpuBytes: number;
+  readonly dispatches: number;
+}
+
+/** A result's error where many layers follow each other; a wrong network is off by far more. */
+const ERROR_LIMIT = 1e-6;
+
+/**
+ * A network against its unfused twin and ONNX Runtime on the same weights. Ours reads its result back, as ONNX Runtime does.
+ * @param twin Whether the twin of stock operations takes part, which takes minutes on a software adapter.
+ */
+export async function benchNetwork(network: Network, context: BenchContext, twin: boolean): Promise<NetworkResult> {
+  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const inputs = await network.makeInputs();
+  const run = async (loaded: LoadedNetwork): Promise<Float32Array> => {
+    const out = await loaded.run(inputs);
+    const values = new Float32Array(await runtime.read(out));
+    out.dispose();
+    return values;
+  };
+  const runnerOf = (name: string, loaded: LoadedNetwork): Runner => ({
+    name,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) await run(loaded);
+    },
+  });
+  const loaded = await network.load(fusedOps);
+  const start = performance.now();
+  const ours = await run(loaded);
+  const firstResultMs = performance.now() - start;
+  const before = runtime.dispatchCount;
+  await run(loaded);
+  const told = {
+    firstResultMs,
+    dispatches: runtime.dispatchCount - before,
+    peakGpuBytes: runtime.memory().allocatedBytes,
+  };
+  const runners = [runnerOf(OURS, loaded)];
+  const errors: Record<string, number> = {};
+  const used: LoadedNetwork[] = [loaded];
+  const sessions: OrtSession[] = [];
+  const attempt = async (runner: string, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof WrongOutputError) throw error;
+      onNote(`${network.name}: ${runner} failed: ${(error as Error).message.split('\n')[0]}`);
+    }
+  };
+  if (twin) {
+    await attempt(STOCK, async () => {
+      const stock = await network.load(stockOps);
+      used.push(stock);
+      errors[STOCK] = checkOutput(network.name, STOCK, await run(stock), ours, ERROR_LIMIT);
+      runners.push(runnerOf(STOCK, stock));
+    });
+  }
+  if (ort) {
+    const traced = await traceNetwork(network, inputs);
+    for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
+      const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+      await attempt(runner, async () => {
+        const session = await ort.session(traced.model, provider, await feedsOf(runtime, inputs));
+        sessions.push(session);
+        const theirs = traced.fromOnnx((await session.run())['out']!);
+        errors[runner] = checkOutput(network.name, runner, theirs, ours, ERROR_LIMIT);
+        runners.push({
+          name: runner,
+          run: async (count) => {
+            for (let i = 0; i < count; i++) await session.run();
+          },
+        });
+      });
+    }
+  }
+  const measured = Object.fromEntries(await measure(runners, { ...options, sampleMs: 0 }));
+  for (const one of used) one.dispose();
+  for (const session of sessions) await session.release();
+  dispose([inputs.image, ...Object.values(inputs.rows)]);
+  runtime.trim();
+  return {
+    name: network.name,
+    flops: network.flops || undefined,
+    runners: measured,
+    ratios: compareRunners(measured, ({ wall }) => wall.median),
+    cpuRatios: compareRunners(measured, ({ cpu }) => cpu.median),
+    errors,
+    ...told,
+    fps: 1000 / measured[OURS]!.wall.median,
+  };
+}
+
+/** The network as ONNX, made by running it once on the tracer. */
+export async function traceNetwork(network: Network, inputs: NetworkInputs) {
+  const tracer = new OnnxTracer();
+  const loaded = await network.load(tracer.ops);
+  try {
+    tracer.imageInput('image', inputs.image, 3);
+    for (const [name, rows] of Object.entries(inputs.rows)) tracer.input(name, rows);
+    const out = await withStockKernels(tracer, () => loaded.run(inputs));
+    tracer.output('out', out);
+    const image = tracer.isImage(out);
+    const channels = out.shape.at(-1)!;
+    out.dispose();
+    return {
+      model: await tracer.finish(),
+      operators: tracer.graph.operators,
+      fromOnnx: (values: Float32Array) => (image ? toChannelsLast(values, channels) : values),
+    };
+  } finally {
+    loaded.dispose();
+  }
+}
+
+/** The inputs in ONNX's layout. */
+export async function feedsOf(runtime: BenchContext['runtime'], { image, rows }: NetworkInputs) {
+  const read = async (tensor: typeof image) => new Float32Array(await runtime.read(tensor));
+  const [height, width, channels] = image.shape as [number, number, number];
+  const planes = toChannelsFirst(await read(image), channels).slice(0, 3 * height * width);
+  const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {
+    image: { values: planes, shape: [1, 3, height, width] },
+  };
+  for (const [name, tensor] of Object.entries(rows)) feeds[name] = { values: await read(tensor), shape: tensor.shape };
+  return feeds;
+}

@@ -1,0 +1,70 @@
+import { randomTensor, toTensor } from '@samtrack/kernels/testing';
+import {
+  GROUNDING_DINO_CONFIGS,
+  GroundingDino,
+  type GroundingDinoConfig,
+  openManifest,
+  type TextFeatures,
+} from '@samtrack/models';
+import { groundingDinoManifest } from '@samtrack/models/testing';
+import { clone, keep, type Tensor, type Tensor2D, type Tensor3D } from '@tensorflow/tfjs-core';
+import type { Network } from './network.js';
+
+/** Tokens of "[CLS] a cat . a remote control . [SEP]". */
+const TOKENS = 9;
+/** The phrases, with the stops that end them. */
+const PHRASES: readonly (readonly [first: number, last: number])[] = [
+  [1, 3],
+  [4, 7],
+];
+
+/**
+ * Grounding DINO from an image to the features of its boxes, with a caption of two phrases. The caption's features are an
+ * input: they are computed once, however many images follow.
+ */
+export function groundingDino(
+  height: number,
+  width: number,
+  name = 'grounding-dino-t',
+  config: GroundingDinoConfig = GROUNDING_DINO_CONFIGS['grounding-dino-t'],
+): Network {
+  return {
+    name: `${name}@${height}x${width}`,
+    flops: 0,
+    makeInputs: async () => {
+      const image = randomTensor([height, width, 4], 1);
+      for (let i = 3; i < image.values.length; i += 4) image.values[i] = 0;
+      return { image: toTensor(image), rows: { text: toTensor(randomTensor([TOKENS, 256], 2)) } };
+    },
+    load: async (ops) => {
+      const model = await GroundingDino.load(openManifest(groundingDinoManifest(config, 7)), { ops, config });
+      return {
+        run: async ({ image, rows }) => {
+          const features = model.encodeImage(image as Tensor3D);
+          let last: Tensor | undefined;
+          await model.detect(features, textFeatures(rows['text'] as Tensor2D), {
+            onTap: (name, tensor) => {
+              if (name === `dec${config.decoderLayers - 1}.out`) last = keep(clone(tensor));
+            },
+          });
+          features.dispose();
+          return last!;
+        },
+        dispose: () => model.dispose(),
+      };
+    },
+  };
+}
+
+function textFeatures(features: Tensor2D): TextFeatures {
+  const mask = new Uint8Array(TOKENS * TOKENS);
+  const positionIds = new Int32Array(TOKENS);
+  for (let i = 0; i < TOKENS; i++) mask[i * TOKENS + i] = 1;
+  for (const [first, last] of PHRASES) {
+    for (let i = first; i <= last; i++) {
+      mask.fill(1, i * TOKENS + first, i * TOKENS + last + 1);
+      positionIds[i] = i - first;
+    }
+  }
+  return { features, mask, positionIds, tokenMask: new Uint8Array(TOKENS).fill(1) };
+}

@@ -1,0 +1,27 @@
+import type { OpSet } from '@samtrack/kernels';
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/** A network that runs once an image, to be timed against others. */
+export interface Network {
+  /** Name and input size, `sam-vit-b@1024x1024`. */
+  readonly name: string;
+  /** Multiplications and additions of the published network for this input. */
+  readonly flops: number;
+  /** What changes from run to run; created once, for all sets of operations. */
+  makeInputs(): Promise<NetworkInputs>;
+  /** The network with procedural weights on a set of operations. */
+  load(ops: OpSet): Promise<LoadedNetwork>;
+}
+
+export interface NetworkInputs {
+  /** float32 [H, W, channels], of which ONNX gets the first three. */
+  readonly image: Tensor;
+  /** Rows of features. */
+  readonly rows: Readonly<Record<string, Tensor>>;
+}
+
+export interface LoadedNetwork {
+  /** @returns The result, which the caller disposes: rows or an image. */
+  run(inputs: NetworkInputs): Promise<Tensor>;
+  dispose(): void;
+}

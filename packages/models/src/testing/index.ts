@@ -1,0 +1,2 @@
+export { groundingDinoManifest, MINI_CONFIG, TINY_CONFIG } from './grounding-dino.js';
+export { textManifest } from './grounding-dino-text.js';
