@@ -6,7 +6,7 @@ import { testCases } from './case-runner.js';
 // GPU at hand has: the projects kernels-sg4 and kernels-sg16 set LP_NATIVE_VECTOR_WIDTH; without it the size is the CPU's.
 const width = Number(process.env['LP_NATIVE_VECTOR_WIDTH'] ?? 0);
 
-const SUBGROUP_VARIANTS = ['broadcast', 'subgroup', 'shuffle'];
+const SUBGROUP_VARIANTS = ['broadcast', 'subgroup', 'shuffle', 'tiled'];
 
 /** A few cases of each kernel that uses subgroups. */
 const CASES = [
@@ -17,6 +17,7 @@ const CASES = [
   'softmax 70x532, 531 valid',
   'local-attention 5x7, window 15, depth 8, 2 x 12 channels',
   'window-attention 14x21, window 7 shifted 3, 2 heads of 32',
+  'multi-head-attention 33 queries, 131 keys, 3 heads of 64',
 ];
 
 const isLavapipe = ({ info }: Runtime) => /llvmpipe/i.test(`${info.description} ${info.device}`);

@@ -31,6 +31,22 @@ async function validate(work: () => void): Promise<string | undefined> {
   return (await handle.device.popErrorScope())?.message;
 }
 
+/**
+ * Whether an error says no more than that the null adapter has less workgroup memory than the adapter in question: a
+ * program gets that far only when its text is valid.
+ */
+function onlyTooLarge(error: string, name: AdapterName): boolean {
+  const [, bytes] = /total use of workgroup storage \((\d+) bytes\)/.exec(error) ?? [];
+  if (bytes) {
+    tooLarge.add(/ComputePipeline "([^"]*)"/.exec(error)![1]!);
+    return Number(bytes) <= adapters[name].maxWorkgroupBytes;
+  }
+  // The next launch of the same program; one that is wrong itself would say so instead.
+  const [, pipeline] = /Invalid ComputePipeline "([^"]*)"\] is invalid due to a previous error/.exec(error) ?? [];
+  return pipeline !== undefined && tooLarge.has(pipeline);
+}
+const tooLarge = new Set<string>();
+
 const MATRIX_VARIANTS: GemmVariant[] = [
   'broadcast',
   'vector-64x128',
@@ -51,11 +67,12 @@ describe.each(adapterNames)('kernels for the adapter class %s', (name: AdapterNa
       const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
       for (const variant of [...opCase.variants(adapters[name]), undefined]) {
         const error = await validate(() => dispose(opCase.run(inputs, variant)));
-        if (error) wrong.push(`${opCase.op} ${opCase.name} ${variant}: ${error}`);
+        if (error && !onlyTooLarge(error, name)) wrong.push(`${opCase.op} ${opCase.name} ${variant}: ${error}`);
       }
       dispose(inputs);
     }
     expect(wrong).toEqual([]);
+    expect([...tooLarge].filter((program) => !program.endsWith('-attention/tiled'))).toEqual([]);
     runtime.throwIfFailed();
   });
 });
