@@ -259,7 +259,8 @@ export async function measureCeilings(
   { runtime }: BenchContext,
   results: readonly BenchmarkResult[],
 ): Promise<{ gemmGflops: number; copyGBps: number }> {
-  const size = 1024;
+  // Large enough to fill the machine, small enough for a CPU.
+  const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
   const a = runtime.allocate([size, size]);
   const b = runtime.allocate([size, size]);
   const bytes = 64 * 2 ** 20;
