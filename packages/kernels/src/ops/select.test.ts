@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AdapterName, adapterNames, adapters } from '../../test/adapters.js';
+import { planBiAttention, selectBiAttention } from './bi-attention/select.js';
+import { selectDeformableAttention } from './deformable-attention/select.js';
 import {
   depthwiseQueue,
   depthwiseStrip,
@@ -196,5 +198,35 @@ describe('group-norm', () => {
       expect(chunk * chunks).toBeGreaterThanOrEqual(positions);
       expect(chunk * (chunks - 1)).toBeLessThan(positions);
     }
+  });
+});
+
+describe('deformable-attention and bi-attention', () => {
+  it.each<[AdapterName, string, string]>([
+    ['software8', 'head', 'row'],
+    ['softwareNoSubgroups', 'head', 'row'],
+    ['integrated', 'channel', 'workgroup'],
+    ['discrete', 'channel', 'workgroup'],
+    ['least', 'channel', 'workgroup'],
+  ])('%s: %s, %s', (name, deformable, bi) => {
+    expect(selectDeformableAttention(adapters[name])).toBe(deformable);
+    expect(selectBiAttention(adapters[name])).toBe(bi);
+  });
+
+  it.each([
+    [1, 4, 256],
+    [22223, 4 * 6, 256],
+    [22223, 4 * 195, 256],
+    [22223, 4 * 256, 256],
+    [100_000, 4 * 256, 1024],
+  ])('divides %i tokens for %i columns of %i channels', (tokens, columns, channels) => {
+    const { blockRows, chunk, chunks } = planBiAttention({ tokens, columns, channels });
+    expect(chunk % 4).toBe(0);
+    expect(blockRows % chunk).toBe(0);
+    expect(chunks * chunk).toBeGreaterThanOrEqual(tokens);
+    expect((chunks - 1) * chunk).toBeLessThan(tokens);
+    // Scores, transposed weights of a block and the sums of all chunks, in bytes.
+    expect(4 * columns * Math.min(blockRows, chunks * chunk)).toBeLessThanOrEqual(32 * 2 ** 20);
+    expect(4 * chunks * columns * channels).toBeLessThanOrEqual((tokens > 30_000 ? 64 : 24) * 2 ** 20);
   });
 });

@@ -18,7 +18,7 @@ function sineCode(position: number, channels: number, temperature: number): Floa
 }
 
 /** Tokens of all levels. */
-export const tokenCount = (levels: readonly LevelSize[]): number =>
+const tokenCount = (levels: readonly LevelSize[]): number =>
   levels.reduce((sum, { height, width }) => sum + height * width, 0);
 
 /**

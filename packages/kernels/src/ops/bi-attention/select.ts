@@ -12,7 +12,7 @@ export interface BiAttentionPlan {
 
 /** Scores held at once, in bytes. */
 const WORKSPACE_BYTES = 32 * 2 ** 20;
-/** Sums of all chunks together, in bytes. */
+/** Sums of all chunks together, in bytes, unless a single chunk's scores would then need more than the workspace. */
 const SUM_BYTES = 24 * 2 ** 20;
 const SHORTEST_CHUNK = 256;
 
@@ -24,8 +24,9 @@ export function planBiAttention(
   workspaceBytes = WORKSPACE_BYTES,
 ): BiAttentionPlan {
   const mostChunks = Math.max(1, Math.floor(SUM_BYTES / (4 * columns * channels)));
+  const longest = workspaceBytes / (4 * columns);
   let chunk = SHORTEST_CHUNK;
-  while (chunk * mostChunks < tokens) chunk *= 2;
+  while (chunk * mostChunks < tokens && 2 * chunk <= longest) chunk *= 2;
   const blockRows = chunk * Math.max(1, Math.floor(workspaceBytes / (4 * columns * chunk)));
   return { blockRows, chunk, chunks: Math.ceil(tokens / chunk) };
 }
