@@ -1,5 +1,6 @@
 import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { normalisedError, randomTensor, toTensor } from '@samtrack/kernels/testing';
+import { TINY_CONFIG } from '@samtrack/models/testing';
 import { dispose, reshape, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelCase } from '../src/cases.js';
@@ -12,6 +13,9 @@ import {
   traceFrame,
 } from '../src/deaot/frame.js';
 import { traceCase } from '../src/kernels.js';
+import { feedsOf, traceNetwork } from '../src/networks/bench.js';
+import { groundingDino } from '../src/networks/grounding-dino.js';
+import { vitDet } from '../src/networks/sam.js';
 import { loadOnnxRuntime } from '../src/onnx/session.js';
 
 const ort = await loadOnnxRuntime();
@@ -202,5 +206,22 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     logits.dispose();
     disposeFrameInputs(inputs);
     model.dispose();
+  });
+
+  it.each([
+    vitDet('tiny', { embed: 64, depth: 2, heads: 2, window: 3, global: [1], grid: 4 }, 0),
+    groundingDino(64, 96, 'tiny', TINY_CONFIG),
+  ])('writes down a whole network, $name', async (network) => {
+    const inputs = await network.makeInputs();
+    const loaded = await network.load(fusedOps);
+    const out = await loaded.run(inputs);
+    const ours = new Float32Array(await runtime.read(out));
+    const { model, fromOnnx } = await traceNetwork(network, inputs);
+    const session = await ort!.session(model, 'cpu', await feedsOf(runtime, inputs));
+    expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-8);
+    await session.release();
+    out.dispose();
+    loaded.dispose();
+    dispose([inputs.image, ...Object.values(inputs.rows)]);
   });
 });
