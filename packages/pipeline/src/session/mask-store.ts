@@ -29,11 +29,14 @@ interface Line {
 }
 
 interface PassFile {
-  file: AppendFile;
+  /** Undefined while it is closed. */
+  file: AppendFile | undefined;
   frames: Map<number, Entry>;
 }
 
 const CHUNK = 1 << 20;
+/** Files that are open at once: a session may have more propagations than a process may have files. */
+const MAX_OPEN = 16;
 const NEWLINE = 10;
 const fileName = (pass: number) => `${pass}.jsonl`;
 
@@ -43,6 +46,8 @@ const fileName = (pass: number) => `${pass}.jsonl`;
  */
 export class MaskStore {
   readonly #passes = new Map<number, PassFile>();
+  /** Passes whose files are open, the one used last at the end. */
+  readonly #open = new Set<number>();
   /** Numbers that the index holds. */
   #numbers = 0;
 
@@ -85,8 +90,8 @@ export class MaskStore {
 
   /** Stores the masks of a frame; what is there already stays. Throws `OutputError`, with nothing stored. */
   async add(pass: number, frame: number, labels: LabelMap, certaintyOf: (id: number) => number): Promise<void> {
-    const target = await this.#file(pass);
-    if (target.frames.has(frame)) return;
+    if (this.has(pass, frame)) return;
+    const { file, frames } = await this.#file(pass);
     const line: Line = { frame, ids: [], areas: [], certainty: [], masks: [] };
     for (const [id, rle] of labelMapToRles(labels)) {
       line.ids.push(id);
@@ -95,17 +100,17 @@ export class MaskStore {
       line.masks.push(compressRle(rle).counts);
     }
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
-    const offset = await target.file.append(bytes);
-    this.#enter(target.frames, line, offset, bytes.length);
+    const offset = await file.append(bytes);
+    this.#enter(frames, line, offset, bytes.length);
   }
 
   /** The masks of a frame, or nothing if they are not stored. */
   async read(pass: number, frame: number): Promise<LabelMap | undefined> {
-    const stored = this.#passes.get(pass);
-    const entry = stored?.frames.get(frame);
-    if (!stored || !entry) return undefined;
-    const line = parseLine(await stored.file.read(entry.offset, entry.length));
-    if (!line) throw new SessionError('corrupt', `${stored.file.label}: the masks of frame ${frame} cannot be read`);
+    const entry = this.#passes.get(pass)?.frames.get(frame);
+    if (!entry) return undefined;
+    const { file } = await this.#file(pass);
+    const line = parseLine(await file.read(entry.offset, entry.length));
+    if (!line) throw new SessionError('corrupt', `${file.label}: the masks of frame ${frame} cannot be read`);
     const labels: LabelMap = {
       width: this.width,
       height: this.height,
@@ -119,11 +124,11 @@ export class MaskStore {
 
   /** Waits until what was added to a pass would survive a loss of power. */
   async sync(pass: number): Promise<void> {
-    await this.#passes.get(pass)?.file.sync();
+    await this.#passes.get(pass)?.file?.sync();
   }
 
   async close(): Promise<void> {
-    for (const { file } of this.#passes.values()) await file.close();
+    for (const { file } of this.#passes.values()) await file?.close();
     this.#passes.clear();
   }
 
@@ -132,19 +137,32 @@ export class MaskStore {
     this.#numbers += 5 + 3 * ids.length;
   }
 
-  async #file(pass: number): Promise<PassFile> {
-    let opened = this.#passes.get(pass);
-    if (!opened) {
-      const file = await this.storage.open(fileName(pass));
-      const frames = new Map<number, Entry>();
+  /** A pass's file, open; read through when it is first opened. */
+  async #file(pass: number): Promise<PassFile & { file: AppendFile }> {
+    const known = this.#passes.get(pass);
+    const file = known?.file ?? (await this.storage.open(fileName(pass)));
+    const frames = known?.frames ?? new Map<number, Entry>();
+    if (!known) {
       const end = await scanLines(file, (bytes, offset) => {
         const line = parseLine(bytes);
         if (line) this.#enter(frames, line, offset, bytes.length);
       });
       if (end < file.size) await file.truncate(end);
-      this.#passes.set(pass, (opened = { file, frames }));
     }
+    const opened = { file, frames };
+    this.#passes.set(pass, opened);
+    this.#open.delete(pass);
+    this.#open.add(pass);
+    const [oldest] = this.#open;
+    if (this.#open.size > MAX_OPEN) await this.#shut(oldest!);
     return opened;
+  }
+
+  async #shut(pass: number): Promise<void> {
+    this.#open.delete(pass);
+    const { file, frames } = this.#passes.get(pass)!;
+    this.#passes.set(pass, { file: undefined, frames });
+    await file?.close();
   }
 }
 

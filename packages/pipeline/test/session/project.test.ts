@@ -81,6 +81,23 @@ describe('a project', () => {
     await (await open(project)).close();
   });
 
+  it('may have more propagations than files are open at once', async () => {
+    const project = newProject();
+    const session = await open(project);
+    await session.prompt({ frame: 0, object: 'one', mask });
+    for (let i = 0; i < 20; i++) {
+      for await (const { frame } of session.propagate({ from: i % 3, to: (i % 3) + 2 })) expect(frame).toBeLessThan(4);
+    }
+    await session.close();
+    const again = await open(project);
+    const masks = [await again.mask(0), await again.mask(1)];
+    for (let i = 0; i < 19; i++) {
+      await again.undo();
+      expect([await again.mask(0), await again.mask(1)]).toEqual(masks);
+    }
+    await again.close();
+  });
+
   it('loses nothing where its last line was cut short', async () => {
     const project = await begun();
     const whole = readFileSync(project, 'utf8');
