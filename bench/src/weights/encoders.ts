@@ -57,7 +57,7 @@ function resNet50(recipe: Recipe, key: string): void {
 }
 
 /** A Swin transformer with a norm on the output of each of `outputs`. */
-export function swin(
+function swin(
   recipe: Recipe,
   key: string,
   config: {
