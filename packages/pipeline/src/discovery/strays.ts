@@ -1,4 +1,6 @@
 import { emptyLabelMap, type LabelMap } from '../io/label-map.js';
+import type { Rle } from '../io/rle.js';
+import { forEachPixel } from './paint.js';
 
 /** A connected group of pixels of one id. */
 interface Component {
@@ -84,7 +86,7 @@ const REMAINDER = 0.25;
  * Tells pieces of a tracked object from things that the tracker took for it.
  *
  * A tracker knows only its objects: it may give one's id to something else that comes into view, which then counts as tracked, so that comparing
- * masks would never find it. A stray is a connected part of an object that appears far from where the object was one frame before, while the object
+ * masks would never find it. A stray is a part of an object that appears far from where the object was one frame before, while the object
  * is still there. Parts that an occluder cuts off remain near; an object that comes back elsewhere as a whole is no stray either.
  */
 export class StrayWatch {
@@ -93,9 +95,10 @@ export class StrayWatch {
 
   /**
    * Strays of the frame after the one observed last.
+   * @param candidates masks of the frame that may be objects: each tells a piece apart from the rest, also where the two touch
    * @returns positions `y * width + x`, one list for each stray
    */
-  strays(labels: LabelMap): number[][] {
+  strays(labels: LabelMap, candidates: readonly Rle[] = []): number[][] {
     const { trusted } = this;
     if (!trusted || trusted.width !== labels.width || trusted.height !== labels.height) return [];
     const parts = new Map<number, number[][]>();
@@ -104,9 +107,13 @@ export class StrayWatch {
       if (list) list.push(pixels);
       else parts.set(id, [pixels]);
     }
+    const divisions = [...parts].filter(([, list]) => list.length > 1);
+    for (const candidate of candidates) {
+      const division = divide(labels, parts, candidate);
+      if (division) divisions.push(division);
+    }
     const found: number[][] = [];
-    for (const [id, list] of parts)
-      if (list.length > 1) found.push(...straysOf(new Neighbourhood(trusted, id), list, labels));
+    for (const [id, list] of divisions) found.push(...straysOf(new Neighbourhood(trusted, id), list, labels));
     return found;
   }
 
@@ -114,6 +121,25 @@ export class StrayWatch {
   observe(labels: LabelMap): void {
     this.trusted = withoutPixels(labels, this.strays(labels));
   }
+}
+
+/** The object that a candidate lies on, divided into what the candidate covers and the rest; undefined if it covers all of it or too little. */
+function divide(
+  { data }: LabelMap,
+  parts: ReadonlyMap<number, readonly number[][]>,
+  candidate: Rle,
+): [id: number, parts: number[][]] | undefined {
+  const covered = new Map<number, number[]>();
+  forEachPixel(candidate, (at) => {
+    const list = covered.get(data[at]!);
+    if (list) list.push(at);
+    else covered.set(data[at]!, [at]);
+  });
+  const [id, pixels] = [...covered].reduce((a, b) => (b[1].length > a[1].length ? b : a), [0, [] as number[]]);
+  if (id === 0) return undefined;
+  const inside = new Set(pixels);
+  const rest = parts.get(id)!.flatMap((part) => part.filter((at) => !inside.has(at)));
+  return rest.length === 0 ? undefined : [id, [pixels, rest]];
 }
 
 /** Those of an object's parts that do not touch where it was, as far as it may have moved, while enough of it does. */

@@ -101,7 +101,8 @@ export class Discoverer implements FrameReviser {
     this.register(frame, labels);
     const options: DiscoverOptions = { ...this.options, known: this.known.values() };
     const candidates = await source.find(frame, signal);
-    const strays = this.options.strays === false ? [] : this.watch.strays(labels);
+    const masks = candidates.map(({ mask }) => mask);
+    const strays = this.options.strays === false ? [] : this.watch.strays(labels, masks);
     const trusted = strays.length > 0 ? withoutPixels(labels, strays) : labels;
     const { proposals, rejected } = propose(trusted, candidates, options);
     const { confirmed, refuted } = await this.vote(proposals, ahead, signal);

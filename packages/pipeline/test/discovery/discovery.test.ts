@@ -349,6 +349,20 @@ describe('strays', () => {
     expect(areas(watchOf(scene([1, 2, 2], [1, 11, 2])), scene([1, 5, 2], [1, 14, 2]))).toEqual([]);
   });
 
+  test('where the two touch: a candidate tells them apart', () => {
+    const watch = watchOf(scene([1, 2, 2]));
+    const both = scene([1, 2, 2], [1, 10, 2], [1, 14, 2]);
+    const far = candidateOf([...scene([1, 14, 2]).data], 60).mask;
+    expect(areas(watch, both)).toEqual([]);
+    expect(watch.strays(both, [far])).toEqual(
+      [[...both.data.keys()].filter((i) => scene([1, 14, 2]).data[i])].map((list) => expect.arrayContaining(list)),
+    );
+    // The object's own mask, and that of a piece of it, are none.
+    expect(
+      watch.strays(both, [candidateOf([...both.data], 60).mask, candidateOf([...scene([1, 2, 2]).data], 60).mask]),
+    ).toEqual([]);
+  });
+
   test('not: an object that moves, that is cut in two, or that is somewhere else as a whole', () => {
     expect(areas(watchOf(scene([1, 2, 2])), scene([1, 7, 4]))).toEqual([]);
     const wide = scene([1, 2, 2], [1, 10, 2], [1, 18, 2]);
