@@ -179,6 +179,23 @@ export function renderReport(report: BenchReport): string {
       ),
     );
   }
+  for (const { name, parts: timed = [] } of report.models) {
+    if (timed.length === 0) continue;
+    parts.push(
+      renderTable(
+        [{ title: `${name}, GPU time` }, right('ms'), right('GFLOP/s'), right('of ceiling')],
+        timed.map(({ name: part, milliseconds, flops }) => {
+          const gflops = flops ? flops / milliseconds / 1e6 : undefined;
+          return [
+            part,
+            formatNumber(milliseconds),
+            gflops ? formatNumber(gflops) : undefined,
+            gflops && report.ceilings ? `${Math.round((100 * gflops) / report.ceilings.gemmGflops)}%` : undefined,
+          ];
+        }),
+      ),
+    );
+  }
   for (const { model, unit, points } of report.curves ?? []) {
     const first = points[0]!.wall.median;
     parts.push(

@@ -28,6 +28,15 @@ export interface NetworkResult extends BenchmarkResult {
   /** GPU memory in use or pooled after a run: weights, inputs, memory and intermediate results. */
   readonly peakGpuBytes: number;
   readonly dispatches: number;
+  /** Where the GPU's time goes, by its own clock; missing where it has none. */
+  readonly parts?: readonly NetworkPart[];
+}
+
+/** A part of a network: a block, or a stage. */
+export interface NetworkPart {
+  readonly name: string;
+  readonly milliseconds: number;
+  readonly flops?: number;
 }
 
 /** A result's error where many layers follow each other; a wrong network is off by far more. */
@@ -63,6 +72,7 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
     dispatches: runtime.dispatchCount - before,
     peakGpuBytes: runtime.memory().allocatedBytes,
   };
+  const parts = await timeParts(runtime, loaded, inputs);
   const runners = [runnerOf(OURS, loaded)];
   const errors: Record<string, number> = {};
   const used: LoadedNetwork[] = [loaded];
@@ -114,8 +124,31 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
     cpuRatios: compareRunners(measured, ({ cpu }) => cpu.median),
     errors,
     ...told,
+    ...(parts ? { parts } : {}),
     fps: 1000 / measured[OURS]!.wall.median,
   };
+}
+
+/** GPU time of each part of a run. */
+async function timeParts(
+  runtime: BenchContext['runtime'],
+  loaded: LoadedNetwork,
+  inputs: NetworkInputs,
+): Promise<NetworkPart[] | undefined> {
+  if (!runtime.device.features.has('timestamp-query')) return undefined;
+  const start = runtime.dispatchCount;
+  const marks: { name: string; flops?: number; end: number }[] = [];
+  const times = await runtime.profile(async () => {
+    const out = await loaded.run(inputs, (name, flops) =>
+      marks.push({ name, flops, end: runtime.dispatchCount - start }),
+    );
+    out.dispose();
+  });
+  return marks.map(({ name, flops, end }, i) => ({
+    name,
+    flops,
+    milliseconds: times.slice(marks[i - 1]?.end ?? 0, end).reduce((sum, time) => sum + time.milliseconds, 0),
+  }));
 }
 
 /** The network as ONNX, made by running it once on the tracer. */

@@ -39,10 +39,12 @@ export function groundingDino(
     load: async (ops) => {
       const model = await GroundingDino.load(openManifest(groundingDinoManifest(config, 7)), { ops, config });
       return {
-        run: async ({ image, rows }) => {
+        run: async ({ image, rows }, onPart) => {
           const features = model.encodeImage(image as Tensor3D);
+          onPart?.('image');
           let last: Tensor | undefined;
           await model.detect(features, textFeatures(rows['text'] as Tensor2D), {
+            onStage: (stage) => onPart?.(stage),
             onTap: (name, tensor) => {
               if (name === `dec${config.decoderLayers - 1}.out`) last = keep(clone(tensor));
             },

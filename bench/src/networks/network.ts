@@ -21,7 +21,10 @@ export interface NetworkInputs {
 }
 
 export interface LoadedNetwork {
-  /** @returns The result, which the caller disposes: rows or an image. */
-  run(inputs: NetworkInputs): Promise<Tensor>;
+  /**
+   * @param onPart Called when the work of a part of the network is recorded, with its arithmetic where that is known.
+   * @returns The result, which the caller disposes: rows or an image.
+   */
+  run(inputs: NetworkInputs, onPart?: (name: string, flops?: number) => void): Promise<Tensor>;
   dispose(): void;
 }

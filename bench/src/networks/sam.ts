@@ -25,10 +25,11 @@ export function vitDet(name: string, config: VitDetConfig, flops: number): Netwo
     load: async (ops) => {
       const encoder = await loadImageEncoder(new WeightReader(openManifest(samEncoderManifest(config))), ops);
       return {
-        run: async ({ image }) => {
+        run: async ({ image }, onPart) => {
           const batched = reshape(image, [1, side, side, 3]) as Tensor4D;
-          const embedding = encoder.encode(batched);
+          const embedding = encoder.encode(batched, (tap) => onPart?.(tap, partFlops(tap, config)));
           batched.dispose();
+          onPart?.('neck', partFlops('neck', config));
           const out = reshape(embedding, embedding.shape.slice(1));
           embedding.dispose();
           return out;
@@ -37,4 +38,15 @@ export function vitDet(name: string, config: VitDetConfig, flops: number): Netwo
       };
     },
   };
+}
+
+/** What a part of the encoder has to compute: without the padding of windows. */
+function partFlops(part: string, { embed, grid, window, global }: VitDetConfig): number {
+  const tokens = grid * grid;
+  if (part === 'patch_pos') return 2 * tokens * 768 * embed;
+  if (part === 'neck') return 2 * tokens * 256 * (embed + 9 * 256);
+  const keys = global.includes(Number(part.replace('block', ''))) ? tokens : window * window;
+  const side = Math.sqrt(keys);
+  // Four projections and two layers of four times the width; products with keys and values; relative positions.
+  return 2 * tokens * embed * (12 * embed + 2 * keys + 2 * side);
 }
