@@ -28,8 +28,8 @@ const project = (
     root,
     include,
     pool: 'forks' as const,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     env,
   },
 });

@@ -13,7 +13,7 @@ const F16_TOLERANCE = 1e-6;
 
 interface CaseTestOptions {
   /** Of the variants that an adapter supports, those to run; a case without one is not a failure but skipped. */
-  variants?: (variant: string) => boolean;
+  variants?: (variant: string, op: string) => boolean;
   /** Whether the stock twin is compared with the reference too. True by default. */
   stock?: boolean;
   /** A reason not to run on this adapter. */
@@ -39,7 +39,9 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
         const supported = opCase.variants(runtime.adapterClass);
         expect(supported.length).toBeGreaterThan(0);
         // Once more whatever the selection picks.
-        const variants = options.variants ? supported.filter(options.variants) : [...supported, undefined];
+        const variants = options.variants
+          ? supported.filter((variant) => options.variants?.(variant, opCase.op))
+          : [...supported, undefined];
         if (variants.length === 0) skip('no such variant on this adapter');
         const before = memory().numTensors;
         const expected = opCase.reference(opCase.inputs);

@@ -30,6 +30,14 @@ export const VIT_DET_CONFIGS = {
   'vit-h': { embed: 1280, depth: 32, heads: 16, window: 14, global: [7, 15, 23, 31], grid: 64 },
 } as const satisfies Record<string, VitDetConfig>;
 
+/** Options of `VitDet.load`. */
+export interface VitDetLoadOptions {
+  /** Keeps the matrices of the blocks as float16, which halves the model; computes in float32. For the kernels' operations only. */
+  float16?: boolean;
+  /** Called with the share of the blocks that is loaded, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
 /** Sees intermediate results by name: `patch_pos` and `blockN`, float32 [grid^2, embed], which it may not keep. */
 export type VitDetTap = (name: string, tensor: Tensor) => void;
 
@@ -62,21 +70,24 @@ class VitDetBlock {
     embed: number,
     shape: AttentionShape,
     ops: OpSet,
+    float16: boolean,
   ): Promise<VitDetBlock> {
     const side = shape.window ?? shape.grid;
     const table = (name: string) => loadTable(weights, `${key}.attn.${name}`, 2 * side - 1, embed / shape.heads);
     const hidden = MLP_RATIO * embed;
+    const linear = (name: string, inputs: number, outputs: number) =>
+      loadLinear(weights, `${key}.${name}`, inputs, outputs, { float16 });
     return new VitDetBlock(
       ops,
       shape,
       await loadAffine(weights, [`${key}.norm1`], embed),
-      await loadLinear(weights, `${key}.attn.qkv`, embed, 3 * embed),
+      await linear('attn.qkv', embed, 3 * embed),
       await table('rel_pos_h'),
       await table('rel_pos_w'),
-      await loadLinear(weights, `${key}.attn.proj`, embed, embed),
+      await linear('attn.proj', embed, embed),
       await loadAffine(weights, [`${key}.norm2`], embed),
-      await loadLinear(weights, `${key}.mlp.lin1`, embed, hidden),
-      await loadLinear(weights, `${key}.mlp.lin2`, hidden, embed),
+      await linear('mlp.lin1', embed, hidden),
+      await linear('mlp.lin2', hidden, embed),
     );
   }
 
@@ -152,7 +163,7 @@ export class VitDet {
     prefix: string,
     ops: OpSet,
     config: VitDetConfig,
-    onProgress?: (fraction: number) => void,
+    { float16 = false, onProgress }: VitDetLoadOptions = {},
   ): Promise<VitDet> {
     const { embed, depth, heads, window, global, grid } = config;
     const patchEmbed = await loadPatchEmbed(weights, `${prefix}patch_embed.proj`, embed);
@@ -161,7 +172,7 @@ export class VitDet {
     const blocks: VitDetBlock[] = [];
     for (let i = 0; i < depth; i++) {
       const shape = global.includes(i) ? { grid, heads } : { grid, heads, window };
-      blocks.push(await VitDetBlock.load(weights, `${prefix}blocks.${i}`, embed, shape, ops));
+      blocks.push(await VitDetBlock.load(weights, `${prefix}blocks.${i}`, embed, shape, ops, float16));
       onProgress?.((i + 1) / depth);
     }
     return new VitDet(config, ops, patchEmbed, posEmbed, blocks);

@@ -1,9 +1,9 @@
 import { reshape, type Tensor, tensor } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
+import { CheckpointError, encodeF16, type WeightReader } from '../checkpoint/index.js';
 
 /** Weights of a linear layer, in the layout of `gemm`. */
 export interface Linear {
-  /** float32 [in, out]. */
+  /** float32 [in, out], or int32 [in, out / 2] with pairs of float16. */
   weight: Tensor;
   /** float32 [out]. */
   bias: Tensor;
@@ -51,6 +51,8 @@ export interface LinearOptions {
   paddedBias?: number;
   /** Set for a 1x1 convolution, whose weight is [out, in, 1, 1]. */
   pointwise?: boolean;
+  /** Keeps the weight as pairs of float16, which the kernels' `gemm` reads and no other; an even number of outputs. */
+  float16?: boolean;
 }
 
 /** Reads `key.weight` and `key.bias` of a linear layer or a 1x1 convolution. */
@@ -65,10 +67,27 @@ export async function loadLinear(
   const columns = options.paddedOutputs ?? count;
   const weight = await weights.take(`${key}.weight`, options.pointwise ? [outputs, inputs, 1, 1] : [outputs, inputs]);
   const bias = await weights.take(`${key}.bias`, [outputs]);
+  const matrix = transposeLinear(weight, inputs, first, count, columns);
   return {
-    weight: weights.own(tensor(transposeLinear(weight, inputs, first, count, columns), [inputs, columns])),
+    weight: weights.own(
+      options.float16
+        ? tensor(float16Pairs(matrix, `${key}.weight`, weights.file), [inputs, columns / 2], 'int32')
+        : tensor(matrix, [inputs, columns]),
+    ),
     bias: weights.own(tensor(sliceBias(bias, first, count, columns, options.paddedBias))),
   };
+}
+
+/** Pairs of float16, the first of each in the lower bits. @throws CheckpointError `not-finite` for what float16 cannot hold */
+function float16Pairs(values: Float32Array, key: string, file: string): Int32Array {
+  const tooLarge = values.find((value) => Math.abs(value) >= 65520);
+  if (tooLarge !== undefined) {
+    throw new CheckpointError('not-finite', `"${key}" holds ${tooLarge}, which is too large for float16`, {
+      file,
+      key,
+    });
+  }
+  return new Int32Array(encodeF16(values).buffer);
 }
 
 /** A linear layer as a 1x1 convolution: the weight as [1, 1, in, out]. Takes over the tensors. */

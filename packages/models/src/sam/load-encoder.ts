@@ -2,7 +2,7 @@ import { type OpSet, ShapeError } from '@samtrack/kernels';
 import { reshape, type Tensor, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { TinyViT } from '../encoders/tiny-vit.js';
-import { inferVitDetConfig, PATCH, VIT_DET_CONFIGS, VitDet } from '../encoders/vit-det.js';
+import { inferVitDetConfig, PATCH, VIT_DET_CONFIGS, VitDet, type VitDetLoadOptions } from '../encoders/vit-det.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
 import { SamNeck } from './neck.js';
 
@@ -20,21 +20,22 @@ interface Backbone {
  * Loads the image encoder of a Segment Anything or MobileSAM checkpoint, whole or with the encoder alone (then the keys have
  * no `image_encoder.` before them). Which of them it is, and its size, follow from keys and shapes.
  *
+ * @param options `float16` concerns the plain transformers; TinyViT is small.
  * @throws CheckpointError naming the first key that is missing or misshapen.
  */
 export async function loadImageEncoder(
   weights: WeightReader,
   ops: OpSet,
-  onProgress?: (fraction: number) => void,
+  options: VitDetLoadOptions = {},
 ): Promise<SamImageEncoder> {
   const prefix = weights.has('neck.0.weight') ? '' : 'image_encoder.';
   const load = async (): Promise<{ backbone: Backbone; channels: number; imageSize: number }> => {
     if (weights.has(`${prefix}patch_embed.seq.0.c.weight`)) {
-      const backbone = await TinyViT.load(weights, prefix, ops, onProgress);
+      const backbone = await TinyViT.load(weights, prefix, ops, options.onProgress);
       return { backbone, channels: TinyViT.channels, imageSize: TINY_VIT_IMAGE };
     }
     const config = vitDetConfig(weights, prefix);
-    const backbone = await VitDet.load(weights, prefix, ops, config, onProgress);
+    const backbone = await VitDet.load(weights, prefix, ops, config, options);
     return { backbone, channels: config.embed, imageSize: config.grid * PATCH };
   };
   const { backbone, channels, imageSize } = await load();

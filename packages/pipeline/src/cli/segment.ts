@@ -32,6 +32,7 @@ ${WANTED_HELP}
 Model:
   --model NAME            ${MODELS.join(', ')}; default ${MODELS[0]}
   --weights FILE          .pth or .safetensors; default the model's download (see \`samtrack weights\`)
+  --float16               keep the image encoder's matrices as float16: half of the memory, sums in float32
   --embedding FILE        use an embedding saved before instead of encoding the image
   --save-embedding FILE   save the image's embedding
   --adapter NAME          part of the name of the GPU to use
@@ -51,6 +52,7 @@ const OPTIONS = {
   ...WANTED_OPTIONS,
   model: { type: 'string' },
   weights: { type: 'string' },
+  float16: { type: 'boolean' },
   embedding: { type: 'string' },
   'save-embedding': { type: 'string' },
   adapter: { type: 'string' },
@@ -92,7 +94,7 @@ async function run(argv: string[]): Promise<number> {
     const frame = await readFrame(input, frameNumber, signal);
     const runtime = await initialize({ adapter: options.adapter });
     try {
-      const network = await loadNetwork(weights, report, signal);
+      const network = await loadNetwork(weights, options.float16, report, signal);
       try {
         const objects = await segment(network, frame, wanted, { ...options, report, signal });
         report.end();
@@ -120,10 +122,16 @@ async function readFrame(input: string, wanted: number, signal: AbortSignal): Pr
   }
 }
 
-async function loadNetwork(weights: string, report: Report, signal: AbortSignal): Promise<SamModel> {
+async function loadNetwork(
+  weights: string,
+  float16: boolean | undefined,
+  report: Report,
+  signal: AbortSignal,
+): Promise<SamModel> {
   const checkpoint = await openCheckpoint(weights, { signal });
   try {
     return await SamModel.load(checkpoint, {
+      float16,
       signal,
       onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
     });

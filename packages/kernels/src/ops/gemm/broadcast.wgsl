@@ -58,10 +58,10 @@ fn main(
 #endif
 #endunroll
         let b_index = b_base + b_row * params.b_stride4;
-        let b0 = b[b_index];
-        let b1 = b[b_index + params.b_stride4];
-        let b2 = b[b_index + 2u * params.b_stride4];
-        let b3 = b[b_index + 3u * params.b_stride4];
+        let b0 = load_b(b_index);
+        let b1 = load_b(b_index + params.b_stride4);
+        let b2 = load_b(b_index + 2u * params.b_stride4);
+        let b3 = load_b(b_index + 3u * params.b_stride4);
         b_row += 4u;
 #unroll r 0 ROWS
         let s$r = subgroupShuffle(av${r / SG}, ${r % SG}u);

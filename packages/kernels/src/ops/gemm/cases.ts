@@ -99,6 +99,35 @@ function blockCase(): OpCase {
   };
 }
 
+/** Multiples of 1/1024 below 1, which float16 holds exactly, and their bit patterns. */
+function halves(count: number): { values: Float32Array; bits: Uint16Array } {
+  const values = randomTensor([count], 2).values.map((x) => Math.round(x * 1023) / 1024) as Float32Array;
+  const bits = Uint16Array.from(values, (value) => {
+    if (value === 0) return 0;
+    const exponent = Math.floor(Math.log2(Math.abs(value)));
+    const fraction = (Math.abs(value) / 2 ** exponent - 1) * 1024;
+    return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | fraction;
+  });
+  return { values, bits };
+}
+
+/** B in pairs of float16. */
+function halfCase(m: number, n: number, k: number): OpCase {
+  const { values, bits } = halves(k * n);
+  return {
+    op: 'gemm',
+    name: `${m}x${n}x${k}, b in pairs of float16`,
+    inputs: {
+      a: randomTensor([m, k], 1),
+      b: { shape: [k, n / 2], values: new Int32Array(bits.buffer) },
+      bias: randomTensor([n], 3),
+    },
+    variants: (adapter) => smallTiles(supportedGemmVariants({ m, n, k, aligned: n % 4 === 0 }, adapter)),
+    run: ({ a, b, bias }, variant) => gemm(a!, b!, { bias, variant } as GemmOptions),
+    reference: ({ a, bias }) => [gemmReference(a!.values, values, { m, n, k }, { bias: bias!.values })],
+  };
+}
+
 /** Below, at and above each tile; primes; 1; lengths that are not multiples of 4; at least 3 steps of the inner loop. */
 export const cases: OpCase[] = [
   gemmCase({ m: 1, n: 1, k: 1 }),
@@ -112,6 +141,8 @@ export const cases: OpCase[] = [
   gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true }),
   gemmCase({ m: 259, n: 36, k: 12, bias: true, residual: true }),
   blockCase(),
+  halfCase(33, 36, 20),
+  halfCase(5, 6, 7),
   gemmCase({ m: 256, n: 512, k: 512, bench: true }),
   gemmCase({ m: 1674, n: 1024, k: 256, bench: true }),
 ];

@@ -43,7 +43,8 @@ export interface GemmOptions {
  * Matrix product with a fused epilogue: `activation(alpha * a b + bias) * gate + residual`.
  *
  * @param a float32 [M, K], or [B, M, K] for a batch of products.
- * @param b float32 [K, N], or [B, K, N]. Weights of a linear layer are stored transposed to PyTorch's [out, in].
+ * @param b float32 [K, N], or [B, K, N]. Weights of a linear layer are stored transposed to PyTorch's [out, in]. int32 [K, N / 2] or
+ *   [B, K, N / 2] is taken for pairs of float16, the first of each in the lower bits: half of the memory, sums in float32 as ever.
  * @returns float32 [M, N] or [B, M, N].
  * @throws ShapeError when the operands do not fit.
  */
@@ -55,7 +56,8 @@ export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
     throw new ShapeError('gemm', 'a and b of rank 2, or both of rank 3', { a, b });
   }
   const [aHeight, aStride] = a.shape.slice(-2) as [number, number];
-  const [bHeight, bStride] = b.shape.slice(-2) as [number, number];
+  const [bHeight, bWidth] = b.shape.slice(-2) as [number, number];
+  const bStride = b.dtype === 'int32' ? 2 * bWidth : bWidth;
   const [k, n] = options.bBlock ?? [bHeight, bStride];
   const batch = batched ? b.shape[0]! : 1;
   const [aRow, m] = options.aRows ?? [0, aHeight];

@@ -19,6 +19,7 @@ export type Activation = 'none' | 'relu' | 'relu6' | 'silu' | 'gelu';
 export interface MatmulLaunch {
   variant: GemmVariant;
   a: TensorInfo;
+  /** Of dtype int32 where it holds pairs of float16; its lengths below count the numbers then, not the pairs. */
   b: TensorInfo;
   out: TensorInfo;
   bias?: TensorInfo;
@@ -69,6 +70,7 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
   const params = {
     CONV: launch.conv !== undefined,
+    B_HALF: launch.b.dtype === 'int32',
     BIAS: launch.bias !== undefined,
     GATE: launch.gate !== undefined,
     RESIDUAL: launch.residual !== undefined,

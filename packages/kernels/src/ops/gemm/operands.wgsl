@@ -27,7 +27,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
+#if B_HALF
+@group(0) @binding(1) var<storage, read> b: array<u32>;
+#else
 @group(0) @binding(1) var<storage, read> b: array<f32>;
+#endif
 #if BIAS
 @group(0) @binding(${BIAS_BINDING}) var<storage, read> bias: array<f32>;
 #endif
@@ -62,5 +66,10 @@ fn load_b(batch: u32, k: u32, column: u32) -> f32 {
   if (k >= params.k || column >= params.n) {
     return 0.0;
   }
-  return b[batch * params.b_batch + k * params.b_stride + column];
+  let index = batch * params.b_batch + k * params.b_stride + column;
+#if B_HALF
+  return unpack2x16float(b[index / 2u])[index % 2u];
+#else
+  return b[index];
+#endif
 }

@@ -28,7 +28,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
+#if B_HALF
+@group(0) @binding(1) var<storage, read> b: array<vec2u>;
+fn load_b(index: u32) -> vec4f {
+  let halves = b[index];
+  return vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+#else
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
+fn load_b(index: u32) -> vec4f { return b[index]; }
+#endif
 #if BIAS
 @group(0) @binding(${BIAS_BINDING}) var<storage, read> bias: array<vec4f>;
 #endif

@@ -62,7 +62,7 @@ fn main(
       let e = local + ${l * WX * WY}u;
       let row = k0 * 4u + e / TILE_N4;
       let column = tile_column + e % TILE_N4;
-      b_tile[e] = select(vec4f(), b[batch * params.b_batch4 + row * params.b_stride4 + column], row < end * 4u && column < params.n4);
+      b_tile[e] = select(vec4f(), load_b(batch * params.b_batch4 + row * params.b_stride4 + column), row < end * 4u && column < params.n4);
     }
 #endunroll
     workgroupBarrier();
