@@ -113,8 +113,9 @@ describe('a small plain vision transformer', () => {
         return values;
       }),
     );
-    // Eleven bits of each weight: a relative 2.8e-4 at most, in a sum of hundreds of them.
-    expect(normalisedError(actual!, expected!)).toBeLessThan(1e-6);
+    // Rounding to eleven bits has a variance of 2^-22 / 3, relative to the weight; the errors of 16 matrices add up, and
+    // may grow on their way.
+    expect(normalisedError(actual!, expected!)).toBeLessThan((4 * 16 * 2 ** -22) / 3);
     expect(normalisedError(actual!, expected!)).toBeGreaterThan(0);
     expect(half.bytes).toBeLessThan(0.75 * full.bytes);
     image.dispose();
