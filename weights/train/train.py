@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clips.generator import ClipGenerator, Materials
-from clips.loader import Batch, Loader
+from clips.loader import Batch, Loader, Mixture
+from clips.stored import IGNORED, StoredClips
 from deaot import DeAOT, Engine, IMAGE_MEAN, IMAGE_STD, one_hot
 from deaot.checkpoint import load_weights, save_weights
 from deaot.equivariance import Equivariance
@@ -66,6 +67,7 @@ CURRICULA: dict[str, tuple[Phase, ...]] = {
         Phase(0.65, 257, 449, 5, 20, 0.6, 1.0),
         Phase(1.00, 353, 641, 5, 14, 0.7, 0.9),
     ),
+    "last": (Phase(1.00, 257, 449, 4, 2, 0.6, 1.0),),
     "tiny": (Phase(0.5, 97, 97, 3, 2, 0.0, 1.3), Phase(1.00, 97, 129, 3, 2, 0.5, 1.0)),
 }
 
@@ -156,13 +158,15 @@ def argmax(logits: Tensor) -> Tensor:
 def clip_loss(logits: Tensor, labels: Tensor, counts: Tensor, hard_share: float) -> tuple[Tensor, Tensor]:
     """Half cross entropy over the hardest share of the pixels, half soft Jaccard over the objects.
 
-    logits: float [B, 11, H, W] with unused identities masked; labels: [B, H, W]; counts: objects per clip [B].
+    logits: float [B, 11, H, W] with unused identities masked; labels: [B, H, W], pixels labelled `IGNORED` count nowhere;
+    counts: objects per clip [B].
     Returns the loss and the mean IoU of the hard prediction, both scalars.
     """
-    ce = F.cross_entropy(logits, labels, reduction="none").flatten(1)
+    ce = F.cross_entropy(logits, labels, reduction="none", ignore_index=IGNORED).flatten(1)
     if hard_share < 1:
         ce = ce.topk(int(hard_share * ce.shape[1]), dim=1).values
-    probabilities = logits.softmax(1)
+    valid = (labels != IGNORED)[:, None].float()
+    probabilities = logits.softmax(1) * valid
     truth = one_hot(labels, logits.shape[1])
     both = (probabilities * truth).sum((2, 3))
     union = (probabilities + truth).sum((2, 3)) - both
@@ -171,7 +175,7 @@ def clip_loss(logits: Tensor, labels: Tensor, counts: Tensor, hard_share: float)
     jaccard = 1 - (both + 1) / (union + 1)
     jaccard = ((jaccard * used).sum(1) / used.sum(1)).mean()
     with torch.no_grad():
-        hard = one_hot(argmax(logits), logits.shape[1])
+        hard = one_hot(argmax(logits), logits.shape[1]) * valid
         hit = (hard * truth).sum((2, 3))
         iou = (hit + 1e-6) / ((hard + truth).sum((2, 3)) - hit + 1e-6)
         iou = ((iou * used).sum(1) / used.sum(1)).mean()
@@ -212,7 +216,7 @@ def train_step(model: DeAOT, trunk: FrozenTrunk, clips: Batch, own: float, hard_
         total = total + loss / (steps - 1)
         ious.append(iou)
         if t + 1 < steps:
-            memory = torch.where(feed_own[:, None, None], argmax(logits.detach()), labels[:, t])
+            memory = torch.where(feed_own[:, None, None] | (labels[:, t] == IGNORED), argmax(logits.detach()), labels[:, t])
             short = model.LSTT.memorise(seeds, model.id_embedding(one_hot(memory, classes)))
             if grow and t == 1:  # a long-term memory of two frames, as with a finite gap
                 long = [a.then(b) for a, b in zip(long, short)]
@@ -314,6 +318,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--clip-uses", type=int, default=1, help="the most batches one clip may serve where the workers are slower than the device")
+    parser.add_argument("--pseudo", type=Path, help="mix clips of this folder (clips.pseudo) into the last phase")
+    parser.add_argument("--pseudo-share", type=float, default=0.3, help="share of those clips, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validate-minutes", type=float, default=10)
     parser.add_argument("--validation-clips", type=int, default=24, help="0: write the averaged weights only")
@@ -325,6 +331,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     curriculum = CURRICULA[args.curriculum or device.type]
+    mixture = None
+    if args.pseudo is not None:
+        if not 0 <= args.pseudo_share <= 1:
+            parser.error(f"--pseudo-share {args.pseudo_share}: must be 0 to 1")
+        mixture = Mixture(args.pseudo, args.pseudo_share, len(curriculum) - 1)
+        StoredClips(args.pseudo).require(curriculum[-1].frames)
     args.run.mkdir(parents=True, exist_ok=True)
     log_file = open(args.run / "log.txt", "a")
 
@@ -383,7 +395,7 @@ def main() -> None:
     log(f"{device}, {args.threads} threads, {sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6:.2f} M trained parameters, {vars(args)}")
     if step == 0 and held_out is not None:
         check()
-    loader = Loader(curriculum, args.materials, args.seed, clips, args.workers, args.clip_uses, pin=device.type == "cuda")
+    loader = Loader(curriculum, args.materials, args.seed, clips, args.workers, args.clip_uses, pin=device.type == "cuda", mixture=mixture)
     mark, losses, ious, mark_clips, waited = time.monotonic(), [], [], clips, 0.0
     last_save = last_check = elapsed
     previous_phase = -1

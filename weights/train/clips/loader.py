@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 
 from .generator import ClipGenerator, Materials
+from .motion import Rng
+from .stored import StoredClips
 
 
 class ClipShape(Protocol):
@@ -31,6 +33,15 @@ class ClipShape(Protocol):
     frames: int
     batch: int
     zoom: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Stored clips among the drawn ones. folder: of `StoredClips`; share: of the clips; phase: the first leg that has them."""
+
+    folder: Path
+    share: float
+    phase: int
 
 
 @dataclass(frozen=True)
@@ -50,19 +61,32 @@ def views(memory: np.ndarray, slot: int, shape: ClipShape) -> tuple[np.ndarray, 
     return memory[slot, : 3 * pixels].reshape(*grid, 3), memory[slot, 3 * pixels : 4 * pixels].reshape(grid)
 
 
-def generate(worker: int, seed: int, start: int, materials: Path, curriculum: Sequence[ClipShape], phase: "mp.Value", file: str, size: tuple[int, int], free: "mp.Queue", ready: "mp.Queue") -> None:
+class Source:
+    """clip(rng, phase): a clip drawn from the materials, or in `mixture.share` of the cases a stored one."""
+
+    def __init__(self, materials: Path, curriculum: Sequence[ClipShape], mixture: Mixture | None = None) -> None:
+        self.pictures, self.curriculum, self.mixture = Materials(materials, validation=False), curriculum, mixture
+        self.stored = None if mixture is None else StoredClips(mixture.folder)
+
+    def clip(self, rng: Rng, phase: int) -> tuple[np.ndarray, np.ndarray]:
+        p = self.curriculum[phase]
+        if self.stored is not None and phase >= self.mixture.phase and rng.random() < self.mixture.share:
+            return self.stored.clip(rng, p.height, p.width, p.frames)
+        return ClipGenerator(self.pictures, p.height, p.width, p.frames, p.zoom).clip(rng)
+
+
+def generate(worker: int, seed: int, start: int, materials: Path, curriculum: Sequence[ClipShape], phase: "mp.Value", file: str, size: tuple[int, int], free: "mp.Queue", ready: "mp.Queue", mixture: Mixture | None = None) -> None:
     """Worker process: clips of the current phase, each from its own seed, for ever."""
     cv2.setNumThreads(1)
-    pictures = Materials(materials, validation=False)
+    source = Source(materials, curriculum, mixture)
     memory = np.memmap(file, np.uint8, "r+", shape=size)
     number = start
     while True:
         slot = free.get()
         current = phase.value
-        p = curriculum[current]
-        clip = ClipGenerator(pictures, p.height, p.width, p.frames, p.zoom).clip(np.random.default_rng((seed, worker, number)))
-        for target, source in zip(views(memory, slot, p), clip):
-            target[...] = source
+        clip = source.clip(np.random.default_rng((seed, worker, number)), current)
+        for target, values in zip(views(memory, slot, curriculum[current]), clip):
+            target[...] = values
         ready.put((current, slot))
         number += 1
 
@@ -113,7 +137,7 @@ class Loader:
     uses: the most batches a clip may serve. A clip is mirrored in half of them.
     """
 
-    def __init__(self, curriculum: Sequence[ClipShape], materials: Path, seed: int, start: int, workers: int, uses: int = 1, pin: bool = False) -> None:
+    def __init__(self, curriculum: Sequence[ClipShape], materials: Path, seed: int, start: int, workers: int, uses: int = 1, pin: bool = False, mixture: Mixture | None = None) -> None:
         context = mp.get_context("spawn")
         self.curriculum, self.pin = curriculum, pin
         largest = max(p.batch for p in curriculum)
@@ -130,7 +154,7 @@ class Loader:
         for slot in range(slots):
             self.free.put(slot)
         self.workers = [
-            context.Process(target=generate, args=(w, seed, start, materials, curriculum, self.phase, file, size, self.free, self.ready), daemon=True)
+            context.Process(target=generate, args=(w, seed, start, materials, curriculum, self.phase, file, size, self.free, self.ready, mixture), daemon=True)
             for w in range(workers)
         ]
         for worker in self.workers:
