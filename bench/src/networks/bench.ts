@@ -33,7 +33,7 @@ export interface NetworkResult extends BenchmarkResult {
 }
 
 /** A part of a network: a block, or a stage. */
-export interface NetworkPart {
+interface NetworkPart {
   readonly name: string;
   readonly milliseconds: number;
   readonly flops?: number;
