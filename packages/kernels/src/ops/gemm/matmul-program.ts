@@ -2,7 +2,9 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type BufferAccess, defineProgram, f32, type Program, type UniformValue } from '../../dispatch/program.js';
 import type { Runtime } from '../../dispatch/runtime.js';
 import activationWgsl from './activation.wgsl';
+import bindingsWgsl from './bindings.wgsl';
 import broadcastWgsl from './broadcast.wgsl';
+import convGeometryWgsl from './conv-geometry.wgsl';
 import epilogueWgsl from './epilogue.wgsl';
 import operandsWgsl from './operands.wgsl';
 import { type GemmVariant, isVectorTiled, tileSize, VECTOR_TILES } from './select.js';
@@ -65,12 +67,19 @@ export interface MatmulLaunch {
  */
 const broadcastRows = (m: number, subgroupSize: number): number => Math.max(m >= 256 ? 32 : 16, subgroupSize);
 
+/** Whether a kernel reads and counts in vectors of 4. */
+const readsVectors = (variant: GemmVariant): boolean => variant === 'broadcast' || isVectorTiled(variant);
+
 function program(launch: MatmulLaunch, subgroupSize: number): Program {
   const buffers: BufferAccess[] = ['read', 'read'];
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
+  const half = launch.b.dtype === 'int32';
+  const vectors = readsVectors(launch.variant);
   const params = {
     CONV: launch.conv !== undefined,
-    B_HALF: launch.b.dtype === 'int32',
+    B_HALF: half,
+    ELEMENT: vectors ? 'vec4f' : 'f32',
+    B_ELEMENT: half ? (vectors ? 'vec2u' : 'u32') : vectors ? 'vec4f' : 'f32',
     BIAS: launch.bias !== undefined,
     GATE: launch.gate !== undefined,
     RESIDUAL: launch.residual !== undefined,
@@ -85,6 +94,8 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
   const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
   const includes = {
     activation: activationWgsl,
+    bindings: bindingsWgsl,
+    'conv-geometry': convGeometryWgsl,
     operands: operandsWgsl,
     epilogue: epilogueWgsl,
     'vector-operands': vectorOperandsWgsl,
@@ -120,7 +131,7 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
   const broadcast = launch.variant === 'broadcast';
   // The kernels that read vectors of 4 count in them; their inner length is the channels of one tap.
   const vectorTile = isVectorTiled(launch.variant) ? VECTOR_TILES[launch.variant] : undefined;
-  const unit = broadcast || vectorTile ? 4 : 1;
+  const unit = readsVectors(launch.variant) ? 4 : 1;
   const inner = unit === 4 && conv ? k / (conv.kernelHeight * conv.kernelWidth) : k;
   const uniforms: UniformValue[] = [
     m,

@@ -13,36 +13,10 @@ struct Params {
   a_batch: u32,
   b_batch: u32,
   out_batch: u32,
-#if CONV
-  in_height: u32,
-  in_width: u32,
-  out_width: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride: u32,
-  dilation: u32,
-  pad_top: u32,
-  pad_left: u32,
-#endif
+#include "conv-geometry"
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-#if B_HALF
-@group(0) @binding(1) var<storage, read> b: array<u32>;
-#else
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-#endif
-#if BIAS
-@group(0) @binding(${BIAS_BINDING}) var<storage, read> bias: array<f32>;
-#endif
-#if GATE
-@group(0) @binding(${GATE_BINDING}) var<storage, read> gate: array<f32>;
-#endif
-#if RESIDUAL
-@group(0) @binding(${RESIDUAL_BINDING}) var<storage, read> residual: array<f32>;
-#endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<f32>;
-@group(0) @binding(${PARAMS_BINDING}) var<uniform> params: Params;
+#include "bindings"
 
 fn load_a(batch: u32, row: u32, k: u32) -> f32 {
   if (row >= params.m || k >= params.k) {

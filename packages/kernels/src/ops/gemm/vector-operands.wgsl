@@ -14,38 +14,16 @@ struct Params {
   a_batch4: u32,      // distance between batches
   b_batch4: u32,
   out_batch4: u32,
-#if CONV
-  in_height: u32,
-  in_width: u32,
-  out_width: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride: u32,
-  dilation: u32,
-  pad_top: u32,
-  pad_left: u32,
-#endif
+#include "conv-geometry"
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>;
+#include "bindings"
+
 #if B_HALF
-@group(0) @binding(1) var<storage, read> b: array<vec2u>;
 fn load_b(index: u32) -> vec4f {
   let halves = b[index];
   return vec4f(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }
 #else
-@group(0) @binding(1) var<storage, read> b: array<vec4f>;
 fn load_b(index: u32) -> vec4f { return b[index]; }
 #endif
-#if BIAS
-@group(0) @binding(${BIAS_BINDING}) var<storage, read> bias: array<vec4f>;
-#endif
-#if GATE
-@group(0) @binding(${GATE_BINDING}) var<storage, read> gate: array<vec4f>;
-#endif
-#if RESIDUAL
-@group(0) @binding(${RESIDUAL_BINDING}) var<storage, read> residual: array<vec4f>;
-#endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${PARAMS_BINDING}) var<uniform> params: Params;

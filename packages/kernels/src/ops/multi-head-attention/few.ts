@@ -3,6 +3,7 @@ import { defineProgram, f32, type UniformValue } from '../../dispatch/program.js
 import type { Runtime } from '../../dispatch/runtime.js';
 import fewKeysWgsl from './few-keys.wgsl';
 import mergeWgsl from './merge.wgsl';
+import operandsWgsl from './operands.wgsl';
 import splitWgsl from './split.wgsl';
 
 /** An attention without mask and relative terms, with everything resolved. */
@@ -33,6 +34,7 @@ export function launchFewKeys(runtime: Runtime, attention: PlainAttention): void
     program: defineProgram({
       name: 'multi-head-attention/few-keys',
       template: fewKeysWgsl,
+      includes: { operands: operandsWgsl },
       params: { SG: subgroupSize, HEAD4: headSize / 4, CHUNKS: Math.ceil(keys / subgroupSize) },
       buffers: ['read', 'read', 'read', 'write'],
     }),
@@ -54,6 +56,7 @@ export function launchSplit(runtime: Runtime, attention: PlainAttention): void {
     program: defineProgram({
       name: 'multi-head-attention/split',
       template: splitWgsl,
+      includes: { operands: operandsWgsl },
       params: { HEAD4: head4 },
       buffers: ['read', 'read', 'read', 'write'],
     }),

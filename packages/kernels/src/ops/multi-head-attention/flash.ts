@@ -1,5 +1,6 @@
 import { type BufferAccess, defineProgram, type Program } from '../../dispatch/program.js';
 import flashWgsl from './flash.wgsl';
+import operandsWgsl from './operands.wgsl';
 
 /** What changes the text of the `broadcast` kernels. */
 export interface FlashShape {
@@ -39,6 +40,7 @@ export function flashProgram(shape: FlashShape): Program {
   return defineProgram({
     name,
     template: flashWgsl,
+    includes: { operands: operandsWgsl },
     params: {
       SG: subgroupSize,
       LOG_SG: Math.log2(subgroupSize),

@@ -32,15 +32,7 @@ struct Params {
   c4: u32,                // channels / 4
 #else
   queries: u32,
-  query_stride4: u32,     // row lengths, first columns and distances between batches, / 4
-  key_stride4: u32,
-  value_stride4: u32,
-  query_offset4: u32,
-  key_offset4: u32,
-  value_offset4: u32,
-  query_batch4: u32,      // 0 where one operand serves every batch
-  key_batch4: u32,
-  value_batch4: u32,
+#include "operands"
   mask_stride: u32,       // 0 where one row of the mask serves every query
 #endif
 }

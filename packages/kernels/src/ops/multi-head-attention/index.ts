@@ -5,6 +5,7 @@ import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
 import { launchFewKeys, launchSplit } from './few.js';
 import { flashProgram, flashTile } from './flash.js';
+import operandsWgsl from './operands.wgsl';
 import paramsWgsl from './params.wgsl';
 import { relativeTerms } from './relative.js';
 import { attentionTile, broadcastQueries, type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
@@ -210,7 +211,7 @@ function plainProgram(
     RELATIVE_BINDING: binding(form.relative),
     OUT_BINDING: buffers.push('write') - 1,
   };
-  const includes = { params: paramsWgsl };
+  const includes = { params: paramsWgsl, operands: operandsWgsl };
   const tile = form.tiledIn > 0 ? attentionTile(form.headSize, form.tiledIn) : undefined;
   if (!tile) return defineProgram({ name, template: directWgsl, includes, params, buffers });
   const shape = { TN: tile.keys, STRIDE: tile.stride, SWIZZLE: tile.swizzle, COLUMNS: Math.ceil(head4 / 16) };
