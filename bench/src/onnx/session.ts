@@ -41,6 +41,8 @@ export class OnnxRuntime {
       executionProviders: [provider],
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      // Its threads would go on spinning after a run, and take the CPU from whoever is measured next.
+      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     });
     const feeds = Object.fromEntries(
       Object.entries(inputs).map(([name, { values, shape }]) => [name, new this.ort.Tensor('float32', values, shape)]),
