@@ -1,11 +1,5 @@
 import { parseArgs } from 'node:util';
-
-/** Trackers. */
-export const TRACKERS = ['deaot-t', 'deaot-s', 'deaot-b', 'deaot-l', 'r50-deaot-l', 'swinb-deaot-l'] as const;
-/** Models that have procedural weights here. */
-export const MODELS = [...TRACKERS, 'sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'grounding-dino-t'] as const;
-export type BenchTracker = (typeof TRACKERS)[number];
-export type BenchModel = (typeof MODELS)[number];
+import { type BenchModel, MODELS } from './names.js';
 
 /** What the user asked for. */
 export interface BenchArguments {
@@ -21,6 +15,8 @@ export interface BenchArguments {
   readonly rounds?: number;
   /** Whether the unfused twins of SAM and Grounding DINO take part. */
   readonly twin: boolean;
+  /** Compares every kernel with its reference instead of timing anything. */
+  readonly check: boolean;
   /** Also how the cost of a frame grows. */
   readonly curves: boolean;
   /** As asked for; models have sizes of their own otherwise. */
@@ -48,6 +44,7 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --adapter NAME    substring of the adapter's name, for machines with several
   --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
                     bench/results/ADAPTER.json and .html
+  --check           no times: every variant of every kernel that this adapter supports against its float64 reference
   --list            names of all benchmarks
   --help            this text
 
@@ -65,6 +62,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     quick = false,
     help = false,
     list = false,
+    check = false,
     curves = false,
     twin = false,
     model,
@@ -96,6 +94,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     adapter,
     json,
     rounds,
+    check,
     curves,
     twin,
     ...(size ? { size: { height: Number(size[1]), width: Number(size[2]) } } : {}),
@@ -114,6 +113,7 @@ const parse = (args: readonly string[]) =>
       adapter: { type: 'string' },
       json: { type: 'string' },
       rounds: { type: 'string' },
+      check: { type: 'boolean' },
       curves: { type: 'boolean' },
       twin: { type: 'boolean' },
       size: { type: 'string' },

@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@samtrack/kernels';
-import { type BenchArguments, MODELS, parseArguments, USAGE, UsageError } from './arguments.js';
+import { type BenchArguments, parseArguments, USAGE, UsageError } from './arguments.js';
 import { kernelCases } from './cases.js';
+import { checkKernels, passes } from './check.js';
 import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
@@ -18,16 +19,11 @@ import {
   WrongOutputError,
 } from './kernels.js';
 import { type ModelJob, modelJob } from './models.js';
+import { MODELS } from './names.js';
 import type { NetworkResult } from './networks/bench.js';
 import { loadOnnxRuntime } from './onnx/session.js';
-import {
-  type BenchReport,
-  describeAdapter,
-  describeCommit,
-  describeMachine,
-  describeVersions,
-  renderReport,
-} from './report.js';
+import { describeOrigin } from './origin.js';
+import { type BenchReport, describeAdapter, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
 import { formatNumber } from './table.js';
 
@@ -96,7 +92,7 @@ async function run(args: BenchArguments): Promise<void> {
   const context: BenchContext = {
     runtime,
     ort,
-    ortWebGpu,
+    ortProviders: ortWebGpu ? ['webgpu', 'cpu'] : ['cpu'],
     options: { rounds, sampleMs: quick ? 100 : 300, ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}) },
     onNote,
   };
@@ -151,10 +147,9 @@ async function run(args: BenchArguments): Promise<void> {
   const report: BenchReport = {
     schema: 1,
     date: new Date().toISOString(),
-    ...describeCommit(),
+    ...describeOrigin(),
     quick,
     adapter,
-    versions: describeVersions(ort?.version),
     machine: describeMachine(),
     ratios: Object.fromEntries(results.map(({ name, ratios }) => [name, ratios])),
     ceilings,
@@ -166,18 +161,38 @@ async function run(args: BenchArguments): Promise<void> {
   };
   console.log(`\n${renderReport(report)}`);
   const whole = !args.models && !args.only && !quick;
-  const file = args.json
-    ? resolve(process.env['INIT_CWD'] ?? '.', args.json)
-    : whole
-      ? defaultFile(adapter)
-      : undefined;
-  if (file) {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(report, null, 1)}\n`);
+  const name = args.json ?? (whole ? defaultFile(adapter) : undefined);
+  if (name) {
+    const file = writeResults(name, report);
     const page = file.replace(/(\.json)?$/, '.html');
     writeFileSync(page, renderHtml(report));
     console.error(`\nWritten to ${file} and ${page}`);
   }
+}
+
+/** @returns Whether every kernel is right. */
+async function check({ adapter, only, json }: BenchArguments): Promise<boolean> {
+  const runtime = await initialize({ adapter });
+  console.error(`Adapter: ${runtime.info.description || runtime.info.device} (${runtime.adapterClass.kind})`);
+  const results = await checkKernels(runtime, only, (result) => {
+    if (passes(result)) return;
+    const { op, name, variant, error, tolerance, failure } = result;
+    console.error(`${op}, ${name}, ${variant}: ${failure ?? `${error!.toExponential(2)} instead of ${tolerance}`}`);
+  });
+  if (results.length === 0) throw new UsageError(`No operation is named like "${only}".`);
+  const failed = results.filter((result) => !passes(result));
+  console.log(`${results.length - failed.length} of ${results.length} runs of kernels agree with their references.`);
+  if (json) writeResults(json, { adapter: describeAdapter(runtime), ...describeOrigin(), results });
+  shutdown(runtime);
+  return failed.length === 0;
+}
+
+/** @returns The file's whole name. */
+function writeResults(name: string, results: unknown): string {
+  const file = resolve(process.env['INIT_CWD'] ?? '.', name);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
+  return file;
 }
 
 /** Whether the adapter of that name is the one that a program takes that asks for none by name. */
@@ -206,6 +221,7 @@ async function main(): Promise<number> {
   try {
     const args = parseArguments(process.argv.slice(2));
     if (args.help) console.log(USAGE);
+    else if (args.check) return (await check(args)) ? 0 : 1;
     else await run(args);
     return 0;
   } catch (error) {

@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
 import type { Runtime } from '@samtrack/kernels';
 import type { Curve } from './deaot/curves.js';
 import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
 import type { NetworkResult } from './networks/bench.js';
+import type { Origin } from './origin.js';
 import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
 
@@ -17,15 +14,11 @@ interface Ceilings {
 }
 
 /** Everything that a run found out; written as JSON. */
-export interface BenchReport {
+export interface BenchReport extends Origin {
   readonly schema: 1;
   readonly date: string;
-  readonly commit: string | undefined;
-  /** Whether the working tree differed from the commit. */
-  readonly modified: boolean | undefined;
   readonly quick: boolean;
   readonly adapter: Readonly<Record<string, unknown>>;
-  readonly versions: Readonly<Record<string, string | undefined>>;
   readonly machine: Readonly<Record<string, unknown>>;
   /** `name@size` to `{ runner: median of theirs / median of ours }`, of wall time. */
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -55,50 +48,6 @@ export function describeMachine(): Record<string, unknown> {
     /** Of the last minute when the run ended; far above the cores, others disturbed the times. */
     load: loadavg()[0],
   };
-}
-
-export function describeCommit(): { commit: string | undefined; modified: boolean | undefined } {
-  const git = (...args: string[]) =>
-    execFileSync('git', args, {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  try {
-    return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain', '--untracked-files=no') !== '' };
-  } catch {
-    return { commit: undefined, modified: undefined };
-  }
-}
-
-/** Versions of everything that computes. Dawn and the tfjs backend belong to the kernel package. */
-export function describeVersions(ort: string | undefined): Record<string, string | undefined> {
-  const here = createRequire(import.meta.url);
-  const kernels = createRequire(import.meta.resolve('@samtrack/kernels'));
-  return {
-    node: process.versions.node,
-    samtrack: versionOf('@samtrack/kernels', here),
-    dawn: versionOf('webgpu', kernels),
-    tfjsCore: versionOf('@tensorflow/tfjs-core', here),
-    tfjsBackendWebGpu: versionOf('@tensorflow/tfjs-backend-webgpu', kernels),
-    onnxruntime: ort,
-  };
-}
-
-function versionOf(name: string, require: NodeJS.Require): string | undefined {
-  let folder: string;
-  try {
-    folder = dirname(require.resolve(name));
-  } catch {
-    return undefined;
-  }
-  for (; folder !== dirname(folder); folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (!existsSync(file)) continue;
-    const manifest = JSON.parse(readFileSync(file, 'utf8'));
-    if (manifest.name === name) return manifest.version;
-  }
-  return undefined;
 }
 
 /** The tables that the terminal shows. */

@@ -2,8 +2,8 @@ import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 
 type Ort = typeof import('onnxruntime-node');
 
-/** Where ONNX Runtime computes. */
-export type OrtProvider = 'webgpu' | 'cpu';
+/** Where ONNX Runtime computes; in browsers the CPU's provider is `wasm`. */
+export type OrtProvider = 'webgpu' | 'cpu' | 'wasm';
 
 /** ONNX Runtime, or nothing where the optional package is not installed or has no build for this machine. */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime | undefined> {
@@ -23,10 +23,6 @@ export interface OrtInput {
 
 export class OnnxRuntime {
   constructor(private readonly ort: Ort) {}
-
-  get version(): string {
-    return this.ort.env.versions.node ?? this.ort.env.versions.common;
-  }
 
   /**
    * Compiles a model for a provider, with all of ONNX Runtime's graph optimisations. Operators that the WebGPU provider

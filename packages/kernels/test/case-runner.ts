@@ -3,13 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { initialize, type Runtime, shutdown } from '../src/index.js';
 import type { OpCase } from '../src/ops/case.js';
 import { allCases } from '../src/ops/cases.js';
-import { normalisedError, poisonOutputs, toTensor } from '../src/testing/index.js';
+import { normalisedError, poisonOutputs, toleranceOf, toTensor } from '../src/testing/index.js';
 
 /** Operations whose programs are all forms of the matrix product; their compilation is half of the time of the tests. */
 export const MATRIX_OPS: readonly string[] = ['gemm', 'conv2d', 'attention', 'linear-concat'];
-
-/** What rounding operands to f16 costs; every other kernel computes in f32. */
-const F16_TOLERANCE = 1e-6;
 
 interface CaseTestOptions {
   /** Of the variants that an adapter supports, those to run; a case without one is not a failure but skipped. */
@@ -47,7 +44,7 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
         const expected = opCase.reference(opCase.inputs);
         const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
         for (const variant of variants) {
-          const tolerance = variant === 'subgroup-matrix' ? F16_TOLERANCE : (opCase.tolerance ?? 1e-12);
+          const tolerance = toleranceOf(opCase, variant);
           await poisonOutputs(
             runtime,
             expected.map((e) => e.length),

@@ -1,9 +1,16 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Runtime } from '../dispatch/runtime.js';
-import type { CaseTensor } from '../ops/case.js';
+import type { CaseTensor, OpCase } from '../ops/case.js';
 
 export { type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
-export { benchmarkCases } from '../ops/cases.js';
+export { allCases, benchmarkCases } from '../ops/cases.js';
+
+/** What rounding operands to f16 costs; every other kernel computes in f32. */
+const F16_TOLERANCE = 1e-6;
+
+/** Normalised squared error that a case allows a variant. */
+export const toleranceOf = ({ tolerance = 1e-12 }: OpCase, variant: string | undefined): number =>
+  variant === 'subgroup-matrix' ? F16_TOLERANCE : tolerance;
 
 /** Normalised squared error, sum((a-b)^2) / sum(b^2); the plain sum where the reference is all zero. NaN never passes. */
 export function normalisedError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
