@@ -272,3 +272,11 @@ export const kernelCases: readonly KernelCase[] = [
   deformableAttentionCase([100, 167]),
   resizeCase([61, 107], [121, 213], 128),
 ];
+
+/** Sizes for a browser's software adapter, which computes a tenth of what others do. */
+export const smallCases: readonly KernelCase[] = [
+  gemmCase(128, 256, 256),
+  convCase(24, 32, 64, 64),
+  attentionCase(256, 1),
+  multiHeadAttentionCase(16, 4, 64),
+];

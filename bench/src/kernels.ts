@@ -3,7 +3,7 @@ import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrac
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { KernelCase } from './cases.js';
 import { type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
-import type { OnnxRuntime, OrtSession } from './onnx/session.js';
+import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
 import { OnnxTracer } from './onnx/tracer.js';
 
 /** Results of one benchmark: what each runner took, and how the others compare with ours. */
@@ -15,7 +15,7 @@ export interface BenchmarkResult {
   readonly runners: Readonly<Record<string, Measurement>>;
   /** Median of their wall time over ours, each measured on the same terms. */
   readonly ratios: Readonly<Record<string, number>>;
-  /** The same of CPU time, which other work on the machine disturbs less. */
+  /** The same of CPU time, which other work on the machine disturbs less; none in a browser. */
   readonly cpuRatios: Readonly<Record<string, number>>;
   /** Normalised squared error of each runner against ours, checked before anything was timed. */
   readonly errors: Readonly<Record<string, number>>;
@@ -32,6 +32,14 @@ const OURS_WITH_TRANSFER = 'samtrack+transfer';
 export const STOCK = 'tfjs';
 export const ORT_WEBGPU = 'onnxruntime-webgpu';
 export const ORT_CPU = 'onnxruntime-cpu';
+export const ORT_WASM = 'onnxruntime-wasm';
+
+/** What ONNX Runtime's providers are called as runners. */
+export const ORT_RUNNERS: Readonly<Record<OrtProvider, string>> = {
+  webgpu: ORT_WEBGPU,
+  cpu: ORT_CPU,
+  wasm: ORT_WASM,
+};
 
 /** f32 sums in another order differ by about 1e-13; a wrong kernel by far more. */
 const ERROR_LIMIT = 1e-8;
@@ -41,19 +49,22 @@ const BASELINES: Readonly<Record<string, string>> = {
   [STOCK]: OURS,
   [ORT_WEBGPU]: OURS_WITH_TRANSFER,
   [ORT_CPU]: OURS_WITH_TRANSFER,
+  [ORT_WASM]: OURS_WITH_TRANSFER,
 };
 
 /** Ratios of all other runners, `theirs / ours`. */
 export function compareRunners(
   runners: Readonly<Record<string, Measurement>>,
-  time: (measurement: Measurement) => number,
+  time: (measurement: Measurement) => number | undefined,
   baselines = BASELINES,
 ): Record<string, number> {
   const ratios: Record<string, number> = {};
   for (const name in runners) {
     const baseline = baselines[name];
     const ours = baseline === undefined ? undefined : (runners[baseline] ?? runners[OURS]);
-    if (ours && baseline !== name) ratios[name] = time(runners[name]!) / time(ours);
+    if (!ours || baseline === name) continue;
+    const [theirTime, ourTime] = [time(runners[name]!), time(ours)];
+    if (theirTime !== undefined && ourTime !== undefined) ratios[name] = theirTime / ourTime;
   }
   return ratios;
 }
@@ -79,16 +90,16 @@ export function checkOutput(
 export interface BenchContext {
   readonly runtime: Runtime;
   /** Missing where it is not installed. */
-  readonly ort?: OnnxRuntime;
-  /** Whether ONNX Runtime uses the same adapter. */
-  readonly ortWebGpu: boolean;
+  readonly ort?: Pick<OnnxRuntime, 'session'>;
+  /** Those of its providers that take part; WebGPU where it uses the same adapter. */
+  readonly ortProviders: readonly OrtProvider[];
   readonly options: MeasureOptions;
   readonly onNote: (message: string) => void;
 }
 
 /** Times our kernel, the same from stock tfjs operations, and ONNX Runtime. */
 export async function benchKernel(kernelCase: KernelCase, context: BenchContext): Promise<BenchmarkResult> {
-  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const { runtime, ort, ortProviders, options, onNote } = context;
   const name = `${kernelCase.op}@${kernelCase.size}`;
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
   const launch = (ops: typeof fusedOps) => tidy(() => kernelCase.build(ops, tensors));
@@ -127,8 +138,8 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
         },
       });
       const { model, inputs, fromOnnx } = await traceCase(kernelCase, tensors);
-      for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
-        const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+      for (const provider of ortProviders) {
+        const runner = ORT_RUNNERS[provider];
         try {
           const session = await ort.session(model, provider, inputs);
           sessions.push(session);
@@ -204,7 +215,7 @@ function summariseRunners(
     bytes: work.bytes,
     runners,
     ratios: compareRunners(runners, ({ wall }) => wall.median),
-    cpuRatios: compareRunners(runners, ({ cpu }) => cpu.median),
+    cpuRatios: compareRunners(runners, ({ cpu }) => cpu?.median),
     errors,
   };
 }
@@ -256,7 +267,7 @@ export const toChannelsLast = (values: Float32Array, channels: number): Float32A
 
 /** Best throughput that this adapter shows: matrix products in GFLOP/s, copies in GB/s (read and written). */
 export async function measureCeilings(
-  { runtime }: BenchContext,
+  { runtime }: Pick<BenchContext, 'runtime'>,
   results: readonly BenchmarkResult[],
 ): Promise<{ gemmGflops: number; copyGBps: number }> {
   // Large enough to fill the machine, small enough for a CPU.

@@ -11,8 +11,8 @@ export interface Runner {
 export interface Measurement {
   /** Wall time of a run, in milliseconds. */
   readonly wall: Summary;
-  /** CPU time of a run on all threads of the process, in milliseconds. */
-  readonly cpu: Summary;
+  /** CPU time of a run on all threads of the process, in milliseconds; missing in a browser, which does not tell it. */
+  readonly cpu?: Summary;
   /** Runs in each sample. */
   readonly count: number;
 }
@@ -59,19 +59,25 @@ export async function measure(
       runner.name,
       {
         wall: summarise(samples.map(({ wall }) => wall)),
-        cpu: summarise(samples.map(({ cpu }) => cpu)),
+        ...(hasCpuTime ? { cpu: summarise(samples.map(({ cpu }) => cpu)) } : {}),
         count,
       },
     ]),
   );
 }
 
+const hasCpuTime = typeof process !== 'undefined' && 'cpuUsage' in process;
+const cpuMilliseconds = (): number => {
+  if (!hasCpuTime) return 0;
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 /** Wall and CPU time of some work, in milliseconds. */
 async function timed(work: () => Promise<unknown> | unknown): Promise<{ wall: number; cpu: number }> {
-  const cpuBefore = process.cpuUsage();
+  const cpuBefore = cpuMilliseconds();
   const start = performance.now();
   await work();
   const wall = performance.now() - start;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return { wall, cpu: (user + system) / 1000 };
+  return { wall, cpu: cpuMilliseconds() - cpuBefore };
 }

@@ -1,6 +1,7 @@
-import { type BenchArguments, type BenchModel, type BenchTracker, TRACKERS } from './arguments.js';
+import type { BenchArguments } from './arguments.js';
 import { benchDeAot } from './deaot/bench.js';
 import type { BenchContext } from './kernels.js';
+import { type BenchModel, type BenchTracker, TRACKERS } from './names.js';
 import { benchNetwork, type NetworkResult } from './networks/bench.js';
 import { groundingDino } from './networks/grounding-dino.js';
 import { type SamName, samEncoder } from './networks/sam.js';
@@ -21,7 +22,10 @@ export interface ModelJob {
 const isTracker = (model: BenchModel): model is BenchTracker => (TRACKERS as readonly string[]).includes(model);
 
 /** What there is to run of a model. */
-export function modelJob(model: BenchModel, { size, quick, twin }: BenchArguments): ModelJob {
+export function modelJob(
+  model: BenchModel,
+  { size, quick, twin }: Pick<BenchArguments, 'size' | 'quick' | 'twin'>,
+): ModelJob {
   if (isTracker(model)) {
     const frame = size ?? (quick ? { height: 161, width: 193 } : { height: 480, width: 854 });
     return {

@@ -5,8 +5,7 @@ import {
   type BenchContext,
   checkOutput,
   compareRunners,
-  ORT_CPU,
-  ORT_WEBGPU,
+  ORT_RUNNERS,
   OURS,
   STOCK,
   WrongOutputError,
@@ -38,7 +37,7 @@ export interface ModelResult extends NetworkResult {
  * with the memory as inputs.
  */
 export async function benchDeAot(name: DeAotName, size: Size, context: BenchContext): Promise<ModelResult> {
-  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const { runtime, ort, ortProviders, options, onNote } = context;
   const benchmark = `${name}@${size.height}x${size.width}`;
   const network = networkSize(size.height, size.width, DEAOT_CONFIGS[name].alignCorners);
   const model = await loadDeAot(name, fusedOps);
@@ -72,8 +71,8 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
 
   if (ort) {
     const traced = await traceFrame(runtime, name, inputs);
-    for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
-      const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+    for (const provider of ortProviders) {
+      const runner = ORT_RUNNERS[provider];
       try {
         const session = await ort.session(traced.model, provider, traced.feeds);
         sessions.push(session);
@@ -108,7 +107,7 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
     network,
     runners: measured,
     ratios: compareRunners(measured, ({ wall }) => wall.median),
-    cpuRatios: compareRunners(measured, ({ cpu }) => cpu.median),
+    cpuRatios: compareRunners(measured, ({ cpu }) => cpu?.median),
     errors,
     ...told,
     fps: 1000 / measured[OURS]!.wall.median,

@@ -5,8 +5,7 @@ import {
   type BenchmarkResult,
   checkOutput,
   compareRunners,
-  ORT_CPU,
-  ORT_WEBGPU,
+  ORT_RUNNERS,
   OURS,
   STOCK,
   toChannelsFirst,
@@ -47,7 +46,7 @@ const ERROR_LIMIT = 1e-6;
  * @param twin Whether the twin of stock operations takes part, which takes minutes on a software adapter.
  */
 export async function benchNetwork(network: Network, context: BenchContext, twin: boolean): Promise<NetworkResult> {
-  const { runtime, ort, ortWebGpu, options, onNote } = context;
+  const { runtime, ort, ortProviders, options, onNote } = context;
   const inputs = await network.makeInputs();
   const run = async (loaded: LoadedNetwork): Promise<Float32Array> => {
     const out = await loaded.run(inputs);
@@ -95,8 +94,8 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
   }
   if (ort) {
     const traced = await traceNetwork(network, inputs);
-    for (const provider of ortWebGpu ? (['webgpu', 'cpu'] as const) : (['cpu'] as const)) {
-      const runner = provider === 'webgpu' ? ORT_WEBGPU : ORT_CPU;
+    for (const provider of ortProviders) {
+      const runner = ORT_RUNNERS[provider];
       await attempt(runner, async () => {
         const session = await ort.session(traced.model, provider, await feedsOf(runtime, inputs));
         sessions.push(session);
@@ -121,7 +120,7 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
     flops: network.flops || undefined,
     runners: measured,
     ratios: compareRunners(measured, ({ wall }) => wall.median),
-    cpuRatios: compareRunners(measured, ({ cpu }) => cpu.median),
+    cpuRatios: compareRunners(measured, ({ cpu }) => cpu?.median),
     errors,
     ...told,
     ...(parts ? { parts } : {}),
