@@ -48,6 +48,7 @@ export default defineConfig({
         env: { LP_NATIVE_VECTOR_WIDTH: '512' },
         include: ['test/subgroup-sizes.test.ts'],
       }),
+      project('chromium', 'packages/chromium'),
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),

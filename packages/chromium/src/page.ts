@@ -1,0 +1,144 @@
+import type { Server } from 'node:http';
+import { build } from 'esbuild';
+import { type Browser, chromium, type Page as PlaywrightPage } from 'playwright-core';
+import { ChromiumError, findChromium } from './find.js';
+import { serve } from './server.js';
+
+/** Time for Chromium to start and for a page to load, milliseconds. */
+const START_MS = 60_000;
+
+const COMMON_FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking'];
+const ADAPTER_FLAGS = {
+  // Without a display, Chromium on Linux finds a GPU only through Vulkan.
+  gpu:
+    process.platform === 'linux' ? ['--enable-features=Vulkan', '--use-angle=vulkan', '--disable-vulkan-surface'] : [],
+  // Chromium offers its software adapter only when asked; with it pages compute, but cannot show a WebGPU canvas.
+  software: ['--use-webgpu-adapter=swiftshader'],
+} as const;
+
+export interface PageOptions {
+  /** The page's script, TypeScript or JavaScript; bundled with the sources of the packages it imports. */
+  readonly script: string;
+  /** More that the page may ask for: files by path, or folders by paths that end in a slash. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Modules that are not bundled, and that the page must not import then. */
+  readonly external?: readonly string[];
+  /** Which adapter WebGPU has; `software` by default, which every machine has. */
+  readonly adapter?: 'gpu' | 'software';
+  /** Chromium's program; looked for otherwise. */
+  readonly executablePath?: string;
+  /** Closes the page. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens a page in a Chromium of its own, without a window. It is closed by `close`, by the signal, and when this process
+ * is interrupted or ends.
+ * @throws ChromiumError where there is no Chromium, or it does not start, or the page does not load
+ */
+export async function openPage(options: PageOptions): Promise<Page> {
+  const { script, files = {}, external = [], adapter = 'software', signal } = options;
+  signal?.throwIfAborted();
+  const executablePath = findChromium(options.executablePath);
+  const { outputFiles } = await build({
+    entryPoints: [script],
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    conditions: ['samtrack-source', 'browser'],
+    loader: { '.wgsl': 'text' },
+    external: [...external],
+    logLevel: 'silent',
+  });
+  const texts = {
+    '/': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="page.js"></script>',
+    '/page.js': outputFiles[0]!.text,
+  };
+  const { server, origin } = await serve({ texts, files });
+  let browser: Browser;
+  try {
+    const args = [...COMMON_FLAGS, ...ADAPTER_FLAGS[adapter]];
+    browser = await chromium.launch({ executablePath, args, timeout: START_MS });
+  } catch (cause) {
+    server.close();
+    throw new ChromiumError('launch', `${executablePath} does not start: ${firstLine(cause)}`, { cause });
+  }
+  const page = new Page(browser, server, await browser.newPage(), origin);
+  signal?.addEventListener('abort', () => void page.close(), { once: true });
+  try {
+    await page.load();
+    signal?.throwIfAborted();
+    return page;
+  } catch (error) {
+    await page.close();
+    throw signal?.aborted ? signal.reason : error;
+  }
+}
+
+/** A page and the Chromium that it is in. */
+export class Page {
+  /** Messages of errors that nothing in the page caught. */
+  readonly problems: string[] = [];
+
+  constructor(
+    private readonly browser: Browser,
+    private readonly server: Server,
+    private readonly page: PlaywrightPage,
+    /** Where the page comes from. */
+    readonly origin: string,
+  ) {
+    page.on('pageerror', ({ message }) => this.problems.push(message));
+  }
+
+  /** Of Chromium, as it says itself. */
+  get version(): string {
+    return this.browser.version();
+  }
+
+  /** @internal */
+  async load(): Promise<void> {
+    try {
+      await this.page.goto(`${this.origin}/`, { timeout: START_MS });
+      // A module's script may go on after the page has loaded.
+      await this.page.evaluate("import('/page.js')");
+    } catch (cause) {
+      throw new ChromiumError('page', `The page does not load: ${this.problems[0] ?? firstLine(cause)}`, { cause });
+    }
+  }
+
+  /**
+   * Calls a global function of the page, and waits for what it promises.
+   * @param argument Plain data, as is the result.
+   * @throws ChromiumError `timeout` after so many milliseconds, `page` where the function throws or the page crashes
+   */
+  async call<T>(name: string, argument?: unknown, timeoutMs = 300_000): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const message = `${name} took longer than ${timeoutMs / 1000} s in Chromium.`;
+      timer = setTimeout(() => reject(new ChromiumError('timeout', message)), timeoutMs);
+    });
+    // The page's answer after the time is over has no one to go to.
+    const called = this.page.evaluate(`globalThis.${name}(${JSON.stringify(argument) ?? ''})`);
+    called.catch(() => {});
+    try {
+      return (await Promise.race([called, late])) as T;
+    } catch (cause) {
+      if (cause instanceof ChromiumError) throw cause;
+      throw new ChromiumError('page', `${name} failed in Chromium: ${firstLine(cause)}`, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends Chromium and the server. Harmless when done already. */
+  async close(): Promise<void> {
+    await this.browser.close();
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+const firstLine = (error: unknown): string =>
+  (error as Error).message.replace(/^[a-zA-Z]+\.[a-zA-Z]+: /, '').split('\n')[0]!;
