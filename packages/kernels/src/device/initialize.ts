@@ -6,13 +6,22 @@ import {
   removeBackend,
   setBackend,
 } from '@tensorflow/tfjs-core';
+import { tuningStore } from '#platform';
 import { Runtime, registerRuntime } from '../dispatch/runtime.js';
+import { TuningError } from '../tuning/error.js';
+import type { TuningStore } from '../tuning/store.js';
 import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './index.js';
 
 /** Options of `initialize`. */
 export interface InitializeOptions extends GpuOptions {
   /** A device of the caller's own; it should have the features and limits that `requestDevice` asks for. */
   handle?: DeviceHandle;
+  /**
+   * Whether kernels are chosen by what was measured on this adapter (`tune`). `off`, the default: by rules alone, so that results
+   * depend on nothing but the adapter. `cached`: by what `tuningStore()` holds, if anything; or by another store. Tables that
+   * cannot be used are ignored; `runtime.tuning.warning` says why.
+   */
+  tuning?: 'off' | 'cached' | TuningStore;
 }
 
 /**
@@ -30,8 +39,21 @@ export async function initialize(options: InitializeOptions = {}): Promise<Runti
   await setBackend('webgpu');
   await ready();
   const runtime = new Runtime(backend, handle);
+  if (options.tuning && options.tuning !== 'off') {
+    await loadTuning(runtime, options.tuning === 'cached' ? tuningStore() : options.tuning);
+  }
   registerRuntime(runtime);
   return runtime;
+}
+
+async function loadTuning({ tuning }: Runtime, store: TuningStore): Promise<void> {
+  try {
+    const table = await store.load(tuning.table.adapter);
+    if (table) tuning.use(table);
+  } catch (error) {
+    if (!(error instanceof TuningError)) throw error;
+    tuning.warning = error;
+  }
 }
 
 /** Removes the backend and destroys the device, so that a Node process can end. Harmless when done already. */

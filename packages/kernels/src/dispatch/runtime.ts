@@ -11,6 +11,8 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
+import { adapterIdentity } from '../tuning/table.js';
+import { Tuning } from '../tuning/tuning.js';
 import { CapturedGraph, type RecordedStep } from './graph.js';
 import { type Program, packUniforms, type UniformValue } from './program.js';
 import {
@@ -88,6 +90,8 @@ export class Runtime {
   readonly device: GPUDevice;
   readonly adapterClass: AdapterClass;
   readonly info: GPUAdapterInfo;
+  /** Chooses among the kernels of an operation. */
+  readonly tuning: Tuning;
   /** Dispatches recorded since the runtime exists, replays included. */
   dispatchCount = 0;
 
@@ -116,6 +120,7 @@ export class Runtime {
     this.device = handle.device;
     this.adapterClass = handle.adapterClass;
     this.info = handle.info;
+    this.tuning = new Tuning(adapterIdentity(handle.info, handle.adapterClass), handle.adapterClass);
     this.#backend = privateBackend(backend);
     // One invalid pipeline voids its whole batch and every error after it is a consequence: only the first one counts.
     this.device.onuncapturederror = ({ error }) => {

@@ -8,7 +8,8 @@ import { ShapeError } from '../shape-error.js';
 import columnsWgsl from './columns.wgsl';
 import mergeWgsl from './merge.wgsl';
 import rowsWgsl from './rows.wgsl';
-import { type BiAttentionVariant, planBiAttention, selectBiAttention } from './select.js';
+import { type BiAttentionVariant, planBiAttention } from './select.js';
+import { tunedBiAttention } from './tuning.js';
 
 export { type BiAttentionVariant, planBiAttention, selectBiAttention } from './select.js';
 
@@ -78,7 +79,8 @@ export function biAttention(input: BiAttentionInput, options: BiAttentionOptions
     });
   }
   const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
-  const variant = options.variant ?? selectBiAttention(runtime.adapterClass);
+  const size = { tokens, columns, channels, width };
+  const variant = options.variant ?? runtime.tuning.choose(tunedBiAttention, size, biAttention, [input, options]);
   const out = runtime.allocate([tokens, width]);
   const sums = runtime.allocate([plan.chunks, columns, channels]);
   const statistics = runtime.allocate([plan.chunks, columns, 2]);

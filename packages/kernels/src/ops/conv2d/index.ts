@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { type Activation, launchMatmul } from '../gemm/matmul-program.js';
-import { type GemmVariant, selectGemm } from '../gemm/select.js';
+import type { GemmVariant } from '../gemm/select.js';
 import { ShapeError } from '../shape-error.js';
+import { tunedConv2d } from './tuning.js';
 
 /** Options of `conv2d`. */
 export interface Conv2dOptions {
@@ -59,7 +60,8 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
   // A 1x1 kernel of stride 1 reads its pixels in order: a plain matrix product without index arithmetic.
   const pointwise =
     kernelHeight === 1 && kernelWidth === 1 && stride === 1 && padTop + padLeft + padBottom + padRight === 0;
-  const variant = options.variant ?? selectGemm({ m, n, k: channels, aligned: true }, runtime.adapterClass);
+  const shape = { m, n, k: channels, aligned: true, taps: kernelHeight * kernelWidth, stride, dilation };
+  const variant = options.variant ?? runtime.tuning.choose(tunedConv2d, shape, conv2d, [x, weight, options]);
   launchMatmul(runtime, {
     variant,
     a: x,

@@ -3,7 +3,8 @@ import { defineProgram } from '../../dispatch/program.js';
 import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import sampleWgsl from './sample.wgsl';
-import { type DeformableAttentionVariant, selectDeformableAttention } from './select.js';
+import type { DeformableAttentionVariant } from './select.js';
+import { tunedDeformableAttention } from './tuning.js';
 
 export { type DeformableAttentionVariant, selectDeformableAttention } from './select.js';
 
@@ -69,7 +70,10 @@ export function deformableAttention(
   }
   const out = runtime.allocate([queries, channels]);
   const head4 = channels / heads / 4;
-  const variant = options.variant ?? selectDeformableAttention(runtime.adapterClass);
+  const size = { queries, heads, headSize: channels / heads, levels: levels.length, points, pixels };
+  const tuned = { ...size, boxes: coordinates === 4 };
+  const args: Parameters<typeof deformableAttention> = [value, projection, reference, shape, options];
+  const variant = options.variant ?? runtime.tuning.choose(tunedDeformableAttention, tuned, deformableAttention, args);
   const vectors = variant === 'head' ? head4 : 1;
   const invocations = (queries * heads * head4) / vectors;
   const table = new Array<number>(4 * MAX_LEVELS).fill(0);

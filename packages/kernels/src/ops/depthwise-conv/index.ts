@@ -6,8 +6,9 @@ import activationWgsl from '../gemm/activation.wgsl';
 import type { Activation } from '../gemm/matmul-program.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
-import { type DepthwiseVariant, depthwiseQueue, depthwiseStrip, selectDepthwise } from './select.js';
+import { type DepthwiseVariant, depthwiseQueue, depthwiseStrip } from './select.js';
 import streamingWgsl from './streaming.wgsl';
+import { tunedDepthwise } from './tuning.js';
 
 export {
   type DepthwiseShape,
@@ -57,7 +58,8 @@ export function depthwiseConv(x: Tensor, weight: Tensor, options: DepthwiseConvO
   }
   const out = runtime.allocate([outHeight, outWidth, channels]);
   const shape = { kernelHeight, kernelWidth, stride, dilation };
-  const variant = options.variant ?? selectDepthwise(shape);
+  const tuned = { ...shape, outHeight, outWidth, channels };
+  const variant = options.variant ?? runtime.tuning.choose(tunedDepthwise, tuned, depthwiseConv, [x, weight, options]);
   const c4 = channels / 4;
   const buffers: BufferAccess[] = bias ? ['read', 'read', 'read', 'write'] : ['read', 'read', 'write'];
   const params = { ACTIVATION: activation, BIAS: bias !== undefined, OUT_BINDING: buffers.length - 1 };

@@ -2,7 +2,8 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import { type Activation, launchMatmul } from './matmul-program.js';
-import { type GemmVariant, selectGemm } from './select.js';
+import type { GemmVariant } from './select.js';
+import { tunedGemm } from './tuning.js';
 
 export type { Activation } from './matmul-program.js';
 export { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './select.js';
@@ -92,7 +93,9 @@ export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
   }
   const aOffset = aRow * aStride + aColumn;
   const aligned = [aStride, bStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
-  const variant = options.variant ?? selectGemm({ m, n, k, aligned }, runtime.adapterClass);
+  const variant =
+    options.variant ??
+    runtime.tuning.choose(tunedGemm, { batch, m, n, k, aligned, half: b.dtype === 'int32' }, gemm, [a, b, options]);
   launchMatmul(runtime, {
     variant,
     a,

@@ -5,7 +5,8 @@ import activationWgsl from '../gemm/activation.wgsl';
 import type { Activation } from '../gemm/matmul-program.js';
 import { ShapeError } from '../shape-error.js';
 import rowWgsl from './row.wgsl';
-import { type LayerNormVariant, selectLayerNorm } from './select.js';
+import type { LayerNormVariant } from './select.js';
+import { tunedLayerNorm } from './tuning.js';
 import workgroupWgsl from './workgroup.wgsl';
 
 export { type LayerNormVariant, selectLayerNorm } from './select.js';
@@ -47,7 +48,9 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Laye
   }
   const out = runtime.allocate(x.shape);
   const rows = (x.size / width) * groups;
-  const variant = options.variant ?? selectLayerNorm(runtime.adapterClass);
+  const variant =
+    options.variant ??
+    runtime.tuning.choose(tunedLayerNorm, { rows, channels: width / groups }, layerNorm, [x, weight, bias, options]);
   runtime.launch({
     program: defineProgram({
       name: `layer-norm/${variant}`,

@@ -4,7 +4,8 @@ import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import { softmaxRows } from '../softmax/index.js';
 import scoresWgsl from './scores.wgsl';
-import { type LocalAttentionVariant, selectLocalAttention } from './select.js';
+import type { LocalAttentionVariant } from './select.js';
+import { tunedLocalAttention } from './tuning.js';
 import weighWgsl from './weigh.wgsl';
 
 export { type LocalAttentionVariant, selectLocalAttention, supportedLocalAttentionVariants } from './select.js';
@@ -59,7 +60,10 @@ export function localGatedAttention(
         tensor,
       });
   }
-  const variant = options.variant ?? selectLocalAttention(runtime.adapterClass);
+  const outWidth = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
+  const shape = { height, width, window, depth, channels: outWidth };
+  const variant =
+    options.variant ?? runtime.tuning.choose(tunedLocalAttention, shape, localGatedAttention, [input, options]);
   const subgroup = variant === 'subgroup';
   const radius = (window - 1) / 2;
   // Positions that 8 neighbouring queries see in one row of the window, padded for vector loads.
@@ -103,7 +107,6 @@ export function localGatedAttention(
   });
   softmaxRows(weights);
 
-  const outWidth = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
   const out = runtime.allocate([tokens, outWidth]);
   const weighThreads = threads(64);
   let column = 0;

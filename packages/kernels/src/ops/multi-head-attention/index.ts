@@ -8,8 +8,9 @@ import { flashProgram, flashTile } from './flash.js';
 import operandsWgsl from './operands.wgsl';
 import paramsWgsl from './params.wgsl';
 import { relativeTerms } from './relative.js';
-import { attentionTile, broadcastQueries, type MultiHeadAttentionVariant, selectMultiHeadAttention } from './select.js';
+import { attentionTile, broadcastQueries, type MultiHeadAttentionVariant } from './select.js';
 import tiledWgsl from './tiled.wgsl';
+import { tunedMultiHeadAttention } from './tuning.js';
 
 export {
   type MultiHeadAttentionVariant,
@@ -142,9 +143,10 @@ export function multiHeadAttention(
   const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
   const batched = [query, key, value].some(({ rank }) => rank === 3);
   const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
+  const size = { batch, heads, queries, keys, headSize, mask: mask !== undefined, relative: relative !== undefined };
   const variant =
     options.variant ??
-    selectMultiHeadAttention({ queries, keys, headSize, plain: !mask && !relative }, runtime.adapterClass);
+    runtime.tuning.choose(tunedMultiHeadAttention, size, multiHeadAttention, [query, key, value, options]);
   const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
   const operands = [query, key, value];
   const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;

@@ -3,7 +3,8 @@ import { defineProgram } from '../../dispatch/program.js';
 import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import rowsWgsl from './rows.wgsl';
-import { type SoftmaxVariant, selectSoftmax } from './select.js';
+import type { SoftmaxVariant } from './select.js';
+import { tunedSoftmax } from './tuning.js';
 
 export { type SoftmaxVariant, selectSoftmax, supportedSoftmaxVariants } from './select.js';
 
@@ -20,7 +21,8 @@ export function softmaxRows(x: Tensor, validColumns = x.shape[1]!, options: { va
   const [rows, columns] = x.shape as [number, number];
   if (x.rank !== 2 || columns % 4 !== 0)
     throw new ShapeError('softmaxRows', 'a matrix whose columns are a multiple of 4', { x });
-  const variant = options.variant ?? selectSoftmax(runtime.adapterClass);
+  const variant =
+    options.variant ?? runtime.tuning.choose(tunedSoftmax, { rows, columns }, softmaxRows, [x, validColumns, options]);
   const { subgroupSize } = runtime.adapterClass;
   const subgroup = variant === 'subgroup';
   const program = defineProgram({

@@ -2,7 +2,8 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram, f32 } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
-import { selectWindowAttention, type WindowAttentionVariant } from './select.js';
+import type { WindowAttentionVariant } from './select.js';
+import { tunedWindowAttention } from './tuning.js';
 import windowWgsl from './window.wgsl';
 
 export {
@@ -87,7 +88,10 @@ export function windowAttention(
   const windowsX = Math.ceil(width / window);
   const windowsY = Math.ceil(height / window);
   const { adapterClass } = runtime;
-  const variant = options.variant ?? selectWindowAttention(adapterClass);
+  const tuned = { height, width, window, shift, heads, headSize };
+  const variant =
+    options.variant ??
+    runtime.tuning.choose(tunedWindowAttention, tuned, windowAttention, [qkv, qkvBias, biasTable, shape, options]);
   const subgroup = variant === 'shuffle' ? adapterClass.subgroupSize : 0;
   runtime.launch({
     program: defineProgram({

@@ -2,10 +2,12 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../../device/adapter.js';
 import { defineProgram, f32 } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
+import type { TunedOp } from '../../tuning/tuned-op.js';
 import { flashProgram, flashTile } from '../multi-head-attention/flash.js';
 import { relativeTerms } from '../multi-head-attention/relative.js';
 import { supportsBroadcast } from '../multi-head-attention/select.js';
 import { ShapeError } from '../shape-error.js';
+import { RELATIVE_WINDOW_SOURCES, type TunedWindowShape, windowAttentionWork } from './tuning.js';
 import windowWgsl from './window.wgsl';
 
 /** `direct`: an invocation owns a query. `broadcast`: a subgroup owns up to 14, see `multiHeadAttention`. */
@@ -20,6 +22,14 @@ export function selectRelativeWindowAttention(adapter: AdapterClass): RelativeWi
   const broadcasts = supportedRelativeWindowAttentionVariants(adapter).includes('broadcast');
   return adapter.kind === 'software' && broadcasts ? 'broadcast' : 'direct';
 }
+
+export const tunedRelativeWindowAttention: TunedOp<TunedWindowShape, RelativeWindowAttentionVariant> = {
+  name: 'relative-window-attention',
+  sources: RELATIVE_WINDOW_SOURCES,
+  variants: (_, adapter) => supportedRelativeWindowAttentionVariants(adapter),
+  select: (_, adapter) => selectRelativeWindowAttention(adapter),
+  work: windowAttentionWork,
+};
 
 /** The geometry of a windowed attention with relative positions. */
 export interface RelativeWindowShape {
@@ -74,7 +84,10 @@ export function relativeWindowAttention(
   const vectors = (2 * window - 1) * headSize;
   expect(rows.size === vectors && columns.size === vectors, `tables of ${2 * window - 1} x ${headSize}`);
 
-  const variant = options.variant ?? selectRelativeWindowAttention(runtime.adapterClass);
+  const tuned = { height, width, window, shift: 0, heads, headSize };
+  const args: Parameters<typeof relativeWindowAttention> = [qkv, qkvBias, rows, columns, shape, options];
+  const variant =
+    options.variant ?? runtime.tuning.choose(tunedRelativeWindowAttention, tuned, relativeWindowAttention, args);
   const terms = relativeTerms({
     query: qkv,
     queryColumn: 0,

@@ -1,0 +1,50 @@
+import type { TunedOp } from '../../tuning/tuned-op.js';
+import activationWgsl from './activation.wgsl';
+import bindingsWgsl from './bindings.wgsl';
+import broadcastWgsl from './broadcast.wgsl';
+import convGeometryWgsl from './conv-geometry.wgsl';
+import epilogueWgsl from './epilogue.wgsl';
+import operandsWgsl from './operands.wgsl';
+import { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants, VECTOR_TILES } from './select.js';
+import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
+import tiledWgsl from './tiled.wgsl';
+import vectorEpilogueWgsl from './vector-epilogue.wgsl';
+import vectorOperandsWgsl from './vector-operands.wgsl';
+import vectorTiledWgsl from './vector-tiled.wgsl';
+
+/** Everything that matrix products, also those of convolutions, are compiled from. */
+export const MATMUL_SOURCES: readonly string[] = [
+  activationWgsl,
+  bindingsWgsl,
+  broadcastWgsl,
+  convGeometryWgsl,
+  epilogueWgsl,
+  operandsWgsl,
+  subgroupMatrixWgsl,
+  tiledWgsl,
+  vectorEpilogueWgsl,
+  vectorOperandsWgsl,
+  vectorTiledWgsl,
+  JSON.stringify(VECTOR_TILES),
+];
+
+/** `subgroup-matrix` rounds its operands to float16: faster where it exists, but never without being asked for. */
+export const preciseGemmVariants = (...args: Parameters<typeof supportedGemmVariants>): GemmVariant[] =>
+  supportedGemmVariants(...args).filter((variant) => variant !== 'subgroup-matrix');
+
+interface TunedGemmShape extends GemmShape {
+  batch: number;
+  /** Whether B holds float16. */
+  half: boolean;
+}
+
+export const tunedGemm: TunedOp<TunedGemmShape, GemmVariant> = {
+  name: 'gemm',
+  sources: MATMUL_SOURCES,
+  variants: preciseGemmVariants,
+  select: selectGemm,
+  work: ({ batch, m, n, k, half }) => ({
+    flops: 2 * batch * m * n * k,
+    bytes: batch * (4 * m * k + (half ? 2 : 4) * k * n + 4 * m * n),
+  }),
+};

@@ -1,0 +1,50 @@
+import { dispose } from '@tensorflow/tfjs-core';
+import type { Runtime } from '../dispatch/runtime.js';
+import { gemm } from '../ops/gemm/index.js';
+import { wallTime } from './clock.js';
+import type { Work } from './tuned-op.js';
+
+/** What an adapter can do at most, as far as is known. */
+export interface Ceilings {
+  /** Arithmetic of matrix products. */
+  readonly flopsPerSecond: number;
+  /** Bytes read and written by copies. */
+  readonly bytesPerSecond: number;
+}
+
+const COPY_BYTES = 64 * 2 ** 20;
+const SAMPLES = 3;
+const SAMPLE_MS = 20;
+const MAX_REPEATS = 40;
+
+/** Measures a large matrix product and a large copy. */
+export async function measureCeilings(runtime: Runtime): Promise<Ceilings> {
+  // Large enough to fill the machine, small enough for a CPU.
+  const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
+  const [a, b] = [runtime.allocate([size, size]), runtime.allocate([size, size])];
+  const [source, target] = [runtime.allocate([COPY_BYTES / 4]), runtime.allocate([COPY_BYTES / 4])];
+  try {
+    const product = await bestTime(runtime, () => gemm(a, b).dispose());
+    const copy = await bestTime(runtime, () => runtime.copy(source, target));
+    return { flopsPerSecond: (2 * size ** 3) / (product / 1000), bytesPerSecond: (2 * COPY_BYTES) / (copy / 1000) };
+  } finally {
+    dispose([a, b, source, target]);
+    runtime.trim();
+  }
+}
+
+async function bestTime(runtime: Runtime, run: () => void): Promise<number> {
+  // The first one compiles.
+  await wallTime(runtime, run, 1);
+  const once = await wallTime(runtime, run, 1);
+  const repeats = Math.min(MAX_REPEATS, Math.max(1, Math.ceil(SAMPLE_MS / once)));
+  let best = once;
+  for (let i = 0; i < SAMPLES; i++) best = Math.min(best, await wallTime(runtime, run, repeats));
+  return best;
+}
+
+/** How much of the ceiling that limits some work it reaches, 0..1: the roofline of Williams et al. (2009). */
+export function shareOfCeiling({ flops, bytes }: Work, milliseconds: number, ceilings: Ceilings): number {
+  const least = Math.max(flops / ceilings.flopsPerSecond, bytes / ceilings.bytesPerSecond);
+  return Math.min(1, (1000 * least) / milliseconds);
+}
