@@ -6,6 +6,29 @@ export type RecordedStep =
   | { name: string; source: GPUBuffer; target: GPUBuffer; size: number };
 
 /**
+ * Buffers that several captured graphs share, so that together they take little more than the largest of them. One graph
+ * overwrites what another left there, results excepted: those stay until their own graph runs again.
+ */
+export class GraphPool {
+  constructor(
+    /** Private to the runtime. */
+    readonly buffers: PrivateBufferManager,
+    private readonly release: () => void,
+  ) {}
+
+  /** Bytes of GPU memory that it holds. */
+  get bytes(): number {
+    return this.buffers.numBytesAllocated;
+  }
+
+  /** Destroys the buffers. The graphs that use them are to be disposed before. */
+  dispose(): void {
+    this.release();
+    this.buffers.dispose();
+  }
+}
+
+/**
  * Launches recorded once by `Runtime.capture`, repeated by `replay` as a single command buffer: a few microseconds of CPU
  * time a dispatch. New inputs go in with `Runtime.write` on tensors made before the capture; results are read from
  * `result`, whose tensors belong to the graph and are overwritten by the next replay.
@@ -20,9 +43,11 @@ export class CapturedGraph<T> {
     private readonly pool: PrivateBufferManager,
     private readonly runtime: { replay(steps: readonly RecordedStep[]): void },
     private readonly release: () => void,
+    /** Whether the pool is the graph's own. */
+    private readonly ownsPool: boolean,
   ) {}
 
-  /** Bytes of GPU memory that the graph holds for itself. */
+  /** Bytes of GPU memory that the graph holds, or all graphs of its pool. */
   get bytes(): number {
     return this.pool.numBytesAllocated;
   }
@@ -35,12 +60,15 @@ export class CapturedGraph<T> {
 
   /** Destroys the graph's buffers. The tensors of `result` are unusable afterwards. */
   dispose(): void {
-    this.surrenderPool()?.dispose();
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.release();
+    if (this.ownsPool) this.pool.dispose();
   }
 
-  /** Disposes the graph but hands over its buffers, all of them free; nothing when it is disposed already. */
+  /** Disposes the graph but hands over its own buffers, all of them free; nothing when it has none, or is disposed already. */
   surrenderPool(): PrivateBufferManager | undefined {
-    if (this.#disposed) return undefined;
+    if (this.#disposed || !this.ownsPool) return undefined;
     this.#disposed = true;
     this.release();
     return this.pool;

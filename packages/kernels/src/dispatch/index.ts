@@ -1,4 +1,4 @@
-export { CapturedGraph, type RecordedStep } from './graph.js';
+export { CapturedGraph, GraphPool, type RecordedStep } from './graph.js';
 export {
   type BufferAccess,
   definedPrograms,

@@ -13,7 +13,8 @@ import {
 import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
 import { adapterIdentity } from '../tuning/table.js';
 import { Tuning } from '../tuning/tuning.js';
-import { CapturedGraph, type RecordedStep } from './graph.js';
+import { Capture } from './capture.js';
+import { CapturedGraph, GraphPool, type RecordedStep } from './graph.js';
 import { type Program, packUniforms, type UniformValue } from './program.js';
 import {
   allocateTensor,
@@ -25,7 +26,9 @@ import {
   type PrivateBackend,
   type PrivateBufferManager,
   privateBackend,
+  reclaim,
   trimPool,
+  valuesOnCpu,
 } from './tfjs.js';
 
 /** The GPU refused a command: an invalid shader, a binding over the limits, or no memory left. */
@@ -49,8 +52,11 @@ export class DeviceLostError extends Error {
 
 /** Dispatches recorded before the command buffer is submitted; long batches cost latency, short ones CPU time. */
 const BATCH = 48;
-/** From this size on, in bytes, a tensor is worth a submit that gives disposed buffers back. */
-const LARGE_TENSOR = 4 * 2 ** 20;
+/**
+ * Steps of a replay that are submitted first, and then at a time: the GPU begins while the rest is encoded.
+ */
+const FIRST_STEPS = 24;
+const STEPS = 160;
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
 /** Sizes of read-back buffers kept; a frame of tracking reads one or two. */
@@ -103,9 +109,7 @@ export class Runtime {
   readonly #staging = new Map<number, GPUBuffer[]>();
   readonly #graphPools = new Set<PrivateBufferManager>();
   #nextId = 1;
-  #recording: RecordedStep[] | undefined;
-  /** The backend's own pool, while a capture has replaced it. */
-  #sharedPool: PrivateBufferManager | undefined;
+  #capture: Capture | undefined;
   #profile: Profile | undefined;
   #failure: KernelError | undefined;
   #lost: DeviceLostError | undefined;
@@ -141,9 +145,8 @@ export class Runtime {
   /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
   allocate(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor {
     this.#throwIfLost();
-    // Otherwise all the large tensors of a batch would exist at once, however soon they are disposed.
-    const large = 4 * util.sizeFromShape([...shape]) >= LARGE_TENSOR;
-    if (large && this.#backend.tensorDataPendingDisposal.length > 0) flush(this.#backend);
+    // Otherwise all the tensors of a batch would exist at once, however soon they are disposed.
+    reclaim(this.#backend);
     const tensor = allocateTensor(this.#backend, [...shape], dtype);
     if (tensor.size > 0) bufferOf(this.#backend, tensor);
     return tensor;
@@ -171,26 +174,33 @@ export class Runtime {
     for (const output of outputs) invalidateCpuCopy(backend, output);
     const bindGroup = this.#bindGroup(compiled, buffers, program.hasUniforms ? packUniforms(uniforms) : undefined);
     const step: RecordedStep = { name: program.name, pipeline: compiled.pipeline, bindGroup, workgroups: [x, y, z] };
-    this.#recording?.push(step);
+    this.#capture?.steps.push(step);
     this.#record(step);
   }
 
-  /** Copies whole tensors of equal size on the GPU, through a copy command. */
+  /**
+   * Copies whole tensors of equal size on the GPU, through a copy command. What is on the CPU only is written to the target
+   * at once, unless it is being captured.
+   */
   copy(source: TensorInfo, target: TensorInfo): void {
     this.#throwIfLost();
+    const values = this.#capture ? undefined : valuesOnCpu(this.#backend, source);
+    if (values) {
+      this.write(target, values as Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>);
+      return;
+    }
     const from = this.#bufferOf(source);
     const to = this.#bufferOf(target);
     util.assert(from.size === to.size, () => `copy: ${from.size} bytes into ${to.size}`);
     invalidateCpuCopy(this.#backend, target);
     const step: RecordedStep = { name: 'copy', source: from, target: to, size: from.size };
     for (const { dataId } of [source, target]) this.#backend.commandQueueOwnedIds.add(dataId);
-    this.#recording?.push(step);
+    this.#capture?.steps.push(step);
     this.#record(step);
   }
 
   #bufferOf(tensor: TensorInfo): GPUBuffer {
-    // What is uploaded during a capture outlives the graph: it must not come from the graph's pool.
-    return bufferOf(this.#backend, tensor, this.#sharedPool);
+    return bufferOf(this.#backend, tensor);
   }
 
   #record(step: RecordedStep): void {
@@ -209,8 +219,7 @@ export class Runtime {
       encodeStep(openPass(backend), step);
     }
     this.dispatchCount++;
-    // While capturing, every step is submitted at once: only then does tfjs give disposed buffers back for the next step.
-    if (++backend.dispatchCountInPass >= (this.#recording ? 1 : BATCH)) flush(backend);
+    if (++backend.dispatchCountInPass >= BATCH) flush(backend);
   }
 
   /** Submits everything recorded so far. */
@@ -309,55 +318,62 @@ export class Runtime {
     this.#staging.delete(size);
   }
 
+  /** Buffers for several captured graphs to share. */
+  graphPool(): GraphPool {
+    const buffers = newBufferPool(this.#backend);
+    this.#graphPools.add(buffers);
+    return new GraphPool(buffers, () => this.#graphPools.delete(buffers));
+  }
+
   /**
    * Runs `build` once, recording its launches, and returns a graph that repeats them with the same buffers. Buffers come
    * from a pool of the graph's own, so nothing else can reuse them; tensors made before the call (weights, inputs, state)
-   * are referred to as they are. Only launches and copies of this runtime can be captured: a stock tfjs operation inside
-   * `build` is an error, since it would run once and never again.
+   * are referred to as they are. Operations of tfjs's own are recorded with the rest. What `build` decides on the CPU is
+   * decided once, and a tensor that it makes from values is a constant, which has to outlive the graph.
    *
-   * @param previous A graph that this one replaces: it is disposed, and its buffers are used again.
+   * @param reuse A graph that this one replaces: it is disposed, and its buffers are used again. Or a pool to share.
+   * @throws Error when a tensor made from values was disposed in `build`.
    */
-  capture<T>(build: () => T, previous?: CapturedGraph<unknown>): CapturedGraph<T> {
-    if (this.#recording) throw new Error('A graph is already being captured.');
+  capture<T>(build: () => T, reuse?: CapturedGraph<unknown> | GraphPool): CapturedGraph<T> {
+    if (this.#capture) throw new Error('A graph is already being captured.');
     const backend = this.#backend;
+    const shared = reuse instanceof GraphPool;
     flush(backend);
-    const sharedPool = backend.bufferManager;
-    const pool = previous?.surrenderPool() ?? newBufferPool(backend);
-    const runWebGPUProgram = backend.runWebGPUProgram;
-    backend.bufferManager = pool;
-    this.#sharedPool = sharedPool;
-    backend.runWebGPUProgram = () => {
-      throw new Error('A stock tfjs operation cannot be part of a captured graph.');
+    const pool = shared ? reuse.buffers : (reuse?.surrenderPool() ?? newBufferPool(backend));
+    const capture = new Capture(backend, pool);
+    this.#capture = capture;
+    const within = (work: () => void) => {
+      const current = backend.bufferManager;
+      backend.bufferManager = pool;
+      work();
+      flush(backend);
+      for (const buffer of capture.uniforms) pool.releaseBuffer(buffer);
+      backend.bufferManager = current;
     };
-    this.#recording = [];
+    let result: T | undefined;
     try {
-      const result = tidy(build as () => TensorContainer) as T;
+      result = tidy(build as () => TensorContainer) as T;
       keepAll(result);
-      flush(backend);
-      this.#graphPools.add(pool);
-      return new CapturedGraph(result, this.#recording, pool, this, () => {
-        // The result's buffers must go back to the graph's own pool.
-        flush(backend);
-        const current = backend.bufferManager;
-        backend.bufferManager = pool;
-        dispose(result as TensorContainer);
-        flush(backend);
-        backend.bufferManager = current;
-        this.#graphPools.delete(pool);
-      });
+      this.#capture = undefined;
+      if (!capture.stop()) throw new Error('A tensor made from values was disposed in a captured graph that reads it.');
     } catch (error) {
-      flush(backend);
-      pool.dispose();
+      if (this.#capture) capture.stop();
+      this.#capture = undefined;
+      within(() => dispose((result ?? []) as TensorContainer));
+      if (!shared) pool.dispose();
       throw error;
-    } finally {
-      this.#recording = undefined;
-      this.#sharedPool = undefined;
-      backend.bufferManager = sharedPool;
-      backend.runWebGPUProgram = runWebGPUProgram;
     }
+    this.#graphPools.add(pool);
+    const release = () => {
+      flush(backend);
+      // The result's buffers must go back to the graph's own pool.
+      within(() => dispose(result as TensorContainer));
+      if (!shared) this.#graphPools.delete(pool);
+    };
+    return new CapturedGraph(result, capture.steps, pool, this, release, !shared);
   }
 
-  /** Submits the steps of a captured graph as one command buffer. */
+  /** Submits the steps of a captured graph, the first few ahead of the others. */
   replay(steps: readonly RecordedStep[]): void {
     this.#throwIfLost();
     flush(this.#backend);
@@ -366,20 +382,34 @@ export class Runtime {
       flush(this.#backend);
       return;
     }
+    for (let first = 0, last = FIRST_STEPS; first < steps.length; first = last, last += STEPS) {
+      // A rest of a few steps is not worth a submit.
+      if (steps.length - last < FIRST_STEPS) last = steps.length;
+      this.device.queue.submit([this.#encode(steps, first, Math.min(last, steps.length))]);
+    }
+    this.dispatchCount += steps.length;
+  }
+
+  #encode(steps: readonly RecordedStep[], first: number, last: number): GPUCommandBuffer {
     const encoder = this.device.createCommandEncoder();
     let pass: GPUComputePassEncoder | undefined;
-    for (const step of steps) {
+    let pipeline: GPUComputePipeline | undefined;
+    for (let i = first; i < last; i++) {
+      const step = steps[i]!;
       if ('source' in step) {
         pass?.end();
         pass = undefined;
+        pipeline = undefined;
         encoder.copyBufferToBuffer(step.source, 0, step.target, 0, step.size);
-      } else {
-        encodeStep((pass ??= encoder.beginComputePass()), step);
+        continue;
       }
+      pass ??= encoder.beginComputePass();
+      if (step.pipeline !== pipeline) pass.setPipeline((pipeline = step.pipeline));
+      pass.setBindGroup(0, step.bindGroup);
+      pass.dispatchWorkgroups(...step.workgroups);
     }
     pass?.end();
-    this.device.queue.submit([encoder.finish()]);
-    this.dispatchCount += steps.length;
+    return encoder.finish();
   }
 
   /**

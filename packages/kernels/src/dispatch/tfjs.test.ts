@@ -12,7 +12,9 @@ import {
   type PrivateBackend,
   type PrivateBufferManager,
   privateBackend,
+  reclaim,
   trimPool,
+  valuesOnCpu,
 } from './tfjs.js';
 
 let runtime: Runtime;
@@ -88,6 +90,35 @@ const backendContract: Record<keyof PrivateBackend, (field: string) => Promise<v
     expect(backend.dispatchCountInPass, field).toBe(0);
     for (const t of [x, y]) t.dispose();
   },
+  uniformPendingDisposal: (field) => {
+    flush(backend);
+    const { buffer } = backend.makeUniforms([{ type: 'int32', data: [1] }]);
+    expect(backend.uniformPendingDisposal, `${field} ends with the latest uniforms`).toEqual([buffer]);
+    backend.ensureCommandEncoderReady();
+    flush(backend);
+    expect(backend.uniformPendingDisposal, `${field} is empty after a submit`).toEqual([]);
+  },
+  makeUniforms: (field) => {
+    flush(backend);
+    const { buffer } = backend.makeUniforms([{ type: 'int32', data: [7, 8] }]);
+    expect(buffer.size, field).toBe(8);
+    const made = vi.spyOn(backend, 'makeUniforms');
+    const x = tensor(new Float32Array(2048));
+    const y = add(x, x);
+    expect(made, `${field} is called for every launch`).toHaveBeenCalledTimes(1);
+    made.mockRestore();
+    flush(backend);
+    for (const t of [x, y]) t.dispose();
+  },
+  releaseResource: (field) => {
+    const t = allocateTensor(backend, [9], 'float32');
+    bufferOf(backend, t);
+    const before = backend.bufferManager.numBytesUsed;
+    backend.releaseResource(t.dataId);
+    expect(backend.bufferManager.numBytesUsed, field).toBe(before - 36);
+    expect(backend.tensorMap.get(t.dataId).resource, field).toBeNull();
+    t.dispose();
+  },
   tensorMap: (field) => {
     const t = tensor([1, 2, 3]);
     expect(backend.tensorMap.has(t.dataId), field).toBe(true);
@@ -96,6 +127,9 @@ const backendContract: Record<keyof PrivateBackend, (field: string) => Promise<v
     const buffer = bufferOf(backend, t);
     expect(backend.tensorMap.get(t.dataId).resource, `${field}: resource`).toBe(buffer);
     t.dispose();
+    const gone = backend.makeTensorInfo([1], 'float32').dataId;
+    expect(backend.tensorMap.delete(gone), field).toBe(true);
+    expect(backend.tensorMap.has(gone), field).toBe(false);
   },
   makeTensorInfo: (field) => {
     const info = backend.makeTensorInfo([3, 5], 'int32');
@@ -202,6 +236,31 @@ describe('private fields of tfjs-backend-webgpu that dispatch/ needs', () => {
   });
 
   it('are those of the current backend', () => expect(currentBackend()).toBe(runtime.backend));
+
+  it('reclaim: a buffer of a disposed tensor serves the next one before the submit', () => {
+    flush(backend);
+    const t = allocateTensor(backend, [77], 'float32');
+    const buffer = bufferOf(backend, t);
+    openPass(backend);
+    backend.commandQueueOwnedIds.add(t.dataId);
+    t.dispose();
+    reclaim(backend);
+    expect(backend.tensorMap.has(t.dataId)).toBe(false);
+    const next = allocateTensor(backend, [77], 'float32');
+    expect(bufferOf(backend, next)).toBe(buffer);
+    next.dispose();
+    flush(backend);
+  });
+
+  it('valuesOnCpu: until the upload, and of the type that is uploaded', () => {
+    const t = tensor([1, 2]);
+    expect([...valuesOnCpu(backend, t)!]).toEqual([1, 2]);
+    bufferOf(backend, t);
+    expect(valuesOnCpu(backend, t)).toBeUndefined();
+    const bool = tensor([true, false]);
+    expect(valuesOnCpu(backend, bool)).toBeUndefined();
+    for (const one of [t, bool]) one.dispose();
+  });
 
   it('values: nulling them makes data() read the GPU again', async () => {
     const t = tensor([1, 2]);

@@ -15,13 +15,18 @@ export interface PrivateBackend {
   dispatchCountInPass: number;
   /** Disposed tensors whose buffers come back when what uses them is submitted. */
   tensorDataPendingDisposal: object[];
-  tensorMap: { get(id: object): PrivateTensorData; has(id: object): boolean };
+  /** Uniform buffers of tfjs's own launches, which wait for the submit too. */
+  uniformPendingDisposal: GPUBuffer[];
+  tensorMap: { get(id: object): PrivateTensorData; has(id: object): boolean; delete(id: object): boolean };
   makeTensorInfo(shape: number[], dtype: DataType): TensorInfo;
   uploadToGPU(id: object): void;
+  /** Gives the buffer of a tensor's data back to the pool. */
+  releaseResource(id: object): void;
   ensureCommandEncoderReady(): void;
   endComputePassEncoder(): void;
   submitQueue(): void;
-  runWebGPUProgram(...args: unknown[]): TensorInfo;
+  makeUniforms(values: unknown): { buffer: GPUBuffer };
+  runWebGPUProgram(program: unknown, inputs: TensorInfo[], ...rest: unknown[]): TensorInfo;
 }
 
 interface PrivateTensorData {
@@ -42,20 +47,35 @@ export interface PrivateBufferManager {
 
 export const privateBackend = (backend: WebGPUBackend): PrivateBackend => backend as unknown as PrivateBackend;
 
-/**
- * The GPU buffer of a tensor, uploading it first if tfjs still keeps it on the CPU.
- * @param uploadPool Where the buffer of an upload comes from, if not from the backend's current pool.
- */
-export function bufferOf(backend: PrivateBackend, tensor: TensorInfo, uploadPool = backend.bufferManager): GPUBuffer {
+/** The GPU buffer of a tensor, uploading it first if tfjs still keeps it on the CPU. */
+export function bufferOf(backend: PrivateBackend, tensor: TensorInfo): GPUBuffer {
   const data = backend.tensorMap.get(tensor.dataId);
   if (data.resource) return data.resource;
-  const current = backend.bufferManager;
-  if (data.values) backend.bufferManager = uploadPool;
   backend.uploadToGPU(tensor.dataId);
-  // The staging buffer of an upload goes back where it came from only once it is submitted.
-  if (backend.bufferManager !== current) flush(backend);
-  backend.bufferManager = current;
   return backend.tensorMap.get(tensor.dataId).resource!;
+}
+
+/** The values of a tensor that has no GPU buffer yet, as they would be uploaded; nothing when it has one, or no values. */
+export function valuesOnCpu(backend: PrivateBackend, tensor: TensorInfo): Float32Array | Int32Array | undefined {
+  const { resource, values } = backend.tensorMap.get(tensor.dataId);
+  if (resource) return undefined;
+  const fits = tensor.dtype === 'float32' ? values instanceof Float32Array : values instanceof Int32Array;
+  return fits ? (values as Float32Array | Int32Array) : undefined;
+}
+
+/**
+ * Gives back the buffers of disposed tensors before the commands that use them are submitted. Commands are run in the order in
+ * which they are recorded, so a later one may write where an earlier one reads; and nothing writes to such buffers out of
+ * that order, since tfjs uploads to a used buffer by a copy command, and `Runtime.write` submits first.
+ */
+export function reclaim(backend: PrivateBackend): void {
+  const pending = backend.tensorDataPendingDisposal;
+  if (pending.length === 0) return;
+  backend.tensorDataPendingDisposal = [];
+  for (const id of pending) {
+    backend.releaseResource(id);
+    backend.tensorMap.delete(id);
+  }
 }
 
 /** A new, uninitialised tensor with a GPU buffer, tracked by tfjs's tidy scopes. */

@@ -1,7 +1,7 @@
 import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage } from '../image/index.js';
 import { nonMaximumSuppression } from '../masks/index.js';
-import { BoundedCache } from './bounded-cache.js';
+import { BoundedCache } from '../nn/bounded-cache.js';
 import { type BoxCorners, boxArea, clipBox } from './boxes.js';
 import { type ImageSizeOptions, imageTensor } from './image-input.js';
 import { boxInPixels, findIn } from './postprocess.js';
@@ -30,7 +30,7 @@ export class DetectorError extends Error {
 
 /** Options of `GroundingDetector`. */
 export interface DetectorOptions extends ImageSizeOptions {
-  /** Pictures whose features are kept on the GPU, about 45 MB each; 1 by default, and at least. */
+  /** Pictures whose features are kept on the GPU, about 25 MB each; 1 by default, and at least. */
   cachedImages?: number;
   /** Captions whose features are kept on the GPU, 0.3 MB each at most; 16 by default, 1 at least. */
   cachedCaptions?: number;

@@ -2,24 +2,20 @@ import type { OpSet } from '@samtrack/kernels';
 import { add, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, loadAffine } from '../nn/parameters.js';
+import type { CaptionInputs } from './caption-inputs.js';
 import { FFN_HIDDEN, HIDDEN, TEXT_FFN_HIDDEN, TEXT_HEADS } from './config.js';
 import { DeformableAttention } from './deformable.js';
 import { FusionLayer, type Streams } from './fusion.js';
 import { disposeParameters, feedForward, loadFeedForward, loadSelfAttention, selfAttention } from './layers.js';
-import type { ImageFeatures } from './types.js';
+import type { LevelSize } from './types.js';
 
-/** What the encoder needs to know of a caption besides its features. */
-export interface TextGeometry {
-  /** Sine codes of the positions, float32 [L, 256]. */
-  positions: Tensor;
-  /** Added to the logits of the text's self-attention, float32 [L, L]. */
-  selfMask: Tensor;
-  /**
-   * -1e30 for tokens that the image may not look at, else 0: float32 [L, 4], a column a head of the fusion, and [1, L] for the
-   * decoder; missing where it may look at all.
-   */
-  fusionMask?: Tensor;
-  crossMask?: Tensor;
+/** What the encoder needs to know of an image besides its features. */
+export interface ImageGeometry {
+  readonly levels: readonly LevelSize[];
+  /** Sine codes of the positions plus level embeddings, float32 [S, 256]. */
+  readonly positions: Tensor;
+  /** Of the tokens' cells as shares of the image, float32 [S, 2]. */
+  readonly centres: Tensor;
 }
 
 /** Self-attention of the text within its sub-sentences (GroundingDINO, `transformer_vanilla.py`). */
@@ -41,7 +37,7 @@ class TextLayer {
   }
 
   /** @param text float32 [L, 256]. */
-  forward(text: Tensor, { positions, selfMask }: TextGeometry): Tensor {
+  forward(text: Tensor, { positions, selfMask }: CaptionInputs): Tensor {
     const { ops, attention, norm, ffn } = this;
     return tidy(() => {
       const positioned = add(text, positions);
@@ -73,8 +69,8 @@ class ImageLayer {
     );
   }
 
-  /** @param image float32 [S, 256]. @param centres Of the tokens' cells as shares of the image, float32 [S, 2]. */
-  forward(image: Tensor, { positions, levels }: ImageFeatures, centres: Tensor): Tensor {
+  /** @param image float32 [S, 256]. */
+  forward(image: Tensor, { positions, levels, centres }: ImageGeometry): Tensor {
     const { ops, attention, norm, ffn } = this;
     // Each step frees what it needed: these are the largest tensors of the model.
     const normal = tidy(() => {
@@ -109,15 +105,12 @@ export class EncoderLayer {
     );
   }
 
-  /**
-   * @param centres Of the image tokens' cells as shares of the image, float32 [S, 2].
-   * @returns New streams; the old ones stay the caller's.
-   */
-  forward(streams: Streams, features: ImageFeatures, centres: Tensor, text: TextGeometry): Streams {
+  /** @returns New streams; the old ones stay the caller's. */
+  forward(streams: Streams, image: ImageGeometry, text: CaptionInputs): Streams {
     const fused = this.fusion.forward(streams, text.fusionMask);
     const out = {
       text: this.text.forward(fused.text, text),
-      image: this.image.forward(fused.image, features, centres),
+      image: this.image.forward(fused.image, image),
     };
     fused.image.dispose();
     fused.text.dispose();

@@ -5,7 +5,7 @@ import { SwinTransformer } from '../encoders/index.js';
 import { type Affine, asConv, type Linear, loadAffine, loadConv, loadLinear } from '../nn/parameters.js';
 import { type GroundingDinoConfig, HIDDEN, LEVELS } from './config.js';
 import { imagePositions } from './positions.js';
-import type { ImageFeatures, LevelSize, OnTap } from './types.js';
+import type { LevelSize, OnTap } from './types.js';
 
 const GROUPS = 32;
 
@@ -44,10 +44,13 @@ export class ImageBranch {
     return new ImageBranch(ops, swin, projections, await weights.take('transformer.level_embed', [LEVELS, HIDDEN]));
   }
 
-  /** @param image Normalised RGB and a zero channel, float32 [H, W, 4]. */
-  encode(image: Tensor, onTap?: OnTap): ImageFeatures {
+  /**
+   * @param image Normalised RGB and a zero channel, float32 [H, W, 4].
+   * @returns The levels one after the other, float32 [S, 256], and their sizes.
+   */
+  encode(image: Tensor, onTap?: OnTap): { tokens: Tensor2D; levels: LevelSize[] } {
     const { ops } = this;
-    const { tokens, levels } = tidy(() => {
+    return tidy(() => {
       const maps = this.backbone.forward(image);
       const levels: LevelSize[] = [];
       const rows: Tensor2D[] = [];
@@ -63,8 +66,12 @@ export class ImageBranch {
       }
       return { tokens: concat(rows, 0), levels } as never;
     }) as { tokens: Tensor2D; levels: LevelSize[] };
-    const positions = tensor2d(imagePositions(levels, this.levelEmbedding), [tokens.shape[0], HIDDEN]);
-    return { tokens, positions, levels, dispose: () => dispose([tokens, positions]) };
+  }
+
+  /** Sine position codes plus level embeddings, float32 [S, 256]. */
+  positions(levels: readonly LevelSize[]): Tensor2D {
+    const codes = imagePositions(levels, this.levelEmbedding);
+    return tensor2d(codes, [codes.length / HIDDEN, HIDDEN]);
   }
 
   dispose(): void {

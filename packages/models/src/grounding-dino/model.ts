@@ -1,28 +1,21 @@
 import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
-import {
-  dispose,
-  pad,
-  slice,
-  type Tensor,
-  type Tensor2D,
-  type Tensor3D,
-  tensor1d,
-  tensor2d,
-  tidy,
-} from '@tensorflow/tfjs-core';
+import { dispose, pad, slice, type Tensor, type Tensor2D, type Tensor3D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
-import { FUSION_HEADS, type GroundingDinoConfig, HIDDEN } from './config.js';
+import { ReplayCache, type ReplayShape } from '../nn/replay-cache.js';
+import { type CaptionInputs, captionInputs } from './caption-inputs.js';
+import { type GroundingDinoConfig, HIDDEN } from './config.js';
 import { groundingDinoConfigOf } from './config-of.js';
 import { DecoderLayer, type DecoderMemory } from './decoder.js';
-import { EncoderLayer, type TextGeometry } from './encoder.js';
+import { EncoderLayer, type ImageGeometry } from './encoder.js';
 import type { Streams } from './fusion.js';
 import { ImageBranch } from './image-branch.js';
 import { loadPerceptron, perceptron } from './layers.js';
-import { textPositions, tokenCentres } from './positions.js';
-import { QuerySelection } from './query-selection.js';
+import { tokenCentres, validProposals } from './positions.js';
+import { type ChosenTokens, QuerySelection } from './query-selection.js';
 import { type CaptionTokens, TextBranch } from './text/index.js';
-import type { ImageFeatures, OnTap, RawDetections, TextFeatures } from './types.js';
+import { featuresOf } from './text/text-branch.js';
+import type { ImageFeatures, LevelSize, OnTap, RawDetections, TextFeatures } from './types.js';
 
 /** Options of `GroundingDino.load`. */
 export interface GroundingDinoLoadOptions {
@@ -30,6 +23,12 @@ export interface GroundingDinoLoadOptions {
   config?: GroundingDinoConfig;
   /** The operations to build on; the hand-written kernels by default. */
   ops?: OpSet;
+  /**
+   * Captures the second pass of an image size and a caption length and replays it from then on: a fraction of the CPU time, but
+   * GPU memory for the intermediate results of the latest sizes. By default where the GPU has memory of its own; with
+   * other operations than the kernels never.
+   */
+  replay?: boolean;
   signal?: AbortSignal;
   /** Called with the share of the weights that is loaded, 0..1. */
   onProgress?: (fraction: number) => void;
@@ -55,8 +54,9 @@ const IGNORED_KEYS = [
   /^(transformer\.decoder\.)?bbox_embed\.\d+\./,
 ];
 
-/** Added to scores that must not count; finite, since WGSL may assume that there are no infinities. */
-const MASKED = -1e30;
+/** Image sizes, and lengths of captions, whose passes are kept. */
+const REPLAYED_SIZES = 2;
+const REPLAYED_LENGTHS = 4;
 
 /**
  * Grounding DINO (Liu et al., "Grounding DINO: Marrying DINO with Grounded Pre-Training for Open-Set Object Detection", 2023;
@@ -77,6 +77,7 @@ export class GroundingDino {
       decoder: readonly DecoderLayer[];
     },
     private readonly p: { queries: Tensor; norm: Affine; positionHead: readonly Linear[]; boxHead: readonly Linear[] },
+    private readonly passes: { image: ReplayCache; text: ReplayCache; detection: ReplayCache },
   ) {}
 
   /**
@@ -97,7 +98,7 @@ export class GroundingDino {
   static async #read(
     weights: WeightReader,
     config: GroundingDinoConfig,
-    { ops = fusedOps, onProgress }: GroundingDinoLoadOptions,
+    { ops = fusedOps, replay = getRuntime().adapterClass.kind === 'discrete', onProgress }: GroundingDinoLoadOptions,
   ): Promise<GroundingDino> {
     const { encoderLayers, decoderLayers, queries } = config;
     const steps = encoderLayers + decoderLayers + 3;
@@ -123,7 +124,12 @@ export class GroundingDino {
     };
     onProgress?.(1);
     const parts = { image, text, encoder, selection, decoder };
-    return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, parameters);
+    const passes = (kept: number) => new ReplayCache(replay && ops === fusedOps, kept);
+    return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, parameters, {
+      image: passes(REPLAYED_SIZES),
+      text: passes(REPLAYED_LENGTHS),
+      detection: passes(REPLAYED_SIZES),
+    });
   }
 
   /**
@@ -132,17 +138,34 @@ export class GroundingDino {
    * @param onTap Sees `input_proj0` to `input_proj3`, float32 [h, w, 256].
    */
   encodeImage(image: Tensor3D, onTap?: OnTap): ImageFeatures {
-    const features = this.parts.image.encode(image, onTap);
+    const pass = this.passes.image.at(String(image.shape)).begin(onTap ? undefined : 'image');
+    let features: ImageFeatures;
+    try {
+      const encode = (inputs: { image: Tensor }) => this.parts.image.encode(inputs.image, onTap);
+      const { tokens, levels } = pass.stage('features', { image }, encode);
+      const taken = pass.take(tokens);
+      features = { tokens: taken, levels, dispose: () => taken.dispose() };
+    } finally {
+      pass.end();
+    }
     // A pooled buffer serves tensors of exactly its size, which after the backbone none has. Where memory is shared with the
     // CPU it is worth more than the milliseconds that new buffers cost.
     const runtime = getRuntime();
-    if (runtime.adapterClass.kind !== 'discrete') runtime.trim();
+    if (!pass.replayed && runtime.adapterClass.kind !== 'discrete') runtime.trim();
     return features;
   }
 
   /** Encodes a caption; the result serves any number of images. The caller disposes its `features`. */
   encodeText(caption: CaptionTokens): TextFeatures {
-    return this.parts.text.encode(caption);
+    const { text } = this.parts;
+    const inputs = text.inputs(caption);
+    const pass = this.passes.text.at(String(caption.ids.length)).begin('text');
+    try {
+      return featuresOf(caption, pass.take(pass.stage('features', inputs, (given) => text.forward(given))));
+    } finally {
+      pass.end();
+      dispose({ ...inputs });
+    }
   }
 
   /**
@@ -150,54 +173,80 @@ export class GroundingDino {
    * @throws the signal's reason when aborted.
    */
   async detect(image: ImageFeatures, text: TextFeatures, options: DetectOptions = {}): Promise<RawDetections> {
-    const { parts, config } = this;
-    const { signal, onStage, onTap } = options;
+    const { selection } = this.parts;
+    const { signal, onStage, onTap, rank } = options;
     signal?.throwIfAborted();
-    const geometry = textGeometry(text);
-    const memory = this.#encode(image, text, geometry, onTap);
-    const scorer = this.#scorer(memory.text, text.tokenMask);
-    let boxes: Tensor | undefined;
-    let found: Found | undefined;
+    const { levels } = image;
+    const shape = this.passes.detection.at(levels.map(({ height, width }) => `${height}x${width}`).join());
+    const geometry = this.#geometry(shape, levels);
+    const caption = captionInputs(text);
+    const { crossMask } = caption;
+    const pass = shape.begin(onTap ? undefined : `${text.tokenMask.length}${crossMask ? ' masked' : ''}`);
+    let chosen: ChosenTokens | undefined;
     try {
+      const feeds = { image: image.tokens, text: text.features, ...caption };
+      const encoded = pass.stage('encoder', feeds, (inputs) => {
+        const memory = this.#encode(inputs, geometry, inputs, onTap);
+        return { memory, scorer: this.#scorer(memory.text, inputs.bias.size) };
+      });
       await onStage?.('encoder');
-      boxes = await parts.selection.select(memory, image.levels, scorer, config.queries, options);
+      const { memory } = encoded;
+      const { bias } = caption;
+      const scored = pass.stage('selection', { bias }, (inputs) =>
+        selection.score(memory.image, geometry.valid, { text: encoded.scorer, bias: inputs.bias }, onTap),
+      );
+      const scores = new Float32Array(await getRuntime().read(scored.best));
+      chosen = selection.choose(scores, levels, this.config.queries, rank);
       await onStage?.('selection');
       signal?.throwIfAborted();
-      found = this.#decode(boxes, { ...memory, levels: image.levels, textMask: geometry.crossMask }, scorer, onTap);
+      const found = pass.stage('decoder', { ...chosen, bias, crossMask }, (inputs) => {
+        const boxes = selection.boxes(scored.tokens, inputs);
+        const scorer = { text: encoded.scorer, bias: inputs.bias };
+        return this.#decode(boxes, { ...memory, levels, textMask: inputs.crossMask }, scorer, onTap);
+      });
       await onStage?.('decoder');
       return await readDetections(found, text.tokenMask);
     } finally {
-      dispose({ geometry, memory, scorer, boxes, found } as never);
+      pass.end();
+      dispose({ ...caption, ...chosen });
     }
   }
 
+  /** What is the same for all images of a size; `valid` as in `QuerySelection.score`. */
+  #geometry(shape: ReplayShape, levels: readonly LevelSize[]): ImageGeometry & { valid: Tensor } {
+    const columns = (name: string, make: (levels: readonly LevelSize[]) => Float32Array, count: number) =>
+      shape.constant(name, () => {
+        const values = make(levels);
+        return tensor2d(values, [values.length / count, count]);
+      });
+    return {
+      levels,
+      positions: shape.constant('positions', () => this.parts.image.positions(levels)),
+      centres: columns('centres', tokenCentres, 2),
+      valid: columns('valid', validProposals, 1),
+    };
+  }
+
   /** Image and text after the feature enhancer. */
-  #encode(image: ImageFeatures, text: TextFeatures, geometry: TextGeometry, onTap?: OnTap): Streams {
-    let streams: Streams = { image: image.tokens, text: text.features };
-    const centres = tensor2d(tokenCentres(image.levels), [image.tokens.shape[0], 2]);
+  #encode({ image, text }: Streams, geometry: ImageGeometry, caption: CaptionInputs, onTap?: OnTap): Streams {
+    let streams: Streams = { image, text };
     for (const [i, layer] of this.parts.encoder.entries()) {
-      const next = layer.forward(streams, image, centres, geometry);
+      const next = layer.forward(streams, geometry, caption);
       if (i > 0) dispose([streams.image, streams.text]);
       streams = next;
       onTap?.(`enc${i}.text`, streams.text);
       onTap?.(`enc${i}.image`, streams.image);
     }
-    centres.dispose();
     return streams;
   }
 
   /** What turns a token or a query into its logits: text features, transposed, in a multiple of 4 columns. */
-  #scorer(text: Tensor, tokenMask: Uint8Array): { text: Tensor; bias: Tensor } {
-    const length = tokenMask.length;
-    const columns = Math.ceil(length / 4) * 4;
-    const bias = Float32Array.from({ length: columns }, (_, i) => (tokenMask[i] ? 0 : MASKED));
-    return tidy(() => {
-      const rows = pad(text as Tensor2D, [
-        [0, columns - length],
-        [0, 0],
-      ]);
-      return { text: this.ops.transpose(rows), bias: tensor1d(bias) } as never;
-    }) as { text: Tensor; bias: Tensor };
+  #scorer(text: Tensor, columns: number): Tensor {
+    const rows = pad(text as Tensor2D, [
+      [0, columns - text.shape[0]!],
+      [0, 0],
+    ]);
+    return this.ops.transpose(rows);
   }
 
   #decode(start: Tensor, memory: DecoderMemory, scorer: { text: Tensor; bias: Tensor }, onTap?: OnTap): Found {
@@ -225,6 +274,7 @@ export class GroundingDino {
   }
 
   dispose(): void {
+    for (const passes of Object.values(this.passes)) passes.dispose();
     const { image, text, encoder, selection, decoder } = this.parts;
     for (const part of [image, text, ...encoder, selection, ...decoder]) part.dispose();
     const { queries, norm, positionHead, boxHead } = this.p;
@@ -237,23 +287,6 @@ export class GroundingDino {
 function boxHeadKey(weights: WeightReader): string {
   const names = [...Array(6).keys()].flatMap((i) => [`transformer.decoder.bbox_embed.${i}`, `bbox_embed.${i}`]);
   return names.find((name) => weights.has(`${name}.layers.0.weight`)) ?? names[0]!;
-}
-
-function textGeometry({ mask, positionIds, tokenMask }: TextFeatures): TextGeometry {
-  const length = tokenMask.length;
-  const additive = (allowed: Uint8Array, rows: number) =>
-    tensor2d(
-      Float32Array.from(allowed, (one) => (one ? 0 : MASKED)),
-      [rows, allowed.length / rows],
-    );
-  const heads = Uint8Array.from({ length: FUSION_HEADS * length }, (_, i) => tokenMask[Math.floor(i / FUSION_HEADS)]!);
-  return {
-    positions: tensor2d(textPositions(positionIds), [length, HIDDEN]),
-    selfMask: additive(mask, length),
-    ...(tokenMask.every((one) => one === 1)
-      ? {}
-      : { fusionMask: additive(heads, length), crossMask: additive(tokenMask, 1) }),
-  };
 }
 
 /** What the decoder gives, on the GPU. */
@@ -270,8 +303,11 @@ async function readDetections(found: { logits: Tensor; boxes: Tensor }, tokenMas
   const values = new Float32Array(wide);
   const [queries, columns] = found.logits.shape as [number, number];
   const tokens = tokenMask.length;
-  const logits = Float32Array.from({ length: queries * tokens }, (_, i) =>
-    tokenMask[i % tokens] ? values[Math.floor(i / tokens) * columns + (i % tokens)]! : Number.NEGATIVE_INFINITY,
-  );
+  const logits = new Float32Array(queries * tokens).fill(Number.NEGATIVE_INFINITY);
+  for (let query = 0; query < queries; query++) {
+    for (let token = 0; token < tokens; token++) {
+      if (tokenMask[token]) logits[query * tokens + token] = values[query * columns + token]!;
+    }
+  }
   return { queries, tokens, logits, boxes: new Float32Array(boxes) };
 }

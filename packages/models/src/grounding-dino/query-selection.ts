@@ -1,15 +1,41 @@
-import { getRuntime, type OpSet } from '@samtrack/kernels';
-import { add, dispose, gather, max, mul, sigmoid, type Tensor, tensor1d, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import type { OpSet } from '@samtrack/kernels';
+import {
+  add,
+  dispose,
+  gather,
+  max,
+  mul,
+  sigmoid,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  tensor1d,
+  tensor2d,
+  tidy,
+} from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
 import { HIDDEN } from './config.js';
-import type { Streams } from './fusion.js';
 import { disposeParameters, loadPerceptron, perceptron } from './layers.js';
-import { proposalLogits, validProposals } from './positions.js';
+import { proposalLogits } from './positions.js';
 import type { LevelSize, OnTap } from './types.js';
 
 /** A logit whose sigmoid is 1 in float32, and stays so whatever is added. */
 const CERTAIN = 1e4;
+
+/** What is known of the image tokens before some of them are chosen. */
+export interface ScoredTokens {
+  /** float32 [S, 256]. */
+  tokens: Tensor;
+  /** How well each fits its best text token, float32 [S]. */
+  best: Tensor;
+}
+
+/** Image tokens that queries start at. */
+export interface ChosenTokens {
+  indices: Tensor1D;
+  start: Tensor2D;
+}
 
 /**
  * Chooses where the decoder starts: the image tokens that fit the text best, each with the box around it that it proposes
@@ -34,37 +60,40 @@ export class QuerySelection {
   }
 
   /**
+   * Scores the image tokens.
+   * @param valid Where proposals keep clear of the edges 1, else 0: float32 [S, 1].
    * @param scorer Text features transposed, float32 [256, Lp], and what is added to the scores, -1e30 for columns that do not count.
-   * @param count Boxes wanted.
-   * @returns The boxes, float32 [count, 4], in descending score; among equals, in the order of the tokens.
    */
-  async select(
-    memory: Streams,
-    levels: readonly LevelSize[],
-    scorer: { text: Tensor; bias: Tensor },
-    count: number,
-    { rank = highest, onTap }: { rank?: (scores: Float32Array, count: number) => Int32Array; onTap?: OnTap } = {},
-  ): Promise<Tensor> {
+  score(image: Tensor, valid: Tensor, scorer: { text: Tensor; bias: Tensor }, onTap?: OnTap): ScoredTokens {
     const { ops } = this;
     const { output, norm } = this.p;
-    const tokens = tidy(() => {
-      const valid = validProposals(levels);
-      const kept = mul(memory.image, tensor2d(valid, [valid.length, 1]));
-      const projected = ops.gemm(kept, output.weight, { bias: output.bias });
-      return ops.layerNorm(projected, norm.weight, norm.bias);
-    });
-    onTap?.('two_stage.memory', tokens);
-    const best = tidy(() => max(ops.gemm(tokens, scorer.text, { bias: scorer.bias }), 1));
-    const scores = new Float32Array(await getRuntime().read(best));
-    best.dispose();
-
-    const chosen = rank(scores, count);
-    const start = proposalLogits(levels, chosen, CERTAIN);
     return tidy(() => {
-      const moves = perceptron(ops, this.boxHead, gather(tokens, tensor1d(chosen, 'int32')));
-      tokens.dispose();
-      return sigmoid(add(moves, tensor2d(start, [chosen.length, 4])));
-    });
+      const tokens = tidy(() => {
+        const projected = ops.gemm(mul(image, valid), output.weight, { bias: output.bias });
+        return ops.layerNorm(projected, norm.weight, norm.bias);
+      });
+      onTap?.('two_stage.memory', tokens);
+      return { tokens, best: max(ops.gemm(tokens, scorer.text, { bias: scorer.bias }), 1) } as never;
+    }) as ScoredTokens;
+  }
+
+  /**
+   * The tokens to start at, in descending score; among equals, in their order.
+   * @param count How many are wanted.
+   * @returns Their indices, int32 [N], and the logits of the boxes around them, float32 [N, 4]. N is `count`, or fewer where
+   *   there are not so many.
+   */
+  choose(scores: Float32Array, levels: readonly LevelSize[], count: number, rank = highest): ChosenTokens {
+    const chosen = rank(scores, count);
+    return {
+      indices: tensor1d(chosen, 'int32'),
+      start: tensor2d(proposalLogits(levels, chosen, CERTAIN), [chosen.length, 4]),
+    };
+  }
+
+  /** The boxes that chosen tokens propose, float32 [N, 4]. @param tokens As `score` gives them. */
+  boxes(tokens: Tensor, { indices, start }: ChosenTokens): Tensor {
+    return tidy(() => sigmoid(add(perceptron(this.ops, this.boxHead, gather(tokens, indices)), start)));
   }
 
   dispose(): void {

@@ -25,8 +25,6 @@ export interface LevelSize {
 export interface ImageFeatures {
   /** The four levels one after the other, each row by row: float32 [S, 256]. */
   readonly tokens: Tensor2D;
-  /** Sine position codes plus level embeddings, float32 [S, 256]. */
-  readonly positions: Tensor2D;
   /** From stride 8 to stride 64. */
   readonly levels: readonly LevelSize[];
   dispose(): void;

@@ -31,7 +31,7 @@ export class FakeNetwork implements GroundingNetwork {
     this.images.push(image.shape);
     this.held++;
     const none = undefined as unknown as Tensor2D;
-    return { tokens: none, positions: none, levels: [], dispose: () => void this.held-- };
+    return { tokens: none, levels: [], dispose: () => void this.held-- };
   }
 
   encodeText(caption: CaptionTokens): TextFeatures {

@@ -88,6 +88,14 @@ class BertLayer {
   }
 }
 
+/** A caption as BERT takes it. */
+export interface BertInputs extends Readonly<Record<string, Tensor>> {
+  /** Sums of the embeddings of each token, float32 [L, 768]. */
+  readonly rows: Tensor;
+  /** Added to the attention logits, float32 [L, L]. */
+  readonly mask: Tensor;
+}
+
 /**
  * BERT-base, uncased (Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018),
  * with the attention mask and the positions of sub-sentences. Keys are those of Hugging Face's `BertModel`; the pooler is unused.
@@ -121,18 +129,20 @@ export class Bert {
   }
 
   /**
+   * What is computed on the CPU. The caller disposes it.
    * @param ids L token ids.
    * @param attends Row-major [L, L]: 1 where the token of the row attends to that of the column.
-   * @returns The last hidden state, float32 [L, 768].
    */
-  forward(ids: readonly number[], attends: Uint8Array, positionIds: Int32Array): Tensor {
+  inputs(ids: readonly number[], attends: Uint8Array, positionIds: Int32Array): BertInputs {
+    const mask = Float32Array.from(attends, (attend) => (attend ? 0 : MASKED));
+    return { rows: this.#embed(ids, positionIds), mask: tensor2d(mask, [ids.length, ids.length]) };
+  }
+
+  /** @returns The last hidden state, float32 [L, 768]. */
+  forward({ rows, mask }: BertInputs): Tensor {
     const { ops, norm } = this;
     return tidy(() => {
-      const mask = tensor2d(
-        Float32Array.from(attends, (attend) => (attend ? 0 : MASKED)),
-        [ids.length, ids.length],
-      );
-      let x: Tensor = ops.layerNorm(this.#embed(ids, positionIds), norm.weight, norm.bias, { eps: EPS });
+      let x: Tensor = ops.layerNorm(rows, norm.weight, norm.bias, { eps: EPS });
       for (const layer of this.layers) {
         const next = layer.forward(x, mask);
         x.dispose();

@@ -4,7 +4,7 @@ import type { WeightReader } from '../../checkpoint/index.js';
 import { type Linear, loadLinear } from '../../nn/parameters.js';
 import { BERT_HIDDEN, HIDDEN } from '../config.js';
 import type { TextFeatures } from '../types.js';
-import { Bert } from './bert.js';
+import { Bert, type BertInputs } from './bert.js';
 import type { CaptionTokens } from './caption.js';
 
 /** BERT and the projection of its output to the width of the detector. */
@@ -22,16 +22,33 @@ export class TextBranch {
   }
 
   /** Encodes a caption. The caller disposes `features`. */
-  encode({ ids, mask, positionIds }: CaptionTokens): TextFeatures {
-    const features = tidy(() => {
-      const hidden = this.bert.forward(ids, mask, positionIds);
+  encode(caption: CaptionTokens): TextFeatures {
+    return featuresOf(
+      caption,
+      tidy(() => this.forward(this.inputs(caption))),
+    );
+  }
+
+  /** What is computed on the CPU. The caller disposes it. */
+  inputs({ ids, mask, positionIds }: CaptionTokens): BertInputs {
+    return this.bert.inputs(ids, mask, positionIds);
+  }
+
+  /** Features of the tokens, float32 [L, 256], which the caller disposes. */
+  forward(inputs: BertInputs): Tensor2D {
+    return tidy(() => {
+      const hidden = this.bert.forward(inputs);
       return this.ops.gemm(hidden, this.projection.weight, { bias: this.projection.bias }) as Tensor2D;
     });
-    return { features, mask, positionIds, tokenMask: new Uint8Array(ids.length).fill(1) };
   }
 
   dispose(): void {
     this.bert.dispose();
     dispose({ ...this.projection });
   }
+}
+
+/** A caption and the features of its tokens, all of which count. */
+export function featuresOf({ ids, mask, positionIds }: CaptionTokens, features: Tensor2D): TextFeatures {
+  return { features, mask, positionIds, tokenMask: new Uint8Array(ids.length).fill(1) };
 }
