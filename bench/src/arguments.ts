@@ -15,6 +15,8 @@ export interface BenchArguments {
   readonly rounds?: number;
   /** Whether the unfused twins of SAM and Grounding DINO take part. */
   readonly twin: boolean;
+  /** Seconds for choosing kernels by measurement before a benchmark; missing where they are chosen by the rules. */
+  readonly tune?: number;
   /** Compares every kernel with its reference instead of timing anything. */
   readonly check: boolean;
   /** Also how the cost of a frame grows. */
@@ -40,6 +42,8 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --curves          also how a frame's time grows with objects, resolution, memory and the length of a video
   --size HxW        size of frames and images: by default 480x854 for trackers, 161x193 in a quick run, and 480x640
                     for Grounding DINO; SAM has its own
+  --tune            before each benchmark, choose its kernels by measuring them all here; of ours only
+  --budget SECONDS  for --tune of one benchmark, 60 by default
   --rounds N        samples of each runner, at least 5 to be trusted
   --adapter NAME    substring of the adapter's name, for machines with several
   --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
@@ -81,6 +85,8 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     if (!Number.isInteger(rounds) || rounds < 1)
       throw new UsageError(`--rounds takes a number, not "${values.rounds}".`);
   }
+  const budget = values.budget === undefined ? 60 : Number(values.budget);
+  if (!(budget > 0)) throw new UsageError(`--budget takes a number of seconds, not "${values.budget}".`);
   const size = values.size === undefined ? undefined : /^(\d+)x(\d+)$/.exec(values.size);
   if (values.size !== undefined && (!size || Number(size[1]) < 32 || Number(size[2]) < 32)) {
     throw new UsageError(`--size takes HEIGHTxWIDTH of at least 32, not "${values.size}".`);
@@ -97,6 +103,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     check,
     curves,
     twin,
+    ...(values.tune ? { tune: budget } : {}),
     ...(size ? { size: { height: Number(size[1]), width: Number(size[2]) } } : {}),
   };
 }
@@ -116,6 +123,8 @@ const parse = (args: readonly string[]) =>
       check: { type: 'boolean' },
       curves: { type: 'boolean' },
       twin: { type: 'boolean' },
+      tune: { type: 'boolean' },
+      budget: { type: 'string' },
       size: { type: 'string' },
     },
   });

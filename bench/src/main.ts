@@ -26,6 +26,7 @@ import { describeOrigin } from './origin.js';
 import { type BenchReport, describeAdapter, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
 import { formatNumber } from './table.js';
+import { describeTuning, type TunedBenchmark, tuneBenchmark } from './tune.js';
 
 /** In a quick run no further round of a benchmark begins after this time, */
 const QUICK_BUDGET_MS = 15_000;
@@ -96,6 +97,13 @@ async function run(args: BenchArguments): Promise<void> {
     options: { rounds, sampleMs: quick ? 100 : 300, ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}) },
     onNote,
   };
+  const tuning: TunedBenchmark[] = [];
+  const tuneFirst = async (job: Parameters<typeof tuneBenchmark>[0]) => {
+    if (args.tune === undefined) return;
+    console.error('tuning');
+    tuning.push(await tuneBenchmark(job, context, args.tune));
+    onNote(describeTuning(tuning.at(-1)!));
+  };
   const start = performance.now();
   const kernels: BenchmarkResult[] = [];
   const runKernels = async (essential: boolean) => {
@@ -105,6 +113,7 @@ async function run(args: BenchArguments): Promise<void> {
         continue;
       }
       process.stderr.write(`${job.name} ... `);
+      await tuneFirst(job);
       const result = await job.run(context);
       kernels.push(result);
       console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
@@ -114,6 +123,7 @@ async function run(args: BenchArguments): Promise<void> {
   const modelResults: NetworkResult[] = [];
   for (const job of models) {
     process.stderr.write(`${job.name} ... `);
+    await tuneFirst(job);
     const result = await job.run(context);
     modelResults.push(result);
     console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
@@ -157,6 +167,7 @@ async function run(args: BenchArguments): Promise<void> {
     models: modelResults,
     ...(args.curves ? { curves } : {}),
     replayMicroseconds,
+    ...(tuning.length > 0 ? { tuning } : {}),
     notes,
   };
   console.log(`\n${renderReport(report)}`);

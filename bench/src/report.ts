@@ -6,6 +6,7 @@ import type { NetworkResult } from './networks/bench.js';
 import type { Origin } from './origin.js';
 import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
+import type { TunedBenchmark } from './tune.js';
 
 /** Best throughput seen on the adapter. */
 interface Ceilings {
@@ -29,6 +30,8 @@ export interface BenchReport extends Origin {
   readonly curves?: readonly Curve[];
   /** CPU microseconds of a replayed dispatch, on Dawn's null backend, by `name@size`. */
   readonly replayMicroseconds: Readonly<Record<string, Summary>>;
+  /** Kernels chosen by measurement before anything was timed; missing where all were chosen by the rules. */
+  readonly tuning?: readonly TunedBenchmark[];
   readonly notes: readonly string[];
 }
 
