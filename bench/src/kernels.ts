@@ -3,6 +3,7 @@ import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrac
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { KernelCase } from './cases.js';
 import { type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
+import type { ExportedGraphs } from './onnx/baseline.js';
 import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
 import { OnnxTracer } from './onnx/tracer.js';
 
@@ -93,6 +94,8 @@ export interface BenchContext {
   readonly ort?: Pick<OnnxRuntime, 'session'>;
   /** Those of its providers that take part; WebGPU where it uses the same adapter. */
   readonly ortProviders: readonly OrtProvider[];
+  /** Graphs of models from elsewhere; without them, models are traced. */
+  readonly exported?: ExportedGraphs;
   readonly options: MeasureOptions;
   readonly onNote: (message: string) => void;
 }

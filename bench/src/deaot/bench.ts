@@ -12,9 +12,12 @@ import {
 } from '../kernels.js';
 import { measure, type Runner } from '../measure.js';
 import type { NetworkResult } from '../networks/bench.js';
+import type { BaselineGraph } from '../onnx/baseline.js';
 import type { OrtSession } from '../onnx/session.js';
+import { deaotManifest } from '../weights/deaot.js';
 import {
   disposeFrameInputs,
+  exportedFeeds,
   frameIdValues,
   frameLogits,
   loadDeAot,
@@ -37,7 +40,7 @@ export interface ModelResult extends NetworkResult {
  * with the memory as inputs.
  */
 export async function benchDeAot(name: DeAotName, size: Size, context: BenchContext): Promise<ModelResult> {
-  const { runtime, ort, ortProviders, options, onNote } = context;
+  const { runtime, ort, ortProviders, exported, options, onNote } = context;
   const benchmark = `${name}@${size.height}x${size.width}`;
   const network = networkSize(size.height, size.width, DEAOT_CONFIGS[name].alignCorners);
   const model = await loadDeAot(name, fusedOps);
@@ -69,14 +72,23 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
   }
   dispose([...ids!, ...twinIds!]);
 
+  let graph: BaselineGraph | undefined;
   if (ort) {
-    const traced = await traceFrame(runtime, name, inputs);
+    graph = exported
+      ? await exported.open({
+          benchmark,
+          feeds: await exportedFeeds(runtime, inputs),
+          output: { name: 'logits', size: ours.length },
+          weights: deaotManifest(DEAOT_CONFIGS[name]),
+        })
+      : await traceFrame(runtime, name, inputs);
+    const { model: graphModel, feeds, fromOnnx } = graph;
     for (const provider of ortProviders) {
       const runner = ORT_RUNNERS[provider];
       try {
-        const session = await ort.session(traced.model, provider, traced.feeds);
+        const session = await ort.session(graphModel, provider, feeds);
         sessions.push(session);
-        errors[runner] = checkOutput(benchmark, runner, traced.fromOnnx((await session.run())['logits']!), ours);
+        errors[runner] = checkOutput(benchmark, runner, fromOnnx(await session.run()), ours);
         runners.push({
           name: runner,
           run: async (count) => {
@@ -110,6 +122,7 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
     cpuRatios: compareRunners(measured, ({ cpu }) => cpu?.median),
     errors,
     ...told,
+    ...(graph ? { graph: graph.graph } : {}),
     fps: 1000 / measured[OURS]!.wall.median,
   };
 }

@@ -1,8 +1,10 @@
 import type { OpSet, Runtime } from '@samtrack/kernels';
 import { randomTensor, toTensor } from '@samtrack/kernels/testing';
 import { DEAOT_CONFIGS, DeAot, type DeAotName, openManifest, type Size, tokenGrid } from '@samtrack/models';
-import { concat, dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { concat, dispose, type Tensor, tidy, transpose } from '@tensorflow/tfjs-core';
 import { toChannelsFirst, toChannelsLast } from '../kernels.js';
+import type { BaselineGraph } from '../onnx/baseline.js';
+import type { OrtInput } from '../onnx/session.js';
 import { OnnxTracer } from '../onnx/tracer.js';
 import { deaotManifest } from '../weights/deaot.js';
 
@@ -106,21 +108,55 @@ function withoutPadding(values: Float32Array): Float32Array {
   return out;
 }
 
+/** A traced graph, and what it consists of. */
+interface TracedFrame extends BaselineGraph {
+  readonly model: Uint8Array;
+  readonly operators: ReadonlyMap<string, number>;
+}
+
+/** The image in ONNX's layout. */
+async function imageFeed(runtime: Runtime, image: Tensor): Promise<OrtInput> {
+  const [height, width] = image.shape as [number, number];
+  const planes = toChannelsFirst(new Float32Array(await runtime.read(image)), 4);
+  return { values: planes.slice(0, 3 * height * width), shape: [1, 3, height, width] };
+}
+
+/** The inputs as a graph exported from PyTorch has them: tokens in rows, without the padding that our kernels like. */
+export async function exportedFeeds(
+  runtime: Runtime,
+  { image, memory }: FrameInputs,
+): Promise<Record<string, OrtInput>> {
+  const feeds: Record<string, OrtInput> = { image: await imageFeed(runtime, image) };
+  for (const [layer, tensors] of memory.entries()) {
+    const tokens = tensors.shortKey.shape[0]!;
+    const add = async (name: string, rows: Tensor) => {
+      const channels = rows.shape[1]!;
+      const values = new Float32Array(await runtime.read(rows)).slice(0, tokens * channels);
+      feeds[`${name}_${layer}`] = { values, shape: [1, tokens, channels] };
+    };
+    const longKey = transpose(tensors.keys);
+    await add('long_key', longKey);
+    longKey.dispose();
+    await add('long_value', tensors.value);
+    await add('long_id_value', tensors.idValue);
+    await add('short_key', tensors.shortKey);
+    await add('short_value', tensors.shortValue);
+    await add('short_id_value', tensors.shortIdValue);
+  }
+  return feeds;
+}
+
 /**
  * The per-frame graph as ONNX: made by running the model once on the tracer. Memory is an input, since it changes with
  * every frame.
  */
-export async function traceFrame(runtime: Runtime, name: DeAotName, inputs: FrameInputs) {
+export async function traceFrame(runtime: Runtime, name: DeAotName, inputs: FrameInputs): Promise<TracedFrame> {
   const read = async (tensor: Tensor) => new Float32Array(await runtime.read(tensor));
   const tracer = new OnnxTracer();
   const model = await loadDeAot(name, tracer.ops);
   try {
     tracer.imageInput('image', inputs.image, 3);
-    const [height, width] = inputs.image.shape as [number, number];
-    const rgba = toChannelsFirst(await read(inputs.image), 4);
-    const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {
-      image: { values: rgba.slice(0, 3 * height * width), shape: [1, 3, height, width] },
-    };
+    const feeds: Record<string, OrtInput> = { image: await imageFeed(runtime, inputs.image) };
     for (const [layer, memory] of inputs.memory.entries()) {
       for (const [key, tensor] of Object.entries(memory)) {
         tracer.input(`${key}${layer}`, tensor);
@@ -132,9 +168,10 @@ export async function traceFrame(runtime: Runtime, name: DeAotName, inputs: Fram
     logits.dispose();
     return {
       model: await tracer.finish(),
+      graph: 'traced',
       operators: tracer.graph.operators,
       feeds,
-      fromOnnx: (values: Float32Array) => withoutPadding(toChannelsLast(values, LOGITS)),
+      fromOnnx: ({ logits: values }) => withoutPadding(toChannelsLast(values!, LOGITS)),
     };
   } finally {
     model.dispose();

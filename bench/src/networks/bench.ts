@@ -13,6 +13,7 @@ import {
   WrongOutputError,
 } from '../kernels.js';
 import { measure, type Runner } from '../measure.js';
+import type { BaselineGraph } from '../onnx/baseline.js';
 import type { OrtSession } from '../onnx/session.js';
 import { withStockKernels } from '../onnx/stock-kernels.js';
 import { OnnxTracer } from '../onnx/tracer.js';
@@ -27,6 +28,8 @@ export interface NetworkResult extends BenchmarkResult {
   /** GPU memory in use or pooled after a run: weights, inputs, memory and intermediate results. */
   readonly peakGpuBytes: number;
   readonly dispatches: number;
+  /** Where the graph comes from that ONNX Runtime ran: `traced`, or `pytorch 2.15.0`. */
+  readonly graph?: string;
   /** Where the GPU's time goes, by its own clock; missing where it has none. */
   readonly parts?: readonly NetworkPart[];
 }
@@ -92,14 +95,16 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
       runners.push(runnerOf(STOCK, stock));
     });
   }
+  let graph: BaselineGraph | undefined;
   if (ort) {
-    const traced = await traceNetwork(network, inputs);
+    graph = await graphOf(network, loaded, inputs, ours.length, context);
+    const { model, feeds, fromOnnx } = graph;
     for (const provider of ortProviders) {
       const runner = ORT_RUNNERS[provider];
       await attempt(runner, async () => {
-        const session = await ort.session(traced.model, provider, await feedsOf(runtime, inputs));
+        const session = await ort.session(model, provider, feeds);
         sessions.push(session);
-        const theirs = traced.fromOnnx((await session.run())['out']!);
+        const theirs = fromOnnx(await session.run());
         errors[runner] = checkOutput(network.name, runner, theirs, ours, ERROR_LIMIT);
         runners.push({
           name: runner,
@@ -123,9 +128,31 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
     cpuRatios: compareRunners(measured, ({ cpu }) => cpu?.median),
     errors,
     ...told,
+    ...(graph ? { graph: graph.graph } : {}),
     ...(parts ? { parts } : {}),
     fps: 1000 / measured[OURS]!.wall.median,
   };
+}
+
+/** The graph that stands for the network, from elsewhere if there are such. */
+async function graphOf(
+  network: Network,
+  loaded: LoadedNetwork,
+  inputs: NetworkInputs,
+  size: number,
+  { runtime, exported }: BenchContext,
+): Promise<BaselineGraph> {
+  const feeds = await feedsOf(runtime, inputs);
+  if (exported) {
+    return exported.open({
+      benchmark: network.name,
+      feeds: { ...feeds, ...loaded.decisions?.() },
+      output: { name: 'out', size },
+      weights: network.weights(),
+    });
+  }
+  const { model, fromOnnx } = await traceNetwork(network, inputs);
+  return { model, graph: 'traced', feeds, fromOnnx: ({ out }) => fromOnnx(out!) };
 }
 
 /** GPU time of each part of a run. */

@@ -6,7 +6,7 @@ import {
   openManifest,
   type TextFeatures,
 } from '@samtrack/models';
-import { groundingDinoManifest } from '@samtrack/models/testing';
+import { groundingDinoManifest, highestScores } from '@samtrack/models/testing';
 import { clone, keep, type Tensor, type Tensor2D, type Tensor3D } from '@tensorflow/tfjs-core';
 import type { Network } from './network.js';
 
@@ -31,6 +31,7 @@ export function groundingDino(
   return {
     name: `${name}@${height}x${width}`,
     flops: 0,
+    weights: () => groundingDinoManifest(config, 7),
     makeInputs: async () => {
       const image = randomTensor([height, width, 4], 1);
       for (let i = 3; i < image.values.length; i += 4) image.values[i] = 0;
@@ -38,6 +39,7 @@ export function groundingDino(
     },
     load: async (ops) => {
       const model = await GroundingDino.load(openManifest(groundingDinoManifest(config, 7)), { ops, config });
+      let selected: Int32Array | undefined;
       return {
         run: async ({ image, rows }, onPart) => {
           const features = model.encodeImage(image as Tensor3D);
@@ -45,6 +47,7 @@ export function groundingDino(
           let last: Tensor | undefined;
           await model.detect(features, textFeatures(rows['text'] as Tensor2D), {
             onStage: (stage) => onPart?.(stage),
+            rank: (scores, count) => (selected = highestScores(scores, count)),
             onTap: (name, tensor) => {
               if (name === `dec${config.decoderLayers - 1}.out`) last = keep(clone(tensor));
             },
@@ -52,6 +55,9 @@ export function groundingDino(
           features.dispose();
           return last!;
         },
+        decisions: () => ({
+          selected: { values: BigInt64Array.from(selected!, BigInt), shape: [selected!.length] },
+        }),
         dispose: () => model.dispose(),
       };
     },

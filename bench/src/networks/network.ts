@@ -1,5 +1,7 @@
 import type { OpSet } from '@samtrack/kernels';
+import type { Manifest } from '@samtrack/models';
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { OrtInput } from '../onnx/session.js';
 
 /** A network that runs once an image, to be timed against others. */
 export interface Network {
@@ -7,6 +9,8 @@ export interface Network {
   readonly name: string;
   /** Multiplications and additions of the published network for this input. */
   readonly flops: number;
+  /** The recipe of its procedural weights. */
+  weights(): Manifest;
   /** What changes from run to run; created once, for all sets of operations. */
   makeInputs(): Promise<NetworkInputs>;
   /** The network with procedural weights on a set of operations. */
@@ -26,5 +30,10 @@ export interface LoadedNetwork {
    * @returns The result, which the caller disposes: rows or an image.
    */
   run(inputs: NetworkInputs, onPart?: (name: string, flops?: number) => void): Promise<Tensor>;
+  /**
+   * What the last run decided on the CPU: constants of a traced graph, inputs of an exported one, which would otherwise
+   * decide otherwise where values almost tie.
+   */
+  decisions?(): Readonly<Record<string, OrtInput>>;
   dispose(): void;
 }

@@ -21,6 +21,7 @@ export function vitDet(name: string, config: VitDetConfig, flops: number): Netwo
   return {
     name: `${name}@${side}x${side}`,
     flops,
+    weights: () => samEncoderManifest(config),
     makeInputs: async () => ({ image: toTensor(randomTensor([side, side, 3], 1)), rows: {} }),
     load: async (ops) => {
       const encoder = await loadImageEncoder(new WeightReader(openManifest(samEncoderManifest(config))), ops);

@@ -17,7 +17,8 @@ export async function loadOnnxRuntime(): Promise<OnnxRuntime | undefined> {
 
 /** Plain data, as the graph wants it. */
 export interface OrtInput {
-  readonly values: Float32Array;
+  /** 64-bit integers make an int64 tensor. */
+  readonly values: Float32Array | BigInt64Array;
   readonly shape: readonly number[];
 }
 
@@ -27,21 +28,29 @@ export class OnnxRuntime {
   /**
    * Compiles a model for a provider, with all of ONNX Runtime's graph optimisations. Operators that the WebGPU provider
    * lacks run on the CPU, which is ONNX Runtime's own rule.
+   * @param model Its bytes, or the name of its file, which may have another one with weights beside it.
    */
   async session(
-    model: Uint8Array,
+    model: Uint8Array | string,
     provider: OrtProvider,
     inputs: Readonly<Record<string, OrtInput>>,
   ): Promise<OrtSession> {
-    const session = await this.ort.InferenceSession.create(model, {
+    const options: InferenceSession.SessionOptions = {
       executionProviders: [provider],
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
       // Its threads would go on spinning after a run, and take the CPU from whoever is measured next.
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-    });
+    };
+    const { create } = this.ort.InferenceSession;
+    const session = await (typeof model === 'string' ? create(model, options) : create(model, options));
     const feeds = Object.fromEntries(
-      Object.entries(inputs).map(([name, { values, shape }]) => [name, new this.ort.Tensor('float32', values, shape)]),
+      Object.entries(inputs).map(([name, { values, shape }]) => [
+        name,
+        values instanceof Float32Array
+          ? new this.ort.Tensor('float32', values, shape)
+          : new this.ort.Tensor('int64', values, shape),
+      ]),
     );
     return new OrtSession(session, feeds);
   }
