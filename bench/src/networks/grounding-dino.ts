@@ -48,8 +48,8 @@ export function groundingDino(
           await model.detect(features, textFeatures(rows['text'] as Tensor2D), {
             onStage: (stage) => onPart?.(stage),
             rank: (scores, count) => (selected = highestScores(scores, count)),
-            onTap: (name, tensor) => {
-              if (name === `dec${config.decoderLayers - 1}.out`) last = keep(clone(tensor));
+            onQueries: (queries) => {
+              last = keep(clone(queries));
             },
           });
           features.dispose();

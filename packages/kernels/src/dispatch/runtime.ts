@@ -98,7 +98,7 @@ export class Runtime {
   readonly info: GPUAdapterInfo;
   /** Chooses among the kernels of an operation. */
   readonly tuning: Tuning;
-  /** Dispatches recorded since the runtime exists, replays included. */
+  /** Dispatches recorded since the runtime exists, replays included, copies not. Those of tfjs's own count in replays. */
   dispatchCount = 0;
 
   readonly #backend: PrivateBackend;
@@ -218,7 +218,7 @@ export class Runtime {
     } else {
       encodeStep(openPass(backend), step);
     }
-    this.dispatchCount++;
+    if (!('source' in step)) this.dispatchCount++;
     if (++backend.dispatchCountInPass >= BATCH) flush(backend);
   }
 
@@ -387,7 +387,6 @@ export class Runtime {
       if (steps.length - last < FIRST_STEPS) last = steps.length;
       this.device.queue.submit([this.#encode(steps, first, Math.min(last, steps.length))]);
     }
-    this.dispatchCount += steps.length;
   }
 
   #encode(steps: readonly RecordedStep[], first: number, last: number): GPUCommandBuffer {
@@ -407,6 +406,7 @@ export class Runtime {
       if (step.pipeline !== pipeline) pass.setPipeline((pipeline = step.pipeline));
       pass.setBindGroup(0, step.bindGroup);
       pass.dispatchWorkgroups(...step.workgroups);
+      this.dispatchCount++;
     }
     pass?.end();
     return encoder.finish();

@@ -41,6 +41,8 @@ export interface DetectOptions {
   onStage?: (stage: 'encoder' | 'selection' | 'decoder') => Promise<void> | void;
   /** Sees `encN.text`, `encN.image`, `two_stage.memory` and `decN.out`, float32 [tokens or queries, 256]. */
   onTap?: OnTap;
+  /** Sees what boxes and logits are computed from, float32 [queries, 256]. It may not keep it. */
+  onQueries?: (queries: Tensor) => void;
   /** Chooses the image tokens that queries start at, given all scores; the highest by default. */
   rank?: (scores: Float32Array, count: number) => Int32Array;
 }
@@ -174,7 +176,7 @@ export class GroundingDino {
    */
   async detect(image: ImageFeatures, text: TextFeatures, options: DetectOptions = {}): Promise<RawDetections> {
     const { selection } = this.parts;
-    const { signal, onStage, onTap, rank } = options;
+    const { signal, onStage, onTap, onQueries, rank } = options;
     signal?.throwIfAborted();
     const { levels } = image;
     const shape = this.passes.detection.at(levels.map(({ height, width }) => `${height}x${width}`).join());
@@ -204,6 +206,7 @@ export class GroundingDino {
         const scorer = { text: encoded.scorer, bias: inputs.bias };
         return this.#decode(boxes, { ...memory, levels, textMask: inputs.crossMask }, scorer, onTap);
       });
+      onQueries?.(found.queries);
       await onStage?.('decoder');
       return await readDetections(found, text.tokenMask);
     } finally {
@@ -267,6 +270,7 @@ export class GroundingDino {
       }
       const normal = ops.layerNorm(hidden, norm.weight, norm.bias);
       return {
+        queries: hidden,
         logits: ops.gemm(normal, scorer.text, { bias: scorer.bias }),
         boxes: ops.refineBoxes(perceptron(ops, boxHead, normal), boxes),
       } as never;
@@ -291,13 +295,15 @@ function boxHeadKey(weights: WeightReader): string {
 
 /** What the decoder gives, on the GPU. */
 interface Found {
+  /** float32 [Q, 256]. */
+  queries: Tensor;
   /** float32 [Q, Lp]. */
   logits: Tensor;
   /** float32 [Q, 4]. */
   boxes: Tensor;
 }
 
-async function readDetections(found: { logits: Tensor; boxes: Tensor }, tokenMask: Uint8Array): Promise<RawDetections> {
+async function readDetections(found: Found, tokenMask: Uint8Array): Promise<RawDetections> {
   const runtime = getRuntime();
   const [wide, boxes] = await Promise.all([runtime.read(found.logits), runtime.read(found.boxes)]);
   const values = new Float32Array(wide);
