@@ -9,7 +9,7 @@ const width = Number(process.env['LP_NATIVE_VECTOR_WIDTH'] ?? 0);
 const SUBGROUP_VARIANTS = ['broadcast', 'subgroup', 'shuffle'];
 /** Of the matrix product the tiles need no subgroups. */
 const usesSubgroups = (variant: string, op: string) =>
-  SUBGROUP_VARIANTS.includes(variant) || (variant === 'tiled' && op === 'multi-head-attention');
+  SUBGROUP_VARIANTS.includes(variant) || (variant === 'tiled' && op.endsWith('-attention'));
 
 /** A few cases of each kernel that uses subgroups. */
 const CASES = [
@@ -21,6 +21,7 @@ const CASES = [
   'local-attention 5x7, window 15, depth 8, 2 x 12 channels',
   'window-attention 14x21, window 7 shifted 3, 2 heads of 32',
   'multi-head-attention 33 queries, 131 keys, 3 heads of 64',
+  'relative-window-attention 16x16, window 7, 3 heads of 32',
 ];
 
 const isLavapipe = ({ info }: Runtime) => /llvmpipe/i.test(`${info.description} ${info.device}`);

@@ -8,8 +8,8 @@ import { flashProgram, flashTile } from './flash.js';
 import operandsWgsl from './operands.wgsl';
 import paramsWgsl from './params.wgsl';
 import { relativeTerms } from './relative.js';
-import { attentionTile, broadcastQueries, type MultiHeadAttentionVariant } from './select.js';
-import tiledWgsl from './tiled.wgsl';
+import { broadcastQueries, type MultiHeadAttentionVariant } from './select.js';
+import { tiledProgram } from './tiled.js';
 import { tunedMultiHeadAttention } from './tuning.js';
 
 export {
@@ -177,7 +177,9 @@ export function multiHeadAttention(
   runtime.launch({
     program: subgroup
       ? flashProgram({ name, subgroupSize: subgroup, rows, window: false, ...form })
-      : plainProgram(name, { ...form, tiledIn: variant === 'tiled' ? runtime.adapterClass.maxWorkgroupBytes : 0 }),
+      : variant === 'tiled'
+        ? tiledProgram({ name, window: false, maxWorkgroupBytes: runtime.adapterClass.maxWorkgroupBytes, ...form })
+        : directProgram(name, form),
     inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
     outputs: [out],
     uniforms: [
@@ -197,16 +199,12 @@ export function multiHeadAttention(
   return out;
 }
 
-/** The programs that take a key at a time or, given so much workgroup memory, tiles of them. */
-function plainProgram(
-  name: string,
-  form: { headSize: number; mask: boolean; relative: boolean; tiledIn: number },
-): Program {
+/** The program that takes a key at a time. */
+function directProgram(name: string, form: { headSize: number; mask: boolean; relative: boolean }): Program {
   const buffers: BufferAccess[] = ['read', 'read', 'read'];
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
-  const head4 = form.headSize / 4;
   const params = {
-    HEAD4: head4,
+    HEAD4: form.headSize / 4,
     MASK: form.mask,
     RELATIVE: form.relative,
     MASK_BINDING: binding(form.mask),
@@ -214,8 +212,5 @@ function plainProgram(
     OUT_BINDING: buffers.push('write') - 1,
   };
   const includes = { params: paramsWgsl, operands: operandsWgsl };
-  const tile = form.tiledIn > 0 ? attentionTile(form.headSize, form.tiledIn) : undefined;
-  if (!tile) return defineProgram({ name, template: directWgsl, includes, params, buffers });
-  const shape = { TN: tile.keys, STRIDE: tile.stride, SWIZZLE: tile.swizzle, COLUMNS: Math.ceil(head4 / 16) };
-  return defineProgram({ name, template: tiledWgsl, includes, params: { ...params, ...shape }, buffers });
+  return defineProgram({ name, template: directWgsl, includes, params, buffers });
 }

@@ -12,6 +12,7 @@ import {
 import { selectRelativeWindowAttention } from '../window-attention/relative.js';
 import { flashTile } from './flash.js';
 import {
+  attentionTile,
   broadcastQueries,
   type MultiHeadAttentionSize,
   type MultiHeadAttentionVariant,
@@ -43,7 +44,7 @@ describe('selection', () => {
 
   it.each([
     [16384, 'direct'],
-    [32768, 'direct'],
+    [32768, 'tiled'],
     [49152, 'tiled'],
   ])('heads of 80 with %i bytes of workgroup memory: %s', (maxWorkgroupBytes, variant) => {
     const adapter = { ...adapters.discrete, maxWorkgroupBytes };
@@ -65,10 +66,24 @@ describe('selection', () => {
   it.each<[AdapterName, string]>([
     ['software8', 'broadcast'],
     ['softwareNoSubgroups', 'direct'],
-    ['discrete', 'direct'],
+    ['discrete', 'tiled'],
     ['least', 'direct'],
   ])('%s: %s in windows with relative positions', (name, variant) => {
-    expect(selectRelativeWindowAttention(adapters[name])).toBe(variant);
+    expect(selectRelativeWindowAttention(adapters[name], { window: 14, headSize: 64 })).toBe(variant);
+    expect(selectRelativeWindowAttention(adapters.discrete, { window: 5, headSize: 64 })).toBe('direct');
+  });
+
+  it.each([
+    [64, 49152, { keys: 4, holdQueries: true }],
+    [64, 32768, { keys: 4, holdQueries: false }],
+    [64, 16384, { keys: 2, holdQueries: false }],
+    [80, 49152, { keys: 4, holdQueries: false }],
+    [32, 32768, { keys: 4, holdQueries: true }],
+    [132, 49152, undefined],
+  ])('heads of %i with %i bytes of workgroup memory: tiles of %j', (headSize, bytes, tile) => {
+    const actual = attentionTile(headSize, bytes);
+    if (tile) expect(actual).toMatchObject(tile);
+    else expect(actual).toBeUndefined();
   });
 
   it.each([

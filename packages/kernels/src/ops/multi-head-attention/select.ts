@@ -36,6 +36,9 @@ const MAX_HELD_KEYS = 3;
 /** Keys from which the kernel that splits them is worth its second launch. */
 const MIN_SPLIT_KEYS = 256;
 
+/** Invocations of the `tiled` kernel. */
+const TILED_INVOCATIONS = 256;
+
 /** Tiles of the `tiled` kernel. */
 export interface AttentionTile {
   /** Keys that an invocation scores, of the 16 in a row. */
@@ -44,20 +47,38 @@ export interface AttentionTile {
   readonly stride: number;
   /** Whether their vectors are exchanged so that rows lie in different banks. */
   readonly swizzle: boolean;
+  /** Whether the queries are held in workgroup memory too. */
+  readonly holdQueries: boolean;
+  /** Vectors of the tile of keys, which holds the weights of the values later. */
+  readonly keyVectors: number;
 }
 
-/** The largest tile whose queries, keys and weights fit into workgroup memory. */
+/** The largest tile that fits into workgroup memory. */
 export function attentionTile(headSize: number, maxWorkgroupBytes: number): AttentionTile | undefined {
+  if (headSize > MAX_TILED_HEAD) return undefined;
   const head4 = headSize / 4;
   const swizzle = head4 % 8 === 0;
   const stride = swizzle ? head4 : head4 + 1 - (head4 % 2);
-  const keys = ([4, 2] as const).find((n) => 16 * (64 * head4 + 16 * n * stride + 256 * n) <= maxWorkgroupBytes);
-  return keys && headSize <= MAX_TILED_HEAD ? { keys, stride, swizzle } : undefined;
+  for (const keys of [4, 2] as const) {
+    const keyVectors = Math.max(16 * keys * stride, 64 * 4 * keys);
+    const vectors = keyVectors + 16 * keys * head4;
+    for (const holdQueries of [true, false]) {
+      const bytes = 16 * (vectors + (holdQueries ? 64 * head4 : 0));
+      if (bytes <= maxWorkgroupBytes) return { keys, stride, swizzle, holdQueries, keyVectors };
+    }
+  }
+  return undefined;
 }
 
 /** Whether the kernels that read rows of a subgroup's lanes are written for an adapter. */
 export const supportsBroadcast = ({ subgroupSize }: AdapterClass): boolean =>
   BROADCAST_SUBGROUPS.includes(subgroupSize);
+
+/** Whether the kernel that takes keys in tiles out of workgroup memory can run. Sixteen neighbours have to be of one subgroup. */
+export const supportsTiles = (adapter: AdapterClass, headSize: number): boolean =>
+  adapter.subgroupSize >= 16 &&
+  adapter.maxInvocations >= TILED_INVOCATIONS &&
+  attentionTile(headSize, adapter.maxWorkgroupBytes) !== undefined;
 
 /** The kernels that can run on an adapter. */
 export function supportedMultiHeadAttentionVariants(
@@ -66,9 +87,7 @@ export function supportedMultiHeadAttentionVariants(
 ): MultiHeadAttentionVariant[] {
   const variants: MultiHeadAttentionVariant[] = ['direct'];
   if (supportsBroadcast(adapter)) variants.push('broadcast');
-  // Sixteen neighbouring invocations have to be of one subgroup.
-  const tiles = adapter.subgroupSize >= 16 && adapter.maxInvocations >= 128;
-  if (tiles && attentionTile(headSize, adapter.maxWorkgroupBytes)) variants.push('tiled');
+  if (supportsTiles(adapter, headSize)) variants.push('tiled');
   if (!plain || headSize > MAX_FEW_HEAD) return variants;
   if (supportsBroadcast(adapter) && keys <= MAX_HELD_KEYS * adapter.subgroupSize) variants.push('few-keys');
   variants.push('split');

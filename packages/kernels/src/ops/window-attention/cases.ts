@@ -70,7 +70,7 @@ function relativeCase({ headSize, bench, stock = bench, ...shape }: RelativeCase
       rows: randomTensor(table, 3),
       columns: randomTensor(table, 4),
     },
-    variants: supportedRelativeWindowAttentionVariants,
+    variants: (adapter) => supportedRelativeWindowAttentionVariants(adapter, { window, headSize }),
     run: ({ qkv, qkvBias, rows, columns }, variant) =>
       relativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape, {
         variant: variant as RelativeWindowAttentionVariant | undefined,

@@ -5,29 +5,54 @@ import { getRuntime } from '../../dispatch/runtime.js';
 import type { TunedOp } from '../../tuning/tuned-op.js';
 import { flashProgram, flashTile } from '../multi-head-attention/flash.js';
 import { relativeTerms } from '../multi-head-attention/relative.js';
-import { supportsBroadcast } from '../multi-head-attention/select.js';
+import { supportsBroadcast, supportsTiles } from '../multi-head-attention/select.js';
+import { tiledProgram } from '../multi-head-attention/tiled.js';
 import { ShapeError } from '../shape-error.js';
 import { RELATIVE_WINDOW_SOURCES, type TunedWindowShape, windowAttentionWork } from './tuning.js';
 import windowWgsl from './window.wgsl';
 
-/** `direct`: an invocation owns a query. `broadcast`: a subgroup owns up to 14, see `multiHeadAttention`. */
-export type RelativeWindowAttentionVariant = 'direct' | 'broadcast';
+/**
+ * `direct`: an invocation owns a query. `broadcast`: a subgroup owns up to 14, `tiled`: a workgroup owns 64, see
+ * `multiHeadAttention`.
+ */
+export type RelativeWindowAttentionVariant = 'direct' | 'broadcast' | 'tiled';
+
+/** What the choice of a kernel depends on. */
+export interface RelativeWindowSize {
+  /** Side of a window in tokens. */
+  window: number;
+  headSize: number;
+}
 
 /** The kernels that can run on an adapter. */
-export const supportedRelativeWindowAttentionVariants = (adapter: AdapterClass): RelativeWindowAttentionVariant[] =>
-  supportsBroadcast(adapter) ? ['direct', 'broadcast'] : ['direct'];
+export function supportedRelativeWindowAttentionVariants(
+  adapter: AdapterClass,
+  { headSize }: RelativeWindowSize,
+): RelativeWindowAttentionVariant[] {
+  const variants: RelativeWindowAttentionVariant[] = ['direct'];
+  if (supportsBroadcast(adapter)) variants.push('broadcast');
+  if (supportsTiles(adapter, headSize)) variants.push('tiled');
+  return variants;
+}
+
+/** Tokens of a window below which the tiles of 64 queries and keys are mostly wasted. */
+const MIN_TILED_TOKENS = 49;
 
 /** The kernel to use. */
-export function selectRelativeWindowAttention(adapter: AdapterClass): RelativeWindowAttentionVariant {
-  const broadcasts = supportedRelativeWindowAttentionVariants(adapter).includes('broadcast');
-  return adapter.kind === 'software' && broadcasts ? 'broadcast' : 'direct';
+export function selectRelativeWindowAttention(
+  adapter: AdapterClass,
+  size: RelativeWindowSize,
+): RelativeWindowAttentionVariant {
+  const supported = supportedRelativeWindowAttentionVariants(adapter, size);
+  if (adapter.kind === 'software') return supported.includes('broadcast') ? 'broadcast' : 'direct';
+  return supported.includes('tiled') && size.window ** 2 >= MIN_TILED_TOKENS ? 'tiled' : 'direct';
 }
 
 export const tunedRelativeWindowAttention: TunedOp<TunedWindowShape, RelativeWindowAttentionVariant> = {
   name: 'relative-window-attention',
   sources: RELATIVE_WINDOW_SOURCES,
-  variants: (_, adapter) => supportedRelativeWindowAttentionVariants(adapter),
-  select: (_, adapter) => selectRelativeWindowAttention(adapter),
+  variants: (shape, adapter) => supportedRelativeWindowAttentionVariants(adapter, shape),
+  select: (shape, adapter) => selectRelativeWindowAttention(adapter, shape),
   work: windowAttentionWork,
 };
 
@@ -132,6 +157,16 @@ export function relativeWindowAttention(
         channels / 4,
       ],
       workgroups: [windows, heads, Math.ceil((window * window) / queries)],
+    });
+  } else if (variant === 'tiled') {
+    const { maxWorkgroupBytes } = runtime.adapterClass;
+    const form = { headSize, gridWidth: window, mask: false, relative: true, window: true, maxWorkgroupBytes };
+    runtime.launch({
+      program: tiledProgram({ name, ...form }),
+      inputs,
+      outputs: [out],
+      uniforms: [scale, window, window, terms.stride, terms.columns, height, width, windowsX, channels / 4],
+      workgroups: [windows, heads, Math.ceil((window * window) / 64)],
     });
   } else {
     runtime.launch({
