@@ -17,8 +17,16 @@ const SAMPLES = 3;
 const SAMPLE_MS = 20;
 const MAX_REPEATS = 40;
 
-/** Measures a large matrix product and a large copy. */
+const measured = new WeakMap<Runtime, Ceilings>();
+
+/** Measures a large matrix product and a large copy, once on each device. */
 export async function measureCeilings(runtime: Runtime): Promise<Ceilings> {
+  const known = measured.get(runtime) ?? (await measure(runtime));
+  measured.set(runtime, known);
+  return known;
+}
+
+async function measure(runtime: Runtime): Promise<Ceilings> {
   // Large enough to fill the machine, small enough for a CPU.
   const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
   const [a, b] = [runtime.allocate([size, size]), runtime.allocate([size, size])];

@@ -14,7 +14,7 @@ export interface ObservedCall {
   readonly args: readonly unknown[];
 }
 
-/** Shapes whose choice is remembered; more than any model uses. */
+/** Shapes of an operation whose choice is remembered; more than any model uses. */
 const MAX_REMEMBERED = 4096;
 
 /**
@@ -27,7 +27,6 @@ export class Tuning {
 
   #table: TuningTable;
   readonly #remembered = new Map<AnyTunedOp, Map<string, string>>();
-  #rememberedCount = 0;
   #observer: ((call: ObservedCall) => void) | undefined;
   /** Whether anything but the rules has to be asked. */
   #active = false;
@@ -69,7 +68,6 @@ export class Tuning {
 
   #changed(): void {
     this.#remembered.clear();
-    this.#rememberedCount = 0;
     this.#active = this.#observer !== undefined || this.#table.size > 0;
   }
 
@@ -94,11 +92,7 @@ export class Tuning {
     const measured = this.measured(op, key)?.variant;
     const candidates = measured === undefined ? [] : op.variants(shape, this.adapterClass);
     const variant = candidates.find((candidate) => candidate === measured) ?? op.select(shape, this.adapterClass);
-    if (this.#rememberedCount++ >= MAX_REMEMBERED) {
-      this.#remembered.clear();
-      this.#rememberedCount = 0;
-      this.#remembered.set(op, (remembered = new Map()));
-    }
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
     remembered.set(key, variant);
     return variant;
   }
