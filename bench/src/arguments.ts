@@ -13,10 +13,16 @@ export interface BenchArguments {
   readonly adapter?: string;
   readonly json?: string;
   readonly rounds?: number;
+  /** Folder of graphs exported by `bench/onnx`, which ONNX Runtime runs instead of traced ones. */
+  readonly onnx?: string;
   /** Whether the unfused twins of SAM and Grounding DINO take part. */
   readonly twin: boolean;
   /** Seconds for choosing kernels by measurement before a benchmark; missing where they are chosen by the rules. */
   readonly tune?: number;
+  /** In Chromium instead of Node. */
+  readonly chromium: boolean;
+  /** Chromium's program. */
+  readonly chromiumPath?: string;
   /** Compares every kernel with its reference instead of timing anything. */
   readonly check: boolean;
   /** Also how the cost of a frame grows. */
@@ -38,16 +44,22 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --quick           fewer benchmarks and rounds, under 3 minutes on two cores without a GPU
   --model NAME      only this model: ${MODELS.join(', ')}; may be repeated
   --only TEXT       only benchmarks whose names contain TEXT, such as gemm
-  --twin            SAM and Grounding DINO against their unfused twins too, which takes minutes without a GPU
+  --twin            SAM and Grounding DINO, and all models in Chromium without a GPU, against their unfused twins too,
+                    which takes minutes
   --curves          also how a frame's time grows with objects, resolution, memory and the length of a video
   --size HxW        size of frames and images: by default 480x854 for trackers, 161x193 in a quick run, and 480x640
                     for Grounding DINO; SAM has its own
   --tune            before each benchmark, choose its kernels by measuring them all here; of ours only
   --budget SECONDS  for --tune of one benchmark, 60 by default
   --rounds N        samples of each runner, at least 5 to be trusted
+  --onnx FOLDER     ONNX Runtime runs the models that bench/onnx exported from PyTorch into this folder, not traced ones
   --adapter NAME    substring of the adapter's name, for machines with several
+  --chromium        in Chromium instead of Node, against ONNX Runtime for browsers (WebGPU and WebAssembly); without a
+                    GPU a run has small kernels and frames of 161x193, unless others are named; --adapter is then gpu
+                    or software
+  --chromium-path P Chromium's program, where it is not found by itself
   --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
-                    bench/results/ADAPTER.json and .html
+                    bench/results/ADAPTER.json and .html, chromium-ADAPTER with --chromium
   --check           no times: every variant of every kernel that this adapter supports against its float64 reference
   --list            names of all benchmarks
   --help            this text
@@ -67,13 +79,27 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     help = false,
     list = false,
     check = false,
+    chromium = false,
     curves = false,
     twin = false,
     model,
     only,
     adapter,
     json,
+    onnx,
   } = values;
+  const chromiumPath = values['chromium-path'];
+  if (chromium) {
+    const inNode = { check, curves, tune: values.tune, onnx };
+    for (const [option, value] of Object.entries(inNode)) {
+      if (value) throw new UsageError(`--${option} runs in Node, not with --chromium.`);
+    }
+    if (adapter !== undefined && adapter !== 'gpu' && adapter !== 'software') {
+      throw new UsageError(`With --chromium, --adapter takes gpu or software, not "${adapter}".`);
+    }
+  } else if (chromiumPath !== undefined) {
+    throw new UsageError('--chromium-path is for --chromium.');
+  }
   for (const name of model ?? []) {
     if (!(MODELS as readonly string[]).includes(name)) {
       throw new UsageError(`There is no model "${name}" to benchmark; there are ${MODELS.join(', ')}.`);
@@ -100,6 +126,9 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     adapter,
     json,
     rounds,
+    onnx,
+    chromium,
+    chromiumPath,
     check,
     curves,
     twin,
@@ -120,6 +149,9 @@ const parse = (args: readonly string[]) =>
       adapter: { type: 'string' },
       json: { type: 'string' },
       rounds: { type: 'string' },
+      onnx: { type: 'string' },
+      chromium: { type: 'boolean' },
+      'chromium-path': { type: 'string' },
       check: { type: 'boolean' },
       curves: { type: 'boolean' },
       twin: { type: 'boolean' },

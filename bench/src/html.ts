@@ -1,14 +1,8 @@
 import type { Curve } from './deaot/curves.js';
-import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
+import type { BenchmarkResult } from './kernels.js';
 import type { BenchReport } from './report.js';
+import { OUR_COLOUR, shownRunners } from './shown-runners.js';
 import { formatNumber } from './table.js';
-
-const COLOURS: Readonly<Record<string, string>> = {
-  [OURS]: '#1b7f5c',
-  [STOCK]: '#c2571a',
-  [ORT_WEBGPU]: '#4053d3',
-  [ORT_CPU]: '#8a8a8a',
-};
 
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -79,7 +73,9 @@ function facts({
 
 function section(title: string, results: readonly BenchmarkResult[], caption: string): string {
   if (results.length === 0) return '';
-  const runners = [OURS, STOCK, ORT_WEBGPU, ORT_CPU].filter((name) => results.some((r) => r.runners[name]));
+  const shown = shownRunners(results);
+  const others = shown.others.filter(({ name }) => results.some((r) => r.runners[name]));
+  const runners = [shown.ours, ...others.map(({ name }) => name)];
   const rows = results.map(({ name, runners: times, ratios }) => {
     const cells = runners.map((runner) => {
       const wall = times[runner]?.wall;
@@ -90,31 +86,30 @@ function section(title: string, results: readonly BenchmarkResult[], caption: st
     return `<tr><td>${escapeHtml(name)}</td>${cells.join('')}</tr>`;
   });
   return `<h2>${title}</h2>
-<figure>${bars(results, runners)}<figcaption>${caption} Ours is 1; a bar of 3 takes three times as long.</figcaption></figure>
+<figure>${bars(results, others)}<figcaption>${caption} Ours is 1; a bar of 3 takes three times as long.</figcaption></figure>
 <table><tr><th>ms (theirs / ours)</th>${runners.map((name) => `<th>${escapeHtml(name)}</th>`).join('')}</tr>
 ${rows.join('\n')}</table>`;
 }
 
 /** Ratios as horizontal bars, a group for each benchmark. */
-function bars(results: readonly BenchmarkResult[], runners: readonly string[]): string {
-  const others = runners.filter((name) => name !== OURS);
+function bars(results: readonly BenchmarkResult[], others: ReturnType<typeof shownRunners>['others']): string {
   const [left, width, row] = [260, 560, 16];
-  const greatest = Math.max(1, ...results.flatMap(({ ratios }) => others.map((name) => ratios[name] ?? 0)));
+  const greatest = Math.max(1, ...results.flatMap(({ ratios }) => others.map(({ name }) => ratios[name] ?? 0)));
   const scale = width / greatest;
   let y = 24;
   const parts: string[] = others.map(
-    (name, i) =>
-      `<rect x="${left + i * 180}" y="2" width="12" height="12" fill="${COLOURS[name]}"/><text x="${left + 18 + i * 180}" y="13">${escapeHtml(name)}</text>`,
+    ({ name, colour }, i) =>
+      `<rect x="${left + i * 200}" y="2" width="12" height="12" fill="${colour}"/><text x="${left + 18 + i * 200}" y="13">${escapeHtml(name)}</text>`,
   );
   const top = y;
   for (const { name, ratios } of results) {
     parts.push(`<text x="${left - 8}" y="${y + 12}" text-anchor="end">${escapeHtml(name)}</text>`);
-    for (const runner of others) {
+    for (const { name: runner, colour } of others) {
       const ratio = ratios[runner];
       if (ratio === undefined) continue;
       const length = ratio * scale;
       parts.push(
-        `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${row - 3}" fill="${COLOURS[runner]}"/>`,
+        `<rect x="${left}" y="${y}" width="${length.toFixed(1)}" height="${row - 3}" fill="${colour}"/>`,
         `<text x="${(left + length + 4).toFixed(1)}" y="${y + 11}">${formatNumber(ratio)}x</text>`,
       );
       y += row;
@@ -122,7 +117,7 @@ function bars(results: readonly BenchmarkResult[], runners: readonly string[]): 
     y += 8;
   }
   const one = (left + scale).toFixed(1);
-  parts.push(`<line x1="${one}" y1="${top}" x2="${one}" y2="${y}" stroke="${COLOURS[OURS]}" stroke-width="2"/>`);
+  parts.push(`<line x1="${one}" y1="${top}" x2="${one}" y2="${y}" stroke="${OUR_COLOUR}" stroke-width="2"/>`);
   return `<svg width="${left + width + 70}" height="${y + 4}" role="img">${parts.join('')}</svg>`;
 }
 
@@ -148,7 +143,7 @@ function plot({ points }: Curve): string {
     const half = (wall.median * wall.spread) / 2;
     return (
       `<line x1="${px(x)}" x2="${px(x)}" y1="${py(wall.median - half)}" y2="${py(wall.median + half)}" stroke="#888"/>` +
-      `<circle cx="${px(x)}" cy="${py(wall.median)}" r="4" fill="${COLOURS[OURS]}"/>` +
+      `<circle cx="${px(x)}" cy="${py(wall.median)}" r="4" fill="${OUR_COLOUR}"/>` +
       `<text x="${px(x)}" y="${Number(py(wall.median)) - 9}" text-anchor="middle">${formatNumber(wall.median)}</text>` +
       `<text x="${px(x)}" y="${top + height + 18}" text-anchor="middle">${x}</text>`
     );
@@ -156,7 +151,7 @@ function plot({ points }: Curve): string {
   return (
     `<svg width="${left + width + 40}" height="${top + height + 30}" role="img">` +
     `<path d="M${left} ${top}V${top + height}H${left + width}" fill="none" stroke="#888"/>` +
-    `<polyline points="${line}" fill="none" stroke="${COLOURS[OURS]}" stroke-width="2"/>${marks.join('')}</svg>`
+    `<polyline points="${line}" fill="none" stroke="${OUR_COLOUR}" stroke-width="2"/>${marks.join('')}</svg>`
   );
 }
 

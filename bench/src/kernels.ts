@@ -96,6 +96,8 @@ export interface BenchContext {
   readonly ortProviders: readonly OrtProvider[];
   /** Graphs of models from elsewhere; without them, models are traced. */
   readonly exported?: ExportedGraphs;
+  /** Whether trackers go without their unfused twins, which a browser's software adapter takes minutes for. */
+  readonly withoutTwin?: boolean;
   readonly options: MeasureOptions;
   readonly onNote: (message: string) => void;
 }

@@ -2,69 +2,31 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@samtrack/kernels';
+import { describeAdapter } from './adapter.js';
 import { type BenchArguments, parseArguments, USAGE, UsageError } from './arguments.js';
-import { kernelCases } from './cases.js';
 import { checkKernels, passes } from './check.js';
 import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
-import {
-  type BenchContext,
-  type BenchmarkResult,
-  benchKernel,
-  benchOpCase,
-  measureCeilings,
-  OURS,
-  remainingCases,
-  WrongOutputError,
-} from './kernels.js';
-import { type ModelJob, modelJob } from './models.js';
+import { kernelJobs, modelJobs } from './jobs.js';
+import { type BenchContext, type BenchmarkResult, measureCeilings, OURS, WrongOutputError } from './kernels.js';
+import { modelJob } from './models.js';
 import { MODELS } from './names.js';
 import type { NetworkResult } from './networks/bench.js';
+import { ExternalGraphs } from './onnx/external.js';
+import { ExternalGraphError } from './onnx/external-error.js';
 import { loadOnnxRuntime } from './onnx/session.js';
 import { describeOrigin } from './origin.js';
-import { type BenchReport, describeAdapter, describeMachine, renderReport } from './report.js';
+import { type BenchReport, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
 import { formatNumber } from './table.js';
 import { describeTuning, type TunedBenchmark, tuneBenchmark } from './tune.js';
+import { benchInChromium, ChromiumBenchError, listChromiumJobs } from './web/bench.js';
 
 /** In a quick run no further round of a benchmark begins after this time, */
 const QUICK_BUDGET_MS = 15_000;
 /** and no benchmark beyond the essential ones after this one. */
 const QUICK_LIMIT_MS = 110_000;
-
-/** A benchmark by its name. */
-interface Job {
-  readonly name: string;
-  /** What the targets are set for, which also a quick run on a slow machine measures. */
-  readonly essential: boolean;
-  run(context: BenchContext): Promise<BenchmarkResult>;
-}
-
-function kernelJobs({ quick, only, models }: BenchArguments): Job[] {
-  if (models) return [];
-  const jobs: Job[] = [
-    ...kernelCases
-      .filter((kernelCase) => !quick || kernelCase.quick)
-      .map((kernelCase) => ({
-        name: `${kernelCase.op}@${kernelCase.size}`,
-        essential: kernelCase.op === 'gemm' || kernelCase.op === 'conv2d',
-        run: (context: BenchContext) => benchKernel(kernelCase, context),
-      })),
-    ...(quick ? [] : remainingCases(kernelCases)).map((opCase) => ({
-      name: `${opCase.op}@${opCase.name}`,
-      essential: false,
-      run: (context: BenchContext) => benchOpCase(opCase, context),
-    })),
-  ];
-  return jobs.filter(({ name }) => !only || name.includes(only));
-}
-
-function modelJobs(args: BenchArguments): ModelJob[] {
-  return (args.models ?? (['deaot-t'] as const))
-    .map((model) => modelJob(model, args))
-    .filter(({ name }) => !args.only || name.includes(args.only));
-}
 
 async function run(args: BenchArguments): Promise<void> {
   const jobs = kernelJobs(args);
@@ -83,6 +45,9 @@ async function run(args: BenchArguments): Promise<void> {
     console.error(`  ${message}`);
   };
   const ort = await loadOnnxRuntime();
+  const exported = args.onnx === undefined ? undefined : new ExternalGraphs(fromUser(args.onnx));
+  if (exported && !ort) throw new UsageError('--onnx is for ONNX Runtime: onnxruntime-node is not installed.');
+  exported?.require(models.map(({ name }) => name));
   if (!ort) onNote('onnxruntime-node is not installed: no comparison with ONNX Runtime.');
   const gpuOptions = { adapter: args.adapter };
   const ortWebGpu = ort !== undefined && (!args.adapter || (await isDefaultAdapter(args.adapter)));
@@ -94,6 +59,7 @@ async function run(args: BenchArguments): Promise<void> {
     runtime,
     ort,
     ortProviders: ortWebGpu ? ['webgpu', 'cpu'] : ['cpu'],
+    exported,
     options: { rounds, sampleMs: quick ? 100 : 300, ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}) },
     onNote,
   };
@@ -170,15 +136,54 @@ async function run(args: BenchArguments): Promise<void> {
     ...(tuning.length > 0 ? { tuning } : {}),
     notes,
   };
-  console.log(`\n${renderReport(report)}`);
-  const whole = !args.models && !args.only && !quick;
-  const name = args.json ?? (whole ? defaultFile(adapter) : undefined);
-  if (name) {
-    const file = writeResults(name, report);
-    const page = file.replace(/(\.json)?$/, '.html');
-    writeFileSync(page, renderHtml(report));
-    console.error(`\nWritten to ${file} and ${page}`);
+  publish(report, args, defaultFile(adapter));
+}
+
+/** Benchmarks in Chromium; their report is as that of others, with `chromium:` before the runners' names. */
+async function runInChromium(args: BenchArguments): Promise<void> {
+  const names = listChromiumJobs(args);
+  if (args.list) {
+    for (const name of names) console.log(name);
+    return;
   }
+  if (names.length === 0) throw new UsageError(`No benchmark is named like "${args.only}"; see --chromium --list.`);
+  const notes: string[] = [];
+  const { version, adapter, ceilings, kernels, models } = await benchInChromium(args, {
+    onNote: (message) => {
+      notes.push(message);
+      console.error(`  ${message}`);
+    },
+    onProgress: (text) => process.stderr.write(text),
+  });
+  const origin = describeOrigin();
+  const report: BenchReport = {
+    schema: 1,
+    date: new Date().toISOString(),
+    ...origin,
+    versions: { ...origin.versions, chromium: version },
+    quick: args.quick,
+    adapter,
+    machine: describeMachine(),
+    ratios: Object.fromEntries([...kernels, ...models].map(({ name, ratios }) => [name, ratios])),
+    ceilings,
+    kernels,
+    models,
+    replayMicroseconds: {},
+    notes,
+  };
+  publish(report, args, defaultFile(adapter, 'chromium-'));
+}
+
+/** Shows the tables and writes what was measured, a whole run without being asked. */
+function publish(report: BenchReport, { models, only, quick, json }: BenchArguments, file: string): void {
+  console.log(`\n${renderReport(report)}`);
+  const whole = !models && !only && !quick;
+  const name = json ?? (whole ? file : undefined);
+  if (!name) return;
+  const written = writeResults(name, report);
+  const page = written.replace(/(\.json)?$/, '.html');
+  writeFileSync(page, renderHtml(report));
+  console.error(`\nWritten to ${written} and ${page}`);
 }
 
 /** @returns Whether every kernel is right. */
@@ -198,9 +203,12 @@ async function check({ adapter, only, json }: BenchArguments): Promise<boolean> 
   return failed.length === 0;
 }
 
+/** A name that the user gave, seen from where npm was called. */
+const fromUser = (name: string): string => resolve(process.env['INIT_CWD'] ?? '.', name);
+
 /** @returns The file's whole name. */
 function writeResults(name: string, results: unknown): string {
-  const file = resolve(process.env['INIT_CWD'] ?? '.', name);
+  const file = fromUser(name);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
   return file;
@@ -217,14 +225,17 @@ async function isDefaultAdapter(adapter: string): Promise<boolean> {
   return names[0] === names[1];
 }
 
-function defaultFile({ description, device }: Record<string, unknown>): string {
-  const name = String(description || device || 'adapter')
+function defaultFile({ description, device, architecture }: Readonly<Record<string, unknown>>, prefix = ''): string {
+  const name = String(description || device || architecture || 'adapter')
     .split(/[:(]/)[0]!
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '');
-  return join(import.meta.dirname, '..', 'results', `${name}.json`);
+  return join(import.meta.dirname, '..', 'results', `${prefix}${name}.json`);
 }
+
+/** Whose messages say all there is to say. */
+const KNOWN_ERRORS = [DeviceError, KernelError, WrongOutputError, ChromiumBenchError, ExternalGraphError];
 
 async function main(): Promise<number> {
   // Mesa wants a runtime folder; without one it complains on every start.
@@ -233,12 +244,13 @@ async function main(): Promise<number> {
     const args = parseArguments(process.argv.slice(2));
     if (args.help) console.log(USAGE);
     else if (args.check) return (await check(args)) ? 0 : 1;
+    else if (args.chromium) await runInChromium(args);
     else await run(args);
     return 0;
   } catch (error) {
     if (error instanceof UsageError) console.error(`${error.message}\n\n${USAGE}`);
-    else if (error instanceof DeviceError || error instanceof KernelError || error instanceof WrongOutputError) {
-      console.error(`\n${error.message}`);
+    else if (KNOWN_ERRORS.some((type) => error instanceof type)) {
+      console.error(`\n${(error as Error).message}`);
     } else console.error(error);
     return error instanceof UsageError ? 2 : 1;
   }

@@ -48,6 +48,7 @@ function versions(): Record<string, string | undefined> {
     tfjsCore: versionOf('@tensorflow/tfjs-core', here),
     tfjsBackendWebGpu: versionOf('@tensorflow/tfjs-backend-webgpu', kernels),
     onnxruntime: versionOf('onnxruntime-node', here),
+    onnxruntimeWeb: versionOf('onnxruntime-web', here),
   };
 }
 

@@ -1,15 +1,15 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import type { Runtime } from '@samtrack/kernels';
 import type { Curve } from './deaot/curves.js';
-import { type BenchmarkResult, ORT_CPU, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
+import type { BenchmarkResult } from './kernels.js';
 import type { NetworkResult } from './networks/bench.js';
 import type { Origin } from './origin.js';
+import { shownRunners } from './shown-runners.js';
 import type { Summary } from './statistics.js';
 import { formatNumber, renderTable } from './table.js';
 import type { TunedBenchmark } from './tune.js';
 
 /** Best throughput seen on the adapter. */
-interface Ceilings {
+export interface Ceilings {
   readonly gemmGflops: number;
   readonly copyGBps: number;
 }
@@ -35,12 +35,6 @@ export interface BenchReport extends Origin {
   readonly notes: readonly string[];
 }
 
-/** Names of what the run ran on, with the driver as the adapter describes it. */
-export function describeAdapter({ info, adapterClass }: Runtime): Record<string, unknown> {
-  const { vendor, architecture, device, description } = info;
-  return { vendor, architecture, device, description, ...adapterClass };
-}
-
 export function describeMachine(): Record<string, unknown> {
   const processors = cpus();
   return {
@@ -56,16 +50,14 @@ export function describeMachine(): Record<string, unknown> {
 /** The tables that the terminal shows. */
 export function renderReport(report: BenchReport): string {
   const parts: string[] = [];
+  const shown = shownRunners([...report.kernels, ...report.models]);
   const compared = ({ runners, ratios }: BenchmarkResult) =>
-    [STOCK, ORT_WEBGPU, ORT_CPU].flatMap((name) => [
+    shown.others.flatMap(({ name }) => [
       runners[name] ? formatNumber(runners[name].wall.median) : undefined,
       ratios[name] ? `${formatNumber(ratios[name])}x` : undefined,
     ]);
-  const others = ['tfjs ms', 'ratio', 'ORT WebGPU ms', 'ratio', 'ORT CPU ms', 'ratio'].map((title) => ({
-    title,
-    align: 'right' as const,
-  }));
   const right = (title: string) => ({ title, align: 'right' as const });
+  const others = shown.others.flatMap(({ title }) => [right(`${title} ms`), right('ratio')]);
   if (report.kernels.length > 0) {
     parts.push(
       renderTable(
@@ -79,7 +71,7 @@ export function renderReport(report: BenchReport): string {
           ...others,
         ],
         report.kernels.map((result) => {
-          const { wall } = result.runners[OURS]!;
+          const { wall } = result.runners[shown.ours]!;
           const gflops = result.flops ? result.flops / wall.median / 1e6 : undefined;
           return [
             result.name,
@@ -111,7 +103,7 @@ export function renderReport(report: BenchReport): string {
           ...others,
         ],
         report.models.map((result) => {
-          const { wall } = result.runners[OURS]!;
+          const { wall } = result.runners[shown.ours]!;
           const replay = report.replayMicroseconds[result.name];
           const gflops = result.flops ? result.flops / wall.median / 1e6 : undefined;
           return [

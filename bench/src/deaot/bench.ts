@@ -18,6 +18,7 @@ import { deaotManifest } from '../weights/deaot.js';
 import {
   disposeFrameInputs,
   exportedFeeds,
+  type FrameInputs,
   frameIdValues,
   frameLogits,
   loadDeAot,
@@ -40,7 +41,7 @@ export interface ModelResult extends NetworkResult {
  * with the memory as inputs.
  */
 export async function benchDeAot(name: DeAotName, size: Size, context: BenchContext): Promise<ModelResult> {
-  const { runtime, ort, ortProviders, exported, options, onNote } = context;
+  const { runtime, ort, ortProviders, exported, withoutTwin, options, onNote } = context;
   const benchmark = `${name}@${size.height}x${size.width}`;
   const network = networkSize(size.height, size.width, DEAOT_CONFIGS[name].alignCorners);
   const model = await loadDeAot(name, fusedOps);
@@ -53,24 +54,11 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
   runtime.trim();
   // The network's shaders are compiled now, and the latency is the tracker's.
   const { tracker, ...told } = await meetTracker(runtime, model, size);
-  const twin = await loadDeAot(name, stockOps);
-  errors[STOCK] = checkOutput(benchmark, STOCK, await logitsOf(runtime, twin, inputs), ours);
-  const labels = tensor(syntheticFrame(size, 1, 1).labels, [size.height, size.width], 'int32');
-  runners.push({
-    name: STOCK,
-    run: async (count) => {
-      for (let i = 0; i < count; i++) {
-        dispose([frameLogits(twin, inputs), ...frameIdValues(twin, inputs, labels)]);
-        await runtime.finish();
-      }
-    },
-  });
-  const [ids, twinIds] = [model, twin].map((m) => frameIdValues(m, inputs, labels));
-  for (const [layer, values] of ids!.entries()) {
-    const expected = new Float32Array(await runtime.read(values));
-    checkOutput(`${benchmark}, ID values`, STOCK, new Float32Array(await runtime.read(twinIds![layer]!)), expected);
+  const twin = withoutTwin ? undefined : await meetTwin(runtime, model, { name, size, benchmark }, inputs, ours);
+  if (twin) {
+    errors[STOCK] = twin.error;
+    runners.push(twin.runner);
   }
-  dispose([...ids!, ...twinIds!]);
 
   let graph: BaselineGraph | undefined;
   if (ort) {
@@ -109,8 +97,7 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
   });
   const measured = Object.fromEntries(await measure(runners, options));
 
-  for (const disposable of [tracker, model, twin]) disposable.dispose();
-  labels.dispose();
+  for (const disposable of [tracker, model, twin]) disposable?.dispose();
   disposeFrameInputs(inputs);
   for (const session of sessions) await session.release();
   runtime.trim();
@@ -144,7 +131,43 @@ async function meetTracker(runtime: Runtime, model: DeAot, size: Size) {
   };
 }
 
-async function logitsOf(runtime: Runtime, model: DeAot, inputs: Parameters<typeof frameLogits>[1]) {
+/** The same from stock operations, its outputs compared with ours. */
+async function meetTwin(
+  runtime: Runtime,
+  model: DeAot,
+  { name, size, benchmark }: { name: DeAotName; size: Size; benchmark: string },
+  inputs: FrameInputs,
+  ours: Float32Array,
+) {
+  const twin = await loadDeAot(name, stockOps);
+  const error = checkOutput(benchmark, STOCK, await logitsOf(runtime, twin, inputs), ours);
+  const labels = tensor(syntheticFrame(size, 1, 1).labels, [size.height, size.width], 'int32');
+  const runner: Runner = {
+    name: STOCK,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) {
+        dispose([frameLogits(twin, inputs), ...frameIdValues(twin, inputs, labels)]);
+        await runtime.finish();
+      }
+    },
+  };
+  const [ids, twinIds] = [model, twin].map((m) => frameIdValues(m, inputs, labels));
+  for (const [layer, values] of ids!.entries()) {
+    const expected = new Float32Array(await runtime.read(values));
+    checkOutput(`${benchmark}, ID values`, STOCK, new Float32Array(await runtime.read(twinIds![layer]!)), expected);
+  }
+  dispose([...ids!, ...twinIds!]);
+  return {
+    error,
+    runner,
+    dispose: () => {
+      twin.dispose();
+      labels.dispose();
+    },
+  };
+}
+
+async function logitsOf(runtime: Runtime, model: DeAot, inputs: FrameInputs) {
   const logits = frameLogits(model, inputs);
   const values = await readLogits(runtime, logits);
   logits.dispose();
