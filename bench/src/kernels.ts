@@ -274,9 +274,9 @@ export const toChannelsLast = (values: Float32Array, channels: number): Float32A
 export async function measureCeilings(
   { runtime }: Pick<BenchContext, 'runtime'>,
   results: readonly BenchmarkResult[],
-): Promise<{ gemmGflops: number; copyGBps: number }> {
   // Large enough to fill the machine, small enough for a CPU.
-  const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
+  size = runtime.adapterClass.kind === 'software' ? 1024 : 4096,
+): Promise<{ gemmGflops: number; copyGBps: number }> {
   const a = runtime.allocate([size, size]);
   const b = runtime.allocate([size, size]);
   const bytes = 64 * 2 ** 20;

@@ -148,12 +148,17 @@ async function runInChromium(args: BenchArguments): Promise<void> {
   }
   if (names.length === 0) throw new UsageError(`No benchmark is named like "${args.only}"; see --chromium --list.`);
   const notes: string[] = [];
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => controller.abort(new ChromiumBenchError(`Interrupted by ${signal}.`)));
+  }
   const { version, adapter, ceilings, kernels, models } = await benchInChromium(args, {
     onNote: (message) => {
       notes.push(message);
       console.error(`  ${message}`);
     },
     onProgress: (text) => process.stderr.write(text),
+    signal: controller.signal,
   });
   const origin = describeOrigin();
   const report: BenchReport = {

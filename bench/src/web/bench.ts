@@ -98,7 +98,9 @@ export async function benchInChromium(
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof WrongOutputError || error instanceof ChromiumBenchError) throw error;
-    throw new ChromiumBenchError((error as Error).message, { cause: error });
+    const { name, message } = error as Error;
+    const without = name === 'DeviceError' ? 'Neither samtrack nor onnxruntime-webgpu can run in Chromium here: ' : '';
+    throw new ChromiumBenchError(`${without}${message}`, { cause: error });
   } finally {
     await page?.close();
   }

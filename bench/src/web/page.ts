@@ -34,8 +34,12 @@ async function run({ name, jobs, options }: RunRequest): Promise<RunAnswer> {
   return { result, notes };
 }
 
+function ceilings(): ReturnType<typeof measureCeilings> {
+  return measureCeilings({ runtime }, kernels, runtime.adapterClass.kind === 'software' ? 512 : undefined);
+}
+
 Object.assign(globalThis, {
   openBench: (request: OpenRequest) => replyWith(() => open(request)),
   runBench: (request: RunRequest) => replyWith(() => run(request)),
-  measureCeilings: () => replyWith(() => measureCeilings({ runtime }, kernels)),
+  measureCeilings: () => replyWith(ceilings),
 });

@@ -16,6 +16,9 @@ const ADAPTER_FLAGS = {
   software: ['--use-webgpu-adapter=swiftshader'],
 } as const;
 
+/** Who gives a signal of their own says when Chromium ends; it ends with this process in any case. */
+const NO_SIGNALS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+
 export interface PageOptions {
   /** The page's script, TypeScript or JavaScript; bundled with the sources of the packages it imports. */
   readonly script: string;
@@ -27,7 +30,7 @@ export interface PageOptions {
   readonly adapter?: 'gpu' | 'software';
   /** Chromium's program; looked for otherwise. */
   readonly executablePath?: string;
-  /** Closes the page. */
+  /** Closes the page; then what interrupts this process is the caller's to turn into this signal. */
   readonly signal?: AbortSignal;
 }
 
@@ -60,7 +63,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
   let browser: Browser;
   try {
     const args = [...COMMON_FLAGS, ...ADAPTER_FLAGS[adapter]];
-    browser = await chromium.launch({ executablePath, args, timeout: START_MS });
+    browser = await chromium.launch({ executablePath, args, timeout: START_MS, ...(signal ? NO_SIGNALS : {}) });
   } catch (cause) {
     server.close();
     throw new ChromiumError('launch', `${executablePath} does not start: ${firstLine(cause)}`, { cause });
