@@ -27,8 +27,9 @@ export function vitDet(name: string, config: VitDetConfig, flops: number): Netwo
       const encoder = await loadImageEncoder(new WeightReader(openManifest(samEncoderManifest(config))), ops);
       return {
         run: async ({ image }, onPart) => {
-          const batched = reshape(image, [1, side, side, 3]) as Tensor4D;
-          const embedding = encoder.encode(batched, (tap) => onPart?.(tap, partFlops(tap, config)));
+          const batched = reshape(image!, [1, side, side, 3]) as Tensor4D;
+          const onTap = onPart && ((tap: string) => onPart(tap, partFlops(tap, config)));
+          const embedding = encoder.encode(batched, onTap);
           batched.dispose();
           onPart?.('neck', partFlops('neck', config));
           const out = reshape(embedding, embedding.shape.slice(1));

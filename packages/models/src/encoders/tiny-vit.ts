@@ -1,4 +1,4 @@
-import { getRuntime, type OpSet } from '@samtrack/kernels';
+import type { OpSet } from '@samtrack/kernels';
 import { dispose, ones, pad, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { loadFoldedConv } from '../nn/frozen-batch-norm.js';
@@ -204,8 +204,6 @@ export class TinyViT {
       const advance = (next: Tensor) => {
         x.dispose();
         x = next;
-        // Buffers of disposed tensors are used again only after the commands that need them are submitted.
-        getRuntime().flush();
       };
       for (const block of this.convBlocks) {
         advance(bottleneck(ops, block, x, 1, x));

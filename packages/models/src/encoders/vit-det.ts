@@ -1,4 +1,4 @@
-import { getRuntime, type OpSet } from '@samtrack/kernels';
+import type { OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { CheckpointError, type WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
@@ -106,8 +106,6 @@ class VitDetBlock {
     normal2.dispose();
     const out = ops.gemm(hidden, lin2.weight, { bias: lin2.bias, residual: attended });
     dispose([hidden, attended]);
-    // Buffers of disposed tensors are used again only after the commands that need them are submitted.
-    getRuntime().flush();
     return out;
   }
 

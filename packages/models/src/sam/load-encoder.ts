@@ -1,13 +1,20 @@
-import { type OpSet, ShapeError } from '@samtrack/kernels';
-import { reshape, type Tensor, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
+import { fusedOps, getRuntime, type OpSet, ShapeError } from '@samtrack/kernels';
+import { reshape, type Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { TinyViT } from '../encoders/tiny-vit.js';
 import { inferVitDetConfig, PATCH, VIT_DET_CONFIGS, VitDet, type VitDetLoadOptions } from '../encoders/vit-det.js';
+import { ReplayCache } from '../nn/replay-cache.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
 import { SamNeck } from './neck.js';
 
 /** Side of the images that TinyViT is published for; unlike the plain transformer's, its weights do not tell. */
 const TINY_VIT_IMAGE = 1024;
+
+/** Options of `loadImageEncoder`. */
+export interface ImageEncoderOptions extends VitDetLoadOptions {
+  /** See `SamLoadOptions`. */
+  replay?: boolean;
+}
 
 /** What comes before the neck. */
 interface Backbone {
@@ -26,7 +33,7 @@ interface Backbone {
 export async function loadImageEncoder(
   weights: WeightReader,
   ops: OpSet,
-  options: VitDetLoadOptions = {},
+  { replay = getRuntime().adapterClass.kind === 'discrete', ...options }: ImageEncoderOptions = {},
 ): Promise<SamImageEncoder> {
   const prefix = weights.has('neck.0.weight') ? '' : 'image_encoder.';
   const load = async (): Promise<{ backbone: Backbone; channels: number; imageSize: number }> => {
@@ -39,7 +46,8 @@ export async function loadImageEncoder(
     return { backbone, channels: config.embed, imageSize: config.grid * PATCH };
   };
   const { backbone, channels, imageSize } = await load();
-  return new Encoder(imageSize, backbone, await SamNeck.load(weights, prefix, channels, ops));
+  const neck = await SamNeck.load(weights, prefix, channels, ops);
+  return new Encoder(imageSize, backbone, neck, new ReplayCache(replay && ops === fusedOps, 1));
 }
 
 /** The published configuration of this width and depth, or else what the shapes imply. */
@@ -57,6 +65,7 @@ class Encoder implements SamImageEncoder {
     readonly imageSize: number,
     private readonly backbone: Backbone,
     private readonly neck: SamNeck,
+    private readonly passes: ReplayCache,
   ) {}
 
   encode(image: Tensor4D, onTap?: (name: string, tensor: Tensor) => void): Tensor4D {
@@ -65,13 +74,20 @@ class Encoder implements SamImageEncoder {
       throw new ShapeError('encode', `an image of [1, ${imageSize}, ${imageSize}, 3]`, { image });
     }
     const side = imageSize / EMBEDDING_STRIDE;
-    return tidy(() => {
-      const tokens = this.backbone.forward(reshape(image, [imageSize, imageSize, 3]), onTap);
-      return reshape(this.neck.forward(tokens, side), [1, side, side, EMBEDDING_CHANNELS]);
-    });
+    const pass = this.passes.at('image').begin(onTap ? undefined : 'encoder');
+    try {
+      const embedding = pass.stage('embedding', { image }, (inputs) => {
+        const tokens = this.backbone.forward(reshape(inputs.image, [imageSize, imageSize, 3]), onTap);
+        return reshape(this.neck.forward(tokens, side), [1, side, side, EMBEDDING_CHANNELS]) as Tensor4D;
+      });
+      return pass.take(embedding);
+    } finally {
+      pass.end();
+    }
   }
 
   dispose(): void {
+    this.passes.dispose();
     this.backbone.dispose();
     this.neck.dispose();
   }

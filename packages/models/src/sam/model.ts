@@ -20,6 +20,11 @@ export interface SamLoadOptions {
    * Not with other operations than the kernels.
    */
   float16?: boolean;
+  /**
+   * Captures the second pass of the image encoder and replays it from then on: a fraction of the CPU time, but GPU memory for the
+   * intermediate results. By default where the GPU has memory of its own; with other operations than the kernels never.
+   */
+  replay?: boolean;
   signal?: AbortSignal;
   /** Called with the share of the weights that is loaded, 0..1. */
   onProgress?: (fraction: number) => void;
@@ -92,12 +97,13 @@ export class SamModel {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite.
    */
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
-    const { ops = fusedOps, float16 = false, onProgress } = options;
+    const { ops = fusedOps, float16 = false, replay, onProgress } = options;
     if (float16 && ops !== fusedOps) throw new SamError('option', 'float16 weights are for the kernels alone');
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
       const encoder = await loadImageEncoder(weights, ops, {
         float16,
+        replay,
         onProgress: (fraction) => onProgress?.(fraction * 0.9),
       });
       const prompts = await PromptEncoder.load(weights, encoder.imageSize, ops);

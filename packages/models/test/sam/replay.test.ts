@@ -1,0 +1,120 @@
+/** What is captured and replayed is what would be computed anew, bit by bit, whatever happens in between. */
+import { readFileSync } from 'node:fs';
+import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { randomValues } from '@samtrack/kernels/testing';
+import { memory, type Tensor4D, tensor } from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Manifest, openManifest, SamModel, SamPredictor, WeightReader } from '../../src/index.js';
+import type { SamImageEncoder } from '../../src/sam/image-encoder.js';
+import { type ImageEncoderOptions, loadImageEncoder } from '../../src/sam/load-encoder.js';
+import { samTinyManifest } from '../fixtures/sam/manifest.js';
+
+const MOBILE_SAM = JSON.parse(
+  readFileSync(new URL('../fixtures/sam/mobile-sam.manifest.json', import.meta.url), 'utf8'),
+) as Manifest;
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await initialize();
+});
+afterAll(() => {
+  expect(memory().numTensors).toBe(0);
+  shutdown(runtime);
+});
+
+const load = (manifest: Manifest, options: ImageEncoderOptions): Promise<SamImageEncoder> =>
+  loadImageEncoder(new WeightReader(openManifest(manifest)), fusedOps, options);
+
+const image = (side: number, seed: number) =>
+  tensor(randomValues(side * side * 3, seed), [1, side, side, 3]) as Tensor4D;
+
+async function encode(encoder: SamImageEncoder, seed: number, onTap?: () => void): Promise<Float32Array> {
+  const input = image(encoder.imageSize, seed);
+  const out = encoder.encode(input, onTap);
+  input.dispose();
+  try {
+    return new Float32Array(await runtime.read(out));
+  } finally {
+    out.dispose();
+  }
+}
+
+describe('a replayed image encoder', () => {
+  it.each([
+    ['with float32 matrices', {}],
+    ['with float16 matrices', { float16: true }],
+  ])('computes what a plain one does, %s', async (_, options) => {
+    const plain = await load(samTinyManifest(), { ...options, replay: false });
+    const replayed = await load(samTinyManifest(), { ...options, replay: true });
+    const seen = new Set<string>();
+    for (let seed = 1; seed <= 6; seed++) {
+      const expected = await encode(plain, seed);
+      expect(await encode(replayed, seed)).toEqual(expected);
+      seen.add(expected.join());
+    }
+    expect(seen.size).toBe(6);
+    for (const encoder of [plain, replayed]) encoder.dispose();
+  });
+
+  it('may be a TinyViT', { timeout: 300_000 }, async () => {
+    const encoder = await load(MOBILE_SAM, { replay: true });
+    const first = await encode(encoder, 1);
+    expect(await encode(encoder, 2)).not.toEqual(first);
+    expect(await encode(encoder, 1)).toEqual(first);
+    encoder.dispose();
+  });
+
+  it('records nothing anew, gives results that stay, and shows intermediates to those who ask', async () => {
+    const encoder = await load(samTinyManifest(), { replay: true });
+    const inputs = [1, 2, 3, 4].map((seed) => image(256, seed));
+    const results = inputs.map((input) => encoder.encode(input));
+    let taps = 0;
+    const expected = [];
+    for (let seed = 1; seed <= 4; seed++) expected.push(await encode(encoder, seed, () => taps++));
+    expect(taps).toBe(4 * 5);
+    for (const [i, result] of results.entries()) {
+      expect(new Float32Array(await runtime.read(result))).toEqual(expected[i]);
+    }
+    for (const one of [...inputs, ...results]) one.dispose();
+    encoder.dispose();
+  });
+
+  it('takes no more memory for the twentieth image than for the second', async () => {
+    const encoder = await load(samTinyManifest(), { replay: true });
+    // Weights are uploaded by the first pass, into what is free then.
+    await encode(encoder, 0, () => {});
+    runtime.trim();
+    const bytes: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      await encode(encoder, i);
+      bytes.push(runtime.memory().allocatedBytes);
+    }
+    expect(bytes.slice(2)).toEqual(bytes.slice(2).fill(bytes[1]!));
+    // Beside what a plain pass leaves in the pool: the graph's own image and result.
+    expect(bytes[1]! - bytes[0]!).toBeLessThanOrEqual(4 * (256 * 256 * 3 + 16 * 16 * 256));
+    const tensors = memory().numTensors;
+    encoder.dispose();
+    runtime.trim();
+    expect(memory().numTensors).toBeLessThan(tensors);
+  });
+
+  it('serves a predictor, image after image', async () => {
+    const picture = (phase: number) => ({
+      width: 90,
+      height: 60,
+      data: Uint8Array.from({ length: 90 * 60 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.01 * (phase + 1))),
+    });
+    const models = [false, true].map((replay) => SamModel.load(openManifest(samTinyManifest()), { replay }));
+    const [plain, replayed] = (await Promise.all(models)).map((model) => new SamPredictor(model));
+    for (let phase = 0; phase < 4; phase++) {
+      const found = [];
+      for (const predictor of [plain!, replayed!]) {
+        await predictor.setImage(picture(phase));
+        found.push(await predictor.predict({ points: [[40, 30]], labels: [1] }));
+      }
+      expect(found[1]).toEqual(found[0]);
+    }
+    for (const { model } of [plain!, replayed!]) model.dispose();
+    for (const predictor of [plain!, replayed!]) predictor.dispose();
+  });
+});
