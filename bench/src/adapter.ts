@@ -5,3 +5,7 @@ export function describeAdapter({ info, adapterClass }: Runtime): Record<string,
   const { vendor, architecture, device, description } = info;
   return { vendor, architecture, device, description, ...adapterClass };
 }
+
+/** A name for people, of what `describeAdapter` tells: browsers say little. */
+export const adapterName = ({ description, device, architecture }: Readonly<Record<string, unknown>>): string =>
+  String(description || device || architecture || 'adapter');

@@ -1,3 +1,4 @@
+import { adapterName } from './adapter.js';
 import type { Curve } from './deaot/curves.js';
 import type { BenchmarkResult } from './kernels.js';
 import type { BenchReport } from './report.js';
@@ -15,7 +16,7 @@ figure { margin: 2rem 0; } figcaption { color: #555; } dt { font-weight: 600; } 
 
 /** A page of its own, without scripts, with the numbers of a report as tables and plots. */
 export function renderHtml(report: BenchReport): string {
-  const name = String(report.adapter['description'] || report.adapter['device']);
+  const name = adapterName(report.adapter);
   const sections = [
     section('Models', report.models, 'A frame or an image, wall time.'),
     section('Kernels', report.kernels, 'One operation at a size that models use, wall time.'),

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@samtrack/kernels';
-import { describeAdapter } from './adapter.js';
+import { adapterName, describeAdapter } from './adapter.js';
 import { type BenchArguments, parseArguments, USAGE, UsageError } from './arguments.js';
 import { checkKernels, passes } from './check.js';
 import { benchReplay } from './deaot/bench.js';
@@ -230,8 +230,8 @@ async function isDefaultAdapter(adapter: string): Promise<boolean> {
   return names[0] === names[1];
 }
 
-function defaultFile({ description, device, architecture }: Readonly<Record<string, unknown>>, prefix = ''): string {
-  const name = String(description || device || architecture || 'adapter')
+function defaultFile(adapter: Readonly<Record<string, unknown>>, prefix = ''): string {
+  const name = adapterName(adapter)
     .split(/[:(]/)[0]!
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Page } from '@samtrack/chromium';
+import { adapterName } from '../adapter.js';
 import type { BenchArguments } from '../arguments.js';
 import { type JobRequest, kernelJobs, modelJobs } from '../jobs.js';
 import { type BenchmarkResult, OURS, WrongOutputError } from '../kernels.js';
@@ -141,9 +142,6 @@ async function runAll(
 }
 
 const namesOf = (request: JobRequest) => [...kernelJobs(request), ...modelJobs(request)].map(({ name }) => name);
-
-const adapterName = ({ description, device, architecture }: Readonly<Record<string, unknown>>): string =>
-  String(description || device || architecture);
 
 const adaptersToTry = (asked: string | undefined): readonly ('gpu' | 'software')[] =>
   asked ? [asked as 'gpu' | 'software'] : ['gpu', 'software'];

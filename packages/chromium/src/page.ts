@@ -84,6 +84,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
 export class Page {
   /** Messages of errors that nothing in the page caught. */
   readonly problems: string[] = [];
+  #closed: Promise<void> | undefined;
 
   constructor(
     private readonly browser: Browser,
@@ -135,8 +136,13 @@ export class Page {
     }
   }
 
-  /** Ends Chromium and the server. Harmless when done already. */
-  async close(): Promise<void> {
+  /** Ends Chromium and the server, and resolves when they have ended. Harmless when done already. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     await this.browser.close();
     this.server.closeAllConnections();
     this.server.close();
