@@ -60,7 +60,7 @@ const cases: Pick<KernelCase, 'op' | 'inputs' | 'weights' | 'build'>[] = [
     },
     weights: ['scale'],
     build: (ops, { x, scale, relative, value }) => {
-      const z = ops.layerNorm(x!, scale!, scale!, { groups: 2 });
+      const z = ops.layerNorm(x!, scale!, scale!, { groups: 2, activation: 'silu' });
       const keys = ops.transpose(z, { columns: [0, 8], padded: true });
       const query = { query: z, queryColumns: [8, 8] as const, scale: 0.3, values: [{ tensor: value!, gate: value! }] };
       const global = ops.gatedAttention({ ...query, keys, validKeys: 20 });
@@ -137,6 +137,19 @@ const cases: Pick<KernelCase, 'op' | 'inputs' | 'weights' | 'build'>[] = [
         ops.deformableAttention(value!, projection!, reference, shape),
       );
       return ops.concatColumns(parts.map((x) => ({ x })));
+    },
+  },
+  {
+    op: 'masks from features, whose norm has an activation',
+    inputs: {
+      features: randomTensor([24, 128], 1),
+      scale: randomTensor([128], 2),
+      vectors: randomTensor([1, 3, 32], 3),
+    },
+    weights: ['scale'],
+    build: (ops, { features, scale, vectors }) => {
+      const normal = ops.layerNorm(features!, scale!, scale!, { activation: 'gelu' });
+      return reshape(ops.maskLogits(normal, vectors!, [2, 3]), [3 * 8, 12]);
     },
   },
   {

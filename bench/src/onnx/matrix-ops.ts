@@ -24,13 +24,13 @@ export function matrixOps(trace: OnnxTrace): MatrixOps {
       if (residual) out = trace.graph.node('Add', [out, trace.rows(residual, shape).name]);
       return trace.tensor(shape, { name: out, layout: 'rows', shape });
     },
-    layerNorm: (x, weight, bias, { groups = 1, eps = 1e-5 } = {}) => {
+    layerNorm: (x, weight, bias, { groups = 1, eps = 1e-5, activation } = {}) => {
       const input = trace.rows(x);
       const width = x.shape.at(-1)!;
       const epsilon = { axis: -1, epsilon: { float: eps } };
       if (groups === 1) {
         const operands = [input.name, trace.rows(weight, [width]).name, trace.rows(bias, [width]).name];
-        const name = trace.graph.node('LayerNormalization', operands, epsilon);
+        const name = trace.activate(trace.graph.node('LayerNormalization', operands, epsilon), activation);
         return trace.tensor(x.shape, { name, layout: 'rows', shape: x.shape });
       }
       const channels = width / groups;
@@ -40,7 +40,7 @@ export function matrixOps(trace: OnnxTrace): MatrixOps {
         [split, trace.fill(1, [channels]), trace.fill(0, [channels])],
         epsilon,
       );
-      const name = trace.affine(trace.reshape(normal, x.shape), weight, bias, [width]);
+      const name = trace.activate(trace.affine(trace.reshape(normal, x.shape), weight, bias, [width]), activation);
       return trace.tensor(x.shape, { name, layout: 'rows', shape: x.shape });
     },
     linearConcat: (parts) => {
