@@ -1,10 +1,13 @@
+import type { Size } from '@samtrack/models';
 import type { BenchArguments } from './arguments.js';
 import { benchDeAot } from './deaot/bench.js';
 import type { BenchContext } from './kernels.js';
 import { type BenchModel, type BenchTracker, TRACKERS } from './names.js';
 import { benchNetwork, type NetworkResult } from './networks/bench.js';
 import { groundingDino } from './networks/grounding-dino.js';
-import { type SamName, samEncoder } from './networks/sam.js';
+import type { Network } from './networks/network.js';
+import { samEncoder } from './networks/sam.js';
+import { samDecoder } from './networks/sam-decoder.js';
 
 /** A model at a size. */
 export interface ModelJob {
@@ -36,7 +39,11 @@ export function modelJob(
     };
   }
   const image = size ?? { height: 480, width: 640 };
-  const network =
-    model === 'grounding-dino-t' ? groundingDino(image.height, image.width) : samEncoder(model satisfies SamName);
+  const network = networkOf(model, image);
   return { model, name: network.name, run: (context) => benchNetwork(network, context, twin) };
+}
+
+function networkOf(model: Exclude<BenchModel, BenchTracker>, { height, width }: Size): Network {
+  if (model === 'grounding-dino-t') return groundingDino(height, width);
+  return model === 'sam-decoder' ? samDecoder() : samEncoder(model);
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 #: Our own DeAOT in PyTorch.
 TRAINING = Path(__file__).resolve().parents[3] / "weights" / "train"
+sys.path.insert(0, str(TRAINING))
 
 TRACKERS = ("deaot-t", "deaot-s", "deaot-b", "deaot-l", "r50-deaot-l", "swinb-deaot-l")
 SAM_ENCODERS = ("sam-vit-b", "sam-vit-l", "sam-vit-h")
@@ -23,10 +24,28 @@ def size_of(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def build(model: str, size: tuple[int, int] | None):
-    """The graph of a model; imports only what that model needs."""
+def skeleton_of(model: str):
+    """A model without its weights; imports only what that model needs."""
     if model in TRACKERS:
-        sys.path.insert(0, str(TRAINING))
+        from .tracker import skeleton
+
+        return skeleton(model)
+    if model in SAM_ENCODERS:
+        from .sam import encoder_skeleton
+
+        return encoder_skeleton(model)
+    if model == "sam-decoder":
+        from .sam import decoder_skeleton
+
+        return decoder_skeleton()
+    from .grounding_dino import skeleton as detector_skeleton
+
+    return detector_skeleton()
+
+
+def graph_of(model: str, size: tuple[int, int] | None):
+    """A model with its weights, ready to be exported."""
+    if model in TRACKERS:
         from .tracker import frame_graph
 
         return frame_graph(model, *(size or (480, 854)))
@@ -54,7 +73,7 @@ def main() -> int:
 
     for model in args.model:
         start = time.perf_counter()
-        graph = build(model, args.size)
+        graph = graph_of(model, args.size)
         try:
             path = export(graph, args.out, args.legacy)
         except WrongGraphError as error:

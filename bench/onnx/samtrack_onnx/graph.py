@@ -102,8 +102,20 @@ def _write(module: nn.Module, arguments: tuple[Tensor, ...], graph: Graph, targe
             torch.onnx.export(module, arguments, str(target), dynamo=False, **names)
         else:
             torch.onnx.export(module, arguments, str(target), dynamo=True, external_data=external, verbose=False, **names)
+    _strip(target)
     if external and not data.exists():
         raise RuntimeError(f"PyTorch did not write {data.name}")
+
+
+def _strip(path: Path) -> None:
+    """Takes out where in which source file each node comes from, so that the same network gives the same file everywhere."""
+    model = onnx.load(str(path), load_external_data=False)
+    parts = [model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info]
+    parts += [*model.graph.input, *model.graph.output, *model.functions]
+    for part in parts:
+        part.doc_string = ""
+        del part.metadata_props[:]
+    path.write_bytes(model.SerializeToString())
 
 
 def _port(name: str, value: Tensor) -> dict[str, object]:

@@ -11,7 +11,7 @@ from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObject
 from transformers.models.grounding_dino import modeling_grounding_dino as modeling
 
 from .graph import Graph
-from .recipes import Source, fill
+from .recipes import Skeleton, Source, fill
 from .swin import swin_config, swin_source
 
 #: "[CLS] a cat . a remote control . [SEP]": stops and ends have BERT's numbers, the others do not matter here.
@@ -19,6 +19,9 @@ CAPTION = (101, 1, 2, 1012, 1, 3, 4, 1012, 102)
 #: Boxes near the edges of the image are kept this far from them when they are refined, as the original does; transformers
 #: has 1e-5.
 EDGE = 1e-3
+
+#: What the caption's features come from.
+OMITTED = ("bert.", "feat_map.")
 
 _RENAMES = (
     (r"^backbone\.conv_encoder\.model\.", "backbone.0."),
@@ -159,27 +162,33 @@ class ImageToQueries(nn.Module):
         return queries
 
 
-def image_graph(name: str, height: int, width: int) -> Graph:
-    """Grounding DINO with a Swin-T backbone."""
+def skeleton() -> Skeleton:
+    """Grounding DINO with a Swin-T backbone and without BERT: the caption's features are an input."""
     config = GroundingDinoConfig(
         backbone_config=swin_config(96, (2, 2, 6, 2), (3, 6, 12, 24), (1, 2, 3)),
         text_config=BertConfig(num_hidden_layers=0, vocab_size=8),
         disable_custom_kernels=True,
     )
+    whole = GroundingDinoForObjectDetection(config).eval()
+    del whole.model.text_backbone, whole.model.text_projection
+    return Skeleton(whole, "grounding-dino", source)
+
+
+def image_graph(name: str, height: int, width: int) -> Graph:
+    """Grounding DINO for images of this size."""
     # A check of shapes within the graph, for which ONNX has no operator; the shapes are constants here.
     modeling.torch_compilable_check = lambda *_, **__: None
-    whole = GroundingDinoForObjectDetection(config).eval()
-    # The caption's features are an input.
-    del whole.model.text_backbone, whole.model.text_projection
-    recipe = fill(whole, "grounding-dino", source)
+    parts = skeleton()
+    recipe = fill(parts)
+    whole = parts.module
     module = ImageToQueries(whole, height, width).eval()
     generator = torch.Generator().manual_seed(1)
     tokens = module.positions.shape[1]
     inputs = {
         "image": torch.rand(1, 3, height, width, generator=generator) * 2 - 1,
         "text": torch.rand(len(CAPTION), 256, generator=generator) * 2 - 1,
-        "selected": torch.randperm(tokens, generator=generator)[: config.num_queries],
+        "selected": torch.randperm(tokens, generator=generator)[: whole.config.num_queries],
     }
-    if len(inputs["selected"]) < config.num_queries:
-        raise ValueError(f"an image of {height}x{width} has {tokens} tokens, fewer than the {config.num_queries} queries")
-    return Graph(f"{name}@{height}x{width}", module, inputs, ("out",), recipe, ("transformers",), omitted=("bert.", "feat_map."))
+    if tokens < whole.config.num_queries:
+        raise ValueError(f"an image of {height}x{width} has {tokens} tokens, fewer than the {whole.config.num_queries} queries")
+    return Graph(f"{name}@{height}x{width}", module, inputs, ("out",), recipe, ("transformers",), OMITTED)

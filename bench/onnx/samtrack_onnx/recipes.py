@@ -54,6 +54,7 @@ _DEAOT: Rules = (
     (r"^patch_wise_id_bank\.weight$", Gain(2)),
 )
 RECIPES: Mapping[str, Rules] = {
+    "plain": (),
     "deaot-mobilenet-v2": (*_DEAOT, (r"^encoder\..*weight$", Gain(1.35))),
     "deaot-resnet-50": (
         *_DEAOT,
@@ -122,25 +123,45 @@ def same_name(name: str) -> Source | None:
     return Source(name)
 
 
+@dataclass(frozen=True)
+class Skeleton:
+    """A module without its weights."""
+
+    module: nn.Module
+    #: One of RECIPES.
+    recipe: str
+    #: Where each tensor of the state dict comes from; None for one that is no weight.
+    source: Callable[[str], Source | None] = same_name
+
+    def sources(self) -> dict[str, Source]:
+        return {key: origin for key in self.module.state_dict() if (origin := self.source(key)) is not None}
+
+    def plan(self) -> Recipe:
+        """The weights that the module needs; it may be on the device `meta`."""
+        state = self.module.state_dict()
+        shapes: dict[str, tuple[int, ...]] = {}
+        for key, origin in self.sources().items():
+            shape = tuple(state[key].shape)
+            if origin.third is not None:
+                shape = (3 * shape[0], *shape[1:])
+            if shapes.setdefault(origin.name, shape) != shape:
+                raise ValueError(f"{key} has another shape than {origin.name}, {shape} and {shapes[origin.name]}")
+        return Recipe(tuple(spec(RECIPES[self.recipe], name, shape) for name, shape in shapes.items()), SEED)
+
+
 @torch.no_grad()
-def fill(module: nn.Module, recipe: str, source: Callable[[str], Source | None] = same_name) -> Recipe:
-    """Gives a module its procedural weights. `source` tells where each of its tensors comes from, None for one that is
-    no weight."""
-    state = module.state_dict()
-    found = {key: origin for key in state if (origin := source(key)) is not None}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for key, origin in found.items():
-        shape = tuple(state[key].shape)
-        if origin.third is not None:
-            shape = (3 * shape[0], *shape[1:])
-        if shapes.setdefault(origin.name, shape) != shape:
-            raise ValueError(f"{key} has another shape than {origin.name}, {shape} and {shapes[origin.name]}")
-    specs = {name: spec(RECIPES[recipe], name, shape) for name, shape in shapes.items()}
+def fill(skeleton: Skeleton) -> Recipe:
+    """Gives a module its procedural weights."""
+    state = skeleton.module.state_dict()
+    recipe = skeleton.plan()
+    specs = {entry.name: entry for entry in recipe.specs}
     cache: dict[str, Tensor] = {}
-    for key, origin in found.items():
+    for key, origin in skeleton.sources().items():
         if origin.name not in cache:
-            cache.clear()
+            # Thirds of a tensor are near each other; two at a time are weight and bias.
+            while len(cache) > 1:
+                del cache[next(iter(cache))]
             cache[origin.name] = torch.from_numpy(values(specs[origin.name], SEED))
         whole = cache[origin.name]
         state[key].copy_(whole if origin.third is None else whole.chunk(3)[origin.third])
-    return Recipe(tuple(specs.values()), SEED)
+    return recipe

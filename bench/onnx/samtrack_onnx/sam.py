@@ -9,7 +9,7 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from torch import Tensor, nn
 
 from .graph import Graph
-from .recipes import fill
+from .recipes import Skeleton, fill
 
 ENCODERS = {
     "sam-vit-b": {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": (2, 5, 8, 11)},
@@ -20,10 +20,12 @@ SIDE = 1024
 GRID = SIDE // 16
 CHANNELS = 256
 PACKAGES = ("segment-anything",)
+#: An image encoder that the benchmark of the decoder has beside it.
+OMITTED = ("patch_embed.", "pos_embed", "blocks.", "neck.")
 
 
-def encoder_graph(name: str) -> Graph:
-    """Image [1, 3, 1024, 1024] -> embedding [1, 256, 64, 64]."""
+def encoder_skeleton(name: str) -> Skeleton:
+    """A published image encoder."""
     encoder = ImageEncoderViT(
         img_size=SIDE,
         patch_size=16,
@@ -35,14 +37,20 @@ def encoder_graph(name: str) -> Graph:
         out_chans=CHANNELS,
         **ENCODERS[name],
     )
-    recipe = fill(encoder, "sam")
+    return Skeleton(encoder, "sam")
+
+
+def encoder_graph(name: str) -> Graph:
+    """Image [1, 3, 1024, 1024] -> embedding [1, 256, 64, 64]."""
+    parts = encoder_skeleton(name)
+    recipe = fill(parts)
     image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Graph(f"{name}@{SIDE}x{SIDE}", encoder, {"image": image}, ("out",), recipe, PACKAGES)
+    return Graph(f"{name}@{SIDE}x{SIDE}", parts.module, {"image": image}, ("out",), recipe, PACKAGES)
 
 
 class Decoder(nn.Module):
-    """Embedding of an image [1, 256, 64, 64] and embedded points of a prompt [1, N, 256] -> logits of all four masks
-    [1, 4, 256, 256] and their predicted IoU [1, 4]. The prompt has no mask."""
+    """Embedding of an image [4096, 256], its positions in rows, and embedded points of a prompt [1, N, 256] -> logits of all
+    four masks [4, 256, 256]. The prompt has no mask, and the predicted IoU is left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,10 +63,11 @@ class Decoder(nn.Module):
             iou_head_hidden_dim=CHANNELS,
         )
 
-    def forward(self, embedding: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, embedding: Tensor, sparse: Tensor) -> Tensor:
+        image = embedding.T.reshape(1, CHANNELS, GRID, GRID)
         dense = self.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(1, -1, GRID, GRID)
-        masks, iou = self.mask_decoder.predict_masks(embedding, self.positions, sparse, dense)
-        return masks, iou
+        masks, _ = self.mask_decoder.predict_masks(image, self.positions, sparse, dense)
+        return masks[0]
 
     def remember_positions(self) -> None:
         """The positional encoding of the image is the same for all images."""
@@ -66,14 +75,20 @@ class Decoder(nn.Module):
             self.register_buffer("positions", self.prompt_encoder.get_dense_pe(), persistent=False)
 
 
+def decoder_skeleton() -> Skeleton:
+    """The published mask decoder and prompt encoder, which all sizes of the model share."""
+    return Skeleton(Decoder(), "sam-decoder")
+
+
 def decoder_graph(name: str, tokens: int = 2) -> Graph:
     """A prompt of one point, and the padding point that follows it."""
-    decoder = Decoder()
-    recipe = fill(decoder, "sam-decoder")
+    parts = decoder_skeleton()
+    recipe = fill(parts)
+    decoder = parts.module
     decoder.remember_positions()
     generator = torch.Generator().manual_seed(1)
     inputs = {
-        "embedding": torch.rand(1, CHANNELS, GRID, GRID, generator=generator) * 2 - 1,
+        "embedding": torch.rand(GRID * GRID, CHANNELS, generator=generator) * 2 - 1,
         "sparse": torch.rand(1, tokens, CHANNELS, generator=generator) * 2 - 1,
     }
-    return Graph(f"{name}@{SIDE}x{SIDE}", decoder, inputs, ("masks", "iou"), recipe, PACKAGES)
+    return Graph(f"{name}@{SIDE}x{SIDE}", decoder, inputs, ("out",), recipe, PACKAGES, OMITTED)

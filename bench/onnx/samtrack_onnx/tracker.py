@@ -11,10 +11,9 @@ from deaot.gpm import Memory
 from torch import Tensor, nn
 
 from .graph import Graph
-from .recipes import Recipe, Source, fill
+from .recipes import Skeleton, Source, fill
 from .resnet import ResNet50
 
-TRACKERS = ("deaot-t", "deaot-s", "deaot-b", "deaot-l", "r50-deaot-l", "swinb-deaot-l")
 #: Longest side that a frame is scaled to.
 LONG_EDGE = 1040
 
@@ -53,31 +52,29 @@ class Frame(nn.Module):
         return model.decode(output, features)
 
 
-def build(name: str) -> tuple[DeAOT, Recipe]:
-    """A published model with procedural weights."""
+def skeleton(name: str) -> Skeleton:
+    """A published model."""
     if name == "swinb-deaot-l":
         from .swin import SwinEncoder, swin_source
 
         config = replace(CONFIGS["deaotl"], name="swinb_deaotl", id_kernel=16, id_padding=0, align_corners=False)
-        model = DeAOT(config, SwinEncoder())
-
         def source(key: str) -> Source | None:
             if not key.startswith("encoder.swin."):
                 return Source(key)
             origin = swin_source(key.removeprefix("encoder.swin."))
             return origin and Source(f"encoder.{origin.name}", origin.third)
 
-        return model, fill(model, "deaot-swin-b", source)
+        return Skeleton(DeAOT(config, SwinEncoder()), "deaot-swin-b", source)
     if name == "r50-deaot-l":
-        model = DeAOT(CONFIGS["deaotl"], ResNet50())
-        return model, fill(model, "deaot-resnet-50")
-    model = DeAOT(CONFIGS[name.replace("-", "")])
-    return model, fill(model, "deaot-mobilenet-v2")
+        return Skeleton(DeAOT(CONFIGS["deaotl"], ResNet50()), "deaot-resnet-50")
+    return Skeleton(DeAOT(CONFIGS[name.replace("-", "")]), "deaot-mobilenet-v2")
 
 
 def frame_graph(name: str, height: int, width: int) -> Graph:
     """The graph of a frame of this size."""
-    model, recipe = build(name)
+    parts = skeleton(name)
+    recipe = fill(parts)
+    model = parts.module
     config = model.config
     size = network_size(height, width, config.align_corners)
     tokens = (size[0] // 16 + config.align_corners) * (size[1] // 16 + config.align_corners)

@@ -1,5 +1,5 @@
 import { fusedOps, stockOps } from '@samtrack/kernels';
-import { dispose } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import {
   type BenchContext,
   type BenchmarkResult,
@@ -118,7 +118,7 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
   const measured = Object.fromEntries(await measure(runners, { ...options, sampleMs: 0 }));
   for (const one of used) one.dispose();
   for (const session of sessions) await session.release();
-  dispose([inputs.image, ...Object.values(inputs.rows)]);
+  dispose([...(inputs.image ? [inputs.image] : []), ...Object.values(inputs.rows)]);
   runtime.trim();
   return {
     name: network.name,
@@ -182,7 +182,7 @@ export async function traceNetwork(network: Network, inputs: NetworkInputs) {
   const tracer = new OnnxTracer();
   const loaded = await network.load(tracer.ops);
   try {
-    tracer.imageInput('image', inputs.image, 3);
+    if (inputs.image) tracer.imageInput('image', inputs.image, 3);
     for (const [name, rows] of Object.entries(inputs.rows)) tracer.input(name, rows);
     const out = await withStockKernels(tracer, () => loaded.run(inputs));
     tracer.output('out', out);
@@ -201,12 +201,13 @@ export async function traceNetwork(network: Network, inputs: NetworkInputs) {
 
 /** The inputs in ONNX's layout. */
 export async function feedsOf(runtime: BenchContext['runtime'], { image, rows }: NetworkInputs) {
-  const read = async (tensor: typeof image) => new Float32Array(await runtime.read(tensor));
-  const [height, width, channels] = image.shape as [number, number, number];
-  const planes = toChannelsFirst(await read(image), channels).slice(0, 3 * height * width);
-  const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {
-    image: { values: planes, shape: [1, 3, height, width] },
-  };
+  const read = async (tensor: Tensor) => new Float32Array(await runtime.read(tensor));
+  const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
+  if (image) {
+    const [height, width, channels] = image.shape as [number, number, number];
+    const planes = toChannelsFirst(await read(image), channels).slice(0, 3 * height * width);
+    feeds['image'] = { values: planes, shape: [1, 3, height, width] };
+  }
   for (const [name, tensor] of Object.entries(rows)) feeds[name] = { values: await read(tensor), shape: tensor.shape };
   return feeds;
 }

@@ -18,8 +18,8 @@ export interface Network {
 }
 
 export interface NetworkInputs {
-  /** float32 [H, W, channels], of which ONNX gets the first three. */
-  readonly image: Tensor;
+  /** float32 [H, W, channels], of which ONNX gets the first three; missing where a network starts from features. */
+  readonly image?: Tensor;
   /** Rows of features. */
   readonly rows: Readonly<Record<string, Tensor>>;
 }

@@ -2,6 +2,9 @@ import type { Manifest, VitDetConfig } from '@samtrack/models';
 import { Recipe } from './recipe.js';
 
 const NECK = 256;
+/** Inner channels of attention between tokens and image. */
+const CROSS = 128;
+const MASKS = 4;
 
 /** Weights of Segment Anything's image encoder. */
 export function samEncoderManifest({ embed, depth, heads, window, global, grid }: VitDetConfig): Manifest {
@@ -26,4 +29,55 @@ export function samEncoderManifest({ embed, depth, heads, window, global, grid }
   recipe.weight('neck.2', [NECK, NECK, 3, 3]);
   recipe.norm('neck.3', NECK);
   return recipe.manifest;
+}
+
+/**
+ * Weights of Segment Anything's mask decoder and prompt encoder, and of a small image encoder for pictures of 1024 x 1024,
+ * without which there is no model.
+ */
+export function samDecoderManifest(): Manifest {
+  const { seed, tensors } = samEncoderManifest({ embed: 64, depth: 1, heads: 1, window: 14, global: [0], grid: 64 });
+  const recipe = new Recipe();
+  const prompt = (name: string) => `prompt_encoder.${name}`;
+  recipe.uniform(prompt('pe_layer.positional_encoding_gaussian_matrix'), [2, NECK / 2], 1.7);
+  for (const label of [0, 1, 2, 3]) recipe.uniform(prompt(`point_embeddings.${label}.weight`), [1, NECK], 1);
+  for (const name of ['not_a_point_embed', 'no_mask_embed']) recipe.uniform(prompt(`${name}.weight`), [1, NECK], 1);
+  recipe.layer(prompt('mask_downscaling.0'), [4, 1, 2, 2]);
+  recipe.norm(prompt('mask_downscaling.1'), 4);
+  recipe.layer(prompt('mask_downscaling.3'), [16, 4, 2, 2]);
+  recipe.norm(prompt('mask_downscaling.4'), 16);
+  recipe.layer(prompt('mask_downscaling.6'), [NECK, 16, 1, 1]);
+
+  const attention = (key: string, inner: number) => {
+    for (const name of ['q_proj', 'k_proj', 'v_proj']) recipe.layer(`${key}.${name}`, [inner, NECK]);
+    recipe.layer(`${key}.out_proj`, [NECK, inner]);
+  };
+  const decoder = 'mask_decoder';
+  for (const i of [0, 1]) {
+    const layer = `${decoder}.transformer.layers.${i}`;
+    attention(`${layer}.self_attn`, NECK);
+    attention(`${layer}.cross_attn_token_to_image`, CROSS);
+    attention(`${layer}.cross_attn_image_to_token`, CROSS);
+    recipe.layer(`${layer}.mlp.lin1`, [2048, NECK]);
+    recipe.layer(`${layer}.mlp.lin2`, [NECK, 2048]);
+    for (const n of [1, 2, 3, 4]) recipe.norm(`${layer}.norm${n}`, NECK);
+  }
+  attention(`${decoder}.transformer.final_attn_token_to_image`, CROSS);
+  recipe.norm(`${decoder}.transformer.norm_final_attn`, NECK);
+  recipe.uniform(`${decoder}.iou_token.weight`, [1, NECK], 1);
+  recipe.weight(`${decoder}.mask_tokens`, [MASKS, NECK]);
+  const upscale = (layer: number, inputs: number, outputs: number) => {
+    recipe.weight(`${decoder}.output_upscaling.${layer}`, [inputs, outputs, 2, 2]);
+    recipe.uniform(`${decoder}.output_upscaling.${layer}.bias`, [outputs], 0.1);
+  };
+  upscale(0, NECK, 64);
+  recipe.norm(`${decoder}.output_upscaling.1`, 64);
+  upscale(3, 64, 32);
+  const perceptron = (key: string, outputs: number) => {
+    for (const layer of [0, 1]) recipe.layer(`${key}.layers.${layer}`, [NECK, NECK]);
+    recipe.layer(`${key}.layers.2`, [outputs, NECK]);
+  };
+  for (let i = 0; i < MASKS; i++) perceptron(`${decoder}.output_hypernetworks_mlps.${i}`, 32);
+  perceptron(`${decoder}.iou_prediction_head`, MASKS);
+  return { seed, tensors: [...tensors, ...recipe.manifest.tensors] };
 }
