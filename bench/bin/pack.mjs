@@ -43,7 +43,7 @@ await build({
   target: 'es2022',
   conditions: ['samtrack-source', 'node'],
   loader: { '.wgsl': 'text' },
-  external: packages,
+  external: [...packages, '@samtrack/chromium'],
   // CommonJS packages within the bundle ask for Node's own modules.
   banner: {
     js: "import { createRequire as packedRequire } from 'node:module'; const require = packedRequire(import.meta.url);",
