@@ -52,6 +52,7 @@ const MATRIX_VARIANTS: GemmVariant[] = [
   'vector-64x128',
   'vector-32x64',
   'vector-32x32',
+  'vector-split',
   'tiled',
   'subgroup-matrix',
 ];

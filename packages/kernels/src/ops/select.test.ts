@@ -8,7 +8,7 @@ import {
   selectDepthwise,
   supportedDepthwiseVariants,
 } from './depthwise-conv/select.js';
-import { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './gemm/select.js';
+import { type GemmShape, type GemmVariant, selectGemm, splitParts, supportedGemmVariants } from './gemm/select.js';
 import { planGroupNorm } from './group-norm/select.js';
 import { selectLabelPropagation, supportedLabelPropagationVariants } from './label-propagation/select.js';
 import { selectLayerNorm } from './layer-norm/select.js';
@@ -70,6 +70,13 @@ describe('gemm', () => {
     ['discrete', gemmShape(256, 1024, 256), 'vector-32x64'],
     ['discrete', gemmShape(224, 1024, 256), 'vector-32x32'],
     ['discrete', gemmShape(1, 4, 4), 'vector-32x32'],
+    // Too few workgroups, but enough to do for several of each.
+    ['discrete', gemmShape(960, 1024, 1024), 'vector-split'],
+    ['discrete', gemmShape(1024, 1024, 1024), 'vector-64x128'],
+    ['discrete', { ...gemmShape(960, 1024, 128), taps: 9 }, 'vector-split'],
+    ['discrete', { ...gemmShape(512, 1024, 1024), batch: 2 }, 'vector-64x128'],
+    ['discrete', gemmShape(960, 1022, 1024), 'tiled'],
+    ['software8', gemmShape(960, 1024, 1024), 'broadcast'],
     ['least', gemmShape(4096, 4096, 256), 'vector-64x128'],
     ['discreteMatrix', gemmShape(4096, 4096, 4096), 'vector-64x128'],
   ])('%s, %j -> %s', (name, shape, variant) => {
@@ -86,6 +93,27 @@ describe('gemm', () => {
             expect(supportedGemmVariants(shape, adapters[name])).toContain(selected);
             expect(selected).not.toBe('subgroup-matrix');
           }
+  });
+});
+
+describe('parts of the inner dimension', () => {
+  const { discrete } = adapters;
+  it.each<[string, Parameters<typeof splitParts>[0], parts: number]>([
+    ['few outputs', { m: 64, n: 128, k: 8192 }, 8],
+    ['as many workgroups as the machine wants', { m: 1674, n: 512, k: 3352 }, 4],
+    ['enough outputs', { m: 4096, n: 3072, k: 768 }, 1],
+    ['at least 128 steps', { m: 64, n: 128, k: 300 }, 2],
+    ['too few steps', { m: 64, n: 128, k: 255 }, 1],
+    ['the taps of a convolution', { m: 64, n: 128, k: 64, taps: 9 }, 4],
+    ['a batch', { m: 640, n: 1024, k: 4096, batch: 2 }, 3],
+  ])('%s', (_, shape, parts) => {
+    expect(splitParts(shape, discrete)).toBe(parts);
+  });
+
+  it('fit into a binding', () => {
+    const shape = { m: 1674, n: 512, k: 3352 };
+    expect(splitParts(shape, { ...discrete, maxBindingBytes: 3 * 4 * 1674 * 512 })).toBe(3);
+    expect(splitParts(shape, { ...discrete, maxBindingBytes: 4 * 1674 * 512 })).toBe(1);
   });
 });
 

@@ -21,6 +21,8 @@ interface ConvCase {
   activation?: Activation;
   /** Also runs the largest tiles, which take a software rasteriser long to compile. */
   largeTiles?: boolean;
+  /** Runs `vector-split` alone. */
+  split?: boolean;
   bench?: boolean;
 }
 
@@ -47,9 +49,9 @@ function convCase(c: ConvCase): OpCase {
     name: [`${height}x${width}x${channels} -> ${n}, ${kernel}x${kernel}`, ...details].filter(Boolean).join(' '),
     inputs,
     variants: (adapter) => {
-      const shape = { m: outHeight * outWidth, n, k: channels, aligned: true };
+      const shape = { m: outHeight * outWidth, n, k: channels, taps: kernel ** 2, aligned: true };
       const supported = supportedGemmVariants(shape, adapter);
-      return c.largeTiles ? supported : smallTiles(supported);
+      return c.split ? ['vector-split'] : c.largeTiles ? supported : smallTiles(supported);
     },
     run: ({ x, weight, ...rest }, variant) => conv2d(x!, weight!, { ...rest, ...options, variant } as Conv2dOptions),
     stock: ({ x, weight, ...rest }) => stockConv2d(x!, weight!, { ...rest, ...options }),
@@ -80,6 +82,18 @@ export const cases: OpCase[] = [
     bias: true,
     activation: 'relu6',
     largeTiles: true,
+  }),
+  convCase({
+    height: 9,
+    width: 11,
+    channels: 32,
+    n: 36,
+    kernel: 3,
+    padding: 1,
+    bias: true,
+    residual: true,
+    finalRelu: true,
+    split: true,
   }),
   convCase({
     height: 17,

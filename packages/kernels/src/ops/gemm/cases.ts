@@ -17,6 +17,8 @@ interface GemmCase {
   alpha?: number;
   /** Also runs the larger tiles. */
   largeTiles?: boolean;
+  /** Runs `vector-split` alone. */
+  split?: boolean;
   bench?: boolean;
 }
 
@@ -30,6 +32,7 @@ function gemmCase({
   activation = 'none',
   alpha = 1,
   largeTiles,
+  split,
   bench,
 }: GemmCase): OpCase {
   const inputs: OpCase['inputs'] = { a: randomTensor([m, k], 1), b: randomTensor([k, n], 2) };
@@ -45,7 +48,7 @@ function gemmCase({
     inputs,
     variants: (adapter) => {
       const supported = supportedGemmVariants({ m, n, k, aligned: true }, adapter);
-      return largeTiles ? supported : smallTiles(supported);
+      return split ? ['vector-split'] : largeTiles ? supported : smallTiles(supported);
     },
     run: ({ a, b, ...rest }, variant) => gemm(a!, b!, { ...rest, activation, alpha, variant } as GemmOptions),
     stock: ({ a, b, ...rest }) => stockGemm(a!, b!, { ...rest, activation, alpha }),
@@ -57,9 +60,11 @@ function gemmCase({
   };
 }
 
+const LARGE_TILES: readonly GemmVariant[] = ['vector-64x128', 'vector-32x64', 'vector-split'];
+
 /** Variants without the larger tiles, which a software rasteriser takes long to compile: a case that names them runs them. */
 export const smallTiles = (variants: readonly GemmVariant[]): GemmVariant[] =>
-  variants.filter((variant) => variant !== 'vector-64x128' && variant !== 'vector-32x64');
+  variants.filter((variant) => !LARGE_TILES.includes(variant));
 
 /** A block of A's rows and columns, written into a block of a larger target whose other elements stay as they are. */
 function blockCase(): OpCase {
@@ -138,6 +143,7 @@ export const cases: OpCase[] = [
   gemmCase({ m: 31, n: 29, k: 37, bias: true, activation: 'relu6', residual: true }),
   gemmCase({ m: 64, n: 64, k: 64, activation: 'gelu', bias: true, alpha: 3, largeTiles: true }),
   gemmCase({ m: 131, n: 260, k: 64, alpha: 0.25, gate: true, residual: true, largeTiles: true }),
+  gemmCase({ m: 70, n: 132, k: 404, bias: true, activation: 'relu', gate: true, residual: true, split: true }),
   gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true }),
   gemmCase({ m: 259, n: 36, k: 12, bias: true, residual: true }),
   blockCase(),

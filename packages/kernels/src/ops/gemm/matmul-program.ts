@@ -1,13 +1,15 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type BufferAccess, defineProgram, f32, type Program, type UniformValue } from '../../dispatch/program.js';
-import type { Runtime } from '../../dispatch/runtime.js';
+import { foldWorkgroups, type Runtime } from '../../dispatch/runtime.js';
 import activationWgsl from './activation.wgsl';
 import bindingsWgsl from './bindings.wgsl';
 import broadcastWgsl from './broadcast.wgsl';
 import convGeometryWgsl from './conv-geometry.wgsl';
 import epilogueWgsl from './epilogue.wgsl';
+import epilogueBindingsWgsl from './epilogue-bindings.wgsl';
 import operandsWgsl from './operands.wgsl';
-import { type GemmVariant, isVectorTiled, tileSize, VECTOR_TILES } from './select.js';
+import { type GemmVariant, splitParts, tileSize, vectorTile } from './select.js';
+import splitMergeWgsl from './split-merge.wgsl';
 import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
 import vectorEpilogueWgsl from './vector-epilogue.wgsl';
@@ -68,28 +70,37 @@ export interface MatmulLaunch {
 const broadcastRows = (m: number, subgroupSize: number): number => Math.max(m >= 256 ? 32 : 16, subgroupSize);
 
 /** Whether a kernel reads and counts in vectors of 4. */
-const readsVectors = (variant: GemmVariant): boolean => variant === 'broadcast' || isVectorTiled(variant);
+const readsVectors = (variant: GemmVariant): boolean => variant === 'broadcast' || vectorTile(variant) !== undefined;
 
-function program(launch: MatmulLaunch, subgroupSize: number): Program {
-  const buffers: BufferAccess[] = ['read', 'read'];
+/** Parameters of the epilogue, and of its bindings behind the `operands` first ones. */
+function epilogue({ bias, gate, residual, activation, finalRelu = false }: MatmulLaunch, operands: number) {
+  const buffers: BufferAccess[] = Array.from({ length: operands }, () => 'read');
   const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
+  const params = {
+    BIAS: bias !== undefined,
+    GATE: gate !== undefined,
+    RESIDUAL: residual !== undefined,
+    FINAL_RELU: finalRelu,
+    ACTIVATION: activation,
+    BIAS_BINDING: binding(bias !== undefined),
+    GATE_BINDING: binding(gate !== undefined),
+    RESIDUAL_BINDING: binding(residual !== undefined),
+    OUT_BINDING: buffers.push('write') - 1,
+    PARAMS_BINDING: buffers.length,
+  };
+  return { params, buffers };
+}
+
+function program(launch: MatmulLaunch, subgroupSize: number, parts: number): Program {
   const half = launch.b.dtype === 'int32';
   const vectors = readsVectors(launch.variant);
+  const { params: epilogueParams, buffers } = epilogue(launch, 2);
   const params = {
     CONV: launch.conv !== undefined,
     B_HALF: half,
     ELEMENT: vectors ? 'vec4f' : 'f32',
     B_ELEMENT: half ? (vectors ? 'vec2u' : 'u32') : vectors ? 'vec4f' : 'f32',
-    BIAS: launch.bias !== undefined,
-    GATE: launch.gate !== undefined,
-    RESIDUAL: launch.residual !== undefined,
-    FINAL_RELU: launch.finalRelu ?? false,
-    ACTIVATION: launch.activation,
-    BIAS_BINDING: binding(launch.bias !== undefined),
-    GATE_BINDING: binding(launch.gate !== undefined),
-    RESIDUAL_BINDING: binding(launch.residual !== undefined),
-    OUT_BINDING: buffers.push('write') - 1,
-    PARAMS_BINDING: buffers.length,
+    ...epilogueParams,
   };
   const name = `${launch.conv ? 'conv2d' : 'gemm'}/${launch.variant}`;
   const includes = {
@@ -98,11 +109,13 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
     'conv-geometry': convGeometryWgsl,
     operands: operandsWgsl,
     epilogue: epilogueWgsl,
+    'epilogue-bindings': epilogueBindingsWgsl,
     'vector-operands': vectorOperandsWgsl,
     'vector-epilogue': vectorEpilogueWgsl,
   };
-  if (isVectorTiled(launch.variant)) {
-    const tile = { ...VECTOR_TILES[launch.variant] };
+  const tiling = vectorTile(launch.variant);
+  if (tiling) {
+    const tile = { ...tiling, PARTS: parts };
     return defineProgram({ name, template: vectorTiledWgsl, includes, params: { ...params, ...tile }, buffers });
   }
   if (launch.variant === 'broadcast') {
@@ -125,12 +138,59 @@ function program(launch: MatmulLaunch, subgroupSize: number): Program {
 
 /** Records a matrix product. */
 export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
+  if (launch.variant !== 'vector-split') {
+    launchProduct(runtime, launch, 1);
+    return;
+  }
+  const { m, n, batch, activation: _, bias: _1, gate: _2, residual: _3, finalRelu: _4, ...product } = launch;
+  const parts = splitParts(launch, runtime.adapterClass);
+  const partial = runtime.allocate([batch * parts, m, n]);
+  const whole = { m, n, batch, out: partial, outStride: n, outOffset: 0, outRow: 0, outBatch: m * n };
+  launchProduct(runtime, { ...product, ...whole, activation: 'none', alpha: 1 }, parts);
+  launchMerge(runtime, launch, partial, parts);
+  partial.dispose();
+}
+
+/** Adds up the parts of a product, [batch * parts, M, N], and does what follows it. */
+function launchMerge(runtime: Runtime, launch: MatmulLaunch, partial: TensorInfo, parts: number): void {
+  const { bias, gate, residual, out, m, n, batch } = launch;
+  const { params, buffers } = epilogue(launch, 1);
+  runtime.launch({
+    program: defineProgram({
+      name: `${launch.conv ? 'conv2d' : 'gemm'}/split-merge`,
+      template: splitMergeWgsl,
+      includes: {
+        activation: activationWgsl,
+        'epilogue-bindings': epilogueBindingsWgsl,
+        'vector-epilogue': vectorEpilogueWgsl,
+      },
+      params: { ELEMENT: 'vec4f', ...params },
+      buffers,
+    }),
+    inputs: [partial, bias, gate, residual].filter((tensor) => tensor !== undefined),
+    outputs: [out],
+    uniforms: [
+      m,
+      n / 4,
+      parts,
+      launch.outStride / 4,
+      launch.outOffset / 4,
+      launch.outRow ?? 0,
+      f32(launch.alpha),
+      launch.outBatch / 4,
+    ],
+    workgroups: [...foldWorkgroups(Math.ceil((m * n) / 4 / 64)), batch],
+  });
+}
+
+/** @param parts Workgroups that share the inner dimension, each of which writes a batch of its own. */
+function launchProduct(runtime: Runtime, launch: MatmulLaunch, parts: number): void {
   const { a, b, bias, gate, residual, out, m, n, k, batch, conv } = launch;
   const { subgroupSize } = runtime.adapterClass;
   const inputs = [a, b, bias, gate, residual].filter((tensor) => tensor !== undefined);
   const broadcast = launch.variant === 'broadcast';
   // The kernels that read vectors of 4 count in them; their inner length is the channels of one tap.
-  const vectorTile = isVectorTiled(launch.variant) ? VECTOR_TILES[launch.variant] : undefined;
+  const tiling = vectorTile(launch.variant);
   const unit = readsVectors(launch.variant) ? 4 : 1;
   const inner = unit === 4 && conv ? k / (conv.kernelHeight * conv.kernelWidth) : k;
   const uniforms: UniformValue[] = [
@@ -152,9 +212,9 @@ export function launchMatmul(runtime: Runtime, launch: MatmulLaunch): void {
     uniforms.push(conv.inHeight, conv.inWidth, conv.outWidth, conv.kernelHeight, conv.kernelWidth);
     uniforms.push(conv.stride, conv.dilation, conv.padTop, conv.padLeft);
   }
-  const tile = vectorTile ? tileSize(vectorTile) : { rows: 64, columns: 64 };
+  const tile = tiling ? tileSize(tiling) : { rows: 64, columns: 64 };
   const workgroups: [number, number, number] = broadcast
     ? [Math.ceil(m / broadcastRows(m, subgroupSize)), Math.ceil(n / 4 / subgroupSize), batch]
-    : [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns), batch];
-  runtime.launch({ program: program(launch, subgroupSize), inputs, outputs: [out], uniforms, workgroups });
+    : [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns), batch * parts];
+  runtime.launch({ program: program(launch, subgroupSize, parts), inputs, outputs: [out], uniforms, workgroups });
 }

@@ -5,6 +5,9 @@ export interface GemmShape {
   m: number;
   n: number;
   k: number;
+  /** Positions of a convolution's kernel; 1 by default. */
+  taps?: number;
+  batch?: number;
   /** Whether every row stride and column offset is a multiple of 4. */
   aligned: boolean;
 }
@@ -12,11 +15,13 @@ export interface GemmShape {
 /**
  * `broadcast`: subgroup shuffles, no workgroup memory; the fastest on software rasterisers, slow on GPUs.
  * `vector-64x128`, `vector-32x64`, `vector-32x32`: workgroup tiles of as many outputs, read as vectors of 4.
+ * `vector-split`: the largest of these tiles, each computed by several workgroups that share the inner dimension; a second
+ * kernel adds up their parts. For products with few outputs and many inner steps.
  * `tiled`: workgroup tiles of 64x64, read one by one; for shapes that are no multiples of 4.
  * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that;
  * never selected, always the caller's choice.
  */
-export type GemmVariant = 'broadcast' | VectorTiled | 'tiled' | 'subgroup-matrix';
+export type GemmVariant = 'broadcast' | VectorTiled | 'vector-split' | 'tiled' | 'subgroup-matrix';
 export type VectorTiled = 'vector-64x128' | 'vector-32x64' | 'vector-32x32';
 
 /** Shape of a tiled kernel: WX x WY invocations of TM x TN outputs each, TK inner steps at a time. */
@@ -35,7 +40,11 @@ export const VECTOR_TILES: Readonly<Record<VectorTiled, VectorTile>> = {
   'vector-32x32': { WX: 8, WY: 8, TM: 4, TN: 4, TK: 32 },
 };
 
-export const isVectorTiled = (variant: GemmVariant): variant is VectorTiled => variant in VECTOR_TILES;
+const isVectorTiled = (variant: GemmVariant): variant is VectorTiled => variant in VECTOR_TILES;
+
+/** The tile of a kernel that reads vectors of 4 into tiles. */
+export const vectorTile = (variant: GemmVariant): VectorTile | undefined =>
+  variant === 'vector-split' ? VECTOR_TILES[SPLIT_TILE] : isVectorTiled(variant) ? VECTOR_TILES[variant] : undefined;
 
 /** Outputs of a workgroup. */
 export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; columns: number } => ({
@@ -46,6 +55,36 @@ export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; column
 /** Workgroups that keep a large GPU busy: with fewer, smaller tiles win. Measured on an H100 with 132 multiprocessors. */
 const ENOUGH_WORKGROUPS = 128;
 
+/** The tile of `vector-split`. */
+export const SPLIT_TILE: VectorTiled = 'vector-64x128';
+
+/** Workgroups that `vector-split` aims at, parts of the inner dimension at most, and inner steps of a part at least. */
+const SPLIT_WORKGROUPS = 384;
+const MAX_PARTS = 8;
+const MIN_PART = 128;
+
+/** Parts that `vector-split` cuts the inner dimension into; 1 where that is of no use or does not fit into a binding. */
+export function splitParts(
+  { m, n, k, taps = 1, batch = 1 }: Omit<GemmShape, 'aligned'>,
+  { maxBindingBytes }: AdapterClass,
+): number {
+  const parts = Math.min(
+    MAX_PARTS,
+    Math.ceil(SPLIT_WORKGROUPS / (batch * countTiles(m, n, SPLIT_TILE))),
+    Math.floor((k * taps) / MIN_PART),
+    Math.floor(maxBindingBytes / (4 * batch * m * n)),
+  );
+  return Math.max(1, parts);
+}
+
+function countTiles(m: number, n: number, variant: VectorTiled): number {
+  const { rows, columns } = tileSize(VECTOR_TILES[variant]);
+  return Math.ceil(m / rows) * Math.ceil(n / columns);
+}
+
+/** Inner steps from which a second launch and the memory for the parts pay, where whole tiles are too few. */
+const MIN_SPLIT_STEPS = 1024;
+
 /** Subgroup sizes that the broadcast kernel is written for. */
 const BROADCAST_SUBGROUPS = [4, 8, 16];
 
@@ -54,7 +93,10 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
   const variants: GemmVariant[] = [];
   const vectorised = shape.aligned && shape.n % 4 === 0 && shape.k % 4 === 0;
   if (vectorised && BROADCAST_SUBGROUPS.includes(adapter.subgroupSize)) variants.push('broadcast');
-  if (vectorised && adapter.maxInvocations >= 128) variants.push(...(Object.keys(VECTOR_TILES) as VectorTiled[]));
+  if (vectorised && adapter.maxInvocations >= 128) {
+    variants.push(...(Object.keys(VECTOR_TILES) as VectorTiled[]));
+    if (splitParts(shape, adapter) > 1) variants.push('vector-split');
+  }
   if (adapter.maxInvocations >= 256) variants.push('tiled');
   const matrixUnits = adapter.subgroupMatrix && adapter.f16 && adapter.subgroupSize > 0;
   if (matrixUnits && adapter.maxInvocations >= 4 * adapter.subgroupSize && adapter.maxWorkgroupBytes >= 12288) {
@@ -63,17 +105,13 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
   return variants;
 }
 
-/** The kernel to use: of the tiled ones that with the largest tiles that still fill the machine. */
+/** The kernel to use: of the tiled ones that with the largest tiles that still fill the machine, whole or in parts. */
 export function selectGemm(shape: GemmShape, adapter: AdapterClass): GemmVariant {
+  const { m, n, k, taps = 1, batch = 1 } = shape;
   const supported = supportedGemmVariants(shape, adapter);
   if (adapter.kind === 'software' && supported.includes('broadcast')) return 'broadcast';
+  const fills = (variant: VectorTiled) => batch * countTiles(m, n, variant) >= ENOUGH_WORKGROUPS;
   const tiled = supported.filter(isVectorTiled);
-  return (
-    tiled.find((variant) => {
-      const { rows, columns } = tileSize(VECTOR_TILES[variant]);
-      return Math.ceil(shape.m / rows) * Math.ceil(shape.n / columns) >= ENOUGH_WORKGROUPS;
-    }) ??
-    tiled.at(-1) ??
-    'tiled'
-  );
+  if (!fills(SPLIT_TILE) && k * taps >= MIN_SPLIT_STEPS && supported.includes('vector-split')) return 'vector-split';
+  return tiled.find(fills) ?? tiled.at(-1) ?? 'tiled';
 }

@@ -4,8 +4,10 @@ import bindingsWgsl from './bindings.wgsl';
 import broadcastWgsl from './broadcast.wgsl';
 import convGeometryWgsl from './conv-geometry.wgsl';
 import epilogueWgsl from './epilogue.wgsl';
+import epilogueBindingsWgsl from './epilogue-bindings.wgsl';
 import operandsWgsl from './operands.wgsl';
 import { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants, VECTOR_TILES } from './select.js';
+import splitMergeWgsl from './split-merge.wgsl';
 import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
 import vectorEpilogueWgsl from './vector-epilogue.wgsl';
@@ -19,7 +21,9 @@ export const MATMUL_SOURCES: readonly string[] = [
   broadcastWgsl,
   convGeometryWgsl,
   epilogueWgsl,
+  epilogueBindingsWgsl,
   operandsWgsl,
+  splitMergeWgsl,
   subgroupMatrixWgsl,
   tiledWgsl,
   vectorEpilogueWgsl,

@@ -1,5 +1,8 @@
 // Matrix product for GPUs: invocations share tiles of A and B in workgroup memory as vectors of 4, each owns TM x TN
 // outputs. For 4 steps of the inner dimension an invocation reads TM + TN vectors and does 4 * TM * TN multiply-adds.
+#if PARTS > 1
+// Each batch is PARTS workgroups deep, which share the inner dimension and write a part of the sum each.
+#endif
 #include "vector-operands"
 #include "activation"
 #include "vector-epilogue"
@@ -39,18 +42,27 @@ fn main(
 ) {
   let row0 = workgroup.x * TILE_M;
   let tile_column = workgroup.y * TILE_N4;
-  let batch = workgroup.z;
 #if CONV
-  let end = params.k4 * params.kernel_height * params.kernel_width;
+  let length = params.k4 * params.kernel_height * params.kernel_width;
 #else
-  let end = params.k4;
+  let length = params.k4;
+#endif
+#if PARTS > 1
+  let batch = workgroup.z / ${PARTS}u;
+  let share = (length + ${PARTS * TK / 4 - 1}u) / ${PARTS * TK / 4}u * TILE_K4;
+  let begin = workgroup.z % ${PARTS}u * share;
+  let end = min(begin + share, length);
+#else
+  let batch = workgroup.z;
+  let begin = 0u;
+  let end = length;
 #endif
 #unroll i 0 TM
 #unroll j 0 TN/4
   var acc${i}_${j} = vec4f();
 #endunroll
 #endunroll
-  for (var k0 = 0u; k0 < end; k0 += TILE_K4) {
+  for (var k0 = begin; k0 < end; k0 += TILE_K4) {
 #unroll l 0 WY*TM*TK/4/WX/WY
     {
       let e = local + ${l * WX * WY}u;
@@ -103,7 +115,7 @@ fn main(
 #unroll j 0 TN/4
     let column$j = tile_column + ${j * WX}u + id.x;
     if (column$j < params.n4) {
-      store(batch, row, column$j, sum$j);
+      store(workgroup.z, row, column$j, sum$j);
     }
 #endunroll
   }
