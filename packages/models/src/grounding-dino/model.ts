@@ -126,7 +126,7 @@ export class GroundingDino {
     };
     onProgress?.(1);
     const parts = { image, text, encoder, selection, decoder };
-    const passes = (kept: number) => new ReplayCache(replay && ops === fusedOps, kept);
+    const passes = (shapes: number) => new ReplayCache({ enabled: replay && ops === fusedOps, shapes });
     return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, parameters, {
       image: passes(REPLAYED_SIZES),
       text: passes(REPLAYED_LENGTHS),

@@ -28,6 +28,14 @@ export class BoundedCache<T> {
     }
   }
 
+  /** Disposes the value of a key, if there is one. */
+  delete(key: string): void {
+    const value = this.#values.get(key);
+    if (value === undefined) return;
+    this.#values.delete(key);
+    this.disposeOf(value);
+  }
+
   clear(): void {
     for (const value of this.#values.values()) this.disposeOf(value);
     this.#values.clear();

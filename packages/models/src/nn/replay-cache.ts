@@ -5,6 +5,19 @@ import { BoundedCache } from './bounded-cache.js';
 /** Passes of one input shape that are remembered, replayed or not. Above that, all of them start over. */
 const MAX_PASSES = 8;
 
+/** Options of `ReplayCache`. */
+export interface ReplayOptions {
+  /** Whether to replay at all: captured operations are those of the kernels or of tfjs on its WebGPU backend. */
+  enabled: boolean;
+  /** Input shapes to keep. */
+  shapes: number;
+  /**
+   * Whether the pool of tensors is emptied where a pass leaves in it what captured passes have for themselves. Not worth it
+   * for small passes, since others may use what is there. True by default.
+   */
+  trims?: boolean;
+}
+
 /** What a stage is given, by name. */
 type Feeds = Readonly<Record<string, Tensor | undefined>>;
 
@@ -20,22 +33,20 @@ export class ReplayCache {
   readonly #shapes: BoundedCache<ReplayShape>;
   #disposed = false;
 
-  /**
-   * @param enabled Whether to replay at all: captured operations are those of the kernels or of tfjs on its WebGPU backend.
-   * @param shapes Input shapes to keep.
-   */
-  constructor(
-    private readonly enabled: boolean,
-    shapes: number,
-  ) {
-    this.#shapes = new BoundedCache(shapes, (shape) => shape.retire());
+  constructor(private readonly options: ReplayOptions) {
+    this.#shapes = new BoundedCache(options.shapes, (shape) => shape.retire());
   }
 
   /** What is known of an input shape. */
   at(key: string): ReplayShape {
     let shape = this.#shapes.get(key);
-    if (!shape) this.#shapes.set(key, (shape = new ReplayShape(this.enabled, () => this.#disposed)));
+    if (!shape) this.#shapes.set(key, (shape = new ReplayShape(this.options, () => this.#disposed)));
     return shape;
+  }
+
+  /** Frees what is known of an input shape. */
+  forget(key: string): void {
+    this.#shapes.delete(key);
   }
 
   /** Frees graphs and constants. A replayed pass under way fails at its next stage. */
@@ -58,7 +69,7 @@ export class ReplayShape {
 
   /** Made by `ReplayCache.at`. */
   constructor(
-    private readonly enabled: boolean,
+    private readonly options: ReplayOptions,
     private readonly isDisposed: () => boolean,
   ) {}
 
@@ -75,7 +86,7 @@ export class ReplayShape {
    * @param key Tells passes with different launches apart. Without one, the pass is never captured.
    */
   begin(key?: string): ForwardPass {
-    const replays = this.enabled && key !== undefined && !this.#busy && this.#used(key) > 0;
+    const replays = this.options.enabled && key !== undefined && !this.#busy && this.#used(key) > 0;
     this.#passes++;
     if (replays) this.#busy = true;
     const stage = <R>(name: string, feeds: Feeds, build: (inputs: Feeds) => R) =>
@@ -87,7 +98,7 @@ export class ReplayShape {
     this.#passes--;
     if (replayed) this.#busy = false;
     // Where passes are replayed, the pool of tensors need not keep what one that is not leaves there.
-    else if (this.#graphs.size > 0) getRuntime().trim();
+    else if (this.#graphs.size > 0 && this.options.trims !== false) getRuntime().trim();
     if (this.#retired && this.#passes === 0) this.#free();
   }
 
@@ -109,7 +120,7 @@ export class ReplayShape {
       return known.graph.result as R;
     }
     // What the pass before left in the pool of tensors is of no more use.
-    runtime.trim();
+    if (this.options.trims !== false) runtime.trim();
     this.#pool ??= runtime.graphPool();
     const inputs: Record<string, Tensor> = {};
     try {

@@ -79,6 +79,7 @@ export async function segmentEverything<Mode extends OutputMode = 'binary_mask'>
     }
   } finally {
     predictor.dispose();
+    model.forgetBatches();
     // Buffers of crops and images of other sizes would pile up in the pool.
     getRuntime().trim();
   }

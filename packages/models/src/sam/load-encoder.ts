@@ -47,7 +47,7 @@ export async function loadImageEncoder(
   };
   const { backbone, channels, imageSize } = await load();
   const neck = await SamNeck.load(weights, prefix, channels, ops);
-  return new Encoder(imageSize, backbone, neck, new ReplayCache(replay && ops === fusedOps, 1));
+  return new Encoder(imageSize, backbone, neck, new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 1 }));
 }
 
 /** The published configuration of this width and depth, or else what the shapes imply. */

@@ -71,8 +71,11 @@ export class MaskDecoder {
     return this.transformer.project(image);
   }
 
-  /** The token matrix of a batch of prompts, flat [P, 5 + tokens of a prompt, 256]. */
-  tokens(sparse: readonly Float32Array[]): Float32Array {
+  /**
+   * The tokens of a batch of prompts, float32 [P * (5 + tokens of a prompt), 256].
+   * @param sparse Embedded points and boxes of each prompt, flat [tokens, 256], equally many.
+   */
+  tokens(sparse: readonly Float32Array[]): Tensor {
     const own = this.outputTokens.length;
     const stride = own + sparse[0]!.length;
     const out = new Float32Array(sparse.length * stride);
@@ -80,19 +83,20 @@ export class MaskDecoder {
       out.set(this.outputTokens, i * stride);
       out.set(tokens, i * stride + own);
     }
-    return out;
+    return tensor(out, [out.length / EMBEDDING_CHANNELS, EMBEDDING_CHANNELS]);
   }
 
   /**
    * Decodes prompts against one image.
    *
-   * @param sparse Embedded points and boxes of each prompt, flat [tokens, 256], equally many.
+   * @param initial Tokens of the prompts, float32 [P * T, 256], from `tokens`.
    * @param projections Of `image`; computed here if they are not given.
    * @param masks Which masks to make: [first, count] of the four.
    * @param side Side of the embedding's grid.
    */
   decode(
-    sparse: readonly Float32Array[],
+    initial: Tensor,
+    prompts: number,
     image: ImageTokens,
     projections: ImageProjections | undefined,
     densePe: Tensor,
@@ -100,10 +104,7 @@ export class MaskDecoder {
     [first, count]: readonly [first: number, count: number],
   ): DecodedMasks {
     const { ops, p } = this;
-    const prompts = sparse.length;
     return tidy(() => {
-      const values = this.tokens(sparse);
-      const initial = tensor(values, [values.length / EMBEDDING_CHANNELS, EMBEDDING_CHANNELS]);
       const projected = projections ?? this.transformer.project(image);
       const { tokens, image: seen } = this.transformer.forward(initial, prompts, image, projected, densePe);
       const byPrompt = reshape(tokens, [prompts, -1]);

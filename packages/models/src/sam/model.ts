@@ -2,11 +2,12 @@ import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import type { PixelImage } from '../image/index.js';
+import { ReplayCache } from '../nn/replay-cache.js';
 import { fingerprint, type SamEmbedding } from './embedding.js';
 import { SamError } from './error.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
 import { loadImageEncoder } from './load-encoder.js';
-import { MaskDecoder } from './mask-decoder.js';
+import { type DecodedMasks, MaskDecoder } from './mask-decoder.js';
 import { type FramePrompt, LOW_RES_SCALE, PromptEncoder, type SparseOptions } from './prompt-encoder.js';
 import { type ImageSize, preprocessImage } from './transforms.js';
 import type { ImageProjections, ImageTokens } from './two-way-transformer.js';
@@ -21,8 +22,8 @@ export interface SamLoadOptions {
    */
   float16?: boolean;
   /**
-   * Captures the second pass of the image encoder and replays it from then on: a fraction of the CPU time, but GPU memory for the
-   * intermediate results. By default where the GPU has memory of its own; with other operations than the kernels never.
+   * Captures the second pass of the image encoder, and of the decoder for as many tokens, and replays it from then on: a fraction of
+   * the CPU time, but GPU memory for the intermediate results. By default where the GPU has memory of its own; with other operations than the kernels never.
    */
   replay?: boolean;
   signal?: AbortSignal;
@@ -70,6 +71,10 @@ export interface ImageContext {
 /** Keys of checkpoints that the network does not need: buffers of batch norms, and MobileSAM's classifier. */
 const IGNORED_KEYS = [/\.num_batches_tracked$/, /^image_encoder\.(?:norm_head|head)\./, /\.attention_bias_idxs$/];
 
+/** Replayed passes by what they share buffers with: those of a prompt are small, those of batches are not. */
+const SINGLE = 'single';
+const BATCHES = 'batches';
+
 /** Prompts of a pass at most: enough to fill a large GPU, and the buffers stay small beside what one has. */
 const PROMPTS_A_PASS = 16;
 
@@ -89,6 +94,7 @@ export class SamModel {
     readonly encoder: SamImageEncoder,
     private readonly prompts: PromptEncoder,
     private readonly decoder: MaskDecoder,
+    private readonly passes: ReplayCache,
   ) {}
 
   /**
@@ -97,7 +103,8 @@ export class SamModel {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite.
    */
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
-    const { ops = fusedOps, float16 = false, replay, onProgress } = options;
+    const { ops = fusedOps, float16 = false, onProgress } = options;
+    const { replay = getRuntime().adapterClass.kind === 'discrete' } = options;
     if (float16 && ops !== fusedOps) throw new SamError('option', 'float16 weights are for the kernels alone');
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
@@ -110,7 +117,8 @@ export class SamModel {
       const decoder = await MaskDecoder.load(weights, ops);
       onProgress?.(1);
       const identity = fingerprint([prompts.identity, decoder.identity]);
-      return new SamModel(ops, identity, weights.finish(IGNORED_KEYS), encoder, prompts, decoder);
+      const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 2, trims: false });
+      return new SamModel(ops, identity, weights.finish(IGNORED_KEYS), encoder, prompts, decoder, passes);
     } catch (error) {
       weights.abandon();
       throw error;
@@ -169,15 +177,12 @@ export class SamModel {
     return { batch: 1, tokens, positioned: this.ops.broadcastAdd(tokens, this.prompts.densePe) };
   }
 
-  /** Tokens of prompts that have a mask each. */
-  #maskedTokens(features: Tensor, masks: readonly Float32Array[]): ImageTokens {
-    const { lowRes, ops } = this;
-    const batch = masks.length;
-    const values = new Float32Array(batch * lowRes * lowRes);
-    for (const [i, mask] of masks.entries()) values.set(mask, i * lowRes * lowRes);
-    const dense = this.prompts.dense(tensor(values, [batch, lowRes, lowRes]));
+  /** Tokens of prompts that have a mask each, float32 [P, lowRes, lowRes]. */
+  #maskedTokens(features: Tensor, masks: Tensor): ImageTokens {
+    const { ops } = this;
+    const batch = masks.shape[0]!;
     const shape = [batch, ...features.shape];
-    const tokens = ops.broadcastAdd(reshape(dense, shape), features);
+    const tokens = ops.broadcastAdd(reshape(this.prompts.dense(masks), shape), features);
     const positioned = ops.broadcastAdd(tokens, this.prompts.densePe);
     const rows = [batch * features.shape[0]!, EMBEDDING_CHANNELS];
     return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
@@ -207,17 +212,51 @@ export class SamModel {
     for (const group of groups.values()) {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);
-        const masks = indices.map((i) => prompts[i]!.mask).filter((mask) => mask !== undefined);
-        const { logits, iou } = tidy(() => {
-          const image = masks.length > 0 ? this.#maskedTokens(features, masks) : context.image;
-          const projections = masks.length > 0 ? undefined : context.projections;
-          const tokens = indices.map((i) => sparse[i]!);
-          const choice = CHOICES[options.masks];
-          return this.decoder.decode(tokens, image, projections, this.prompts.densePe, this.side, choice) as never;
-        }) as Omit<DecodedBatch, 'indices'>;
+        const batch = indices.map((i) => ({ sparse: sparse[i]!, mask: prompts[i]!.mask }));
+        const { logits, iou } = this.#decodeBatch(features, context, batch, options.masks, size);
         yield { indices, logits, iou };
       }
     }
+  }
+
+  /** Prompts of equally many tokens, all with a mask or all without; `size` of them at most. */
+  #decodeBatch(
+    features: Tensor,
+    { image, projections }: ImageContext,
+    batch: readonly { sparse: Float32Array; mask?: Float32Array }[],
+    choice: MaskChoice,
+    size: number,
+  ): DecodedMasks {
+    const { decoder, side, lowRes } = this;
+    const { densePe } = this.prompts;
+    const prompts = batch.length;
+    const tokens = decoder.tokens(batch.map(({ sparse }) => sparse));
+    const masks = batch.flatMap(({ mask }) => (mask ? [mask] : []));
+    // Other batches come once, at the end.
+    const recurs = prompts === 1 || prompts === size;
+    const key = `${prompts} x ${tokens.shape[0]! / prompts} ${choice}${masks.length > 0 ? ' masked' : ''}`;
+    const pass = this.passes.at(prompts === 1 ? SINGLE : BATCHES).begin(recurs ? key : undefined);
+    const dense = masks.length > 0 ? tensor(joined(masks), [prompts, lowRes, lowRes]) : undefined;
+    try {
+      const decoded = dense
+        ? pass.stage('masked', { tokens, dense, features }, (inputs) => {
+            const seen = this.#maskedTokens(inputs.features, inputs.dense);
+            return decoder.decode(inputs.tokens, prompts, seen, undefined, densePe, side, CHOICES[choice]);
+          })
+        : pass.stage('masks', { tokens, seen: image.tokens, at: image.positioned, ...projections }, (inputs) => {
+            const seen = { batch: image.batch, tokens: inputs.seen, positioned: inputs.at };
+            return decoder.decode(inputs.tokens, prompts, seen, inputs, densePe, side, CHOICES[choice]);
+          });
+      return { logits: pass.take(decoded.logits), iou: pass.take(decoded.iou) };
+    } finally {
+      pass.end();
+      dispose(dense ? [tokens, dense] : [tokens]);
+    }
+  }
+
+  /** Frees what is kept for more batches of prompts to come; a single prompt stays fast. */
+  forgetBatches(): void {
+    this.passes.forget(BATCHES);
   }
 
   /** For comparison with other implementations: embedded points and boxes of a prompt, flat [tokens, 256]. */
@@ -236,6 +275,7 @@ export class SamModel {
   }
 
   dispose(): void {
+    this.passes.dispose();
     this.encoder.dispose();
     this.prompts.dispose();
     this.decoder.dispose();
@@ -249,6 +289,16 @@ export class SamModel {
 export function promptsWithin(maxBindingBytes: number, side: number): number {
   const bytes = side ** 2 * 4 * 128 * 4;
   return Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(maxBindingBytes / bytes)));
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 /** IoU columns of the masks that were decoded: row `index` of `values`, [P, 4]. */

@@ -170,7 +170,11 @@ export class SamPredictor {
    * @throws SamError `no-image`, `prompt` naming which; the signal's reason.
    */
   async predictBatch(prompts: readonly SamPrompt[], options: PredictOptions = {}): Promise<SamMask[][]> {
-    return this.#run(prompts, options, (i) => `Prompt ${i}`);
+    try {
+      return await this.#run(prompts, options, (i) => `Prompt ${i}`);
+    } finally {
+      this.model.forgetBatches();
+    }
   }
 
   async #run(

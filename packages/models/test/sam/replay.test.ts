@@ -4,7 +4,14 @@ import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels'
 import { randomValues } from '@samtrack/kernels/testing';
 import { memory, type Tensor4D, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Manifest, openManifest, SamModel, SamPredictor, WeightReader } from '../../src/index.js';
+import {
+  type Manifest,
+  openManifest,
+  SamModel,
+  SamPredictor,
+  segmentEverything,
+  WeightReader,
+} from '../../src/index.js';
 import type { SamImageEncoder } from '../../src/sam/image-encoder.js';
 import { type ImageEncoderOptions, loadImageEncoder } from '../../src/sam/load-encoder.js';
 import { samTinyManifest } from '../fixtures/sam/manifest.js';
@@ -97,24 +104,74 @@ describe('a replayed image encoder', () => {
     runtime.trim();
     expect(memory().numTensors).toBeLessThan(tensors);
   });
+});
 
-  it('serves a predictor, image after image', async () => {
-    const picture = (phase: number) => ({
-      width: 90,
-      height: 60,
-      data: Uint8Array.from({ length: 90 * 60 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.01 * (phase + 1))),
-    });
-    const models = [false, true].map((replay) => SamModel.load(openManifest(samTinyManifest()), { replay }));
-    const [plain, replayed] = (await Promise.all(models)).map((model) => new SamPredictor(model));
-    for (let phase = 0; phase < 4; phase++) {
-      const found = [];
-      for (const predictor of [plain!, replayed!]) {
+describe('a replayed SAM', () => {
+  const picture = (phase: number) => ({
+    width: 90,
+    height: 60,
+    data: Uint8Array.from({ length: 90 * 60 * 3 }, (_, i) => 128 + 100 * Math.sin(i * 0.01 * (phase + 1))),
+  });
+  const click = (...points: [number, number][]) => ({ points, labels: points.map(() => 1) });
+  let plain: SamModel;
+  let replayed: SamModel;
+  beforeAll(async () => {
+    plain = await SamModel.load(openManifest(samTinyManifest()), { replay: false });
+    replayed = await SamModel.load(openManifest(samTinyManifest()), { replay: true });
+  });
+  afterAll(() => {
+    for (const model of [plain, replayed]) model.dispose();
+  });
+
+  it('gives the masks of a plain one: image after image, prompts of all kinds in between', async () => {
+    const predictors = [new SamPredictor(plain), new SamPredictor(replayed)];
+    const seen = new Set<string>();
+    for (let phase = 0; phase < 3; phase++) {
+      const found: unknown[][] = [];
+      for (const predictor of predictors) {
         await predictor.setImage(picture(phase));
-        found.push(await predictor.predict({ points: [[40, 30]], labels: [1] }));
+        const first = await predictor.predict(click([40, 30]));
+        found.push([
+          first,
+          await predictor.predict(click([10 * phase + 5, 20])),
+          await predictor.predict({ ...click([40, 30]), mask: first[0]!.lowRes }),
+          await predictor.predict(click([40, 30], [50, 10], [3, 3]), { masks: 'single' }),
+          await predictor.predictBatch(Array.from({ length: 34 }, (_, i) => click([2 * i, i]))),
+          await predictor.predict({ box: [10, 10, 50 + phase, 40] }),
+        ]);
       }
       expect(found[1]).toEqual(found[0]);
+      seen.add(JSON.stringify(found[0]));
     }
-    for (const { model } of [plain!, replayed!]) model.dispose();
-    for (const predictor of [plain!, replayed!]) predictor.dispose();
+    expect(seen.size).toBe(3);
+    for (const predictor of predictors) predictor.dispose();
+  });
+
+  it('segments everything alike, in no more memory from image to image', async () => {
+    const options = { pointsPerSide: 7, predIouThresh: 0, stabilityScoreThresh: 0 };
+    const bytes: number[] = [];
+    for (let phase = 0; phase < 3; phase++) {
+      const expected = await segmentEverything(plain, picture(phase), options);
+      expect(await segmentEverything(replayed, picture(phase), options)).toEqual(expected);
+      expect(expected.length).toBeGreaterThan(0);
+      bytes.push(runtime.memory().allocatedBytes);
+    }
+    expect(bytes[2]).toBe(bytes[1]);
+  });
+
+  it('stops in the midst and goes on', async () => {
+    const options = { pointsPerSide: 7, pointsPerBatch: 32, predIouThresh: 0, stabilityScoreThresh: 0 };
+    const expected = await segmentEverything(plain, picture(7), options);
+    await segmentEverything(replayed, picture(7), options);
+    const before = memory().numTensors;
+    const controller = new AbortController();
+    const stopped = segmentEverything(replayed, picture(7), {
+      ...options,
+      signal: controller.signal,
+      onProgress: () => controller.abort('stop'),
+    });
+    await expect(stopped).rejects.toBe('stop');
+    expect(memory().numTensors).toBe(before);
+    expect(await segmentEverything(replayed, picture(7), options)).toEqual(expected);
   });
 });
