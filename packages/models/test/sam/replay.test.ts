@@ -162,7 +162,8 @@ describe('a replayed SAM', () => {
   it('stops in the midst and goes on', async () => {
     const options = { pointsPerSide: 7, pointsPerBatch: 32, predIouThresh: 0, stabilityScoreThresh: 0 };
     const expected = await segmentEverything(plain, picture(7), options);
-    await segmentEverything(replayed, picture(7), options);
+    // The rest of a batch may be one prompt, which stays captured from its second use on.
+    for (let i = 0; i < 2; i++) await segmentEverything(replayed, picture(7), options);
     const before = memory().numTensors;
     const controller = new AbortController();
     const stopped = segmentEverything(replayed, picture(7), {
