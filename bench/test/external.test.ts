@@ -133,6 +133,11 @@ describe.skipIf(!ort)('an exported graph (skipped where onnxruntime-node is not 
     await expect(benchNetwork(toyNetwork(1.01), context(), false)).rejects.toThrow(WrongOutputError);
   });
 
+  it('may have its weights in a file of their own', async () => {
+    const { errors } = await benchNetwork({ ...toyNetwork(), name: 'toy-apart@6x8' }, context(), false);
+    expect(errors[ORT_CPU]).toBeLessThan(1e-10);
+  });
+
   it('gives images with their channels first', async () => {
     const graphs = new ExternalGraphs(FIXTURE);
     const { model, feeds, fromOnnx } = await graphs.open({ ...request(), output: { name: 'map', size: 384 } });

@@ -16,6 +16,7 @@ import { traceCase } from '../src/kernels.js';
 import { feedsOf, traceNetwork } from '../src/networks/bench.js';
 import { groundingDino } from '../src/networks/grounding-dino.js';
 import { vitDet } from '../src/networks/sam.js';
+import { samDecoder } from '../src/networks/sam-decoder.js';
 import { loadOnnxRuntime } from '../src/onnx/session.js';
 
 const ort = await loadOnnxRuntime();
@@ -224,6 +225,7 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
   it.each([
     vitDet('tiny', { embed: 64, depth: 2, heads: 2, window: 3, global: [1], grid: 4 }, 0),
     groundingDino(64, 96, 'tiny', TINY_CONFIG),
+    samDecoder(),
   ])('writes down a whole network, $name', async (network) => {
     const inputs = await network.makeInputs();
     const loaded = await network.load(fusedOps);
@@ -235,6 +237,6 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     await session.release();
     out.dispose();
     loaded.dispose();
-    dispose([inputs.image, ...Object.values(inputs.rows)]);
+    dispose([inputs.image ?? [], ...Object.values(inputs.rows)]);
   });
 });

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from samtrack_onnx import graph  # noqa: E402
 from samtrack_onnx.graph import Graph, export  # noqa: E402
 from samtrack_onnx.recipes import Skeleton, fill  # noqa: E402
 
@@ -33,7 +34,7 @@ class Toy(nn.Module):
         return self.linear(tokens) * rows, features
 
 
-def toy_graph() -> Graph:
+def toy_graph(name: str = "toy@6x8") -> Graph:
     skeleton = Skeleton(Toy(), "plain")
     recipe = fill(skeleton)
     generator = torch.Generator().manual_seed(1)
@@ -42,8 +43,11 @@ def toy_graph() -> Graph:
         "rows": torch.rand(5, 4, generator=generator),
         "selected": torch.tensor([47, 0, 3, 17, 3]),
     }
-    return Graph("toy@6x8", skeleton.module, inputs, ("out", "map"), recipe)
+    return Graph(name, skeleton.module, inputs, ("out", "map"), recipe)
 
 
 if __name__ == "__main__":
     print(export(toy_graph(), Path(sys.argv[1])))
+    # As if it were large: with its weights in a file of their own.
+    graph.EMBEDDED_BYTES = 0
+    print(export(toy_graph("toy-apart@6x8"), Path(sys.argv[1])))
