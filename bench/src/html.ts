@@ -77,12 +77,13 @@ function section(title: string, results: readonly BenchmarkResult[], caption: st
   const shown = shownRunners(results);
   const others = shown.others.filter(({ name }) => results.some((r) => r.runners[name]));
   const runners = [shown.ours, ...others.map(({ name }) => name)];
-  const rows = results.map(({ name, runners: times, ratios }) => {
+  const rows = results.map(({ name, runners: times, ratios, firstMs }) => {
     const cells = runners.map((runner) => {
       const wall = times[runner]?.wall;
       if (!wall) return '<td>-</td>';
       const ratio = ratios[runner] === undefined ? '' : ` (${formatNumber(ratios[runner])}x)`;
-      return `<td title="spread ${Math.round(wall.spread * 100)} %">${formatNumber(wall.median)}${ratio}</td>`;
+      const first = firstMs[runner] === undefined ? '' : `, first result ${formatNumber(firstMs[runner])} ms`;
+      return `<td title="spread ${Math.round(wall.spread * 100)} %${first}">${formatNumber(wall.median)}${ratio}</td>`;
     });
     return `<tr><td>${escapeHtml(name)}</td>${cells.join('')}</tr>`;
   });

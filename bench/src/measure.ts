@@ -66,6 +66,18 @@ export async function measure(
   );
 }
 
+/** Clocks what happens once: the wall times of runners' first results, in milliseconds. */
+export class FirstTimes {
+  readonly byRunner: Record<string, number> = {};
+
+  async of<T>(runner: string, work: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const value = await work();
+    this.byRunner[runner] = performance.now() - start;
+    return value;
+  }
+}
+
 const hasCpuTime = typeof process !== 'undefined' && 'cpuUsage' in process;
 const cpuMilliseconds = (): number => {
   if (!hasCpuTime) return 0;

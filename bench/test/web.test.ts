@@ -57,6 +57,7 @@ describe('results of the page', () => {
     ratios: { tfjs: 2, 'onnxruntime-wasm': 0.5 },
     cpuRatios: {},
     errors: { tfjs: 1e-14, 'onnxruntime-wasm': 2e-14 },
+    firstMs: { samtrack: 40, tfjs: 50, 'onnxruntime-wasm': 60 },
   };
   const model: NetworkResult = {
     ...kernel,
@@ -82,9 +83,10 @@ describe('results of the page', () => {
   };
 
   it('name their runners as those of Chromium', () => {
-    const { runners, ratios, errors } = report.kernels[0]!;
+    const { runners, ratios, errors, firstMs } = report.kernels[0]!;
     const names = ['chromium:samtrack', 'chromium:tfjs', 'chromium:onnxruntime-wasm'];
     expect(Object.keys(runners)).toEqual(names);
+    expect(Object.keys(firstMs)).toEqual(names);
     expect(Object.keys(ratios)).toEqual(names.slice(1));
     expect(Object.keys(errors)).toEqual(names.slice(1));
     expect(report.models[0]).toMatchObject({ fps: 500, firstResultMs: 30 });
@@ -102,7 +104,7 @@ describe('results of the page', () => {
   it('stand in the page with plots, which names the adapter', () => {
     const html = renderHtml(report);
     expect(html).toContain('<th>chromium:onnxruntime-wasm</th>');
-    expect(html).toContain('4.00 (2.00x)');
+    expect(html).toContain('<td title="spread 0 %, first result 50.0 ms">4.00 (2.00x)');
     expect(html).not.toContain('chromium:onnxruntime-webgpu</th>');
     expect(html).toContain('<title>SAMTrack benchmark, swiftshader</title>');
   });
@@ -167,7 +169,7 @@ describe.skipIf(!hasChromium())('a run in Chromium that is here', () => {
     expect(results.adapter).toMatchObject({ architecture: 'swiftshader', kind: 'software' });
     expect(results.ceilings.gemmGflops).toBeGreaterThan(0);
     expect(results.models).toEqual([]);
-    const [{ name, runners, ratios, errors, cpuRatios }] = results.kernels as [BenchmarkResult];
+    const [{ name, runners, ratios, errors, cpuRatios, firstMs }] = results.kernels as [BenchmarkResult];
     expect(name).toBe('gemm@128x256x256');
     const others = ['chromium:tfjs', 'chromium:onnxruntime-webgpu', 'chromium:onnxruntime-wasm'];
     expect(Object.keys(runners).sort()).toEqual(['chromium:samtrack', 'chromium:samtrack+transfer', ...others].sort());
@@ -181,6 +183,7 @@ describe.skipIf(!hasChromium())('a run in Chromium that is here', () => {
       expect(cpu).toBeUndefined();
     }
     expect(cpuRatios).toEqual({});
+    expect(Object.keys(firstMs).sort()).toEqual(['chromium:samtrack', ...others].sort());
     expect(children()).toBe(0);
   });
 

@@ -7,12 +7,13 @@ export const CHROMIUM = 'chromium:';
 export function inChromium<Result extends BenchmarkResult>(result: Result): Result {
   const rename = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(record).map(([name, value]) => [`${CHROMIUM}${name}`, value]));
-  const { runners, ratios, cpuRatios, errors } = result;
+  const { runners, ratios, cpuRatios, errors, firstMs } = result;
   return {
     ...result,
     runners: rename(runners),
     ratios: rename(ratios),
     cpuRatios: rename(cpuRatios),
     errors: rename(errors),
+    firstMs: rename(firstMs),
   };
 }
