@@ -92,8 +92,8 @@ async function run(args: BenchArguments): Promise<void> {
     await tuneFirst(job);
     const result = await job.run(context);
     modelResults.push(result);
-    if (result.graph && result.graph !== 'traced') onNote(`${job.name}: ONNX Runtime's graph is from ${result.graph}.`);
     console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
+    if (result.graph && result.graph !== 'traced') onNote(`${job.name}: ONNX Runtime's graph is from ${result.graph}.`);
   }
   await runKernels(false);
   const trackers = models.flatMap(({ name, tracker }) => (tracker ? [{ benchmark: name, ...tracker }] : []));
