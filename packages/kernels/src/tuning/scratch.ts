@@ -86,12 +86,10 @@ function replace(value: unknown, by: (value: unknown) => unknown): unknown {
 
 /** A prime, so that no row of a matrix equals the next. */
 const PERIOD = 65521;
-let random: Uint32Array | undefined;
 
 /** Reproducible random bits (xorshift32). */
 function randomBits(): Uint32Array {
-  if (random) return random;
-  random = new Uint32Array(PERIOD);
+  const random = new Uint32Array(PERIOD);
   let state = 0x9e3779b1;
   for (let i = 0; i < PERIOD; i++) {
     state ^= state << 13;
@@ -102,23 +100,24 @@ function randomBits(): Uint32Array {
   return random;
 }
 
+let floats: Float32Array | undefined;
+let halves: Int32Array | undefined;
+
 /** Values in [-1, 1). */
 function randomFloats(size: number): Float32Array<ArrayBuffer> {
-  return repeat(
-    Float32Array.from(randomBits(), (bits) => bits / 2 ** 31 - 1),
-    new Float32Array(size),
-  );
+  floats ??= Float32Array.from(randomBits(), (bits) => bits / 2 ** 31 - 1);
+  return repeat(floats, new Float32Array(size));
 }
 
 /** Pairs of float16 in (-1, 1): what operations that are tuned take integers for. */
 function randomHalves(size: number): Int32Array<ArrayBuffer> {
   // The exponent's highest bits are cleared where the value would not be below 1.
   const half = (bits: number) => (bits & 0x8000) | ((bits & 0x7fff) % 0x3c00);
-  const pairs = Int32Array.from(randomBits(), (bits) => half(bits >>> 16) * 0x10000 + half(bits & 0xffff));
-  return repeat(pairs, new Int32Array(size));
+  halves ??= Int32Array.from(randomBits(), (bits) => half(bits >>> 16) * 0x10000 + half(bits & 0xffff));
+  return repeat(halves, new Int32Array(size));
 }
 
-function repeat<T extends Float32Array | Int32Array>(block: T, target: T): T {
+function repeat<T extends Float32Array | Int32Array>(block: Float32Array | Int32Array, target: T): T {
   target.set(block.subarray(0, Math.min(block.length, target.length)));
   for (let filled = block.length; filled < target.length; filled *= 2) {
     target.copyWithin(filled, 0, Math.min(filled, target.length - filled));

@@ -8,7 +8,7 @@ import type { AnyTunedOp, Work } from './tuned-op.js';
 
 /** Options of `tune`. */
 export interface TuneOptions {
-  /** Milliseconds after which nothing more is measured, not counting `work` itself; 60000 by default. */
+  /** Milliseconds after which no further kernel is tried, not counting `work` and the ceilings; 60000 by default. */
   budgetMs?: number;
   /** Share of the adapter's ceiling, 0..1, at which no faster kernel is looked for; 0.7 by default. */
   enough?: number;
@@ -100,10 +100,10 @@ export async function tune(
   const observed = await observe(runtime, work);
   const open = observed.filter(({ op, key }) => again || runtime.tuning.measured(op, key) === undefined);
 
+  const ceilings = await measureCeilings(runtime);
   const start = performance.now();
   const spent = (share: number) => performance.now() - start >= share * budgetMs;
   const stopped = () => (signal?.aborted ? 'aborted' : spent(1) ? 'budget' : undefined);
-  const ceilings = await measureCeilings(runtime);
   for (const call of open) {
     if (stopped() || spent(ORDERING_SHARE)) break;
     await timeDefault(runtime, call, clock);

@@ -91,7 +91,7 @@ async function run(argv: string[]): Promise<number> {
     const inputs = await listInputs(positionals);
     const pictures = options.out === undefined ? undefined : await pictureFiles(options.out, inputs);
     for (const file of [options.json, options.coco]) if (file !== undefined) await checkFolder(file);
-    const runtime = await initialize({ adapter: options.adapter });
+    const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
       const network = await loadNetwork(weights, report, signal);
       const detector = new GroundingDetector(network, size);

@@ -12,7 +12,8 @@ import type { Command } from './command.js';
 
 const HELP = `Usage: samtrack devices [--adapter NAME] [--json]
 
-Shows the GPU that samtrack uses, its features and limits, and which variant of each kernel it selects.
+Shows the GPU that samtrack uses, its features and limits, which variant of each kernel it selects by itself, and how many
+choices \`samtrack tune\` has made.
 
   --adapter NAME   part of the name of the GPU to look at
   --json           print JSON
@@ -50,7 +51,7 @@ async function run(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const runtime = await initialize({ adapter: options.adapter });
+  const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
   try {
     const { vendor, architecture, device, description } = runtime.info;
     const limits = runtime.device.limits;
@@ -67,6 +68,7 @@ async function run(argv: string[]): Promise<number> {
         maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
       },
       variants: selectedVariants(runtime.adapterClass),
+      tuning: { 'measured shapes': runtime.tuning.table.size, warning: runtime.tuning.warning?.message ?? 'none' },
     };
     if (options.json) {
       process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -81,6 +83,7 @@ async function run(argv: string[]): Promise<number> {
     section('class', { ...report.class });
     section('limits', report.limits);
     section('selected kernels', report.variants);
+    section('tuning', report.tuning);
     process.stdout.write(`features\n  ${report.features.join(', ')}\n`);
     return 0;
   } finally {

@@ -6,6 +6,7 @@ import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { segmentCommand } from './segment.js';
 import { trackCommand } from './track.js';
+import { tuneCommand } from './tune.js';
 import { verifyCommand } from './verify.js';
 import { weightsCommand } from './weights.js';
 
@@ -17,6 +18,7 @@ const COMMANDS: readonly Command[] = [
   evalCommand,
   verifyCommand,
   devicesCommand,
+  tuneCommand,
   weightsCommand,
 ];
 

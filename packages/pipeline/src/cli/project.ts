@@ -19,7 +19,7 @@ export async function openProject(
     tracker: model,
     weights,
     ...others,
-    gpu: { adapter },
+    gpu: { adapter, tuning: 'cached' },
     signal,
     onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),

@@ -92,7 +92,7 @@ async function run(argv: string[]): Promise<number> {
 
   return interruptible(async (signal) => {
     const frame = await readFrame(input, frameNumber, signal);
-    const runtime = await initialize({ adapter: options.adapter });
+    const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
       const network = await loadNetwork(weights, options.float16, report, signal);
       try {

@@ -89,7 +89,7 @@ export async function loadTracker(
     model,
     weights,
     ...tracking,
-    gpu: { adapter },
+    gpu: { adapter, tuning: 'cached' },
     signal,
     onProgress: (fraction) => report.progress(`loading ${file}`, fraction),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),

@@ -80,7 +80,7 @@ async function compare(
   taps: Checkpoint,
   options: { adapter?: string; json?: boolean },
 ): Promise<number> {
-  const runtime = await initialize({ adapter: options.adapter });
+  const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
   try {
     const results = await verify(taps);
     const failed = results.filter(({ pass }) => !pass);

@@ -1,4 +1,4 @@
-import type { GpuOptions } from '@samtrack/kernels';
+import type { InitializeOptions } from '@samtrack/kernels';
 import type { DeAotName, MemoryPolicy } from '@samtrack/models';
 import { defaultWeights, downloadedWeights } from '#platform';
 import { type Detector, GroundingDinoDetector, SamSegmenter, type Segmenter } from '../assist/index.js';
@@ -36,7 +36,7 @@ export interface SamTrackOptions {
   /** What is forgotten when the memory is full; `sparse` by default. */
   memoryPolicy?: MemoryPolicy;
   /** Which GPU to use, where there are several. */
-  gpu?: GpuOptions;
+  gpu?: Omit<InitializeOptions, 'handle'>;
   signal?: AbortSignal;
   /** Called while weights are read, with the share that is done, 0..1. */
   onProgress?: (fraction: number) => void;

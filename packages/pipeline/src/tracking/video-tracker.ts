@@ -1,4 +1,4 @@
-import { DeviceLostError, type GpuOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { DeviceLostError, type InitializeOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { DeAotTracker, type Tracker, type TrackerOptions } from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
@@ -7,7 +7,7 @@ import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
 export interface VideoTrackerOptions extends TrackingModelOptions, Omit<TrackerOptions, 'onTap'> {
   /** Which GPU to use, where there are several. */
-  gpu?: GpuOptions;
+  gpu?: Omit<InitializeOptions, 'handle'>;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
