@@ -12,8 +12,8 @@ import type { Command } from './command.js';
 
 const HELP = `Usage: samtrack devices [--adapter NAME] [--json]
 
-Shows the GPU that samtrack uses, its features and limits, which variant of each kernel it selects by itself, and how many
-choices \`samtrack tune\` has made.
+Shows the GPU that samtrack uses, its features and limits, which variant of each kernel it selects by itself, and for
+how many shapes \`samtrack tune\` has measured which one is the fastest.
 
   --adapter NAME   part of the name of the GPU to look at
   --json           print JSON

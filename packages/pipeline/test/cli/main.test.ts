@@ -15,7 +15,7 @@ describe('samtrack', () => {
   it('prints its commands', async () => {
     const { status, out } = await samtrack(['--help']);
     expect(status).toBe(0);
-    for (const name of ['track', 'export', 'eval', 'verify', 'devices', 'weights'])
+    for (const name of ['track', 'export', 'eval', 'verify', 'devices', 'tune', 'weights'])
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(await samtrack([])).toMatchObject({ status: 2, out });
   });
@@ -24,14 +24,17 @@ describe('samtrack', () => {
     expect(await samtrack(['--version'])).toMatchObject({ status: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
-  it.each(['track', 'export', 'eval', 'verify', 'devices', 'weights'])('%s --help says how to use it', async (name) => {
-    const { status, out, err } = await samtrack([name, '--help']);
-    expect({ status, err }).toEqual({ status: 0, err: '' });
-    expect(out).toMatch(new RegExp(`^Usage: samtrack ${name} `));
-    // Fits a terminal of the width that the text was written for.
-    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
-    expect(await samtrack([name, '-h'])).toEqual({ status, out, err });
-  });
+  it.each(['track', 'export', 'eval', 'verify', 'devices', 'tune', 'weights'])(
+    '%s --help says how to use it',
+    async (name) => {
+      const { status, out, err } = await samtrack([name, '--help']);
+      expect({ status, err }).toEqual({ status: 0, err: '' });
+      expect(out).toMatch(new RegExp(`^Usage: samtrack ${name} `));
+      // Fits a terminal of the width that the text was written for.
+      expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+      expect(await samtrack([name, '-h'])).toEqual({ status, out, err });
+    },
+  );
 
   it.each<[argv: string[], message: RegExp]>([
     [['frobnicate'], /there is no command "frobnicate"/],
