@@ -50,7 +50,7 @@ export async function tunableSegmenter(weights: string, size: Size, options: Loa
   const { height, width } = size;
   return {
     work: async () => {
-      await predictor.setImage({ ...size, data: picture(size) }, options);
+      await predictor.setImage({ ...size, data: picture(size) }, { signal: options.signal });
       await predictor.predict({ points: [[width / 2, height / 2]], labels: [1] });
       predictor.reset();
     },
