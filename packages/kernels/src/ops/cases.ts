@@ -8,6 +8,7 @@ import { cases as copyBlock } from './copy-block/cases.js';
 import { cases as deformableAttention } from './deformable-attention/cases.js';
 import { cases as depthwiseConv } from './depthwise-conv/cases.js';
 import { cases as feedForward } from './feed-forward/cases.js';
+import { cases as filterPixels } from './filter-pixels/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
 import { cases as idEmbedding } from './id-embedding/cases.js';
@@ -47,6 +48,7 @@ export const allCases: OpCase[] = [
   ...labelUncertainty,
   ...linearConcat,
   ...localAttention,
+  ...filterPixels,
   ...preprocess,
   ...softmax,
   ...transpose,

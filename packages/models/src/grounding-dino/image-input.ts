@@ -1,5 +1,5 @@
-import { type Tensor3D, tensor3d } from '@tensorflow/tfjs-core';
-import { type PixelImage, resizeAntialiased, toRgb } from '../image/index.js';
+import type { Tensor3D } from '@tensorflow/tfjs-core';
+import { channelsOf, networkInput, type PixelImage } from '../image/index.js';
 import type { LevelSize } from './types.js';
 
 /** Sides that the published models are used with, in pixels. */
@@ -56,15 +56,6 @@ const NORMALISED = MEAN.map((mean, c) =>
  * @throws ImageError when the picture is malformed.
  */
 export function imageTensor(image: PixelImage, options?: ImageSizeOptions): Tensor3D {
-  const rgb = toRgb(image);
-  const { width, height } = networkImageSize(rgb, options);
-  const { data } = width === rgb.width && height === rgb.height ? rgb : resizeAntialiased(rgb, width, height);
-  const [red, green, blue] = NORMALISED as [Float32Array, Float32Array, Float32Array];
-  const values = new Float32Array(width * height * 4);
-  for (let from = 0, to = 0; to < values.length; from += 3, to += 4) {
-    values[to] = red[data[from]!]!;
-    values[to + 1] = green[data[from + 1]!]!;
-    values[to + 2] = blue[data[from + 2]!]!;
-  }
-  return tensor3d(values, [height, width, 4]);
+  channelsOf(image);
+  return networkInput(image, { ...networkImageSize(image, options), table: NORMALISED, channels: 4 });
 }

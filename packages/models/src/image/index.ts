@@ -1,2 +1,3 @@
+export { type NetworkInput, networkInput } from './network-input.js';
 export { channelsOf, ImageError, type PixelImage, toRgb } from './pixels.js';
 export { resizeAntialiased } from './resize-antialiased.js';

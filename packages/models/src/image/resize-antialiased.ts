@@ -4,7 +4,7 @@ import { channelsOf, checkSize, type PixelImage, toRgb } from './pixels.js';
 const BITS = 22;
 
 /** Source samples and their weights for every output sample along one axis. */
-interface Taps {
+export interface Taps {
   /** Samples that the widest output reads; weights of the others are zero beyond `counts`. */
   readonly width: number;
   readonly first: Int32Array;
@@ -17,7 +17,7 @@ interface Taps {
  * A triangle filter as wide as the larger of an input and an output sample, so that every input counts when an image
  * shrinks. Weights are normalised in float64, then rounded.
  */
-function triangleTaps(input: number, output: number): Taps {
+export function triangleTaps(input: number, output: number): Taps {
   const scale = input / output;
   const support = Math.max(scale, 1);
   const perSample = 1 / support;

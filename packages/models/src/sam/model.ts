@@ -1,7 +1,7 @@
 import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
-import type { PixelImage } from '../image/index.js';
+import { channelsOf, type PixelImage } from '../image/index.js';
 import { ReplayCache } from '../nn/replay-cache.js';
 import { fingerprint, type SamEmbedding } from './embedding.js';
 import { SamError } from './error.js';
@@ -9,7 +9,7 @@ import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './im
 import { loadImageEncoder } from './load-encoder.js';
 import { type DecodedMasks, MaskDecoder } from './mask-decoder.js';
 import { type FramePrompt, LOW_RES_SCALE, PromptEncoder, type SparseOptions } from './prompt-encoder.js';
-import { type ImageSize, preprocessImage } from './transforms.js';
+import { type ImageSize, longestSideSize, preprocessImage } from './transforms.js';
 import type { ImageProjections, ImageTokens } from './two-way-transformer.js';
 
 /** Options of `SamModel.load`. */
@@ -141,24 +141,19 @@ export class SamModel {
   }
 
   /**
-   * Encodes an image that is resized already.
-   * @param image Its longer side has `imageSize` pixels.
-   * @param originalSize What it was resized from.
-   * @throws SamError `image` when the image has another size.
+   * Encodes an image, resized so that its longer side has `imageSize` pixels, as `resizeLongestSide` does.
+   * @param originalSize What masks are made for; the image's own size by default, another one if it was resized already.
+   * @throws ImageError when the image is malformed, SamError `image` when it is too thin.
    */
-  encode(image: PixelImage, originalSize: ImageSize): SamEmbedding {
-    const { width, height } = image;
-    if (Math.max(width, height) !== this.imageSize) {
-      throw new SamError(
-        'image',
-        `The longer side of ${width}x${height} pixels is not the network's ${this.imageSize}.`,
-      );
-    }
+  encode(image: PixelImage, originalSize: ImageSize = image): SamEmbedding {
+    channelsOf(image);
+    const inputSize = longestSideSize(image, this.imageSize);
     const features = tidy(() => {
-      const input = preprocessImage(image, this.imageSize);
+      const input = preprocessImage(image, this.imageSize, inputSize);
       return reshape(this.encoder.encode(input), [this.side ** 2, EMBEDDING_CHANNELS]);
     });
-    return { features, originalSize, inputSize: { height, width } };
+    const { height, width } = originalSize;
+    return { features, originalSize: { height, width }, inputSize };
   }
 
   /** Prepares an embedding, float32 [side^2, 256], for prompts. The embedding stays the caller's. */

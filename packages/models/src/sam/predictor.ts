@@ -1,12 +1,12 @@
 import { getRuntime, type MaskPlan, makeMaskPlan } from '@samtrack/kernels';
-import { type PixelImage, toRgb } from '../image/index.js';
+import { channelsOf, type PixelImage, toRgb } from '../image/index.js';
 import type { Rle } from '../masks/index.js';
 import { loadEmbedding, type SamEmbedding, saveEmbedding } from './embedding.js';
 import { SamError } from './error.js';
 import { chosenIou, type ImageContext, type MaskChoice, type SamModel } from './model.js';
 import { framePrompt, type SamPrompt } from './prompt.js';
 import { type MaskLevels, type MaskMeasures, measureMasks, readLogits, readMasks } from './read-masks.js';
-import { type ImageSize, resizeLongestSide } from './transforms.js';
+import { type ImageSize, longestSideSize } from './transforms.js';
 
 /** One mask of an object, of the image's size. */
 export interface SamMask extends MaskMeasures {
@@ -74,9 +74,10 @@ export class SamPredictor {
     const { signal, onProgress } = options;
     this.reset();
     signal?.throwIfAborted();
-    const resized = resizeLongestSide(toRgb(image, { order: options.order }), this.model.imageSize);
+    channelsOf(image);
+    longestSideSize(image, this.model.imageSize);
     onProgress?.(0.1);
-    await this.setResizedImage(resized, image, options);
+    await this.#encode(options.order === 'bgr' ? toRgb(image, { order: 'bgr' }) : image, image, options);
   }
 
   /**
@@ -89,10 +90,23 @@ export class SamPredictor {
     originalSize: ImageSize,
     { signal, onProgress }: Omit<SetImageOptions, 'order'> = {},
   ): Promise<void> {
+    const { imageSize } = this.model;
     this.reset();
+    channelsOf(image);
+    if (Math.max(image.width, image.height) !== imageSize) {
+      const size = `${image.width}x${image.height}`;
+      throw new SamError('image', `The longer side of ${size} pixels is not the network's ${imageSize}.`);
+    }
+    await this.#encode(image, originalSize, { signal, onProgress });
+  }
+
+  async #encode(
+    image: PixelImage,
+    originalSize: ImageSize,
+    { signal, onProgress }: Omit<SetImageOptions, 'order'>,
+  ): Promise<void> {
     signal?.throwIfAborted();
-    const { height, width } = originalSize;
-    this.#adopt(this.model.encode(toRgb(image), { height, width }));
+    this.#adopt(this.model.encode(image, originalSize));
     try {
       await getRuntime().finish();
       signal?.throwIfAborted();

@@ -1,5 +1,5 @@
-import { type Tensor4D, tensor } from '@tensorflow/tfjs-core';
-import { ImageError, type PixelImage, resizeAntialiased, toRgb } from '../image/index.js';
+import { reshape, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
+import { ImageError, networkInput, type PixelImage, resizeAntialiased, toRgb } from '../image/index.js';
 import { SamError } from './error.js';
 
 /** Height and width in pixels. */
@@ -53,35 +53,29 @@ export const scaleBox = ([x0, y0, x1, y1]: Box, from: ImageSize, to: ImageSize):
   ...scalePoint([x1, y1], from, to),
 ];
 
+/** What the bytes of each colour become. */
+const NORMALISED = MEAN.map((mean, c) => Float32Array.from({ length: 256 }, (_, value) => (value - mean) / STD[c]!));
+
 /**
- * The network's input: normalised, then padded with zeros (the mean colour) at the bottom and at the right.
+ * The network's input: resized, normalised, then padded with zeros (the mean colour) at the bottom and at the right.
  *
- * @param image RGB that fits into a square of `side` pixels.
+ * @param size What the image is resized to; its own size by default. It fits into a square of `side` pixels.
  * @returns float32 [1, side, side, 3].
- * @throws SamError `image` when it does not fit.
+ * @throws ImageError for a malformed image, SamError `image` when it does not fit.
  */
-export function preprocessImage(image: PixelImage, side: number): Tensor4D {
-  const { width, height, data } = toRgb(image);
+export function preprocessImage(image: PixelImage, side: number, size: ImageSize = image): Tensor4D {
+  const { width, height } = size;
   if (width > side || height > side) {
     throw new SamError(
       'image',
       `An image of ${width}x${height} pixels does not fit into the network's ${side}x${side}.`,
     );
   }
-  // A byte has 256 values: a table is exact and spares a division for each.
-  const table = MEAN.map((mean, c) => Float32Array.from({ length: 256 }, (_, value) => (value - mean) / STD[c]!));
-  const [red, green, blue] = table as [Float32Array, Float32Array, Float32Array];
-  const out = new Float32Array(side * side * 3);
-  for (let y = 0; y < height; y++) {
-    let source = y * width * 3;
-    let target = y * side * 3;
-    for (let x = 0; x < width; x++, source += 3, target += 3) {
-      out[target] = red[data[source]!]!;
-      out[target + 1] = green[data[source + 1]!]!;
-      out[target + 2] = blue[data[source + 2]!]!;
-    }
-  }
-  return tensor(out, [1, side, side, 3]) as Tensor4D;
+  const frame = { height: side, width: side };
+  return tidy(() => {
+    const input = networkInput(image, { height, width, table: NORMALISED, channels: 3, frame });
+    return reshape(input, [1, side, side, 3]) as Tensor4D;
+  });
 }
 
 /** The rectangle [x0, y0, x1, y1) of an image. @throws ImageError when it is empty or reaches beyond the image */

@@ -1,0 +1,81 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineProgram } from '../../dispatch/program.js';
+import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { ShapeError } from '../shape-error.js';
+import columnsWgsl from './columns.wgsl';
+import rowsWgsl from './rows.wgsl';
+
+/** Operands of `filterPixels`. */
+export interface FilterPixelsOptions {
+  /** Size and channels of the picture: grey, RGB or RGBA. */
+  input: { height: number; width: number; channels: 1 | 3 | 4 };
+  /**
+   * What an output column is made of, int32 [width, 2 + taps]: the first source column, how many of them, and their weights,
+   * which are integers of 2^-22 and sum to at most 1.
+   */
+  columns: Tensor;
+  /** The same for output rows, int32 [height, 2 + taps]. */
+  rows: Tensor;
+  /** What becomes of the bytes of red, green and blue, float32 [3, 256]. */
+  table: Tensor;
+  /** Channels of the result; a fourth one is zero. */
+  channels: 3 | 4;
+  /** Size of the result, filled up with zeros below and at the right; that of the filtered picture by default. */
+  frame?: { height: number; width: number };
+}
+
+/**
+ * A network's input from 8-bit pixels: a separable filter, rows first, rounded to 8 bits after each direction, as Pillow resizes
+ * (Pillow, `src/libImaging/Resample.c`); then a table, with which normalisation is exact.
+ *
+ * @param pixels int32 [words]: the picture's bytes, channels interleaved, filled up to whole words.
+ * @returns float32 [frame.height, frame.width, channels].
+ * @throws ShapeError when the operands do not fit together.
+ */
+export function filterPixels(
+  pixels: Tensor,
+  { input, columns, rows, table, channels, frame }: FilterPixelsOptions,
+): Tensor {
+  const runtime = getRuntime();
+  const words = Math.ceil((input.height * input.width * input.channels) / 4);
+  if (pixels.dtype !== 'int32' || pixels.size !== words) {
+    throw new ShapeError('filterPixels', `pixels int32 [${words}]`, { pixels });
+  }
+  if (columns.rank !== 2 || rows.rank !== 2 || columns.dtype !== 'int32' || rows.dtype !== 'int32') {
+    throw new ShapeError('filterPixels', 'columns and rows int32 [outputs, 2 + taps]', { columns, rows });
+  }
+  if (table.size !== 3 * 256) throw new ShapeError('filterPixels', 'a table [3, 256]', { table });
+  const [width, height] = [columns.shape[0]!, rows.shape[0]!];
+  const { height: frameHeight, width: frameWidth } = frame ?? { height, width };
+  if (frameHeight < height || frameWidth < width) {
+    throw new ShapeError('filterPixels', `a frame of at least ${height}x${width}`, { rows, columns });
+  }
+  const narrow = runtime.allocate([input.height, width], 'int32');
+  runtime.launch({
+    program: defineProgram({
+      name: `filter-pixels/rows-${input.channels}`,
+      template: rowsWgsl,
+      params: { CHANNELS: input.channels },
+      buffers: ['read', 'read', 'write'],
+    }),
+    inputs: [pixels, columns],
+    outputs: [narrow],
+    uniforms: [input.width, input.height, width, columns.shape[1]! - 2],
+    workgroups: foldWorkgroups(Math.ceil((input.height * width) / 64)),
+  });
+  const out = runtime.allocate([frameHeight, frameWidth, channels]);
+  runtime.launch({
+    program: defineProgram({
+      name: `filter-pixels/columns-${channels}`,
+      template: columnsWgsl,
+      params: { CHANNELS: channels },
+      buffers: ['read', 'read', 'read', 'write'],
+    }),
+    inputs: [narrow, rows, table],
+    outputs: [out],
+    uniforms: [width, height, frameWidth, frameHeight, rows.shape[1]! - 2],
+    workgroups: foldWorkgroups(Math.ceil((frameHeight * frameWidth) / 64)),
+  });
+  narrow.dispose();
+  return out;
+}
