@@ -39,10 +39,10 @@ function describeShape(result: TunedShapeResult): string {
 /** One line for the notes of a report. */
 export function describeTuning({ name, seconds, shapes, remaining, stopped }: TunedBenchmark): string {
   const changed = shapes.filter(({ variant, selected }) => variant !== selected);
-  const best = Math.max(1, ...changed.map(gain));
+  const faster = changed.length > 0 ? `, up to ${formatNumber(Math.max(...changed.map(gain)))}x faster` : '';
   const rest = remaining > 0 ? ` ${remaining} were left when it stopped (${stopped}).` : '';
   return (
     `${name}: kernels tuned before in ${formatNumber(seconds)} s; ${changed.length} of ${shapes.length} shapes have another ` +
-    `kernel than by the rules, up to ${formatNumber(best)}x faster.${rest}`
+    `kernel than by the rules${faster}.${rest}`
   );
 }

@@ -86,7 +86,7 @@ const ROUNDS = { least: 5, most: 25, milliseconds: 40 };
  * gives the same results, another one may differ by rounding.
  *
  * @param work Has to launch what it does anew: a captured graph that is only replayed uses no kernels that can be seen, and
- *   one that exists already goes on as it was captured.
+ *   one that exists already goes on as it was captured, and so does one that the work itself captures and keeps.
  * @throws RangeError for options that make no sense; DeviceLostError; what `work` throws
  */
 export async function tune(
