@@ -10,6 +10,8 @@ export interface AdapterClass {
   readonly f16: boolean;
   /** Whether a f16 x f16 -> f32 subgroup matrix of 16x16x16 is offered. */
   readonly subgroupMatrix: boolean;
+  /** Whether the caller allows matrix units to be used, with operands rounded to f16. See `initialize`. */
+  readonly matrixUnits?: boolean;
   /** Largest storage buffer one binding may cover, in bytes. */
   readonly maxBindingBytes: number;
   /** Workgroup-shared memory, in bytes. */

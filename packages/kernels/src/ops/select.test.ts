@@ -83,7 +83,16 @@ describe('gemm', () => {
     expect(selectGemm(shape, adapters[name])).toBe(variant);
   });
 
-  it('selects what is supported, and never subgroup-matrix', () => {
+  it.each<[GemmShape, GemmVariant]>([
+    [gemmShape(4096, 4096, 64), 'subgroup-matrix'],
+    [gemmShape(47, 4096, 4096), 'vector-split'],
+    [gemmShape(4096, 4095, 4096), 'tiled'],
+  ])('matrix units allowed: %j -> %s', (shape, variant) => {
+    expect(selectGemm(shape, { ...adapters.discreteMatrix, matrixUnits: true })).toBe(variant);
+    expect(selectGemm(shape, { ...adapters.discrete, matrixUnits: true })).not.toBe('subgroup-matrix');
+  });
+
+  it('selects what is supported, and never subgroup-matrix by itself', () => {
     for (const name of adapterNames)
       for (const m of [1, 64, 1000, 5000])
         for (const n of [1, 4, 129, 4096])

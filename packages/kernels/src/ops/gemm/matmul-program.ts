@@ -13,6 +13,7 @@ import splitMergeWgsl from './split-merge.wgsl';
 import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
 import vectorEpilogueWgsl from './vector-epilogue.wgsl';
+import vectorLoadAWgsl from './vector-load-a.wgsl';
 import vectorOperandsWgsl from './vector-operands.wgsl';
 import vectorTiledWgsl from './vector-tiled.wgsl';
 
@@ -70,7 +71,7 @@ export interface MatmulLaunch {
 const broadcastRows = (m: number, subgroupSize: number): number => Math.max(m >= 256 ? 32 : 16, subgroupSize);
 
 /** Whether a kernel reads and counts in vectors of 4. */
-const readsVectors = (variant: GemmVariant): boolean => variant === 'broadcast' || vectorTile(variant) !== undefined;
+const readsVectors = (variant: GemmVariant): boolean => variant !== 'tiled';
 
 /** Parameters of the epilogue, and of its bindings behind the `operands` first ones. */
 function epilogue({ bias, gate, residual, activation, finalRelu = false }: MatmulLaunch, operands: number) {
@@ -112,6 +113,7 @@ function program(launch: MatmulLaunch, subgroupSize: number, parts: number): Pro
     'epilogue-bindings': epilogueBindingsWgsl,
     'vector-operands': vectorOperandsWgsl,
     'vector-epilogue': vectorEpilogueWgsl,
+    'vector-load-a': vectorLoadAWgsl,
   };
   const tiling = vectorTile(launch.variant);
   if (tiling) {
@@ -123,14 +125,9 @@ function program(launch: MatmulLaunch, subgroupSize: number, parts: number): Pro
     const tile = { SG: subgroupSize, SUBGROUPS: 1, ROWS: rows, LOADS: rows / subgroupSize };
     return defineProgram({ name, template: broadcastWgsl, includes, params: { ...params, ...tile }, buffers });
   }
-  if (launch.variant === 'subgroup-matrix') {
-    return defineProgram({
-      name,
-      template: subgroupMatrixWgsl,
-      includes,
-      params: { ...params, SG: subgroupSize },
-      buffers,
-    });
+  if (launch.variant !== 'tiled') {
+    const units = { SG: subgroupSize };
+    return defineProgram({ name, template: subgroupMatrixWgsl, includes, params: { ...params, ...units }, buffers });
   }
   const tile = { TM: 4, TN: 4 };
   return defineProgram({ name, template: tiledWgsl, includes, params: { ...params, ...tile }, buffers });

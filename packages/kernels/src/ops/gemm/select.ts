@@ -18,8 +18,8 @@ export interface GemmShape {
  * `vector-split`: the largest of these tiles, each computed by several workgroups that share the inner dimension; a second
  * kernel adds up their parts. For products with few outputs and many inner steps.
  * `tiled`: workgroup tiles of 64x64, read one by one; for shapes that are no multiples of 4.
- * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that;
- * never selected, always the caller's choice.
+ * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that.
+ * Only where the caller or `initialize({ matrixUnits })` asks for it.
  */
 export type GemmVariant = 'broadcast' | VectorTiled | 'vector-split' | 'tiled' | 'subgroup-matrix';
 export type VectorTiled = 'vector-64x128' | 'vector-32x64' | 'vector-32x32';
@@ -85,6 +85,12 @@ function countTiles(m: number, n: number, variant: VectorTiled): number {
 /** Inner steps from which a second launch and the memory for the parts pay, where whole tiles are too few. */
 const MIN_SPLIT_STEPS = 1024;
 
+/** Workgroup memory of the tiles of `subgroup-matrix`. */
+const MATRIX_UNIT_BYTES = 13824;
+
+/** Rows, columns and inner steps below which the tiles of the matrix units, 64 x 64, are mostly wasted. */
+const MIN_MATRIX_SIDE = 48;
+
 /** Subgroup sizes that the broadcast kernel is written for. */
 const BROADCAST_SUBGROUPS = [4, 8, 16];
 
@@ -98,8 +104,13 @@ export function supportedGemmVariants(shape: GemmShape, adapter: AdapterClass): 
     if (splitParts(shape, adapter) > 1) variants.push('vector-split');
   }
   if (adapter.maxInvocations >= 256) variants.push('tiled');
-  const matrixUnits = adapter.subgroupMatrix && adapter.f16 && adapter.subgroupSize > 0;
-  if (matrixUnits && adapter.maxInvocations >= 4 * adapter.subgroupSize && adapter.maxWorkgroupBytes >= 12288) {
+  const matrixUnits = adapter.subgroupMatrix && adapter.f16 && [16, 32, 64].includes(adapter.subgroupSize);
+  if (
+    vectorised &&
+    matrixUnits &&
+    adapter.maxInvocations >= 4 * adapter.subgroupSize &&
+    adapter.maxWorkgroupBytes >= MATRIX_UNIT_BYTES
+  ) {
     variants.push('subgroup-matrix');
   }
   return variants;
@@ -110,6 +121,8 @@ export function selectGemm(shape: GemmShape, adapter: AdapterClass): GemmVariant
   const { m, n, k, taps = 1, batch = 1 } = shape;
   const supported = supportedGemmVariants(shape, adapter);
   if (adapter.kind === 'software' && supported.includes('broadcast')) return 'broadcast';
+  const large = Math.min(m, n, k * taps) >= MIN_MATRIX_SIDE;
+  if (adapter.matrixUnits && large && supported.includes('subgroup-matrix')) return 'subgroup-matrix';
   const fills = (variant: VectorTiled) => batch * countTiles(m, n, variant) >= ENOUGH_WORKGROUPS;
   const tiled = supported.filter(isVectorTiled);
   if (!fills(SPLIT_TILE) && k * taps >= MIN_SPLIT_STEPS && supported.includes('vector-split')) return 'vector-split';

@@ -1,3 +1,4 @@
+import type { AdapterClass } from '../../device/adapter.js';
 import type { TunedOp } from '../../tuning/tuned-op.js';
 import activationWgsl from './activation.wgsl';
 import bindingsWgsl from './bindings.wgsl';
@@ -11,6 +12,7 @@ import splitMergeWgsl from './split-merge.wgsl';
 import subgroupMatrixWgsl from './subgroup-matrix.wgsl';
 import tiledWgsl from './tiled.wgsl';
 import vectorEpilogueWgsl from './vector-epilogue.wgsl';
+import vectorLoadAWgsl from './vector-load-a.wgsl';
 import vectorOperandsWgsl from './vector-operands.wgsl';
 import vectorTiledWgsl from './vector-tiled.wgsl';
 
@@ -27,14 +29,18 @@ export const MATMUL_SOURCES: readonly string[] = [
   subgroupMatrixWgsl,
   tiledWgsl,
   vectorEpilogueWgsl,
+  vectorLoadAWgsl,
   vectorOperandsWgsl,
   vectorTiledWgsl,
   JSON.stringify(VECTOR_TILES),
 ];
 
-/** `subgroup-matrix` rounds its operands to float16: faster where it exists, but never without being asked for. */
-export const preciseGemmVariants = (...args: Parameters<typeof supportedGemmVariants>): GemmVariant[] =>
-  supportedGemmVariants(...args).filter((variant) => variant !== 'subgroup-matrix');
+/** What is worth measuring: of the kernels that lose precision only that which the caller asked for, and then only it. */
+export function preciseGemmVariants(shape: GemmShape, adapter: AdapterClass): GemmVariant[] {
+  const selected = selectGemm(shape, adapter);
+  if (selected === 'subgroup-matrix') return [selected];
+  return supportedGemmVariants(shape, adapter).filter((variant) => variant !== 'subgroup-matrix');
+}
 
 interface TunedGemmShape extends GemmShape {
   batch: number;
