@@ -53,10 +53,13 @@ export class DeviceLostError extends Error {
 /** Dispatches recorded before the command buffer is submitted; long batches cost latency, short ones CPU time. */
 const BATCH = 48;
 /**
- * Steps of a replay that are submitted first, and then at a time: the GPU begins while the rest is encoded.
+ * Steps of a replay that are submitted first, and then at a time: the GPU begins while the rest is encoded, and no submit
+ * keeps it for seconds.
  */
 const FIRST_STEPS = 24;
-const STEPS = 160;
+const STEPS = 96;
+/** From this size on, in bytes, a tensor is the work of a slow GPU for a while. */
+const LARGE_TENSOR = 4 * 2 ** 20;
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
 /** Sizes of read-back buffers kept; a frame of tracking reads one or two. */
@@ -145,8 +148,12 @@ export class Runtime {
   /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
   allocate(shape: readonly number[], dtype: 'float32' | 'int32' = 'float32'): Tensor {
     this.#throwIfLost();
-    // Otherwise all the tensors of a batch would exist at once, however soon they are disposed.
-    reclaim(this.#backend);
+    // Otherwise all the tensors of a batch would exist at once, however soon they are disposed. A slow GPU is better given its
+    // work in small portions: what keeps one for seconds, systems take for a hang.
+    const large = 4 * util.sizeFromShape([...shape]) >= LARGE_TENSOR;
+    const slow = this.adapterClass.kind !== 'discrete';
+    if (large && slow && this.#backend.tensorDataPendingDisposal.length > 0) flush(this.#backend);
+    else reclaim(this.#backend);
     const tensor = allocateTensor(this.#backend, [...shape], dtype);
     if (tensor.size > 0) bufferOf(this.#backend, tensor);
     return tensor;
