@@ -1,8 +1,8 @@
-import { fusedOps, type Runtime, stockOps } from '@samtrack/kernels';
+import { fusedOps, type GemmVariant, gemm, type Runtime, stockOps, supportedGemmVariants } from '@samtrack/kernels';
 import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { KernelCase } from './cases.js';
-import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
+import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner, WARM_MS } from './measure.js';
 import type { ExportedGraphs } from './onnx/baseline.js';
 import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
 import { OnnxTracer } from './onnx/tracer.js';
@@ -297,21 +297,25 @@ export async function measureCeilings(
   results: readonly BenchmarkResult[],
   // Large enough to fill the machine, small enough for a CPU.
   size = runtime.adapterClass.kind === 'software' ? 1024 : 4096,
-): Promise<{ gemmGflops: number; copyGBps: number }> {
+): Promise<{ gemmGflops: number; gemmFloat16Gflops?: number; copyGBps: number }> {
   const a = runtime.allocate([size, size]);
   const b = runtime.allocate([size, size]);
   const bytes = 64 * 2 ** 20;
   const source = runtime.allocate([bytes / 4]);
   const target = runtime.allocate([bytes / 4]);
+  const product = (name: string, variant?: GemmVariant): Runner => ({
+    name,
+    run: async (count) => {
+      for (let i = 0; i < count; i++) gemm(a, b, { variant }).dispose();
+      await runtime.finish();
+    },
+  });
+  const shape = { m: size, n: size, k: size, aligned: true };
+  const matrixUnits = supportedGemmVariants(shape, runtime.adapterClass).includes('subgroup-matrix');
   const measured = await measure(
     [
-      {
-        name: 'gemm',
-        run: async (count) => {
-          for (let i = 0; i < count; i++) fusedOps.gemm(a, b).dispose();
-          await runtime.finish();
-        },
-      },
+      product('gemm'),
+      ...(matrixUnits ? [product('gemm-float16', 'subgroup-matrix')] : []),
       {
         name: 'copy',
         run: async (count) => {
@@ -320,15 +324,17 @@ export async function measureCeilings(
         },
       },
     ],
-    { rounds: 5, sampleMs: 100 },
+    { rounds: 5, sampleMs: 100, warmMs: runtime.adapterClass.kind === 'software' ? 0 : WARM_MS },
   );
   dispose([a, b, source, target]);
   runtime.trim();
   const gflops = results
     .filter(({ name }) => name.startsWith('gemm@'))
     .map(({ flops, runners }) => flops! / runners[OURS]!.wall.median / 1e6);
+  const rate = (name: string) => (2 * size ** 3) / measured.get(name)!.wall.median / 1e6;
   return {
-    gemmGflops: Math.max((2 * size ** 3) / measured.get('gemm')!.wall.median / 1e6, ...gflops),
+    gemmGflops: Math.max(rate('gemm'), ...gflops),
+    ...(matrixUnits ? { gemmFloat16Gflops: rate('gemm-float16') } : {}),
     copyGBps: (2 * bytes) / measured.get('copy')!.wall.median / 1e6,
   };
 }

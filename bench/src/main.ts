@@ -10,6 +10,7 @@ import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import { kernelJobs, modelJobs } from './jobs.js';
 import { type BenchContext, type BenchmarkResult, measureCeilings, OURS, WrongOutputError } from './kernels.js';
+import { WARM_MS } from './measure.js';
 import { modelJob } from './models.js';
 import { MODELS } from './names.js';
 import type { NetworkResult } from './networks/bench.js';
@@ -60,7 +61,12 @@ async function run(args: BenchArguments): Promise<void> {
     ort,
     ortProviders: ortWebGpu ? ['webgpu', 'cpu'] : ['cpu'],
     exported,
-    options: { rounds, sampleMs: quick ? 100 : 300, ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}) },
+    options: {
+      rounds,
+      sampleMs: quick ? 100 : 300,
+      warmMs: runtime.adapterClass.kind === 'software' ? 0 : WARM_MS,
+      ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}),
+    },
     onNote,
   };
   const tuning: TunedBenchmark[] = [];

@@ -22,9 +22,17 @@ export interface MeasureOptions {
   rounds: number;
   /** Wall time that a sample should take at least, in milliseconds; a slow runner's sample is a single run. */
   sampleMs: number;
+  /**
+   * Each sample begins with untimed runs of so many milliseconds, since the clock of a GPU follows its load: it is slow at
+   * first after another runner that kept the CPU busy. A runner whose single run takes longer needs none.
+   */
+  warmMs?: number;
   /** No further round begins after so many milliseconds, except for the second. */
   budgetMs?: number;
 }
+
+/** How long a GPU is kept busy before each sample; a software adapter has no clock of its own. */
+export const WARM_MS = 300;
 
 /** Most runs in a sample. */
 const MAX_COUNT = 200;
@@ -35,21 +43,27 @@ const MAX_COUNT = 200;
  */
 export async function measure(
   runners: readonly Runner[],
-  { rounds, sampleMs, budgetMs = Number.POSITIVE_INFINITY }: MeasureOptions,
+  { rounds, sampleMs, warmMs = 0, budgetMs = Number.POSITIVE_INFINITY }: MeasureOptions,
 ): Promise<Map<string, Measurement>> {
   const start = performance.now();
   const states = [];
   for (const runner of runners) {
-    const first = await timed(() => runner.run(1));
+    let first = await timed(() => runner.run(1));
+    const warms = first.wall < warmMs;
+    if (warms) {
+      await warmUp(runner, warmMs);
+      first = await timed(() => runner.run(1));
+    }
     const count = Math.max(1, Math.min(MAX_COUNT, Math.round(sampleMs / first.wall)));
     // What takes longer than a sample is one.
     const samples = count === 1 && first.wall >= sampleMs ? [first] : [];
-    states.push({ runner, count, samples });
+    states.push({ runner, count, samples, warms });
   }
   for (let round = 1; round <= rounds; round++) {
     if (round > 2 && performance.now() - start > budgetMs) break;
-    for (const { runner, count, samples } of states) {
+    for (const { runner, count, samples, warms } of states) {
       if (samples.length >= round) continue;
+      if (warms) await warmUp(runner, warmMs);
       const { wall, cpu } = await timed(() => runner.run(count));
       samples.push({ wall: wall / count, cpu: cpu / count });
     }
@@ -64,6 +78,12 @@ export async function measure(
       },
     ]),
   );
+}
+
+/** Runs for so many milliseconds. */
+export async function warmUp({ run }: Pick<Runner, 'run'>, milliseconds: number): Promise<void> {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end) await run(1);
 }
 
 /** Clocks what happens once: the wall times of runners' first results, in milliseconds. */

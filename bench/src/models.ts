@@ -35,7 +35,7 @@ export function modelJob(
       model,
       name: `${model}@${frame.height}x${frame.width}`,
       tracker: { name: model, size: frame },
-      run: (context) => benchDeAot(model, frame, { ...context, options: { ...context.options, sampleMs: 0 } }),
+      run: (context) => benchDeAot(model, frame, context),
     };
   }
   const image = size ?? { height: 480, width: 640 };

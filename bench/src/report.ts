@@ -11,6 +11,8 @@ import type { TunedBenchmark } from './tune.js';
 /** Best throughput seen on the adapter. */
 export interface Ceilings {
   readonly gemmGflops: number;
+  /** On matrix units, with operands rounded to float16; missing where the adapter has none. */
+  readonly gemmFloat16Gflops?: number;
   readonly copyGBps: number;
 }
 
@@ -155,9 +157,10 @@ export function renderReport(report: BenchReport): string {
     );
   }
   if (report.ceilings) {
-    const { gemmGflops, copyGBps } = report.ceilings;
+    const { gemmGflops, gemmFloat16Gflops, copyGBps } = report.ceilings;
+    const float16 = gemmFloat16Gflops ? `${formatNumber(gemmFloat16Gflops)} in that of float16, ` : '';
     parts.push(
-      `Ceilings of this adapter: ${formatNumber(gemmGflops)} GFLOP/s in our GEMM, ${formatNumber(copyGBps)} GB/s in copies.`,
+      `Ceilings of this adapter: ${formatNumber(gemmGflops)} GFLOP/s in our GEMM, ${float16}${formatNumber(copyGBps)} GB/s in copies.`,
     );
   }
   for (const note of report.notes) parts.push(`Note: ${note}`);

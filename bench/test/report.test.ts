@@ -32,6 +32,21 @@ describe('measure', () => {
     expect(measured.get('a')!.wall.samples).toBe(3);
   });
 
+  it('keeps the GPU busy before each sample, except where a run takes longer', async () => {
+    const runs = { quick: 0, slow: 0 };
+    const runner = (name: keyof typeof runs, milliseconds: number) => ({
+      name,
+      run: async (count: number) => {
+        runs[name] += count;
+        await new Promise((resolve) => setTimeout(resolve, count * milliseconds));
+      },
+    });
+    const measured = await measure([runner('quick', 5), runner('slow', 60)], { rounds: 2, sampleMs: 0, warmMs: 30 });
+    expect(runs.quick).toBeGreaterThan(6);
+    expect(runs.slow).toBe(2);
+    expect(measured.get('quick')!.count).toBe(1);
+  });
+
   it('stops when the budget is spent, but not before the second round', async () => {
     let runs = 0;
     const slow = {

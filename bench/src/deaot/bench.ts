@@ -97,7 +97,7 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
       for (let i = 0; i < count; i++) await tracker.step(pixels);
     },
   });
-  const measured = Object.fromEntries(await measure(runners, options));
+  const measured = Object.fromEntries(await measure(runners, { ...options, sampleMs: options.warmMs ?? 0 }));
 
   for (const disposable of [tracker, model, twin]) disposable?.dispose();
   disposeFrameInputs(inputs);

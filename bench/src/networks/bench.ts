@@ -13,7 +13,7 @@ import {
   toChannelsLast,
   WrongOutputError,
 } from '../kernels.js';
-import { FirstTimes, measure, type Runner } from '../measure.js';
+import { FirstTimes, measure, type Runner, warmUp } from '../measure.js';
 import type { BaselineGraph } from '../onnx/baseline.js';
 import type { OrtSession } from '../onnx/session.js';
 import { withStockKernels } from '../onnx/stock-kernels.js';
@@ -74,6 +74,7 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
     dispatches: runtime.dispatchCount - before,
     peakGpuBytes: runtime.memory().allocatedBytes,
   };
+  await warmUp(runnerOf(OURS, loaded), options.warmMs ?? 0);
   const parts = await timeParts(runtime, loaded, inputs);
   const runners = [runnerOf(OURS, loaded)];
   const errors: Record<string, number> = {};
@@ -115,7 +116,7 @@ export async function benchNetwork(network: Network, context: BenchContext, twin
       });
     }
   }
-  const measured = Object.fromEntries(await measure(runners, { ...options, sampleMs: 0 }));
+  const measured = Object.fromEntries(await measure(runners, { ...options, sampleMs: options.warmMs ?? 0 }));
   for (const one of used) one.dispose();
   for (const session of sessions) await session.release();
   dispose([...(inputs.image ? [inputs.image] : []), ...Object.values(inputs.rows)]);

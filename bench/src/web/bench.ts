@@ -6,7 +6,7 @@ import { adapterName } from '../adapter.js';
 import type { BenchArguments } from '../arguments.js';
 import { type JobRequest, kernelJobs, modelJobs } from '../jobs.js';
 import { type BenchmarkResult, OURS, WrongOutputError } from '../kernels.js';
-import type { MeasureOptions } from '../measure.js';
+import { type MeasureOptions, WARM_MS } from '../measure.js';
 import type { NetworkResult } from '../networks/bench.js';
 import type { Ceilings } from '../report.js';
 import { formatNumber } from '../table.js';
@@ -123,6 +123,7 @@ async function runAll(
   const options: MeasureOptions = {
     rounds: args.rounds ?? 5,
     sampleMs: args.quick || software ? 100 : 300,
+    warmMs: software ? 0 : WARM_MS,
     ...(software && args.rounds === undefined ? { budgetMs: SOFTWARE_BUDGET_MS } : {}),
   };
   const kernels: BenchmarkResult[] = [];
