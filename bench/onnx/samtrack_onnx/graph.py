@@ -48,8 +48,8 @@ class WrongGraphError(Exception):
 
 
 def export(graph: Graph, folder: Path, legacy: bool = False) -> Path:
-    """Writes BENCHMARK.onnx, for large models BENCHMARK.onnx.data, and BENCHMARK.json into `folder`, after a run of the
-    graph in ONNX Runtime. Files appear under these names only when all of them are right."""
+    """Writes BENCHMARK.onnx, for large models BENCHMARK.onnx.data, and, once ONNX Runtime has run the graph and agrees,
+    BENCHMARK.json, without which a graph is not used. Nothing is kept of a graph that is wrong."""
     folder.mkdir(parents=True, exist_ok=True)
     module = graph.module.eval()
     arguments = tuple(graph.inputs.values())
