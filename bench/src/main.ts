@@ -113,21 +113,8 @@ async function run(args: BenchArguments): Promise<void> {
   const adapter = describeAdapter(runtime);
   shutdown(runtime);
 
-  const replayMicroseconds: Record<string, Summary> = {};
-  for (const { benchmark, name, size } of trackers) {
-    // Dawn's null backend compiles nothing and computes nothing: what is left is the CPU's work.
-    const nullRuntime = await initialize({ backend: 'null' });
-    try {
-      replayMicroseconds[benchmark] = summarise(await benchReplay(nullRuntime, name, size, 20));
-    } catch (error) {
-      // It has little memory, too.
-      onNote(`${benchmark}: replay was not timed: ${(error as Error).message.split('\n')[0]}`);
-    }
-    shutdown(nullRuntime);
-  }
-
   const results = [...kernels, ...modelResults];
-  const report: BenchReport = {
+  const measured: BenchReport = {
     schema: 1,
     date: new Date().toISOString(),
     ...describeOrigin(),
@@ -139,11 +126,25 @@ async function run(args: BenchArguments): Promise<void> {
     kernels,
     models: modelResults,
     ...(args.curves ? { curves } : {}),
-    replayMicroseconds,
+    replayMicroseconds: {},
     ...(tuning.length > 0 ? { tuning } : {}),
     notes,
   };
-  publish(report, args, defaultFile(adapter));
+  // What was measured is safe before Dawn's null backend, which has little memory and can take the process along.
+  const file = resultsFile(args, defaultFile(adapter));
+  if (file) writeResults(file, measured);
+  const replayMicroseconds: Record<string, Summary> = {};
+  for (const { benchmark, name, size } of trackers) {
+    // It compiles nothing and computes nothing: what is left is the CPU's work.
+    const nullRuntime = await initialize({ backend: 'null' });
+    try {
+      replayMicroseconds[benchmark] = summarise(await benchReplay(nullRuntime, name, size, 20));
+    } catch (error) {
+      onNote(`${benchmark}: replay was not timed: ${(error as Error).message.split('\n')[0]}`);
+    }
+    shutdown(nullRuntime);
+  }
+  publish({ ...measured, replayMicroseconds }, file);
 }
 
 /** Benchmarks in Chromium; their report is as that of others, with `chromium:` before the runners' names. */
@@ -183,20 +184,22 @@ async function runInChromium(args: BenchArguments): Promise<void> {
     replayMicroseconds: {},
     notes,
   };
-  publish(report, args, defaultFile(adapter, 'chromium-'));
+  publish(report, resultsFile(args, defaultFile(adapter, 'chromium-')));
 }
 
 /** Shows the tables and writes what was measured, a whole run without being asked. */
-function publish(report: BenchReport, { models, only, quick, json }: BenchArguments, file: string): void {
+function publish(report: BenchReport, file: string | undefined): void {
   console.log(`\n${renderReport(report)}`);
-  const whole = !models && !only && !quick;
-  const name = json ?? (whole ? file : undefined);
-  if (!name) return;
-  const written = writeResults(name, report);
+  if (!file) return;
+  const written = writeResults(file, report);
   const page = written.replace(/(\.json)?$/, '.html');
   writeFileSync(page, renderHtml(report));
   console.error(`\nWritten to ${written} and ${page}`);
 }
+
+/** Where results go: where the user says, or the adapter's file for a whole run, or nowhere. */
+const resultsFile = ({ models, only, quick, json }: BenchArguments, whole: string): string | undefined =>
+  json ?? (models || only || quick ? undefined : whole);
 
 /** @returns Whether every kernel is right. */
 async function check({ adapter, only, json }: BenchArguments): Promise<boolean> {

@@ -66,9 +66,11 @@ export interface MatmulLaunch {
 
 /**
  * Output rows a subgroup of the broadcast kernel owns: more rows use each load of B more often, but compile longer and leave
- * fewer workgroups, so small products get fewer.
+ * fewer workgroups, so small products get fewer. So do narrow subgroups: SwiftShader, with lanes for 4, would take a minute to
+ * compile 32 rows of a convolution.
  */
-const broadcastRows = (m: number, subgroupSize: number): number => Math.max(m >= 256 ? 32 : 16, subgroupSize);
+const broadcastRows = (m: number, subgroupSize: number): number =>
+  Math.min(4 * subgroupSize, Math.max(m >= 256 ? 32 : 16, subgroupSize));
 
 /** Whether a kernel reads and counts in vectors of 4. */
 const readsVectors = (variant: GemmVariant): boolean => variant !== 'tiled';
