@@ -1,4 +1,5 @@
 export { CapturedGraph, GraphPool, type RecordedStep } from './graph.js';
+export type { DispatchTime } from './profile.js';
 export {
   type BufferAccess,
   definedPrograms,
@@ -10,7 +11,6 @@ export {
 } from './program.js';
 export {
   DeviceLostError,
-  type DispatchTime,
   foldWorkgroups,
   getRuntime,
   KernelError,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { DispatchTime, Runtime } from '../dispatch/runtime.js';
+import type { DispatchTime } from '../dispatch/profile.js';
+import type { Runtime } from '../dispatch/runtime.js';
 import { deviceClock, type TimedKernel } from './clock.js';
 
 /** A GPU whose dispatches take the times that they are given, one after the other. */

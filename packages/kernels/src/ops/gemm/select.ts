@@ -56,7 +56,7 @@ export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; column
 const ENOUGH_WORKGROUPS = 128;
 
 /** The tile of `vector-split`. */
-export const SPLIT_TILE: VectorTiled = 'vector-64x128';
+const SPLIT_TILE: VectorTiled = 'vector-64x128';
 
 /** Workgroups that `vector-split` aims at, parts of the inner dimension at most, and inner steps of a part at least. */
 const SPLIT_WORKGROUPS = 384;

@@ -1,9 +1,10 @@
-import { type BufferAccess, defineProgram, type Program } from '../../dispatch/program.js';
+import { defineProgram, type Program } from '../../dispatch/program.js';
 import flashWgsl from './flash.wgsl';
+import { type AttentionForm, attentionBindings, type GridTile, gridTile } from './form.js';
 import operandsWgsl from './operands.wgsl';
 
 /** What changes the text of the `broadcast` kernels. */
-export interface FlashShape {
+export interface FlashShape extends AttentionForm {
   /** Kernel and variant, for profiles. */
   name: string;
   subgroupSize: number;
@@ -12,31 +13,16 @@ export interface FlashShape {
   rows: number;
   /** Columns of the grid of keys. */
   gridWidth: number;
-  mask: boolean;
-  relative: boolean;
-  /** Keys are those of a window of an image. */
-  window: boolean;
 }
 
-/** Keys of a tile: a power of two of columns, enough for a narrow grid, and as many rows as make 4 keys a lane. */
-export function flashTile(gridWidth: number, subgroupSize: number): { slotWidth: number; slotHeight: number } {
-  const slots = 4 * subgroupSize;
-  let slotWidth = 4;
-  while (slotWidth < Math.min(gridWidth, slots)) slotWidth *= 2;
-  return { slotWidth, slotHeight: slots / slotWidth };
-}
+/** The tile of the `broadcast` kernels: 4 keys a lane. */
+export const flashTile = (gridWidth: number, subgroupSize: number): GridTile => gridTile(gridWidth, 4 * subgroupSize);
 
 /** The program of a `broadcast` kernel. */
 export function flashProgram(shape: FlashShape): Program {
-  const { name, subgroupSize, headSize, rows, gridWidth, mask, relative, window } = shape;
+  const { name, subgroupSize, headSize, rows, gridWidth } = shape;
   const { slotWidth, slotHeight } = flashTile(gridWidth, subgroupSize);
-  const buffers: BufferAccess[] = window ? ['read', 'read'] : ['read', 'read', 'read'];
-  const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
-  const bindings = {
-    MASK_BINDING: binding(mask),
-    RELATIVE_BINDING: binding(relative),
-    OUT_BINDING: buffers.push('write') - 1,
-  };
+  const { params, buffers } = attentionBindings(shape);
   return defineProgram({
     name,
     template: flashWgsl,
@@ -50,10 +36,7 @@ export function flashProgram(shape: FlashShape): Program {
       LOADS: Math.ceil(rows / subgroupSize),
       SLOT_WIDTH: slotWidth,
       SLOT_HEIGHT: slotHeight,
-      MASK: mask,
-      RELATIVE: relative,
-      WINDOW: window,
-      ...bindings,
+      ...params,
     },
     buffers,
   });

@@ -1,10 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type BufferAccess, defineProgram, f32, type Program } from '../../dispatch/program.js';
+import { defineProgram, f32, type Program } from '../../dispatch/program.js';
 import { getRuntime } from '../../dispatch/runtime.js';
 import { ShapeError } from '../shape-error.js';
 import directWgsl from './direct.wgsl';
 import { launchFewKeys, launchSplit } from './few.js';
 import { flashProgram, flashTile } from './flash.js';
+import { type AttentionForm, attentionBindings } from './form.js';
 import operandsWgsl from './operands.wgsl';
 import paramsWgsl from './params.wgsl';
 import { relativeTerms } from './relative.js';
@@ -170,16 +171,16 @@ export function multiHeadAttention(
       subgroupSize: subgroup,
     });
   const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
-  const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined };
+  const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined, window: false };
   const rows = broadcastQueries(queries, keys);
   const name = `multi-head-attention/${variant}`;
   const tile = flashTile(gridWidth, subgroup);
   runtime.launch({
     program: subgroup
-      ? flashProgram({ name, subgroupSize: subgroup, rows, window: false, ...form })
+      ? flashProgram({ name, subgroupSize: subgroup, rows, ...form })
       : variant === 'tiled'
-        ? tiledProgram({ name, window: false, maxWorkgroupBytes: runtime.adapterClass.maxWorkgroupBytes, ...form })
-        : directProgram(name, form),
+        ? tiledProgram({ name, maxWorkgroupBytes: runtime.adapterClass.maxWorkgroupBytes, ...form })
+        : directProgram(name, headSize, form),
     inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
     outputs: [out],
     uniforms: [
@@ -200,17 +201,8 @@ export function multiHeadAttention(
 }
 
 /** The program that takes a key at a time. */
-function directProgram(name: string, form: { headSize: number; mask: boolean; relative: boolean }): Program {
-  const buffers: BufferAccess[] = ['read', 'read', 'read'];
-  const binding = (present: boolean) => (present ? buffers.push('read') - 1 : -1);
-  const params = {
-    HEAD4: form.headSize / 4,
-    MASK: form.mask,
-    RELATIVE: form.relative,
-    MASK_BINDING: binding(form.mask),
-    RELATIVE_BINDING: binding(form.relative),
-    OUT_BINDING: buffers.push('write') - 1,
-  };
+function directProgram(name: string, headSize: number, form: AttentionForm): Program {
+  const { params, buffers } = attentionBindings(form);
   const includes = { params: paramsWgsl, operands: operandsWgsl };
-  return defineProgram({ name, template: directWgsl, includes, params, buffers });
+  return defineProgram({ name, template: directWgsl, includes, params: { HEAD4: headSize / 4, ...params }, buffers });
 }
