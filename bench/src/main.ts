@@ -10,7 +10,7 @@ import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import { kernelJobs, modelJobs } from './jobs.js';
 import { type BenchContext, type BenchmarkResult, measureCeilings, OURS, WrongOutputError } from './kernels.js';
-import { WARM_MS } from './measure.js';
+import { type MeasureOptions, WARM_MS } from './measure.js';
 import { modelJob } from './models.js';
 import { MODELS } from './names.js';
 import type { NetworkResult } from './networks/bench.js';
@@ -18,7 +18,7 @@ import { ExternalGraphs } from './onnx/external.js';
 import { ExternalGraphError } from './onnx/external-error.js';
 import { loadOnnxRuntime } from './onnx/session.js';
 import { describeOrigin } from './origin.js';
-import { type BenchReport, describeMachine, renderReport } from './report.js';
+import { type BenchReport, type Ceilings, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
 import { formatNumber } from './table.js';
 import { describeTuning, type TunedBenchmark, tuneBenchmark } from './tune.js';
@@ -28,6 +28,8 @@ import { benchInChromium, ChromiumBenchError, listChromiumJobs } from './web/ben
 const QUICK_BUDGET_MS = 15_000;
 /** and no benchmark beyond the essential ones after this one. */
 const QUICK_LIMIT_MS = 110_000;
+/** A round that takes longer is shown. */
+const SLOW_ROUND_MS = 5000;
 
 async function run(args: BenchArguments): Promise<void> {
   const jobs = kernelJobs(args);
@@ -65,11 +67,37 @@ async function run(args: BenchArguments): Promise<void> {
       rounds,
       sampleMs: quick ? 100 : 300,
       warmMs: runtime.adapterClass.kind === 'software' ? 0 : WARM_MS,
+      onRound: showRound,
       ...(quick ? { budgetMs: QUICK_BUDGET_MS } : {}),
     },
     onNote,
   };
+  const kernels: BenchmarkResult[] = [];
+  const modelResults: NetworkResult[] = [];
+  const curves: Curve[] = [];
   const tuning: TunedBenchmark[] = [];
+  const replayMicroseconds: Record<string, Summary> = {};
+  let ceilings: Ceilings | undefined;
+  const adapter = describeAdapter(runtime);
+  const report = (): BenchReport => ({
+    schema: 1,
+    date: new Date().toISOString(),
+    ...describeOrigin(),
+    quick,
+    adapter,
+    machine: describeMachine(),
+    ratios: Object.fromEntries([...kernels, ...modelResults].map(({ name, ratios }) => [name, ratios])),
+    ceilings,
+    kernels,
+    models: modelResults,
+    ...(args.curves ? { curves } : {}),
+    replayMicroseconds,
+    ...(tuning.length > 0 ? { tuning } : {}),
+    notes,
+  });
+  // Written after every benchmark, so that a run that is stopped keeps what it has.
+  const file = resultsFile(args, defaultFile(adapter));
+  const save = () => file && writeResults(file, report());
   const tuneFirst = async (job: Parameters<typeof tuneBenchmark>[0]) => {
     if (args.tune === undefined) return;
     console.error('tuning');
@@ -77,7 +105,6 @@ async function run(args: BenchArguments): Promise<void> {
     onNote(describeTuning(tuning.at(-1)!));
   };
   const start = performance.now();
-  const kernels: BenchmarkResult[] = [];
   const runKernels = async (essential: boolean) => {
     for (const job of jobs.filter((j) => j.essential === essential)) {
       if (quick && !essential && performance.now() - start > QUICK_LIMIT_MS) {
@@ -89,10 +116,10 @@ async function run(args: BenchArguments): Promise<void> {
       const result = await job.run(context);
       kernels.push(result);
       console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
+      save();
     }
   };
   await runKernels(true);
-  const modelResults: NetworkResult[] = [];
   for (const job of models) {
     process.stderr.write(`${job.name} ... `);
     await tuneFirst(job);
@@ -100,40 +127,20 @@ async function run(args: BenchArguments): Promise<void> {
     modelResults.push(result);
     console.error(`${formatNumber(result.runners[OURS]!.wall.median)} ms`);
     if (result.graph && result.graph !== 'traced') onNote(`${job.name}: ONNX Runtime's graph is from ${result.graph}.`);
+    save();
   }
   await runKernels(false);
   const trackers = models.flatMap(({ name, tracker }) => (tracker ? [{ benchmark: name, ...tracker }] : []));
-  const curves: Curve[] = [];
   for (const { name, size } of args.curves ? trackers : []) {
     const onPoint = (axis: string, { x, wall }: { x: number; wall: Summary }) =>
       console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
     curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
   }
-  const ceilings = kernels.length + modelResults.length > 0 ? await measureCeilings(context, kernels) : undefined;
-  const adapter = describeAdapter(runtime);
+  ceilings = kernels.length + modelResults.length > 0 ? await measureCeilings(context, kernels) : undefined;
+  // What was measured is safe before Dawn's null backend, which has little memory and can take the process along.
+  save();
   shutdown(runtime);
 
-  const results = [...kernels, ...modelResults];
-  const measured: BenchReport = {
-    schema: 1,
-    date: new Date().toISOString(),
-    ...describeOrigin(),
-    quick,
-    adapter,
-    machine: describeMachine(),
-    ratios: Object.fromEntries(results.map(({ name, ratios }) => [name, ratios])),
-    ceilings,
-    kernels,
-    models: modelResults,
-    ...(args.curves ? { curves } : {}),
-    replayMicroseconds: {},
-    ...(tuning.length > 0 ? { tuning } : {}),
-    notes,
-  };
-  // What was measured is safe before Dawn's null backend, which has little memory and can take the process along.
-  const file = resultsFile(args, defaultFile(adapter));
-  if (file) writeResults(file, measured);
-  const replayMicroseconds: Record<string, Summary> = {};
   for (const { benchmark, name, size } of trackers) {
     // It compiles nothing and computes nothing: what is left is the CPU's work.
     const nullRuntime = await initialize({ backend: 'null' });
@@ -144,8 +151,13 @@ async function run(args: BenchArguments): Promise<void> {
     }
     shutdown(nullRuntime);
   }
-  publish({ ...measured, replayMicroseconds }, file);
+  publish(report(), file);
 }
+
+/** Tells how far a benchmark is whose rounds take long. */
+const showRound: MeasureOptions['onRound'] = ({ round, rounds, milliseconds }) => {
+  if (milliseconds > SLOW_ROUND_MS) process.stderr.write(`${round}/${rounds} `);
+};
 
 /** Benchmarks in Chromium; their report is as that of others, with `chromium:` before the runners' names. */
 async function runInChromium(args: BenchArguments): Promise<void> {

@@ -27,6 +27,7 @@ export interface MeasureOptions {
    * first after another runner that kept the CPU busy. A runner whose single run takes longer needs none.
    */
   warmMs?: number;
+  onRound?: (progress: { round: number; rounds: number; milliseconds: number }) => void;
   /** No further round begins after so many milliseconds, except for the second. */
   budgetMs?: number;
 }
@@ -43,7 +44,7 @@ const MAX_COUNT = 200;
  */
 export async function measure(
   runners: readonly Runner[],
-  { rounds, sampleMs, warmMs = 0, budgetMs = Number.POSITIVE_INFINITY }: MeasureOptions,
+  { rounds, sampleMs, warmMs = 0, budgetMs = Number.POSITIVE_INFINITY, onRound }: MeasureOptions,
 ): Promise<Map<string, Measurement>> {
   const start = performance.now();
   const states = [];
@@ -61,12 +62,14 @@ export async function measure(
   }
   for (let round = 1; round <= rounds; round++) {
     if (round > 2 && performance.now() - start > budgetMs) break;
+    const begin = performance.now();
     for (const { runner, count, samples, warms } of states) {
       if (samples.length >= round) continue;
       if (warms) await warmUp(runner, warmMs);
       const { wall, cpu } = await timed(() => runner.run(count));
       samples.push({ wall: wall / count, cpu: cpu / count });
     }
+    onRound?.({ round, rounds, milliseconds: performance.now() - begin });
   }
   return new Map(
     states.map(({ runner, count, samples }) => [
