@@ -1,6 +1,7 @@
 import { fusedOps, type Runtime, stockOps } from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type DeAot, type DeAotName, networkSize, type Size } from '@samtrack/models';
 import { dispose, tensor } from '@tensorflow/tfjs-core';
+import { countFlops } from '../flops.js';
 import {
   type BenchContext,
   checkOutput,
@@ -52,7 +53,9 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
   const runners: Runner[] = [];
   const errors: Record<string, number> = {};
   const first = new FirstTimes();
-  const ours = await first.of(OURS, () => logitsOf(runtime, model, inputs));
+  const { flops, result: ours } = await countFlops(runtime, () =>
+    first.of(OURS, () => logitsOf(runtime, model, inputs)),
+  );
   runtime.trim();
   // The network's shaders are compiled now, and the latency is the tracker's.
   const { tracker, ...told } = await meetTracker(runtime, model, size);
@@ -106,6 +109,7 @@ export async function benchDeAot(name: DeAotName, size: Size, context: BenchCont
   return {
     name: benchmark,
     network,
+    flops,
     runners: measured,
     ratios: compareRunners(measured, ({ wall }) => wall.median),
     cpuRatios: compareRunners(measured, ({ cpu }) => cpu?.median),

@@ -27,7 +27,6 @@ var<workgroup> b_tile: array<f16, 2304>;
 // One matrix of each subgroup at a time.
 var<workgroup> out_tile: array<f32, 1024>;
 
-
 @compute @workgroup_size(${4 * SG})
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
