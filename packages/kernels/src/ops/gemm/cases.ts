@@ -1,5 +1,5 @@
 import { add } from '@tensorflow/tfjs-core';
-import { type OpCase, randomTensor } from '../case.js';
+import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { type GemmOptions, gemm } from './index.js';
 import type { Activation } from './matmul-program.js';
 import { gemmReference } from './reference.js';
@@ -104,6 +104,40 @@ function blockCase(): OpCase {
   };
 }
 
+/** Several products at once, also with the inner dimension of each split. */
+function batchCase(batch: number, m: number, n: number, k: number): OpCase {
+  const inputs = {
+    a: randomTensor([batch, m, k], 1),
+    b: randomTensor([batch, k, n], 2),
+    bias: randomTensor([n], 3),
+    residual: randomTensor([batch, m, n], 4),
+  };
+  return {
+    op: 'gemm',
+    name: `${batch} of ${m}x${n}x${k} bias residual`,
+    inputs,
+    variants: (adapter) => [
+      ...smallTiles(supportedGemmVariants({ batch, m, n, k, aligned: true }, adapter)),
+      'vector-split',
+    ],
+    run: ({ a, b, ...rest }, variant) => gemm(a!, b!, { ...rest, variant } as GemmOptions),
+    reference: ({ a, b, bias, residual }) => {
+      const out = new Float64Array(batch * m * n);
+      for (let i = 0; i < batch; i++) {
+        const part = ({ values }: CaseTensor, size: number) => values.subarray(i * size, (i + 1) * size);
+        const epilogue = {
+          bias: bias!.values,
+          residual: part(residual!, m * n),
+          activation: 'none',
+          alpha: 1,
+        } as const;
+        out.set(gemmReference(part(a!, m * k), part(b!, k * n), { m, n, k }, epilogue), i * m * n);
+      }
+      return [out];
+    },
+  };
+}
+
 /** Multiples of 1/1024 below 1, which float16 holds exactly, and their bit patterns. */
 function halves(count: number): { values: Float32Array; bits: Uint16Array } {
   const values = randomTensor([count], 2).values.map((x) => Math.round(x * 1023) / 1024) as Float32Array;
@@ -146,6 +180,7 @@ export const cases: OpCase[] = [
   gemmCase({ m: 70, n: 132, k: 404, bias: true, activation: 'relu', gate: true, residual: true, split: true }),
   gemmCase({ m: 129, n: 127, k: 33, bias: true, gate: true, residual: true }),
   gemmCase({ m: 259, n: 36, k: 12, bias: true, residual: true }),
+  batchCase(3, 21, 36, 260),
   blockCase(),
   halfCase(33, 36, 20),
   halfCase(5, 6, 7),
