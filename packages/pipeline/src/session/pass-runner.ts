@@ -235,7 +235,7 @@ class RangeRun {
     if (!this.#started || (first && annotations)) {
       // The masks that were seen when the frame was annotated are right for its other objects, too.
       const known = await this.context.view(state, frame.index);
-      if (!known || labelIds(known).length === 0) {
+      if (!known || (!this.#started && labelIds(known).length === 0)) {
         throw new SessionError('no-reference', `there are no masks in frame ${frame.index} to start from`);
       }
       await this.#reference(frame, known);

@@ -1,4 +1,4 @@
-import type { Frame, FrameSource } from '../io/index.js';
+import { compressRle, encodeRle, type Frame, type FrameSource } from '../io/index.js';
 import type { SessionMemory } from './budget.js';
 import { SessionCore, type SessionOptions } from './core.js';
 import { driftOf, type FrameDrift, type Suggestion, suggestFrame } from './drift.js';
@@ -6,9 +6,17 @@ import { SessionError } from './errors.js';
 import type { Direction, SessionObject } from './events.js';
 import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
-import { checkPrompt, type Prompt, resolvePrompt } from './prompts.js';
+import { checkPrompt, type Prompt, type ResolvedMask, resolvePrompt } from './prompts.js';
 import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
 import { Turns } from './turns.js';
+
+/** The masks of an object in a reference frame, as they were given. */
+export interface SessionAnnotation {
+  readonly frame: number;
+  readonly object: number;
+  /** What was asked, as far as it is no mask: points with their labels, a box, a text ... */
+  readonly prompt: Readonly<Partial<Pick<Prompt, 'points' | 'labels' | 'box' | 'polygon' | 'text'>>>;
+}
 
 /** What a prompt did. */
 export interface PromptResult {
@@ -54,6 +62,17 @@ export class Session {
     return [...this.core.state.annotations.keys()].sort((a, b) => a - b);
   }
 
+  /** Every annotation, by ascending frame. */
+  get annotations(): readonly SessionAnnotation[] {
+    return this.references.flatMap((frame) =>
+      [...this.core.state.annotations.get(frame)!.keys()].map((object) => ({
+        frame,
+        object,
+        prompt: this.#earlierPrompt(frame, object) ?? {},
+      })),
+    );
+  }
+
   /** Whether the project file ended in the middle of a line when it was opened: that one was never confirmed, and is dropped. */
   get repaired(): boolean {
     return this.core.project.repaired;
@@ -81,7 +100,15 @@ export class Session {
     return this.#prompts.take(() => this.#prompt(prompt));
   }
 
-  async #prompt(prompt: Prompt): Promise<PromptResult> {
+  /**
+   * The masks that a prompt would give, one for each object that it finds: 1 where the object is, rows from the top. Nothing is stored.
+   * @throws as `prompt`
+   */
+  preview(prompt: Prompt): Promise<Uint8Array[]> {
+    return this.#prompts.take(async () => (await this.#resolve(prompt)).masks.map(({ pixels }) => pixels));
+  }
+
+  async #resolve(prompt: Prompt): Promise<{ target: SessionObject | undefined; masks: ResolvedMask[] }> {
     const { core } = this;
     core.check(prompt.frame);
     const { source, segmenter, detector } = core.options;
@@ -98,6 +125,13 @@ export class Session {
       labels: await core.masks(prompt.frame),
       earlier: prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
     });
+    return { target, masks };
+  }
+
+  async #prompt(prompt: Prompt): Promise<PromptResult> {
+    const { core } = this;
+    const { target, masks } = await this.#resolve(prompt);
+    const { object } = prompt;
     const name = target || typeof object !== 'string' ? {} : { name: object };
     const named = masks.map((mask) => ({ ...mask, ...name }));
     const described = describe(
@@ -191,6 +225,20 @@ export class Session {
     const { ids } = labels;
     if (ids.length === 0) throw new SessionError('no-objects', `frame ${frame} has no masks to refer to`);
     await core.event({ type: 'annotate', frame, masks: core.encode(labels, ids), prompt: { reference: true } });
+  }
+
+  /**
+   * Says that an object is not in a frame, which becomes a reference frame; `propagate` carries that on.
+   * @throws SessionError `nothing-found` where it has no pixels there
+   */
+  async erase(frame: number, object: number | string): Promise<void> {
+    const { core } = this;
+    core.check(frame);
+    const { id } = core.unlocked(object);
+    const { width, height, ids } = await core.masks(frame);
+    if (!ids.includes(id)) throw new SessionError('nothing-found', `object ${id} is not in frame ${frame}`);
+    const { counts } = compressRle(encodeRle(new Uint8Array(width * height), width, height));
+    await core.event({ type: 'annotate', frame, masks: [{ object: id, counts }], prompt: { erased: true } });
   }
 
   /** Takes the annotations of a frame back, of one object or of all. */

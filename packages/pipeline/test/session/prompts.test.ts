@@ -77,6 +77,42 @@ describe('a prompt', () => {
     ]);
   });
 
+  it('is previewed without a trace, and listed once it is given', async () => {
+    const [preview, ...more] = await session.preview({ frame: 0, points: [[10, 10]] });
+    expect(more).toEqual([]);
+    expect(Uint16Array.from(preview!)).toEqual(red);
+    expect(session.canUndo).toBe(false);
+    expect(await errorOf(() => session.preview({ frame: 0, points: [[99, 99]] }))).toMatchObject({
+      code: 'bad-prompt',
+    });
+    await session.prompt({ frame: 1, points: [[10, 10]] });
+    await session.prompt({ frame: 0, object: 1, points: [[6, 6]], labels: [1] });
+    expect(session.annotations).toEqual([
+      { frame: 0, object: 1, prompt: { points: [[6, 6]], labels: [1] } },
+      { frame: 1, object: 1, prompt: { points: [[10, 10]], labels: [1] } },
+    ]);
+  });
+
+  it('says that an object is not in a frame', async () => {
+    await session.prompt({ frame: 0, points: [[10, 10]] });
+    for await (const _ of session.propagate());
+    const before = (await session.mask(2))!.data;
+    expect(before).toContain(1);
+    await session.erase(1, 1);
+    expect((await session.mask(1))!.ids).toEqual([]);
+    expect((await session.mask(0))!.data).toEqual(red);
+    expect((await session.mask(2))!.data).toEqual(before);
+    expect(session.affected().ranges).toEqual([[1, 3]]);
+    expect(await errorOf(() => session.erase(1, 1))).toMatchObject({ code: 'nothing-found' });
+    await session.lock(1);
+    expect(await errorOf(() => session.erase(2, 1))).toMatchObject({ code: 'locked-object' });
+    await session.unlock(1);
+    for await (const _ of session.propagate());
+    expect((await session.mask(1))!.ids).toEqual([]);
+    while (session.references.length > 1) await session.undo();
+    expect((await session.mask(1))!.ids).toEqual([1]);
+  });
+
   it('with a box, several boxes, a stroke', async () => {
     await session.prompt({ frame: 0, box: [-3, 5, 25, 25] });
     expect(segmenter.shown).toEqual([{ box: [0, 5, 25, 25] }]);
