@@ -1,11 +1,13 @@
 // Bundles the package in the current directory with esbuild, for Node and for browsers.
-// Entry points stand in the package's own package.json under "samtrackBuild": { outputName: sourceFile }.
+// Entry points are the package's `exports` that have a source, `node` and `default` being the two bundles; further ones, for Node
+// only, are arguments: `node bundle.mjs NAME=SOURCE...`.
 import { readFileSync, rmSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
-const entries = Object.entries(manifest.samtrackBuild ?? {});
+const exported = Object.values(manifest.exports ?? {}).filter((target) => target['samtrack-source']);
+const programs = process.argv.slice(2).map((argument) => argument.split('='));
 rmSync('dist', { recursive: true, force: true });
 
 const shared = {
@@ -21,10 +23,9 @@ const shared = {
 const platformImports = (condition) => ({
   name: 'platform-imports',
   setup({ onResolve }) {
-    onResolve({ filter: /^#/ }, ({ path }) => {
-      const targets = manifest.imports[path];
-      return { path: resolve(targets[condition] ?? targets.default) };
-    });
+    onResolve({ filter: /^#/ }, ({ path }) => ({
+      path: resolve(manifest.imports[path]['samtrack-source'][condition]),
+    }));
   },
 });
 
@@ -32,7 +33,11 @@ for (const { platform, condition, suffix } of [
   { platform: 'node', condition: 'node', suffix: '.node' },
   { platform: 'browser', condition: 'default', suffix: '' },
 ]) {
-  const platformEntries = entries.filter(([name]) => platform === 'node' || !manifest.samtrackNodeOnly?.includes(name));
+  const entryPoints = exported
+    .filter((target) => target[condition])
+    .map((target) => ({ in: target['samtrack-source'], out: basename(target[condition], '.js') }));
+  if (platform === 'node') entryPoints.push(...programs.map(([name, source]) => ({ in: source, out: `${name}.node` })));
+  if (entryPoints.length === 0) continue;
   await build({
     ...shared,
     platform,
@@ -40,6 +45,6 @@ for (const { platform, condition, suffix } of [
     splitting: true,
     chunkNames: `chunks/[name]-[hash]${suffix}`,
     outdir: 'dist',
-    entryPoints: platformEntries.map(([name, source]) => ({ in: source, out: `${name}${suffix}` })),
+    entryPoints,
   });
 }

@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 export * from './device/index.js';
 export { type InitializeOptions, initialize, shutdown } from './device/initialize.js';
 export * from './dispatch/index.js';

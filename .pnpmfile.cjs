@@ -1,0 +1,20 @@
+/** Takes what only a checkout can use out of an export or import: the branch that leads to the sources. */
+function withoutSources(target) {
+  if (typeof target !== 'object' || target === null) return target;
+  return Object.fromEntries(
+    Object.entries(target)
+      .filter(([condition]) => condition !== 'samtrack-source')
+      .map(([condition, inner]) => [condition, withoutSources(inner)]),
+  );
+}
+
+module.exports = {
+  hooks: {
+    /** The manifest as it is published. */
+    beforePacking({ scripts, devDependencies, packageManager, ...manifest }) {
+      for (const field of ['exports', 'imports'])
+        if (manifest[field]) manifest[field] = withoutSources(manifest[field]);
+      return manifest;
+    },
+  },
+};
