@@ -14,6 +14,7 @@ import { DiscoveryError } from '../discovery/index.js';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
 import { SessionError } from '../session/index.js';
+import { MissingPackageError } from './optional.js';
 
 /** A command of the `samtrack` program. */
 export interface Command {
@@ -43,6 +44,7 @@ const EXPECTED = [
   ImageError,
   KernelError,
   MaskError,
+  MissingPackageError,
   OutOfBudgetError,
   OutputError,
   SessionError,
@@ -53,8 +55,12 @@ const EXPECTED = [
   WeightsError,
 ];
 
+/** Errors of packages that add commands say so themselves, with this symbol as a property. */
+export const EXPECTED_ERROR = Symbol.for('samtrack.expected-error');
+
 /** Whether an error speaks for itself. */
-export const isExpected = (error: unknown): error is Error => EXPECTED.some((type) => error instanceof type);
+export const isExpected = (error: unknown): error is Error =>
+  EXPECTED.some((type) => error instanceof type) || (error instanceof Error && EXPECTED_ERROR in error);
 
 /** A positive number from an option's text. */
 export function positiveNumber(

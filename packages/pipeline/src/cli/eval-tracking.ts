@@ -11,6 +11,7 @@ import {
   openDavisSequence,
   openOutputFolder,
   openSource,
+  type ResultSummary,
   ResultWriter,
   readMask,
 } from '../io/index.js';
@@ -21,7 +22,8 @@ import type { VideoTracker } from '../tracking/video-tracker.js';
 import { isExpected } from './command.js';
 import { INTERRUPTED } from './interrupt.js';
 import type { Report } from './progress.js';
-import { loadTracker, reportProgress, type TrackerSettings } from './tracking.js';
+import type { TrackerSettings } from './tracking.js';
+import { type TrackingHost, WarmHost } from './tracking-host.js';
 
 /** A sequence to track, from masks of its first frame. */
 export interface EvalSequence {
@@ -42,7 +44,7 @@ export interface SimulatedClicks extends Omit<ClickOptions, 'signal'> {
   clicks: number;
   /** The segmenter, for the record of a run. */
   model: string;
-  /** Loads it, once the tracker has opened the GPU. */
+  /** Gives it, once the tracker has opened the GPU. It stays the giver's. */
   load(report: Report): Segmenter;
 }
 
@@ -54,8 +56,7 @@ export interface EvalRun {
   identity: Record<string, string | number | null>;
   overwrite: boolean;
   clicks?: SimulatedClicks;
-  report: Report;
-  signal: AbortSignal;
+  host: TrackingHost;
 }
 
 /** A sequence of DAVIS. Its first annotation gives the objects; for 2016 it is one, whatever the value. */
@@ -99,69 +100,87 @@ export function youTubeVosSequence(folder: string, { name, frames }: YouTubeVosV
   };
 }
 
-/** Tracks the sequences that have no complete results yet. @returns the exit status */
-export async function trackSequences(sequences: readonly EvalSequence[], run: EvalRun): Promise<number> {
-  const { results, settings, report, signal, overwrite, clicks } = run;
+/**
+ * Tracks a sequence, unless its results are complete; after an abort or an error they hold what was done.
+ * Throws what goes wrong before the first frame.
+ * @returns undefined if it was complete before
+ */
+export async function trackSequence(
+  sequence: EvalSequence,
+  { results, settings, identity: more, overwrite, clicks, host }: EvalRun,
+  prefix = '',
+): Promise<{ summary: ResultSummary; error?: unknown } | undefined> {
+  const { report, signal } = host;
+  const source = await sequence.open();
   let tracker: VideoTracker | undefined;
+  try {
+    const folder = openOutputFolder(join(results, sequence.name));
+    const identity = { ...settings.identity, ...more };
+    if (!overwrite && (await ResultWriter.isComplete({ folder, source, identity }))) return undefined;
+    const range = (await sequence.range?.()) ?? {};
+    let firstMask = await sequence.firstMask(source);
+    const held = (tracker = await host.acquire(settings));
+    if (clicks) {
+      const segmenter = clicks.load(report);
+      const frame = await frameAt(source, range.from ?? 0);
+      const clicked = await simulateClicks(segmenter, frame, firstMask, { ...clicks, signal });
+      const counts = clicked.objects.map(({ id, points, iou }) => `${id}: ${points.length}, ${iou.toFixed(3)}`);
+      report.note(`${prefix}object: clicks, IoU of its mask: ${counts.join('; ')}`);
+      firstMask = clicked.labels;
+    }
+    return await trackToFolder({
+      source,
+      tracker,
+      firstMask,
+      reviser: await sequence.reviser?.(),
+      writer: await ResultWriter.open({
+        folder,
+        source,
+        masksFolder: '',
+        masks: { bits: 8 },
+        overlay: false,
+        coco: false,
+        existing: overwrite ? 'replace' : 'resume',
+        identity,
+      }),
+      ...range,
+      signal,
+      onProgress: (progress) => host.onProgress(held, progress, prefix),
+    });
+  } finally {
+    report.end();
+    if (tracker) host.release(tracker);
+    await source.close();
+  }
+}
+
+/** Tracks the sequences that have no complete results yet. @returns the exit status */
+export async function trackSequences(
+  sequences: readonly EvalSequence[],
+  run: Omit<EvalRun, 'host'> & { report: Report; signal: AbortSignal },
+): Promise<number> {
+  const { report, signal } = run;
+  const host = new WarmHost(report, signal);
   let segmenter: Segmenter | undefined;
+  const clicks = run.clicks && { ...run.clicks, load: () => (segmenter ??= run.clicks!.load(report)) };
   try {
     for (const [i, sequence] of sequences.entries()) {
       const prefix = `${sequence.name} (${i + 1}/${sequences.length}): `;
-      const source = await sequence.open();
-      try {
-        const folder = openOutputFolder(join(results, sequence.name));
-        const identity = { ...settings.identity, ...run.identity };
-        if (!overwrite && (await ResultWriter.isComplete({ folder, source, identity }))) {
-          report.note(`${prefix}done before`);
-          continue;
-        }
-        const range = (await sequence.range?.()) ?? {};
-        let firstMask = await sequence.firstMask(source);
-        tracker ??= await loadTracker(settings, report, signal);
-        tracker.restart();
-        if (clicks) {
-          segmenter ??= clicks.load(report);
-          const frame = await frameAt(source, range.from ?? 0);
-          const clicked = await simulateClicks(segmenter, frame, firstMask, { ...clicks, signal });
-          const counts = clicked.objects.map(({ id, points, iou }) => `${id}: ${points.length}, ${iou.toFixed(3)}`);
-          report.note(`${prefix}object: clicks, IoU of its mask: ${counts.join('; ')}`);
-          firstMask = clicked.labels;
-        }
-        const { summary, error } = await trackToFolder({
-          source,
-          tracker,
-          firstMask,
-          reviser: await sequence.reviser?.(),
-          writer: await ResultWriter.open({
-            folder,
-            source,
-            masksFolder: '',
-            masks: { bits: 8 },
-            overlay: false,
-            coco: false,
-            existing: overwrite ? 'replace' : 'resume',
-            identity,
-          }),
-          ...range,
-          signal,
-          onProgress: (progress) => reportProgress(report, tracker!, progress, prefix),
-        });
-        report.end();
-        if (error === undefined) continue;
-        if (!signal.aborted && !isExpected(error)) throw error;
-        const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
-        report.failure(
-          `samtrack eval: ${sequence.name} stopped after ${summary.frames} frames. All results are kept: the same command goes on.${cause}`,
-        );
-        return signal.aborted ? INTERRUPTED : 1;
-      } finally {
-        await source.close();
-      }
+      const outcome = await trackSequence(sequence, { ...run, clicks, host }, prefix);
+      if (!outcome) report.note(`${prefix}done before`);
+      if (!outcome || outcome.error === undefined) continue;
+      const { summary, error } = outcome;
+      if (!signal.aborted && !isExpected(error)) throw error;
+      const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
+      report.failure(
+        `samtrack eval: ${sequence.name} stopped after ${summary.frames} frames. All results are kept: the same command goes on.${cause}`,
+      );
+      return signal.aborted ? INTERRUPTED : 1;
     }
     return 0;
   } finally {
     segmenter?.dispose();
-    tracker?.dispose();
+    host.dispose();
   }
 }
 

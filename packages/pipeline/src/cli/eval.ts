@@ -21,6 +21,7 @@ import {
   youTubeVosSequence,
 } from './eval-tracking.js';
 import { interruptible } from './interrupt.js';
+import { type OptionalCommands, optionalCommands } from './optional.js';
 import { Report } from './progress.js';
 import { ScorePool } from './score-pool.js';
 import { TRACKER_HELP, TRACKER_OPTIONS, type TrackerSettings, trackerSettings } from './tracking.js';
@@ -56,6 +57,8 @@ Submission:
 Tracking (with --run):
   --run                 track the sequences, into --results
   --overwrite           track again what is there
+  --farm                on the workers of a farm (DAVIS; needs @samtrack/farm); --redis, --storage and --queue as for
+                        \`samtrack submit\`
   --clicks N            begin with masks from up to N simulated clicks an object, not with the given masks
 ${SEGMENTER_HELP}${TRACKER_HELP}
   -q, --quiet           no progress
@@ -79,6 +82,10 @@ const OPTIONS = {
   zip: { type: 'string' },
   run: { type: 'boolean' },
   overwrite: { type: 'boolean' },
+  farm: { type: 'boolean' },
+  redis: { type: 'string' },
+  storage: { type: 'string' },
+  queue: { type: 'string' },
   clicks: { type: 'string' },
   ...SEGMENTER_OPTIONS,
   ...TRACKER_OPTIONS,
@@ -86,7 +93,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+type EvalOptions = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
 
 const YEARS = { 2016: 2016, 2017: 2017, 2019: 2019 } as const;
 const DATASETS = ['davis', 'youtube-vos'] as const;
@@ -103,19 +110,15 @@ export const evalCommand: Command = {
 };
 
 async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  const { values: options } = parse(argv);
   if (options.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  const dataset = DATASETS.find((name) => name === positionals[0]);
-  if (positionals.length !== 1 || !dataset) {
-    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(positionals)}`);
-  }
-  if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
-  const plan = planOf(dataset, options);
+  const { dataset, plan } = planEval(argv);
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
+    if (options.farm) return (await farm()).evaluate({ argv, plan, options, report, signal });
     if (dataset === 'davis') return evalDavis(plan, options, report, signal);
     const { folder, videos } = await youTubeVosVideos(plan.root, plan.sequences);
     const status = await trackAll(
@@ -131,10 +134,42 @@ async function run(argv: string[]): Promise<number> {
   });
 }
 
+/** What `@samtrack/farm` adds to `samtrack eval`. */
+interface EvalFarm extends OptionalCommands {
+  /** Evaluates on the workers of a farm. @returns the exit status */
+  evaluate(run: EvalFarmRun): Promise<number>;
+}
+
+export interface EvalFarmRun {
+  argv: string[];
+  plan: EvalPlan;
+  options: EvalOptions;
+  report: Report;
+  signal: AbortSignal;
+}
+
+const farm = () => optionalCommands<EvalFarm>('@samtrack/farm', '--farm');
+
+const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+
+/**
+ * Reads the arguments of `samtrack eval`. Opens nothing.
+ * @throws UsageError
+ */
+export function planEval(argv: string[]): { dataset: (typeof DATASETS)[number]; plan: EvalPlan; options: EvalOptions } {
+  const { values: options, positionals } = parse(argv);
+  const dataset = DATASETS.find((name) => name === positionals[0]);
+  if (positionals.length !== 1 || !dataset) {
+    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(positionals)}`);
+  }
+  if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
+  return { dataset, plan: planOf(dataset, options), options };
+}
+
 const named = (words: readonly string[]) => (words.length === 0 ? '' : `, not "${words.join(' ')}"`);
 
 /** What is to be done. */
-interface Plan {
+export interface EvalPlan {
   root: string;
   results: string;
   year: 2016 | 2017 | 2019;
@@ -149,7 +184,7 @@ interface Plan {
 }
 
 /** @throws UsageError */
-function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
+function planOf(dataset: (typeof DATASETS)[number], options: EvalOptions): EvalPlan {
   const year = YEARS[oneOf('year', options.year, ['2016', '2017', '2019'] as const) ?? '2017'];
   const split = options.split ?? (dataset === 'davis' ? 'val' : 'valid');
   const hidden = dataset === 'youtube-vos' || HIDDEN.includes(split);
@@ -157,6 +192,13 @@ function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
   if (useless) throw new UsageError(`--${useless} is for scores, which only the server of ${dataset} ${split} gives`);
   const results = options.results ?? join('samtrack-results', `${dataset}-${options.year ?? '2017'}-${split}`);
   const track = options.run || options.results === undefined;
+  const farmOption = (['redis', 'storage', 'queue'] as const).find((name) => options[name] !== undefined);
+  if (farmOption && !options.farm) throw new UsageError(`--${farmOption} goes with --farm`);
+  if (options.farm && (hidden || !track)) {
+    throw new UsageError(
+      `--farm ${hidden ? 'scores: it is not for splits that only a server scores' : 'tracks: add --run'}`,
+    );
+  }
   const onlyWithRun = [...Object.keys(TRACKER_OPTIONS), 'overwrite', 'clicks', 'segmenter'];
   const stray = onlyWithRun.find((name) => name in options);
   if (stray && !track) throw new UsageError(`--${stray} is for tracking: add --run`);
@@ -182,12 +224,12 @@ function planOf(dataset: (typeof DATASETS)[number], options: Options): Plan {
 
 const TASKS = ['semi-supervised', 'unsupervised'] as const;
 
-function clicksOf(clicks: number, options: Options): SimulatedClicks {
+function clicksOf(clicks: number, options: EvalOptions): SimulatedClicks {
   const settings = segmenterSettings(options);
   return { clicks, model: settings.name, load: (report) => loadSegmenter(settings, report) };
 }
 
-async function evalDavis(plan: Plan, options: Options, report: Report, signal: AbortSignal): Promise<number> {
+async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, signal: AbortSignal): Promise<number> {
   const { root, results, year, split } = plan;
   const { resolution = '480p', compat, out, json } = options;
   const task = oneOf('task', options.task, TASKS);
@@ -231,22 +273,20 @@ async function evalDavis(plan: Plan, options: Options, report: Report, signal: A
 }
 
 function trackAll(
-  { results, settings, clicks, year }: Plan,
+  plan: EvalPlan,
   sequences: readonly EvalSequence[],
-  options: Options,
+  options: EvalOptions,
   report: Report,
   signal: AbortSignal,
 ): Promise<number> {
-  if (!settings) return Promise.resolve(0);
-  return trackSequences(sequences, {
-    results,
-    settings,
-    identity: { year, ...(clicks && { clicks: clicks.clicks, segmenter: clicks.model }) },
-    overwrite: options.overwrite ?? false,
-    clicks,
-    report,
-    signal,
-  });
+  if (!plan.settings) return Promise.resolve(0);
+  return trackSequences(sequences, { ...evalRun(plan), overwrite: options.overwrite ?? false, report, signal });
+}
+
+/** How the sequences of an evaluation are tracked. */
+export function evalRun({ results, settings, clicks, year }: EvalPlan) {
+  const identity = { year, ...(clicks && { clicks: clicks.clicks, segmenter: clicks.model }) };
+  return { results, settings: settings!, identity, clicks };
 }
 
 /** What the archive must hold of a sequence. @param objects ids that may occur; default those of the first mask */
@@ -263,7 +303,7 @@ async function submissionOf(sequence: EvalSequence, objects?: readonly { id: num
 
 async function pack(
   dataset: 'davis' | 'youtube-vos',
-  { results, zip }: Plan,
+  { results, zip }: EvalPlan,
   sequences: SubmissionSequence[],
   report: Report,
   signal: AbortSignal,

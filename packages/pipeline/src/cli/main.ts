@@ -4,6 +4,7 @@ import { detectCommand } from './detect.js';
 import { devicesCommand } from './devices.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
+import { OPTIONAL_COMMANDS, optionalCommands } from './optional.js';
 import { segmentCommand } from './segment.js';
 import { trackCommand } from './track.js';
 import { tuneCommand } from './tune.js';
@@ -27,7 +28,7 @@ const HELP = `Usage: samtrack <command> [options]
 Segment and track anything in a video, on WebGPU.
 
 Commands:
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
+${[...COMMANDS, ...OPTIONAL_COMMANDS].map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
 
   -h, --help      help, also of each command
   -v, --version   print the version
@@ -54,12 +55,18 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
     process.stdout.write(`${version()}\n`);
     return 0;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
-  if (!command) {
+  const optional = OPTIONAL_COMMANDS.find((candidate) => candidate.name === name);
+  const builtIn = COMMANDS.find((candidate) => candidate.name === name);
+  if (!builtIn && !optional) {
     process.stderr.write(`samtrack: there is no command "${name}"\n\n${HELP}`);
     return 2;
   }
   try {
+    const command =
+      builtIn ??
+      (await optionalCommands(optional!.package, `samtrack ${name}`)).commands.find(
+        (candidate) => candidate.name === name,
+      )!;
     return await command.run(argv);
   } catch (error) {
     // parseArgs reports wrong options as a TypeError with a code.

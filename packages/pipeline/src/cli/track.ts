@@ -7,6 +7,7 @@ import {
   type ObjectInfo,
   openOutputFolder,
   openSource,
+  type ResultSummary,
   ResultWriter,
   readMask,
 } from '../io/index.js';
@@ -29,7 +30,8 @@ import { exportFormats, FORMATS_HELP } from './export-options.js';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 import { openProject, trackProject } from './project.js';
-import { loadTracker, recorded, reportProgress, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
+import { recorded, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
+import { TerminalHost, type TrackingHost } from './tracking-host.js';
 
 const HELP = `Usage: samtrack track SOURCE [--mask FILE] --out FOLDER [options]
 
@@ -97,15 +99,46 @@ export const trackCommand: Command = {
 };
 
 async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  const options = parse(argv).values;
   if (options.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (positionals.length !== 1) throw new UsageError(`track takes one source, not ${positionals.length}`);
+  const plan = planTrack(argv);
   const { out } = options;
   if (!out) throw new UsageError('track needs --out FOLDER');
   if (options.resume && options.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
+  const report = new Report(options.quiet);
+  return interruptible(async (signal) => {
+    const existing = options.resume ? 'resume' : options.overwrite || options.project ? 'replace' : 'error';
+    const { summary, error } = await trackVideo(plan, out, existing, new TerminalHost(report, signal));
+    for (const file of summary.files) process.stdout.write(`${join(resolve(out), file)}\n`);
+    if (error === undefined) return 0;
+    if (!signal.aborted && !isExpected(error)) throw error;
+    if (options.project) {
+      report.failure(`samtrack track: stopped. ${options.project} keeps what is tracked: the same command goes on.`);
+      if (!signal.aborted) report.failure((error as Error).message);
+      return signal.aborted ? INTERRUPTED : 1;
+    }
+    const kept = summary.frames > 0 ? ' They are kept: add --resume to the same command to go on.' : '';
+    const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
+    report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
+    return signal.aborted ? INTERRUPTED : 1;
+  });
+}
+
+const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+
+/** What `samtrack track` was asked to do, checked. */
+export type TrackPlan = ReturnType<typeof planTrack>;
+
+/**
+ * Reads the arguments of `samtrack track`, but for where results go. Opens nothing.
+ * @throws UsageError
+ */
+export function planTrack(argv: string[]) {
+  const { values: options, positionals } = parse(argv);
+  if (positionals.length !== 1) throw new UsageError(`track takes one source, not ${positionals.length}`);
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
   if (options.project && (unkept || settings.tracker !== 'deaot')) {
@@ -121,109 +154,113 @@ async function run(argv: string[]): Promise<number> {
       '--mode automatic finds the objects of the first frame itself; with --mask it is --mode fusion',
     );
   }
-  const formats = exportFormats(options.format);
-  const bits = oneOf('bits', options.bits, ['8', '16'] as const);
-  const palette = oneOf('palette', options.palette, ['davis', 'samtrack'] as const) ?? 'davis';
-  const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
-  const fps = positiveNumber('fps', options.fps);
-  const report = new Report(options.quiet);
+  return {
+    input: positionals[0]!,
+    options,
+    settings,
+    discovery,
+    segmenter,
+    detector,
+    formats: exportFormats(options.format),
+    bits: oneOf('bits', options.bits, ['8', '16'] as const),
+    palette: oneOf('palette', options.palette, ['davis', 'samtrack'] as const) ?? 'davis',
+    range: { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) },
+    fps: positiveNumber('fps', options.fps),
+  };
+}
 
-  return interruptible(async (signal) => {
-    const source = await openSource(positionals[0]!, { fps, sequence: options.sequence });
-    try {
-      const maskFile = discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, range.from ?? 0));
-      const firstMask =
-        maskFile === undefined
-          ? undefined
-          : await readMask(maskFile, {
-              width: source.width,
-              height: source.height,
-              resize: options['resize-mask'] ? 'nearest' : 'error',
-            });
-      // Weights first: results that are there are replaced only once there is something to replace them with.
-      const project =
-        options.project === undefined
-          ? undefined
-          : await openProject(options.project, source, firstMask!, settings, report, signal);
-      const tracker = project?.st.tracker ?? (await loadTracker(settings, report, signal));
-      const assistants: { dispose(): unknown }[] = [project?.st ?? tracker];
-      try {
-        const folder = openOutputFolder(out);
-        const infos = new Map<number, ObjectInfo>();
-        const writer = await ResultWriter.open({
-          folder,
-          source,
-          masks: { palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
-          overlay: options['no-overlay'] ? false : {},
-          coco: options['no-coco'] ? false : {},
-          formats,
-          objects: infos,
-          existing: options.resume ? 'resume' : options.overwrite || options.project ? 'replace' : 'error',
-          identity: {
-            ...settings.identity,
-            mask: maskFile === undefined ? null : basename(maskFile),
-            ...recorded(range),
-            ...discovery?.identity,
-            ...(segmenter && { segmenter: segmenter.name, detector: detector?.name ?? null }),
-          },
-        });
-        let finding: DiscoveryRun | undefined;
-        if (discovery) {
-          const masks = loadSegmenter(segmenter!, report);
-          const boxes = detector && loadDetector(detector, report);
-          assistants.push(masks, ...(boxes ? [boxes] : []));
-          const candidates = boxes
-            ? describedBy(boxes, masks, discovery.text!)
-            : everything(masks, discovery.everything);
-          finding = await DiscoveryRun.open({
-            folder,
-            settings: discovery,
-            candidates,
-            done: writer.done,
-            infos,
-            report,
+/**
+ * Tracks as planned, into a folder; after an abort or an error it holds what was done.
+ * Throws what goes wrong before the first frame.
+ */
+export async function trackVideo(
+  plan: TrackPlan,
+  out: string,
+  existing: 'error' | 'replace' | 'resume',
+  host: TrackingHost,
+): Promise<{ summary: ResultSummary; error?: unknown }> {
+  const { options, settings, discovery, segmenter, detector, bits, range } = plan;
+  const { report, signal } = host;
+  const source = await openSource(plan.input, { fps: plan.fps, sequence: options.sequence });
+  try {
+    const maskFile = discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, range.from ?? 0));
+    const firstMask =
+      maskFile === undefined
+        ? undefined
+        : await readMask(maskFile, {
+            width: source.width,
+            height: source.height,
+            resize: options['resize-mask'] ? 'nearest' : 'error',
           });
-        }
-        report.note(
-          `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
-            `${firstMask ? `${labelIds(firstMask).length} objects` : 'objects to be found'}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
-        );
-        const { summary, error } = project
-          ? await trackProject(project, writer, report, signal)
-          : await trackToFolder({
-              source,
-              tracker,
-              firstMask,
-              reviser: finding?.discoverer,
-              writer,
-              ...range,
-              signal,
-              onProgress: (progress) => reportProgress(report, tracker, progress),
-            });
-        report.end();
-        for (const warning of summary.warnings) report.note(`note: ${warning}`);
-        if (finding) summary.files.push(...(await finding.finish()));
-        for (const file of summary.files) process.stdout.write(`${join(resolve(out), file)}\n`);
-        if (error === undefined) return 0;
-        if (!signal.aborted && !isExpected(error)) throw error;
-        if (project) {
-          report.failure(
-            `samtrack track: stopped. ${options.project} keeps what is tracked: the same command goes on.`,
-          );
-          if (!signal.aborted) report.failure((error as Error).message);
-          return signal.aborted ? INTERRUPTED : 1;
-        }
-        const kept = summary.frames > 0 ? ' They are kept: add --resume to the same command to go on.' : '';
-        const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
-        report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
-        return signal.aborted ? INTERRUPTED : 1;
-      } finally {
-        for (const loaded of assistants.reverse()) await loaded.dispose();
+    // Weights first: results that are there are replaced only once there is something to replace them with.
+    const project =
+      options.project === undefined
+        ? undefined
+        : await openProject(options.project, source, firstMask!, settings, report, signal);
+    const own = project ? undefined : await host.acquire(settings);
+    const tracker = project?.st.tracker ?? own!;
+    const assistants: { dispose(): unknown }[] = [project?.st ?? { dispose: () => host.release(tracker) }];
+    try {
+      const folder = openOutputFolder(out);
+      const infos = new Map<number, ObjectInfo>();
+      const writer = await ResultWriter.open({
+        folder,
+        source,
+        masks: { palette: plan.palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
+        overlay: options['no-overlay'] ? false : {},
+        coco: options['no-coco'] ? false : {},
+        formats: plan.formats,
+        objects: infos,
+        existing,
+        identity: {
+          ...settings.identity,
+          mask: maskFile === undefined ? null : basename(maskFile),
+          ...recorded(range),
+          ...discovery?.identity,
+          ...(segmenter && { segmenter: segmenter.name, detector: detector?.name ?? null }),
+        },
+      });
+      let finding: DiscoveryRun | undefined;
+      if (discovery) {
+        const masks = loadSegmenter(segmenter!, report);
+        const boxes = detector && loadDetector(detector, report);
+        assistants.push(masks, ...(boxes ? [boxes] : []));
+        const candidates = boxes ? describedBy(boxes, masks, discovery.text!) : everything(masks, discovery.everything);
+        finding = await DiscoveryRun.open({
+          folder,
+          settings: discovery,
+          candidates,
+          done: writer.done,
+          infos,
+          report,
+        });
       }
+      report.note(
+        `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
+          `${firstMask ? `${labelIds(firstMask).length} objects` : 'objects to be found'}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
+      );
+      const { summary, error } = project
+        ? await trackProject(project, writer, report, signal)
+        : await trackToFolder({
+            source,
+            tracker,
+            firstMask,
+            reviser: finding?.discoverer,
+            writer,
+            ...range,
+            signal,
+            onProgress: (progress) => host.onProgress(tracker, progress),
+          });
+      report.end();
+      for (const warning of summary.warnings) report.note(`note: ${warning}`);
+      if (finding) summary.files.push(...(await finding.finish()));
+      return { summary, error };
     } finally {
-      await source.close();
+      for (const loaded of assistants.reverse()) await loaded.dispose();
     }
-  });
+  } finally {
+    await source.close();
+  }
 }
 
 /** The annotation of a DAVIS sequence's frame. */

@@ -160,12 +160,15 @@ export async function* track({
   }
 }
 
-/** Runs `track` to its end and completes the results; after an abort or an error they hold what was done. */
+/**
+ * Runs `track` to its end and completes the results; after an abort or an error they hold what was done. The next frame waits for
+ * `onProgress`.
+ */
 export async function trackToFolder(
-  options: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => void },
+  options: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => Promise<void> | void },
 ): Promise<{ summary: ResultSummary; error?: unknown }> {
   try {
-    for await (const progress of track(options)) options.onProgress?.(progress);
+    for await (const progress of track(options)) await options.onProgress?.(progress);
     return { summary: await options.writer.finish() };
   } catch (error) {
     return { summary: await options.writer.abort(), error };

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { optionalCommands } from '../../src/cli/optional.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { DEAOT_T_WEIGHTS } from '../tracking/scene.js';
 import { samtrack } from './run.js';
@@ -18,6 +19,12 @@ describe('samtrack', () => {
     for (const name of ['track', 'export', 'eval', 'verify', 'devices', 'tune', 'weights'])
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(await samtrack([])).toMatchObject({ status: 2, out });
+  });
+
+  it('says which package a command needs that is not there', async () => {
+    await expect(optionalCommands('@samtrack/not-there', 'samtrack fly')).rejects.toThrow(
+      'samtrack fly needs the package @samtrack/not-there: npm install @samtrack/not-there',
+    );
   });
 
   it('prints its version', async () => {
