@@ -1,4 +1,4 @@
-import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { initialize, type Runtime, shutdown, tuningOf } from '@samtrack/kernels';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
 import { smallCases } from '../src/cases.js';
@@ -37,7 +37,7 @@ describe('tuneBenchmark', () => {
     const tuned = await tuneBenchmark(job, context, 30);
     vi.restoreAllMocks();
     expect(tuned.shapes.map(({ op }) => op)).toEqual(['gemm']);
-    expect(runtime.tuning.table.size).toBe(1);
+    expect(tuningOf(runtime).table.size).toBe(1);
     expect(describeTuning(tuned)).toMatch(
       /^gemm@\S+: kernels tuned before in \S+ s; [01] of 1 shapes have another kernel/,
     );

@@ -1,7 +1,7 @@
 import { add, concat, dispose, memory, relu, slice, sum, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { initialize, shutdown } from '../device/initialize.js';
 import { defineProgram, f32, type Runtime } from '../index.js';
+import { initialize, shutdown } from '../initialize.js';
 
 let runtime: Runtime;
 beforeAll(async () => {

@@ -1,4 +1,6 @@
+export type { Choosable, Chooser } from './chooser.js';
 export { CapturedGraph, GraphPool, type RecordedStep } from './graph.js';
+export { DeviceLostError, KernelError } from './health.js';
 export type { DispatchTime } from './profile.js';
 export {
   type BufferAccess,
@@ -9,11 +11,5 @@ export {
   type Program,
   type UniformValue,
 } from './program.js';
-export {
-  DeviceLostError,
-  foldWorkgroups,
-  getRuntime,
-  KernelError,
-  type Launch,
-  Runtime,
-} from './runtime.js';
+export { getRuntime, type Launch, Runtime } from './runtime.js';
+export { foldWorkgroups } from './workgroups.js';

@@ -1,6 +1,5 @@
 import { add, memory, mul, relu, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { initialize, shutdown } from '../device/initialize.js';
 import {
   DeviceLostError,
   defineProgram,
@@ -11,6 +10,7 @@ import {
   type Program,
   type Runtime,
 } from '../index.js';
+import { initialize, shutdown } from '../initialize.js';
 
 /** y = x * factor + shift. */
 const AFFINE = `

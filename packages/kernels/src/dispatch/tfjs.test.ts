@@ -1,6 +1,6 @@
 import { add, backend as currentBackend, engine, memory, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { initialize, shutdown } from '../device/initialize.js';
+import { initialize, shutdown } from '../initialize.js';
 import type { Runtime } from './runtime.js';
 import {
   allocateTensor,

@@ -1,8 +1,10 @@
-import { dispose } from '@tensorflow/tfjs-core';
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import type { Runtime } from '../dispatch/runtime.js';
-import { gemm } from '../ops/gemm/index.js';
 import { wallTime } from './clock.js';
 import type { Work } from './tuned-op.js';
+
+/** A product of two matrices, whichever operation computes it. */
+export type MatrixProduct = (a: Tensor, b: Tensor) => Tensor;
 
 /** What an adapter can do at most, as far as is known. */
 export interface Ceilings {
@@ -20,19 +22,19 @@ const MAX_REPEATS = 40;
 const measured = new WeakMap<Runtime, Ceilings>();
 
 /** Measures a large matrix product and a large copy, once on each device. */
-export async function measureCeilings(runtime: Runtime): Promise<Ceilings> {
-  const known = measured.get(runtime) ?? (await measure(runtime));
+export async function measureCeilings(runtime: Runtime, product: MatrixProduct): Promise<Ceilings> {
+  const known = measured.get(runtime) ?? (await measure(runtime, product));
   measured.set(runtime, known);
   return known;
 }
 
-async function measure(runtime: Runtime): Promise<Ceilings> {
+async function measure(runtime: Runtime, multiply: MatrixProduct): Promise<Ceilings> {
   // Large enough to fill the machine, small enough for a CPU.
   const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
   const [a, b] = [runtime.allocate([size, size]), runtime.allocate([size, size])];
   const [source, target] = [runtime.allocate([COPY_BYTES / 4]), runtime.allocate([COPY_BYTES / 4])];
   try {
-    const product = await bestTime(runtime, () => gemm(a, b).dispose());
+    const product = await bestTime(runtime, () => multiply(a, b).dispose());
     const copy = await bestTime(runtime, () => runtime.copy(source, target));
     return { flopsPerSecond: (2 * size ** 3) / (product / 1000), bytesPerSecond: (2 * COPY_BYTES) / (copy / 1000) };
   } finally {

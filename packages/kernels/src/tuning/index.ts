@@ -1,4 +1,4 @@
-export { tuningStore } from '#platform';
+export { tuningStore } from '#tuning-store';
 export type { Ceilings } from './ceilings.js';
 export type { Clock, TimedKernel } from './clock.js';
 export { TuningError } from './error.js';
@@ -6,4 +6,4 @@ export type { TuningStore } from './store.js';
 export { type AdapterIdentity, adapterIdentity, type TunedEntry, TuningTable, tableName } from './table.js';
 export { type TunedShapeResult, type TuneOptions, type TuneProgress, type TuneResult, tune } from './tune.js';
 export type { TunedOp, TunedShape, Work } from './tuned-op.js';
-export { type ObservedCall, Tuning } from './tuning.js';
+export { type ObservedCall, Tuning, tuningOf } from './tuning.js';

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { DeviceLostError, type Runtime } from '../dispatch/runtime.js';
+import { DeviceLostError } from '../dispatch/health.js';
+import type { Runtime } from '../dispatch/runtime.js';
 import type { TimedKernel } from './clock.js';
 import { Scratch, tensorsOf } from './scratch.js';
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dispose, memory, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { initialize, shutdown } from '../device/initialize.js';
 import { defineProgram } from '../dispatch/program.js';
 import type { Runtime } from '../dispatch/runtime.js';
+import { initialize, shutdown } from '../initialize.js';
 import { randomValues } from '../ops/case.js';
 import { gemm } from '../ops/gemm/index.js';
 import { multiHeadAttention } from '../ops/multi-head-attention/index.js';
@@ -14,13 +14,14 @@ import { FileTuningStore } from './node/store.js';
 import { TuningTable } from './table.js';
 import { type TuneProgress, tune } from './tune.js';
 import type { TunedOp } from './tuned-op.js';
+import { tuningOf } from './tuning.js';
 
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await initialize();
 });
 afterAll(() => shutdown(runtime));
-beforeEach(() => runtime.tuning.use(new TuningTable(runtime.tuning.table.adapter)));
+beforeEach(() => tuningOf(runtime).use(new TuningTable(tuningOf(runtime).table.adapter)));
 
 /** Kernels take what is said here, in milliseconds; others take long. */
 const fakeClock =
@@ -121,16 +122,16 @@ describe('tune', () => {
     const onProgress = () => controller.abort();
     const result = await tune(runtime, work, { clock, signal: controller.signal, onProgress });
     expect(result).toMatchObject({ stopped: 'aborted', remaining: 2 });
-    expect(runtime.tuning.table.size).toBe(1);
+    expect(tuningOf(runtime).table.size).toBe(1);
     const rest = await tune(runtime, work, { clock });
     expect(rest).toMatchObject({ stopped: 'complete', known: 1, remaining: 0 });
-    expect(runtime.tuning.table.size).toBe(3);
+    expect(tuningOf(runtime).table.size).toBe(3);
   });
 
   it('stops when its time is over', async () => {
     const result = await tune(runtime, work, { budgetMs: 1e-6 });
     expect(result).toMatchObject({ shapes: [], stopped: 'budget', remaining: 3 });
-    expect(runtime.tuning.table.size).toBe(0);
+    expect(tuningOf(runtime).table.size).toBe(0);
   });
 
   it('refuses options that make no sense', async () => {
@@ -171,7 +172,7 @@ describe('kernels that are of no use', () => {
     work: ({ n }) => ({ flops: n, bytes: 8 * n }),
   };
   const double = (x: Tensor, options: { variant?: string } = {}): Tensor => {
-    const variant = options.variant ?? runtime.tuning.choose(tuned, { n: x.size }, double, [x, options]);
+    const variant = options.variant ?? runtime.chooser.choose(tuned, { n: x.size }, double, [x, options]);
     if (variant === 'throwing') throw new Error('it cannot do that');
     const y = runtime.allocate(x.shape);
     const program = defineProgram({
@@ -209,21 +210,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) { ${body[variant]} }`,
 describe('initialize', () => {
   it('uses a store, and says why it cannot', async () => {
     await tune(runtime, work, { clock: fakeClock({ tiled: 1, direct: 1 }) });
-    const { table } = runtime.tuning;
+    const { table } = tuningOf(runtime);
     shutdown(runtime);
     const folder = mkdtempSync(join(tmpdir(), 'samtrack-tune-'));
     const store = new FileTuningStore(folder);
     await store.save(table);
 
     runtime = await initialize({ tuning: store });
-    expect(runtime.tuning.warning).toBeUndefined();
+    expect(tuningOf(runtime).warning).toBeUndefined();
     expect(launched(work)).toEqual(['gemm/tiled', 'gemm/tiled', 'gemm/tiled', 'multi-head-attention/direct']);
     shutdown(runtime);
 
     writeFileSync(join(folder, readdirSync(folder)[0]!), '{}');
     runtime = await initialize({ tuning: store });
-    expect(runtime.tuning.warning).toMatchObject({ name: 'TuningError', code: 'corrupt' });
-    expect(runtime.tuning.table.size).toBe(0);
+    expect(tuningOf(runtime).warning).toMatchObject({ name: 'TuningError', code: 'corrupt' });
+    expect(tuningOf(runtime).table.size).toBe(0);
     expect(launched(work)).not.toContain('gemm/tiled');
     rmSync(folder, { recursive: true });
   });

@@ -5,6 +5,7 @@ import { withoutTensors } from './scratch.js';
 import type { TunedEntry } from './table.js';
 import { Trial } from './trial.js';
 import type { AnyTunedOp, Work } from './tuned-op.js';
+import { tuningOf } from './tuning.js';
 
 /** Options of `tune`. */
 export interface TuneOptions {
@@ -79,7 +80,7 @@ const QUICK_ROUNDS = 3;
 const ROUNDS = { least: 5, most: 25, milliseconds: 40 };
 
 /**
- * Finds the fastest kernel for every shape that some work uses, and uses it from then on (`runtime.tuning`). Runs the work once
+ * Finds the fastest kernel for every shape that some work uses, and uses it from then on (`tuningOf`). Runs the work once
  * to see what it uses; then, beginning with what takes the most time, runs all kernels that can compute a shape in float32
  * on random operands of that shape, checks that their results agree, and times them in turns. A shape is done once a kernel
  * reaches `enough` of what the adapter can do at most. Kernels differ in the last bits of their results: the same table always
@@ -97,10 +98,11 @@ export async function tune(
   const { budgetMs = 60_000, enough = 0.7, again = false, signal, onProgress, clock = deviceClock } = options;
   if (!(budgetMs > 0)) throw new RangeError(`tune: budgetMs is to be positive, not ${budgetMs}`);
   if (!(enough > 0)) throw new RangeError(`tune: enough is to be positive, not ${enough}`);
+  const tuning = tuningOf(runtime);
   const observed = await observe(runtime, work);
-  const open = observed.filter(({ op, key }) => again || runtime.tuning.measured(op, key) === undefined);
+  const open = observed.filter(({ op, key }) => again || tuning.measured(op, key) === undefined);
 
-  const ceilings = await measureCeilings(runtime);
+  const ceilings = await measureCeilings(runtime, tuning.product);
   const start = performance.now();
   const spent = (share: number) => performance.now() - start >= share * budgetMs;
   const stopped = () => (signal?.aborted ? 'aborted' : spent(1) ? 'budget' : undefined);
@@ -116,7 +118,7 @@ export async function tune(
     if (!shape) break;
     shapes.push(shape);
     const { variant, selected, milliseconds, share } = shape;
-    runtime.tuning.add(call.op, call.key, { variant, selected, milliseconds, share });
+    tuning.add(call.op, call.key, { variant, selected, milliseconds, share });
     onProgress?.({ done: shapes.length, total: open.length, shape });
   }
   const remaining = open.length - shapes.length;
@@ -132,7 +134,8 @@ export async function tune(
 /** Runs the work and notes every shape that several kernels can compute. */
 async function observe(runtime: Runtime, work: () => Promise<unknown> | unknown): Promise<Observed[]> {
   const seen = new Map<string, Observed>();
-  runtime.tuning.observe(({ op, shape, key, run, args }) => {
+  const tuning = tuningOf(runtime);
+  tuning.observe(({ op, shape, key, run, args }) => {
     const id = `${op.name} ${key}`;
     const known = seen.get(id);
     if (known) {
@@ -147,7 +150,7 @@ async function observe(runtime: Runtime, work: () => Promise<unknown> | unknown)
   try {
     await work();
   } finally {
-    runtime.tuning.observe(undefined);
+    tuning.observe(undefined);
   }
   return [...seen.values()].filter(({ variants }) => variants.length > 1);
 }

@@ -1,4 +1,5 @@
 import type { AdapterClass } from '../device/adapter.js';
+import type { Choosable } from '../dispatch/chooser.js';
 
 /** Numbers and flags that tell one use of an operation from another. */
 export type TunedShape = object;
@@ -12,14 +13,11 @@ export interface Work {
 }
 
 /** What tuning has to know about an operation that several kernels can compute. */
-export interface TunedOp<Shape extends TunedShape, Variant extends string> {
-  readonly name: string;
+export interface TunedOp<Shape extends TunedShape, Variant extends string> extends Choosable<Shape, Variant> {
   /** The text of all its kernels and what they are built from: when it changes, measurements of it are void. */
   readonly sources: readonly string[];
   /** The kernels that can compute a shape, all in full float32 precision. */
   variants(shape: Shape, adapter: AdapterClass): readonly Variant[];
-  /** The kernel to use where nothing was measured. */
-  select(shape: Shape, adapter: AdapterClass): Variant;
   work(shape: Shape): Work;
 }
 

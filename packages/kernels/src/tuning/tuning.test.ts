@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { matMul } from '@tensorflow/tfjs-core';
 import { describe, expect, it, vi } from 'vitest';
 import type { AdapterClass } from '../device/adapter.js';
 import { tunedBiAttention } from '../ops/bi-attention/tuning.js';
@@ -53,7 +54,7 @@ const choose = (tuning: Tuning, n: number) => tuning.choose(op, { n }, run, [n, 
 
 describe('Tuning', () => {
   it('goes by the rules where nothing was measured', () => {
-    const tuning = new Tuning(IDENTITY, CLASS);
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
     select.mockClear();
     expect(choose(tuning, 8)).toBe('slow');
     expect(select).toHaveBeenCalledWith({ n: 8 }, CLASS);
@@ -62,7 +63,7 @@ describe('Tuning', () => {
   });
 
   it('uses what was measured, at once and of that shape only', () => {
-    const tuning = new Tuning(IDENTITY, CLASS);
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
     expect(choose(tuning, 8)).toBe('slow');
     tuning.add(op, 'n=8', measured('fast'));
     for (let i = 0; i < 2; i++) expect([8, 9].map((n) => choose(tuning, n))).toEqual(['fast', 'slow']);
@@ -71,7 +72,7 @@ describe('Tuning', () => {
   });
 
   it('ignores measurements of other kernels, of unknown ones, and of those that cannot compute the shape', () => {
-    const tuning = new Tuning(IDENTITY, CLASS);
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
     tuning.add(op, 'n=8', measured('fast'));
     expect(choose(tuning, 8)).toBe('fast');
     expect(tuning.choose({ ...op, sources: ['changed text'] }, { n: 8 }, run, [8, {}])).toBe('slow');
@@ -82,14 +83,14 @@ describe('Tuning', () => {
   });
 
   it('stays right when there were more shapes than it remembers', () => {
-    const tuning = new Tuning(IDENTITY, CLASS);
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
     tuning.add(op, 'n=1', measured('fast'));
     for (let n = 1; n < 5000; n++) choose(tuning, n);
     expect(choose(tuning, 1)).toBe('fast');
   });
 
   it('shows every choice to the observer, and none after it', () => {
-    const tuning = new Tuning(IDENTITY, CLASS);
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
     const seen: unknown[] = [];
     tuning.observe(({ key, args }) => seen.push([key, args]));
     for (const n of [1, 2, 1]) choose(tuning, n);

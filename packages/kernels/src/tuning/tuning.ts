@@ -1,4 +1,7 @@
 import type { AdapterClass } from '../device/adapter.js';
+import type { Chooser } from '../dispatch/chooser.js';
+import type { Runtime } from '../dispatch/runtime.js';
+import type { MatrixProduct } from './ceilings.js';
 import type { TuningError } from './error.js';
 import { type AdapterIdentity, type TunedEntry, TuningTable } from './table.js';
 import { type AnyTunedOp, fingerprint, shapeKey, type TunedOp, type TunedShape } from './tuned-op.js';
@@ -21,7 +24,7 @@ const MAX_REMEMBERED = 4096;
  * Which kernel computes what on one device: the one that measurements say is the fastest, where there are any (`tune`),
  * and else the one that the operation selects by rules. Without measurements nothing but the rules is evaluated.
  */
-export class Tuning {
+export class Tuning implements Chooser {
   /** Why stored measurements could not be used, if they could not. */
   warning: TuningError | undefined;
 
@@ -34,6 +37,8 @@ export class Tuning {
   constructor(
     identity: AdapterIdentity,
     private readonly adapterClass: AdapterClass,
+    /** By which `tune` measures what the adapter can do at most. */
+    readonly product: MatrixProduct,
   ) {
     this.#table = new TuningTable(identity);
   }
@@ -96,4 +101,13 @@ export class Tuning {
     remembered.set(key, variant);
     return variant;
   }
+}
+
+/**
+ * The measurements by which a runtime chooses its kernels.
+ * @throws Error when something else chooses them.
+ */
+export function tuningOf({ chooser }: Runtime): Tuning {
+  if (!(chooser instanceof Tuning)) throw new Error('The kernels of this runtime are not chosen by `Tuning`.');
+  return chooser;
 }

@@ -7,6 +7,7 @@ import {
   selectLocalAttention,
   selectSoftmax,
   shutdown,
+  tuningOf,
 } from '@samtrack/kernels';
 import type { Command } from './command.js';
 
@@ -68,7 +69,10 @@ async function run(argv: string[]): Promise<number> {
         maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
       },
       variants: selectedVariants(runtime.adapterClass),
-      tuning: { 'measured shapes': runtime.tuning.table.size, warning: runtime.tuning.warning?.message ?? 'none' },
+      tuning: {
+        'measured shapes': tuningOf(runtime).table.size,
+        warning: tuningOf(runtime).warning?.message ?? 'none',
+      },
     };
     if (options.json) {
       process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

@@ -1,6 +1,14 @@
 /** `samtrack tune`: which of the kernels that compute the same is the fastest here? */
 import { parseArgs } from 'node:util';
-import { initialize, shutdown, type TunedShapeResult, type TuneResult, tune, tuningStore } from '@samtrack/kernels';
+import {
+  initialize,
+  shutdown,
+  type TunedShapeResult,
+  type TuneResult,
+  tune,
+  tuningOf,
+  tuningStore,
+} from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
 import { cachedWeights } from './cached-weights.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
@@ -71,7 +79,7 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
-      if (runtime.tuning.warning) report.note(`${runtime.tuning.warning.message} It is replaced.`);
+      if (tuningOf(runtime).warning) report.note(`${tuningOf(runtime).warning.message} It is replaced.`);
       const model = await load({ signal, onProgress: (fraction) => report.progress('loading', fraction) });
       report.end();
       try {
@@ -85,7 +93,7 @@ async function run(argv: string[]): Promise<number> {
             report.progress(`${done}/${total} ${shape.op} ${shape.shape}`, done / total),
         });
         report.end();
-        await tuningStore().save(runtime.tuning.table);
+        await tuningStore().save(tuningOf(runtime).table);
         process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
         return result.stopped === 'aborted' ? INTERRUPTED : 0;
       } finally {

@@ -1,7 +1,5 @@
 import { DeviceError } from '../adapter.js';
 
-export { tuningStore } from '../../tuning/node/store.js';
-
 /** Options for finding a GPU in this process. */
 export interface GpuOptions {
   /** Substring of the adapter's name, for machines with several (`llvmpipe` picks the software adapter). */

@@ -1,7 +1,5 @@
 import { DeviceError } from '../adapter.js';
 
-export { tuningStore } from '../../tuning/web/store.js';
-
 /** Options for finding a GPU; browsers choose the adapter themselves, so both are ignored here. */
 export interface GpuOptions {
   adapter?: string;

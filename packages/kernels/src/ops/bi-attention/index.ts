@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime, type Runtime } from '../../dispatch/runtime.js';
+import { getRuntime, type Runtime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { copyBlock } from '../copy-block/index.js';
 import { gemm, selectGemm } from '../gemm/index.js';
 import { launchMatmul } from '../gemm/matmul-program.js';
@@ -80,7 +81,7 @@ export function biAttention(input: BiAttentionInput, options: BiAttentionOptions
   }
   const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
   const size = { tokens, columns, channels, width };
-  const variant = options.variant ?? runtime.tuning.choose(tunedBiAttention, size, biAttention, [input, options]);
+  const variant = options.variant ?? runtime.chooser.choose(tunedBiAttention, size, biAttention, [input, options]);
   const out = runtime.allocate([tokens, width]);
   const sums = runtime.allocate([plan.chunks, columns, channels]);
   const statistics = runtime.allocate([plan.chunks, columns, 2]);

@@ -61,7 +61,7 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
   const pointwise =
     kernelHeight === 1 && kernelWidth === 1 && stride === 1 && padTop + padLeft + padBottom + padRight === 0;
   const shape = { m, n, k: channels, aligned: true, taps: kernelHeight * kernelWidth, stride, dilation };
-  const variant = options.variant ?? runtime.tuning.choose(tunedConv2d, shape, conv2d, [x, weight, options]);
+  const variant = options.variant ?? runtime.chooser.choose(tunedConv2d, shape, conv2d, [x, weight, options]);
   launchMatmul(runtime, {
     variant,
     a: x,

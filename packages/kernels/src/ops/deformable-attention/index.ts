@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { ShapeError } from '../shape-error.js';
 import sampleWgsl from './sample.wgsl';
 import type { DeformableAttentionVariant } from './select.js';
@@ -73,7 +74,7 @@ export function deformableAttention(
   const size = { queries, heads, headSize: channels / heads, levels: levels.length, points, pixels };
   const tuned = { ...size, boxes: coordinates === 4 };
   const args: Parameters<typeof deformableAttention> = [value, projection, reference, shape, options];
-  const variant = options.variant ?? runtime.tuning.choose(tunedDeformableAttention, tuned, deformableAttention, args);
+  const variant = options.variant ?? runtime.chooser.choose(tunedDeformableAttention, tuned, deformableAttention, args);
   const vectors = variant === 'head' ? head4 : 1;
   const invocations = (queries * heads * head4) / vectors;
   const table = new Array<number>(4 * MAX_LEVELS).fill(0);

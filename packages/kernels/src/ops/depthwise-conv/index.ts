@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type BufferAccess, defineProgram } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { convOutput, convPadding } from '../conv2d/index.js';
 import activationWgsl from '../gemm/activation.wgsl';
 import type { Activation } from '../gemm/matmul-program.js';
@@ -59,7 +60,7 @@ export function depthwiseConv(x: Tensor, weight: Tensor, options: DepthwiseConvO
   const out = runtime.allocate([outHeight, outWidth, channels]);
   const shape = { kernelHeight, kernelWidth, stride, dilation };
   const tuned = { ...shape, outHeight, outWidth, channels };
-  const variant = options.variant ?? runtime.tuning.choose(tunedDepthwise, tuned, depthwiseConv, [x, weight, options]);
+  const variant = options.variant ?? runtime.chooser.choose(tunedDepthwise, tuned, depthwiseConv, [x, weight, options]);
   const c4 = channels / 4;
   const buffers: BufferAccess[] = bias ? ['read', 'read', 'read', 'write'] : ['read', 'read', 'write'];
   const params = { ACTIVATION: activation, BIAS: bias !== undefined, OUT_BINDING: buffers.length - 1 };

@@ -95,7 +95,7 @@ export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
   const aligned = [aStride, bStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
   const variant =
     options.variant ??
-    runtime.tuning.choose(tunedGemm, { batch, m, n, k, aligned, half: b.dtype === 'int32' }, gemm, [a, b, options]);
+    runtime.chooser.choose(tunedGemm, { batch, m, n, k, aligned, half: b.dtype === 'int32' }, gemm, [a, b, options]);
   launchMatmul(runtime, {
     variant,
     a,

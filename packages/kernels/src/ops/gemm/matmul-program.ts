@@ -1,6 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type BufferAccess, defineProgram, f32, type Program, type UniformValue } from '../../dispatch/program.js';
-import { foldWorkgroups, type Runtime } from '../../dispatch/runtime.js';
+import type { Runtime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import activationWgsl from './activation.wgsl';
 import bindingsWgsl from './bindings.wgsl';
 import broadcastWgsl from './broadcast.wgsl';

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram, f32 } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { resizeScale } from '../resize-bilinear/index.js';
 import { ShapeError } from '../shape-error.js';
 import labelDecodeWgsl from './label-decode.wgsl';

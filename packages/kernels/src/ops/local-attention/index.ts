@@ -63,7 +63,7 @@ export function localGatedAttention(
   const outWidth = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
   const shape = { height, width, window, depth, channels: outWidth };
   const variant =
-    options.variant ?? runtime.tuning.choose(tunedLocalAttention, shape, localGatedAttention, [input, options]);
+    options.variant ?? runtime.chooser.choose(tunedLocalAttention, shape, localGatedAttention, [input, options]);
   const subgroup = variant === 'subgroup';
   const radius = (window - 1) / 2;
   // Positions that 8 neighbouring queries see in one row of the window, padded for vector loads.

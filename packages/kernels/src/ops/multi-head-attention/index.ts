@@ -147,7 +147,7 @@ export function multiHeadAttention(
   const size = { batch, heads, queries, keys, headSize, mask: mask !== undefined, relative: relative !== undefined };
   const variant =
     options.variant ??
-    runtime.tuning.choose(tunedMultiHeadAttention, size, multiHeadAttention, [query, key, value, options]);
+    runtime.chooser.choose(tunedMultiHeadAttention, size, multiHeadAttention, [query, key, value, options]);
   const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
   const operands = [query, key, value];
   const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;

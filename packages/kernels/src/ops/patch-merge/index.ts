@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { ShapeError } from '../shape-error.js';
 import patchMergeWgsl from './patch-merge.wgsl';
 

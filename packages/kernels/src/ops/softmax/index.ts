@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineProgram } from '../../dispatch/program.js';
-import { foldWorkgroups, getRuntime } from '../../dispatch/runtime.js';
+import { getRuntime } from '../../dispatch/runtime.js';
+import { foldWorkgroups } from '../../dispatch/workgroups.js';
 import { ShapeError } from '../shape-error.js';
 import rowsWgsl from './rows.wgsl';
 import type { SoftmaxVariant } from './select.js';
@@ -22,7 +23,7 @@ export function softmaxRows(x: Tensor, validColumns = x.shape[1]!, options: { va
   if (x.rank !== 2 || columns % 4 !== 0)
     throw new ShapeError('softmaxRows', 'a matrix whose columns are a multiple of 4', { x });
   const variant =
-    options.variant ?? runtime.tuning.choose(tunedSoftmax, { rows, columns }, softmaxRows, [x, validColumns, options]);
+    options.variant ?? runtime.chooser.choose(tunedSoftmax, { rows, columns }, softmaxRows, [x, validColumns, options]);
   const { subgroupSize } = runtime.adapterClass;
   const subgroup = variant === 'subgroup';
   const program = defineProgram({

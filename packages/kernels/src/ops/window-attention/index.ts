@@ -91,7 +91,7 @@ export function windowAttention(
   const tuned = { height, width, window, shift, heads, headSize };
   const variant =
     options.variant ??
-    runtime.tuning.choose(tunedWindowAttention, tuned, windowAttention, [qkv, qkvBias, biasTable, shape, options]);
+    runtime.chooser.choose(tunedWindowAttention, tuned, windowAttention, [qkv, qkvBias, biasTable, shape, options]);
   const subgroup = variant === 'shuffle' ? adapterClass.subgroupSize : 0;
   runtime.launch({
     program: defineProgram({

@@ -112,7 +112,7 @@ export function relativeWindowAttention(
   const tuned = { height, width, window, shift: 0, heads, headSize };
   const args: Parameters<typeof relativeWindowAttention> = [qkv, qkvBias, rows, columns, shape, options];
   const variant =
-    options.variant ?? runtime.tuning.choose(tunedRelativeWindowAttention, tuned, relativeWindowAttention, args);
+    options.variant ?? runtime.chooser.choose(tunedRelativeWindowAttention, tuned, relativeWindowAttention, args);
   const terms = relativeTerms({
     query: qkv,
     queryColumn: 0,

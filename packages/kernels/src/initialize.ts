@@ -6,11 +6,14 @@ import {
   removeBackend,
   setBackend,
 } from '@tensorflow/tfjs-core';
-import { tuningStore } from '#platform';
-import { Runtime, registerRuntime } from '../dispatch/runtime.js';
-import { TuningError } from '../tuning/error.js';
-import type { TuningStore } from '../tuning/store.js';
-import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './index.js';
+import { tuningStore } from '#tuning-store';
+import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './device/index.js';
+import { Runtime, registerRuntime } from './dispatch/runtime.js';
+import { gemm } from './ops/gemm/index.js';
+import { TuningError } from './tuning/error.js';
+import type { TuningStore } from './tuning/store.js';
+import { adapterIdentity } from './tuning/table.js';
+import { Tuning } from './tuning/tuning.js';
 
 /** Options of `initialize`. */
 export interface InitializeOptions extends GpuOptions {
@@ -19,7 +22,7 @@ export interface InitializeOptions extends GpuOptions {
   /**
    * Whether kernels are chosen by what was measured on this adapter (`tune`). `off`, the default: by rules alone, so that results
    * depend on nothing but the adapter. `cached`: by what `tuningStore()` holds, if anything; or by another store. Tables that
-   * cannot be used are ignored; `runtime.tuning.warning` says why.
+   * cannot be used are ignored; `tuningOf(runtime).warning` says why.
    */
   tuning?: 'off' | 'cached' | TuningStore;
   /**
@@ -45,15 +48,16 @@ export async function initialize(options: InitializeOptions = {}): Promise<Runti
   registerBackend('webgpu', () => backend, 3);
   await setBackend('webgpu');
   await ready();
-  const runtime = new Runtime(backend, handle);
+  const tuning = new Tuning(adapterIdentity(handle.info, handle.adapterClass), handle.adapterClass, gemm);
   if (options.tuning && options.tuning !== 'off') {
-    await loadTuning(runtime, options.tuning === 'cached' ? tuningStore() : options.tuning);
+    await loadTuning(tuning, options.tuning === 'cached' ? tuningStore() : options.tuning);
   }
+  const runtime = new Runtime(backend, handle, tuning);
   registerRuntime(runtime);
   return runtime;
 }
 
-async function loadTuning({ tuning }: Runtime, store: TuningStore): Promise<void> {
+async function loadTuning(tuning: Tuning, store: TuningStore): Promise<void> {
   try {
     const table = await store.load(tuning.table.adapter);
     if (table) tuning.use(table);
