@@ -1,13 +1,11 @@
-import type { Runtime } from '@samtrack/kernels';
+import { type Runtime, tuningOf } from '@samtrack/kernels';
 
 /**
  * Floating-point operations of the products, convolutions and attentions that some work launches anew, two for each
  * multiply-add; what is replayed is not seen.
  */
-export async function countFlops<T>(
-  { tuning }: Pick<Runtime, 'tuning'>,
-  work: () => Promise<T>,
-): Promise<{ flops: number; result: T }> {
+export async function countFlops<T>(runtime: Runtime, work: () => Promise<T>): Promise<{ flops: number; result: T }> {
+  const tuning = tuningOf(runtime);
   let flops = 0;
   tuning.observe(({ op, shape }) => {
     flops += op.work(shape as never).flops;
