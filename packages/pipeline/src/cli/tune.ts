@@ -79,7 +79,8 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
-      if (tuningOf(runtime).warning) report.note(`${tuningOf(runtime).warning.message} It is replaced.`);
+      const tuning = tuningOf(runtime);
+      if (tuning.warning) report.note(`${tuning.warning.message} It is replaced.`);
       const model = await load({ signal, onProgress: (fraction) => report.progress('loading', fraction) });
       report.end();
       try {
@@ -93,7 +94,7 @@ async function run(argv: string[]): Promise<number> {
             report.progress(`${done}/${total} ${shape.op} ${shape.shape}`, done / total),
         });
         report.end();
-        await tuningStore().save(tuningOf(runtime).table);
+        await tuningStore().save(tuning.table);
         process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
         return result.stopped === 'aborted' ? INTERRUPTED : 0;
       } finally {
