@@ -1,6 +1,7 @@
 /** The options of `samtrack segment` that say what to segment. */
 import type { EverythingOptions, SamPrompt, Stroke } from '@samtrack/models';
 import { positiveNumber, UsageError, wholeNumber } from './command.js';
+import { boxCorners, labelledPoints, numbers, pointLine } from './coordinates.js';
 
 export const WANTED_HELP = `What to segment, coordinates in pixels of the image:
   --points LIST           points of one object, "x,y" on it and "x,y,0" beside it, apart by blanks
@@ -89,8 +90,8 @@ export function wantedMasks(values: Values): WantedMasks {
     return {
       kind: 'stroke',
       stroke: {
-        points: pairs('stroke', values.stroke),
-        background: values.background?.map((line) => pairs('background', line)),
+        points: pointLine('stroke', values.stroke),
+        background: values.background?.map((line) => pointLine('background', line)),
         width: positiveNumber('pen-width', values['pen-width']),
       },
     };
@@ -102,43 +103,11 @@ export function wantedMasks(values: Values): WantedMasks {
 }
 
 function prompts({ points, box = [] }: Values): SamPrompt[] {
-  const boxes = box.map((text) => {
-    const corners = numbers('box', text);
-    if (corners.length !== 4) throw new UsageError(`--box is X0,Y0,X1,Y1, not "${text}"`);
-    return corners as [number, number, number, number];
-  });
+  const boxes = box.map((text) => boxCorners('box', text));
   if (points === undefined) return boxes.map((corners) => ({ box: corners }));
   if (boxes.length > 1) throw new UsageError('--points goes with one --box at most: they are of one object');
-  const list = words(points).map((word) => {
-    const parts = numbers('points', word);
-    const [x, y, label = 1] = parts;
-    if (parts.length < 2 || parts.length > 3 || ![0, 1].includes(label)) {
-      throw new UsageError(`--points takes "x,y", "x,y,1" and "x,y,0", not "${word}"`);
-    }
-    return { point: [x!, y!] as const, label };
-  });
-  if (list.length === 0) throw new UsageError('--points has no points');
+  const list = labelledPoints('points', points);
   return [{ points: list.map(({ point }) => point), labels: list.map(({ label }) => label), box: boxes[0] }];
-}
-
-const words = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
-
-function numbers(option: string, text: string): number[] {
-  return text.split(',').map((part) => {
-    const value = part.trim() === '' ? Number.NaN : Number(part);
-    if (!Number.isFinite(value)) throw new UsageError(`--${option} needs numbers apart by commas, not "${text}"`);
-    return value;
-  });
-}
-
-function pairs(option: string, text: string): [number, number][] {
-  const list = words(text).map((word) => {
-    const pair = numbers(option, word);
-    if (pair.length !== 2) throw new UsageError(`--${option} takes "x,y" pairs, not "${word}"`);
-    return pair as [number, number];
-  });
-  if (list.length === 0) throw new UsageError(`--${option} has no points`);
-  return list;
 }
 
 /** The options of the generator that are given; what they may be is checked where they are used. */

@@ -1,7 +1,8 @@
-/** `samtrack track`: the masks of the first frame, carried through a video. */
+/** `samtrack track`: what prompts or a mask of the first frame show, carried through a video. */
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
+  clipSource,
   type FrameSource,
   labelIds,
   type ObjectInfo,
@@ -12,6 +13,8 @@ import {
   readMask,
 } from '../io/index.js';
 import { describedBy, everything } from '../modes/index.js';
+import { checkPromptedObjects, promptedInfos } from '../prompts/index.js';
+import type { Session } from '../session/index.js';
 import { trackToFolder } from '../tracking/track.js';
 import {
   DETECTOR_HELP,
@@ -30,13 +33,15 @@ import { exportFormats, FORMATS_HELP } from './export-options.js';
 import { INTERRUPTED, interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 import { openProject, trackProject } from './project.js';
+import { checkPromptUse, PROMPT_HELP, PROMPT_OPTIONS, promptedObjects } from './prompt-options.js';
+import { previewPrompts, promptSession, showPrompts } from './prompt-run.js';
 import { recorded, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
 import { TerminalHost, type TrackingHost } from './tracking-host.js';
 
-const HELP = `Usage: samtrack track SOURCE [--mask FILE] --out FOLDER [options]
+const HELP = `Usage: samtrack track SOURCE [--mask FILE | prompts] --out FOLDER [options]
 
-Tracks the objects that a mask shows in the first frame, and with --mode also new ones, and writes masks/NAME.png for
-every frame, overlay.mp4 with the source's sound, and coco.json.
+Tracks the objects that clicks, boxes and strokes show, or a mask of the first frame, and with --mode also new ones, and
+writes masks/NAME.png for every frame, overlay.mp4 with the source's sound, and coco.json.
 
 SOURCE is a video (mp4, mov, webm, mkv), a folder or zip of images, or a DAVIS folder (with --sequence).
 
@@ -48,6 +53,7 @@ Input:
   --fps N               frames per second of an image folder; default 24
   --from N, --to N      first frame, and the frame to stop before; default the whole source
 
+${PROMPT_HELP}
 ${DISCOVERY_HELP}${SEGMENTER_HELP}${DETECTOR_HELP}
 ${TRACKER_HELP}
 Output:
@@ -74,6 +80,7 @@ const OPTIONS = {
   fps: { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
+  ...PROMPT_OPTIONS,
   ...DISCOVERY_OPTIONS,
   ...SEGMENTER_OPTIONS,
   ...DETECTOR_OPTIONS,
@@ -93,7 +100,7 @@ const OPTIONS = {
 
 export const trackCommand: Command = {
   name: 'track',
-  summary: 'track the objects of a first-frame mask through a video',
+  summary: 'track what clicks, boxes, strokes or a first-frame mask show through a video',
   help: HELP,
   run,
 };
@@ -120,24 +127,28 @@ async function run(argv: string[]): Promise<number> {
       if (!signal.aborted) report.failure((error as Error).message);
       return signal.aborted ? INTERRUPTED : 1;
     }
-    const kept = summary.frames > 0 ? ' They are kept: add --resume to the same command to go on.' : '';
+    const goOn = plan.later
+      ? ' They are kept. With --project FILE, such a run can be gone on with.'
+      : ' They are kept: add --resume to the same command to go on.';
+    const kept = summary.frames > 0 ? goOn : '';
     const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
     report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
     return signal.aborted ? INTERRUPTED : 1;
   });
 }
 
-const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+const parse = (argv: string[]) => 
+  parseArgs({ args: argv, options: OPTIONS, allowPositionals: true, tokens: true });
 
 /** What `samtrack track` was asked to do, checked. */
 export type TrackPlan = ReturnType<typeof planTrack>;
 
 /**
- * Reads the arguments of `samtrack track`, but for where results go. Opens nothing.
- * @throws UsageError
+ * Reads the arguments of `samtrack track`, but for where results go. Opens nothing but a prompt file.
+ * @throws UsageError; SessionError and SourceError for the prompt file
  */
 export function planTrack(argv: string[]) {
-  const { values: options, positionals } = parse(argv);
+  const { values: options, positionals, tokens } = parse(argv);
   if (positionals.length !== 1) throw new UsageError(`track takes one source, not ${positionals.length}`);
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
@@ -145,9 +156,17 @@ export function planTrack(argv: string[]) {
     throw new UsageError(`--project does not go with --${unkept ?? 'tracker propagation'}`);
   }
   const discovery = discoverySettings(options);
-  const stray = (['segmenter', 'detector'] as const).find((name) => !discovery && options[name] !== undefined);
+  const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
+  const from = range.from ?? 0;
+  const shown = promptedObjects(tokens, options, from);
+  // What is shown in the first frame is a first mask; what is shown later needs a session, which tracks both ways.
+  const later = shown?.some(({ prompts }) => prompts.some(({ frame }) => frame !== from)) ?? false;
+  if (shown) checkPromptUse(options, settings.tracker, later);
+  const stray = (['segmenter', 'detector'] as const).find(
+    (name) => !discovery && options[name] !== undefined && !(name === 'segmenter' && shown),
+  );
   if (stray) throw new UsageError(`--${stray} is for finding new objects: add --mode automatic or --mode fusion`);
-  const segmenter = discovery && segmenterSettings(options);
+  const segmenter = discovery || shown ? segmenterSettings(options) : undefined;
   const detector = discovery?.text && detectorSettings(options);
   if (discovery?.mode === 'automatic' && options.mask) {
     throw new UsageError(
@@ -158,13 +177,17 @@ export function planTrack(argv: string[]) {
     input: positionals[0]!,
     options,
     settings,
+    /** What prompts show. */
+    shown,
+    /** Whether they show something in another frame than the first. */
+    later,
     discovery,
     segmenter,
     detector,
     formats: exportFormats(options.format),
     bits: oneOf('bits', options.bits, ['8', '16'] as const),
     palette: oneOf('palette', options.palette, ['davis', 'samtrack'] as const) ?? 'davis',
-    range: { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) },
+    range,
     fps: positiveNumber('fps', options.fps),
   };
 }
@@ -179,12 +202,17 @@ export async function trackVideo(
   existing: 'error' | 'replace' | 'resume',
   host: TrackingHost,
 ): Promise<{ summary: ResultSummary; error?: unknown }> {
-  const { options, settings, discovery, segmenter, detector, bits, range } = plan;
+  const { options, settings, shown, later, discovery, segmenter, detector, bits, range } = plan;
   const { report, signal } = host;
   const source = await openSource(plan.input, { fps: plan.fps, sequence: options.sequence });
   try {
-    const maskFile = discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, range.from ?? 0));
-    const firstMask =
+    const from = range.from ?? 0;
+    const { name, width, height, frameCount } = source;
+    if (shown) checkPromptedObjects(shown, { name, width, height, from, to: range.to ?? frameCount });
+    const masks = segmenter && loadSegmenter(segmenter, report);
+    if (shown && options.preview) return await previewPrompts(source, shown, masks!, out, existing, options, host);
+    const maskFile = shown || discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, from));
+    let firstMask =
       maskFile === undefined
         ? undefined
         : await readMask(maskFile, {
@@ -193,16 +221,24 @@ export async function trackVideo(
             resize: options['resize-mask'] ? 'nearest' : 'error',
           });
     // Weights first: results that are there are replaced only once there is something to replace them with.
+    const begin = (session: Session) =>
+      shown
+        ? promptSession(session, source, from, shown, masks!, host)
+        : session.prompt({ frame: 0, mask: firstMask! });
     const project =
-      options.project === undefined
+      options.project === undefined && !later
         ? undefined
-        : await openProject(options.project, source, firstMask!, settings, report, signal);
+        : await openProject(options.project, clipSource(source, from, range.to), begin, settings, report, signal);
     const own = project ? undefined : await host.acquire(settings);
     const tracker = project?.st.tracker ?? own!;
-    const assistants: { dispose(): unknown }[] = [project?.st ?? { dispose: () => host.release(tracker) }];
+    const assistants: { dispose(): unknown }[] = [
+      project?.st ?? { dispose: () => host.release(tracker) },
+      ...(masks ? [masks] : []),
+    ];
     try {
+      if (shown && !project) firstMask = (await showPrompts(source, shown, masks!, host))[0]!.labels;
       const folder = openOutputFolder(out);
-      const infos = new Map<number, ObjectInfo>();
+      const infos = shown ? promptedInfos(shown) : new Map<number, ObjectInfo>();
       const writer = await ResultWriter.open({
         folder,
         source,
@@ -215,6 +251,7 @@ export async function trackVideo(
         identity: {
           ...settings.identity,
           mask: maskFile === undefined ? null : basename(maskFile),
+          ...(shown && { prompts: JSON.stringify(shown) }),
           ...recorded(range),
           ...discovery?.identity,
           ...(segmenter && { segmenter: segmenter.name, detector: detector?.name ?? null }),
@@ -222,10 +259,11 @@ export async function trackVideo(
       });
       let finding: DiscoveryRun | undefined;
       if (discovery) {
-        const masks = loadSegmenter(segmenter!, report);
         const boxes = detector && loadDetector(detector, report);
-        assistants.push(masks, ...(boxes ? [boxes] : []));
-        const candidates = boxes ? describedBy(boxes, masks, discovery.text!) : everything(masks, discovery.everything);
+        if (boxes) assistants.push(boxes);
+        const candidates = boxes
+          ? describedBy(boxes, masks!, discovery.text!)
+          : everything(masks!, discovery.everything);
         finding = await DiscoveryRun.open({
           folder,
           settings: discovery,
@@ -237,10 +275,19 @@ export async function trackVideo(
       }
       report.note(
         `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
-          `${firstMask ? `${labelIds(firstMask).length} objects` : 'objects to be found'}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
+          `${objectCount(shown?.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
       );
       const { summary, error } = project
-        ? await trackProject(project, writer, report, signal)
+        ? await trackProject({
+            project,
+            source,
+            range,
+            backward: shown !== undefined,
+            writesParts: options.project === undefined,
+            writer,
+            report,
+            signal,
+          })
         : await trackToFolder({
             source,
             tracker,
@@ -263,8 +310,13 @@ export async function trackVideo(
   }
 }
 
+const objectCount = (objects: number | undefined): string =>
+  objects === undefined ? 'objects to be found' : `${objects} object${objects === 1 ? '' : 's'}`;
+
 /** The annotation of a DAVIS sequence's frame. */
 function ownMask({ annotations }: Pick<FrameSource, 'annotations'>, frame: number): string {
-  if (!annotations) throw new UsageError('track needs --mask FILE: the masks of the first frame');
+  if (!annotations) {
+    throw new UsageError('track needs --mask FILE, the masks of the first frame, or prompts such as --point X,Y');
+  }
   return join(annotations, `${String(frame).padStart(5, '0')}.png`);
 }

@@ -7,6 +7,7 @@ export {
   openVideo,
   prepareCodecs,
 } from '#platform';
+export { clipSource } from './clip-source.js';
 export { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
 export * from './errors.js';
 export * from './frame-source.js';

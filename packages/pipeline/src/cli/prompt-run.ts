@@ -1,0 +1,130 @@
+/** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
+import { access, mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { initialize, shutdown } from '@samtrack/kernels';
+import type { Segmenter } from '../assist/index.js';
+import { drawOverlay, type FrameSource, idColour, OutputError, palette } from '../io/index.js';
+import { type FramePrompt, type PromptedFrame, type PromptedObject, promptedMasks } from '../prompts/index.js';
+import type { Session } from '../session/index.js';
+import type { Report } from './progress.js';
+
+/** Names an object in a message: its id and what it is called. */
+const titleOf = ({ name }: PromptedObject, id: number): string => (name === undefined ? `${id}` : `${id} (${name})`);
+
+/** Asks the segmenter for the masks, and says how large each of them is. Throws as `promptedMasks`. */
+export async function showPrompts(
+  source: FrameSource,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  report: Report,
+  signal: AbortSignal,
+): Promise<PromptedFrame[]> {
+  const onProgress = (fraction: number) => report.progress('segmenting', fraction);
+  const frames = await promptedMasks(source, objects, segmenter, { signal, onProgress });
+  report.end();
+  for (const { frame, objects: shown } of frames) {
+    const areas = shown.map(({ id, area }) => `${titleOf(objects[id - 1]!, id)}: ${area} pixels`);
+    report.note(`frame ${frame.name}: ${areas.join(', ')}`);
+  }
+  return frames;
+}
+
+/** The prompts as a drawing: clicks on an object are filled, those beside it are crossed out. */
+function promptsSvg({ frame: { width, height }, objects }: PromptedFrame): string {
+  const unit = Math.max(1.5, Math.min(width, height) / 240);
+  const colours = palette('samtrack');
+  const line = (points: FramePrompt['points'] = []) => points.map((point) => point.join(',')).join(' ');
+  const drawn = objects.flatMap(({ id, prompt: { points = [], labels = [], box, stroke } }) => {
+    const paint = `rgb(${idColour(colours, id).slice(0, 3).join(',')})`;
+    // Each mark twice: a wide white one below stays visible on the mask of the same colour.
+    const twice = (shape: (style: string) => string) => [
+      shape(`fill="none" stroke="white" stroke-width="${unit * 2.5}"`),
+      shape(`fill="none" stroke="${paint}" stroke-width="${unit}"`),
+    ];
+    const marks = points.flatMap(([x, y], i) => {
+      const [cx, cy, r] = [x + 0.5, y + 0.5, unit * 3];
+      if (labels[i] !== 0) return [`<circle cx="${cx}" cy="${cy}" r="${r}" fill="${paint}" stroke="white" stroke-width="${unit}"/>`];
+      const cross = `M${cx - r},${cy - r}L${cx + r},${cy + r}M${cx - r},${cy + r}L${cx + r},${cy - r}`;
+      return twice((style) => `<path d="${cross}" ${style}/>`);
+    });
+    const [x0, y0, x1, y1] = box ?? [0, 0, 0, 0];
+    return [
+      ...(box ? twice((style) => `<rect x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}" ${style}/>`) : []),
+      ...(stroke ? twice((style) => `<polyline points="${line(stroke)}" stroke-linecap="round" ${style}/>`) : []),
+      ...marks,
+    ];
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join('')}</svg>`;
+}
+
+/** Begins a session, whose frame 0 is the source's frame `from`, with the objects that prompts show. */
+export async function promptSession(
+  session: Session,
+  source: FrameSource,
+  from: number,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { frame, labels } of await showPrompts(source, objects, segmenter, report, signal)) {
+    await session.prompt({ frame: frame.index - from, mask: labels, signal });
+  }
+  for (const [i, { name, label }] of objects.entries()) {
+    if (name !== undefined || label !== undefined) await session.update(i + 1, { ...(name && { name }), ...(label && { label }) });
+  }
+}
+
+/** `--preview`: opens the GPU, asks the segmenter, writes pictures, and prints their names. @returns the exit status */
+export async function previewPrompts(
+  source: FrameSource,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  { out, adapter, overwrite = false }: { out?: string; adapter?: string; overwrite?: boolean },
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  const runtime = await initialize({ adapter, tuning: 'cached' });
+  try {
+    const frames = await showPrompts(source, objects, segmenter, report, signal);
+    for (const file of await writePreview(out!, frames, { overwrite })) process.stdout.write(`${resolve(file)}\n`);
+    return 0;
+  } finally {
+    segmenter.dispose();
+    shutdown(runtime);
+  }
+}
+
+/**
+ * Draws masks and prompts over each prompted frame: `preview.png` into the folder, or `preview-NAME.png` where there are several.
+ * @returns the files
+ * @throws OutputError where a file of that name is there, unless it may be overwritten
+ */
+async function writePreview(
+  folder: string,
+  frames: readonly PromptedFrame[],
+  { overwrite }: { overwrite: boolean },
+): Promise<string[]> {
+  const files = frames.map(({ frame }) => join(folder, frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
+  for (const file of overwrite ? [] : files) {
+    const there = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (there) throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it');
+  }
+  const { default: sharp } = await import('sharp');
+  for (const [i, prompted] of frames.entries()) {
+    const { width, height, rgba } = prompted.frame;
+    try {
+      await mkdir(folder, { recursive: true });
+      await sharp(drawOverlay(rgba, prompted.labels, { contour: 'object' }), { raw: { width, height, channels: 4 } })
+        .composite([{ input: Buffer.from(promptsSvg(prompted)) }])
+        .removeAlpha()
+        .toFile(files[i]!);
+    } catch (cause) {
+      throw new OutputError('not-writable', files[i]!, (cause as Error).message, { cause });
+    }
+  }
+  return files;
+}
