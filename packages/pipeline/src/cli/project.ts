@@ -57,7 +57,9 @@ export interface ProjectRun {
 }
 
 /** Tracks what is left to track, then writes the results of all frames. What was tracked stays in the session in any case. */
-export async function trackProject(run: ProjectRun): Promise<{ summary: ResultSummary; tracked: number; error?: unknown }> {
+export async function trackProject(
+  run: ProjectRun,
+): Promise<{ summary: ResultSummary; tracked: number; error?: unknown }> {
   const { backward, writesParts, writer, signal } = run;
   let tracked = 0;
   try {

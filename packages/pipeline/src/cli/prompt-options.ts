@@ -105,9 +105,12 @@ function objectOf(given: readonly Ordered[]): OpenObject {
   const [at, ...otherFrames] = values('at');
   const [box, ...otherBoxes] = values('box');
   const [stroke, ...otherStrokes] = values('stroke');
-  if (otherFrames.length > 0) throw new UsageError(`several --at${title}: prompts in several frames go into --prompts FILE`);
-  if (otherBoxes.length > 0) throw new UsageError(`several --box${title}: an object has one; other objects begin with --object`);
-  if (otherStrokes.length > 0) throw new UsageError(`several --stroke${title}: an object has one; other objects begin with --object`);
+  if (otherFrames.length > 0)
+    throw new UsageError(`several --at${title}: prompts in several frames go into --prompts FILE`);
+  if (otherBoxes.length > 0)
+    throw new UsageError(`several --box${title}: an object has one; other objects begin with --object`);
+  if (otherStrokes.length > 0)
+    throw new UsageError(`several --stroke${title}: an object has one; other objects begin with --object`);
   const points = values('point').flatMap((text) => labelledPoints('point', text));
   if (points.length === 0 && box === undefined && stroke === undefined) {
     throw new UsageError(`there is no --point, --box or --stroke${title}`);
@@ -150,7 +153,9 @@ export function checkPromptUse(
 ): void {
   if (options.mask !== undefined) throw new UsageError('--mask does not go with prompts: both say what to track');
   if (options.mode === 'automatic') {
-    throw new UsageError('--mode automatic finds the objects of the first frame itself; with prompts it is --mode fusion');
+    throw new UsageError(
+      '--mode automatic finds the objects of the first frame itself; with prompts it is --mode fusion',
+    );
   }
   if (!later) return;
   const unfit = (['mode', 'resume'] as const).find((name) => options[name] !== undefined);

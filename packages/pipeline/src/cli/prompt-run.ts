@@ -43,7 +43,8 @@ function promptsSvg({ frame: { width, height }, objects }: PromptedFrame): strin
     ];
     const marks = points.flatMap(([x, y], i) => {
       const [cx, cy, r] = [x + 0.5, y + 0.5, unit * 3];
-      if (labels[i] !== 0) return [`<circle cx="${cx}" cy="${cy}" r="${r}" fill="${paint}" stroke="white" stroke-width="${unit}"/>`];
+      if (labels[i] !== 0)
+        return [`<circle cx="${cx}" cy="${cy}" r="${r}" fill="${paint}" stroke="white" stroke-width="${unit}"/>`];
       const cross = `M${cx - r},${cy - r}L${cx + r},${cy + r}M${cx - r},${cy + r}L${cx + r},${cy - r}`;
       return twice((style) => `<path d="${cross}" ${style}/>`);
     });
@@ -68,10 +69,16 @@ export async function promptSession(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { frame, labels } of await showPrompts(source, objects, segmenter, report, signal)) {
-    await session.prompt({ frame: frame.index - from, mask: labels, signal });
+    const known = new Set(session.objects.map(({ id }) => id));
+    // New objects by themselves: they alone are then tracked backward.
+    for (const isNew of [false, true]) {
+      const mask = { ...labels, data: labels.data.map((id) => (known.has(id) === isNew ? 0 : id)) };
+      if (mask.data.some((id) => id > 0)) await session.prompt({ frame: frame.index - from, mask, signal });
+    }
   }
   for (const [i, { name, label }] of objects.entries()) {
-    if (name !== undefined || label !== undefined) await session.update(i + 1, { ...(name && { name }), ...(label && { label }) });
+    if (name !== undefined || label !== undefined)
+      await session.update(i + 1, { ...(name && { name }), ...(label && { label }) });
   }
 }
 
@@ -105,7 +112,9 @@ async function writePreview(
   frames: readonly PromptedFrame[],
   { overwrite }: { overwrite: boolean },
 ): Promise<string[]> {
-  const files = frames.map(({ frame }) => join(folder, frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
+  const files = frames.map(({ frame }) =>
+    join(folder, frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'),
+  );
   for (const file of overwrite ? [] : files) {
     const there = await access(file).then(
       () => true,

@@ -12,7 +12,10 @@ class Reader {
 
   fail(expected: string): never {
     const found = this.value === undefined ? 'missing' : JSON.stringify(this.value).slice(0, 60);
-    throw new SessionError('bad-prompt', `${this.file}: ${this.path || 'the file'} should be ${expected}, it is ${found}`);
+    throw new SessionError(
+      'bad-prompt',
+      `${this.file}: ${this.path || 'the file'} should be ${expected}, it is ${found}`,
+    );
   }
 
   get isThere(): boolean {
@@ -22,14 +25,21 @@ class Reader {
   /** The fields of an object, which may have these names and no others. */
   fields<Name extends string>(names: readonly Name[]): Record<Name, Reader> {
     const { value } = this;
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) this.fail(`an object with ${names.join(', ')}`);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      this.fail(`an object with ${names.join(', ')}`);
     const stray = Object.keys(value).find((key) => !(names as readonly string[]).includes(key));
     if (stray !== undefined) {
       const where = this.path ? `${this.path} has` : 'the file has';
-      throw new SessionError('bad-prompt', `${this.file}: ${where} the unknown key "${stray}"; it may have ${names.join(', ')}`);
+      throw new SessionError(
+        'bad-prompt',
+        `${this.file}: ${where} the unknown key "${stray}"; it may have ${names.join(', ')}`,
+      );
     }
     const path = (name: string) => (this.path ? `${this.path}.${name}` : name);
-    const entries = names.map((name) => [name, new Reader(this.file, path(name), (value as Record<string, unknown>)[name])]);
+    const entries = names.map((name) => [
+      name,
+      new Reader(this.file, path(name), (value as Record<string, unknown>)[name]),
+    ]);
     return Object.fromEntries(entries) as Record<Name, Reader>;
   }
 

@@ -92,7 +92,10 @@ function paint(
   const objects = found.map(({ id, title, prompt }) => {
     const area = labels.data.reduce((sum, value) => sum + (value === id ? 1 : 0), 0);
     if (area === 0) {
-      throw new SessionError('nothing-found', `${title}: other objects cover all that is found of it in frame ${frame.index}`);
+      throw new SessionError(
+        'nothing-found',
+        `${title}: other objects cover all that is found of it in frame ${frame.index}`,
+      );
     }
     return { id, prompt, area };
   });

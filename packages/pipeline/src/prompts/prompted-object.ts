@@ -70,7 +70,10 @@ export function checkPromptedObjects(objects: readonly PromptedObject[], bounds:
 function checkFrame(title: string, frame: number, { name, from, to }: PromptBounds): void {
   if (Number.isInteger(frame) && frame >= from && (to === undefined || frame < to)) return;
   const end = to === undefined ? 'on' : `to ${to - 1}`;
-  throw new SessionError('out-of-range', `${title}: there is no frame ${frame}; ${name} is tracked from ${from} ${end}`);
+  throw new SessionError(
+    'out-of-range',
+    `${title}: there is no frame ${frame}; ${name} is tracked from ${from} ${end}`,
+  );
 }
 
 function checkShown(title: string, { frame, points, labels, box, stroke }: FramePrompt, bounds: PromptBounds): void {

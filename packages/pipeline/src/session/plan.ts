@@ -107,17 +107,30 @@ function reasonsFor(
   direction: Direction,
   edits: readonly Edit[],
 ): 'missing' | Edit[] | undefined {
-  if (!producer(state, frame)) return state.annotations.has(frame) ? undefined : 'missing';
+  if (!producer(state, frame)) return isWhole(state, frame, direction) ? undefined : 'missing';
   const sign = signOf(direction);
   const reasons = edits.filter((edit) => {
     const behind = sign * (frame - edit.frame);
     if (behind < 0 || (behind === 0 && !edit.cleared)) return false;
     const pass = producer(state, frame, edit.objects);
-    if (pass && edit.seq <= pass.seq) return false;
+    // A pass knows what is annotated behind it, but not what it comes to later.
+    const knew = pass && edit.seq <= pass.seq && (signOf(pass.direction) * (frame - edit.frame) >= 0 || !edit.creates);
+    if (knew) return false;
     if (pass?.direction !== direction && !edit.creates) return false;
     return !isAnchored(state, edit, frame, sign);
   });
   return reasons.length > 0 ? reasons : undefined;
+}
+
+/** Whether a frame that was never tracked is annotated, with all objects that come to it in the direction of travel. */
+function isWhole(state: SessionState, frame: number, direction: Direction): boolean {
+  const here = state.annotations.get(frame);
+  if (!here) return false;
+  const sign = signOf(direction);
+  for (const [reference, annotations] of state.annotations) {
+    if (sign * (frame - reference) > 0 && [...annotations.keys()].some((id) => !here.has(id))) return false;
+  }
+  return true;
 }
 
 /** Whether a reference frame behind an edit, up to the given frame, annotates all its objects. */

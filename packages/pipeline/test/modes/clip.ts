@@ -125,9 +125,10 @@ export function colourSegmenter(
     async setImage(picture) {
       image = picture;
     },
-    /** The patch that a box covers most of, or that the first point is on. */
-    async predict({ box, points }) {
-      const [x0, y0, x1, y1] = box ?? [...points![0]!, points![0]![0] + 1, points![0]![1] + 1];
+    /** The patch that a box covers most of, or that the first point, or point of a stroke, is on. */
+    async predict({ box, points, stroke }) {
+      const [[x, y]] = (points ?? stroke ?? [[0, 0]]) as [readonly [number, number]];
+      const [x0, y0, x1, y1] = box ?? [x, y, x + 1, y + 1];
       const inside = coloured(image!).map((record) => {
         let shared = 0;
         let position = 0;

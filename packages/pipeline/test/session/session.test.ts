@@ -147,6 +147,24 @@ describe('propagation', () => {
     expect(found).toBeGreaterThan(0);
   });
 
+  it('tracks an object of a later frame backward, also where all was prompted before', async () => {
+    await session.prompt({ frame: 0, mask: twoObjects });
+    await session.prompt({ frame: 6, object: 'late', mask: third });
+    await run(session);
+    expect(session.affected('backward')).toEqual({ ranges: [[6, -1]], objects: [3] });
+    await run(session, { direction: 'backward' });
+    expect(session.affected('backward')).toEqual({ ranges: [] });
+    expect(session.affected()).toEqual({ ranges: [] });
+  });
+
+  it('carries objects through frames in which others are prompted', async () => {
+    await session.prompt({ frame: 0, mask: twoObjects });
+    await session.prompt({ frame: 1, object: 'late', mask: third });
+    expect(session.affected()).toEqual({ ranges: [[0, COUNT]] });
+    await run(session);
+    for (const frame of [1, 2]) expect((await session.mask(frame))!.ids).toEqual([1, 2, 3]);
+  });
+
   it('keeps locked objects as they are', async () => {
     await session.prompt({ frame: 0, mask: twoObjects });
     await run(session);
