@@ -1,5 +1,5 @@
 /** The options of `samtrack track` that show it objects: clicks, boxes and strokes, or a prompt file. */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Box, Point } from '../assist/index.js';
 import { SourceError } from '../io/index.js';
 import { type FramePrompt, type PromptedObject, parsePromptFile } from '../prompts/index.js';
@@ -45,37 +45,42 @@ const orderedOptions = (tokens: readonly Token[]): Ordered[] =>
       kind === 'option' && (ORDERED as readonly unknown[]).includes(name) && typeof value === 'string',
   ) as Ordered[];
 
-/** Prompts without the frame that they are made in, where nothing says which. */
+/** An object with its prompts, which lack the frame where no option says which. */
 type OpenObject = Omit<PromptedObject, 'prompts'> & { prompts: (Omit<FramePrompt, 'frame'> & { frame?: number })[] };
-
-/** What the options show; `frame` is the one that a prompt is made in where no option says which. */
-export type PromptSettings = (frame: number) => PromptedObject[];
 
 /**
  * The objects that the options show; undefined where there are no prompts.
  * @param tokens Of `parseArgs`: the order decides which prompt is whose.
+ * @param frame The one that a prompt is made in where no option says which.
  * @throws UsageError; SessionError `bad-prompt` and SourceError for the prompt file
  */
-export async function promptSettings(
+export function promptedObjects(
   tokens: readonly Token[],
   options: { readonly prompts?: string; readonly preview?: boolean },
-): Promise<PromptSettings | undefined> {
+  frame: number,
+): PromptedObject[] | undefined {
   const given = orderedOptions(tokens);
-  if (options.prompts !== undefined) {
+  const { prompts: file } = options;
+  if (file !== undefined) {
     if (given[0]) throw new UsageError(`--${given[0].name} does not go with --prompts: the file says it all`);
-    const { prompts: file } = options;
-    const text = await readFile(file, 'utf8').catch((cause) => {
-      throw new SourceError('unreadable', file, cause.message, { cause });
-    });
-    const objects = parsePromptFile(text, file);
-    return () => objects;
+    return parsePromptFile(readText(file), file);
   }
   if (given.length === 0) {
     if (options.preview) throw new UsageError('--preview needs prompts: --point, --box, --stroke or --prompts');
     return undefined;
   }
-  const objects = groups(given).map(objectOf);
-  return (frame) => objects.map((object) => ({ ...object, prompts: object.prompts.map((p) => ({ frame, ...p })) }));
+  return groups(given)
+    .map(objectOf)
+    .map((object) => ({ ...object, prompts: object.prompts.map((prompt) => ({ frame, ...prompt })) }));
+}
+
+/** @throws SourceError */
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new SourceError('unreadable', file, (cause as Error).message, { cause });
+  }
 }
 
 /** Divides the options into those of each object. */

@@ -1,12 +1,12 @@
 /** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
 import { access, mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { initialize, shutdown } from '@samtrack/kernels';
 import type { Segmenter } from '../assist/index.js';
-import { drawOverlay, type FrameSource, idColour, OutputError, palette } from '../io/index.js';
+import { drawOverlay, type FrameSource, idColour, OutputError, palette, type ResultSummary } from '../io/index.js';
 import { type FramePrompt, type PromptedFrame, type PromptedObject, promptedMasks } from '../prompts/index.js';
 import type { Session } from '../session/index.js';
-import type { Report } from './progress.js';
+import type { TrackingHost } from './tracking-host.js';
 
 /** Names an object in a message: its id and what it is called. */
 const titleOf = ({ name }: PromptedObject, id: number): string => (name === undefined ? `${id}` : `${id} (${name})`);
@@ -16,8 +16,7 @@ export async function showPrompts(
   source: FrameSource,
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
-  report: Report,
-  signal: AbortSignal,
+  { report, signal }: TrackingHost,
 ): Promise<PromptedFrame[]> {
   const onProgress = (fraction: number) => report.progress('segmenting', fraction);
   const frames = await promptedMasks(source, objects, segmenter, { signal, onProgress });
@@ -65,15 +64,15 @@ export async function promptSession(
   from: number,
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
-  report: Report,
-  signal: AbortSignal,
+  host: TrackingHost,
 ): Promise<void> {
-  for (const { frame, labels } of await showPrompts(source, objects, segmenter, report, signal)) {
+  for (const { frame, labels } of await showPrompts(source, objects, segmenter, host)) {
     const known = new Set(session.objects.map(({ id }) => id));
     // New objects by themselves: they alone are then tracked backward.
     for (const isNew of [false, true]) {
       const mask = { ...labels, data: labels.data.map((id) => (known.has(id) === isNew ? 0 : id)) };
-      if (mask.data.some((id) => id > 0)) await session.prompt({ frame: frame.index - from, mask, signal });
+      if (mask.data.some((id) => id > 0))
+        await session.prompt({ frame: frame.index - from, mask, signal: host.signal });
     }
   }
   for (const [i, { name, label }] of objects.entries()) {
@@ -82,20 +81,21 @@ export async function promptSession(
   }
 }
 
-/** `--preview`: opens the GPU, asks the segmenter, writes pictures, and prints their names. @returns the exit status */
+/** `--preview`: opens the GPU, asks the segmenter, and writes pictures into the folder. Throws as `showPrompts`, and OutputError. */
 export async function previewPrompts(
   source: FrameSource,
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
-  { out, adapter, overwrite = false }: { out?: string; adapter?: string; overwrite?: boolean },
-  report: Report,
-  signal: AbortSignal,
-): Promise<number> {
+  folder: string,
+  existing: 'error' | 'replace' | 'resume',
+  { adapter }: { readonly adapter?: string },
+  host: TrackingHost,
+): Promise<{ summary: ResultSummary }> {
   const runtime = await initialize({ adapter, tuning: 'cached' });
   try {
-    const frames = await showPrompts(source, objects, segmenter, report, signal);
-    for (const file of await writePreview(out!, frames, { overwrite })) process.stdout.write(`${resolve(file)}\n`);
-    return 0;
+    const frames = await showPrompts(source, objects, segmenter, host);
+    const files = await writePreview(folder, frames, existing === 'replace');
+    return { summary: { frames: 0, complete: true, files, warnings: [] } };
   } finally {
     segmenter.dispose();
     shutdown(runtime);
@@ -104,17 +104,12 @@ export async function previewPrompts(
 
 /**
  * Draws masks and prompts over each prompted frame: `preview.png` into the folder, or `preview-NAME.png` where there are several.
- * @returns the files
+ * @returns their names
  * @throws OutputError where a file of that name is there, unless it may be overwritten
  */
-async function writePreview(
-  folder: string,
-  frames: readonly PromptedFrame[],
-  { overwrite }: { overwrite: boolean },
-): Promise<string[]> {
-  const files = frames.map(({ frame }) =>
-    join(folder, frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'),
-  );
+async function writePreview(folder: string, frames: readonly PromptedFrame[], overwrite: boolean): Promise<string[]> {
+  const names = frames.map(({ frame }) => (frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
+  const files = names.map((name) => join(folder, name));
   for (const file of overwrite ? [] : files) {
     const there = await access(file).then(
       () => true,
@@ -135,5 +130,5 @@ async function writePreview(
       throw new OutputError('not-writable', files[i]!, (cause as Error).message, { cause });
     }
   }
-  return files;
+  return names;
 }

@@ -137,8 +137,7 @@ async function run(argv: string[]): Promise<number> {
   });
 }
 
-const parse = (argv: string[]) => 
-  parseArgs({ args: argv, options: OPTIONS, allowPositionals: true, tokens: true });
+const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true, tokens: true });
 
 /** What `samtrack track` was asked to do, checked. */
 export type TrackPlan = ReturnType<typeof planTrack>;
