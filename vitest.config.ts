@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
@@ -18,7 +19,8 @@ const project = (
   {
     env = {},
     include = ['src/**/*.test.ts', 'test/**/*.test.ts'],
-  }: { env?: Record<string, string>; include?: string[] } = {},
+    globalSetup = [],
+  }: { env?: Record<string, string>; include?: string[]; globalSetup?: string[] } = {},
 ) => ({
   plugins: [wgslAsText],
   resolve: { conditions: ['samtrack-source', 'node'] },
@@ -27,6 +29,7 @@ const project = (
     name,
     root,
     include,
+    globalSetup,
     pool: 'forks' as const,
     testTimeout: 300_000,
     hookTimeout: 300_000,
@@ -53,6 +56,9 @@ export default defineConfig({
       project('pipeline', 'packages/pipeline'),
       project('weights', 'weights'),
       project('examples', 'examples'),
+      project('consumers', 'consumers', {
+        globalSetup: [fileURLToPath(new URL('consumers/src/global-setup.ts', import.meta.url))],
+      }),
       project('bench', 'bench', { env: { XDG_RUNTIME_DIR: '/tmp' } }),
     ],
   },

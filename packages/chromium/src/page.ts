@@ -20,10 +20,15 @@ const ADAPTER_FLAGS = {
 const NO_SIGNALS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
 
 export interface PageOptions {
-  /** The page's script, TypeScript or JavaScript; bundled with the sources of the packages it imports. */
-  readonly script: string;
+  /**
+   * The page's script, TypeScript or JavaScript; bundled with the sources of the packages it imports. Without one the page is
+   * the `index.html` of the folder that `files` has for `/`.
+   */
+  readonly script?: string;
   /** More that the page may ask for: files by path, or folders by paths that end in a slash. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Sent with everything, such as a `content-security-policy`. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Modules that are not bundled, and that the page must not import then. */
   readonly external?: readonly string[];
   /** Which adapter WebGPU has; `software` by default, which every machine has. */
@@ -40,9 +45,33 @@ export interface PageOptions {
  * @throws ChromiumError where there is no Chromium, or it does not start, or the page does not load
  */
 export async function openPage(options: PageOptions): Promise<Page> {
-  const { script, files = {}, external = [], adapter = 'software', signal } = options;
+  const { script, files = {}, headers = {}, external = [], adapter = 'software', signal } = options;
   signal?.throwIfAborted();
   const executablePath = findChromium(options.executablePath);
+  const texts = script === undefined ? {} : await pageOf(script, external);
+  const { server, origin } = await serve({ texts, files, headers });
+  let browser: Browser;
+  try {
+    const args = [...COMMON_FLAGS, ...ADAPTER_FLAGS[adapter]];
+    browser = await chromium.launch({ executablePath, args, timeout: START_MS, ...(signal ? NO_SIGNALS : {}) });
+  } catch (cause) {
+    server.close();
+    throw new ChromiumError('launch', `${executablePath} does not start: ${firstLine(cause)}`, { cause });
+  }
+  const page = new Page(browser, server, await browser.newPage(), origin);
+  signal?.addEventListener('abort', () => void page.close(), { once: true });
+  try {
+    await page.load(script !== undefined);
+    signal?.throwIfAborted();
+    return page;
+  } catch (error) {
+    await page.close();
+    throw signal?.aborted ? signal.reason : error;
+  }
+}
+
+/** A page with one script, and the script. */
+async function pageOf(script: string, external: readonly string[]): Promise<Record<string, string>> {
   const { outputFiles } = await build({
     entryPoints: [script],
     bundle: true,
@@ -55,29 +84,10 @@ export async function openPage(options: PageOptions): Promise<Page> {
     external: [...external],
     logLevel: 'silent',
   });
-  const texts = {
+  return {
     '/': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="page.js"></script>',
     '/page.js': outputFiles[0]!.text,
   };
-  const { server, origin } = await serve({ texts, files });
-  let browser: Browser;
-  try {
-    const args = [...COMMON_FLAGS, ...ADAPTER_FLAGS[adapter]];
-    browser = await chromium.launch({ executablePath, args, timeout: START_MS, ...(signal ? NO_SIGNALS : {}) });
-  } catch (cause) {
-    server.close();
-    throw new ChromiumError('launch', `${executablePath} does not start: ${firstLine(cause)}`, { cause });
-  }
-  const page = new Page(browser, server, await browser.newPage(), origin);
-  signal?.addEventListener('abort', () => void page.close(), { once: true });
-  try {
-    await page.load();
-    signal?.throwIfAborted();
-    return page;
-  } catch (error) {
-    await page.close();
-    throw signal?.aborted ? signal.reason : error;
-  }
 }
 
 /** A page and the Chromium that it is in. */
@@ -102,11 +112,11 @@ export class Page {
   }
 
   /** @internal */
-  async load(): Promise<void> {
+  async load(hasScript: boolean): Promise<void> {
     try {
       await this.page.goto(`${this.origin}/`, { timeout: START_MS });
       // A module's script may go on after the page has loaded.
-      await this.page.evaluate("import('/page.js')");
+      if (hasScript) await this.page.evaluate("import('/page.js')");
     } catch (cause) {
       throw new ChromiumError('page', `The page does not load: ${this.problems[0] ?? firstLine(cause)}`, { cause });
     }

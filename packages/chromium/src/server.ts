@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, resolve, sep } from 'node:path';
 
 const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css',
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
   '.mjs': 'text/javascript',
@@ -16,6 +17,8 @@ export interface Served {
   readonly texts: Readonly<Record<string, string>>;
   /** A path that ends in a slash is a folder. */
   readonly files: Readonly<Record<string, string>>;
+  /** Sent with every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -23,10 +26,11 @@ export interface Served {
  * that count in microseconds.
  * @returns The server and its origin, `http://localhost:PORT`: WebGPU wants a secure context, which localhost is.
  */
-export async function serve({ texts, files }: Served): Promise<{ server: Server; origin: string }> {
+export async function serve({ texts, files, headers = {} }: Served): Promise<{ server: Server; origin: string }> {
   const server = createServer(async (request, response) => {
     response.setHeader('cross-origin-opener-policy', 'same-origin');
     response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const { pathname } = new URL(request.url!, 'http://localhost');
     const content = texts[pathname] ?? (await fileContent(files, pathname).catch(() => undefined));
     const type = TYPES[extname(pathname) || '.html'] ?? 'application/octet-stream';
@@ -38,7 +42,7 @@ export async function serve({ texts, files }: Served): Promise<{ server: Server;
 
 /** @throws An error of any kind for what is not there. */
 async function fileContent(files: Served['files'], path: string): Promise<Buffer | undefined> {
-  const pathname = decodeURIComponent(path);
+  const pathname = decodeURIComponent(path).replace(/\/$/, '/index.html');
   const exact = files[pathname];
   if (exact) return readFile(exact);
   for (const [prefix, folder] of Object.entries(files)) {

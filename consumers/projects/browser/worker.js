@@ -1,0 +1,4 @@
+import * as samtrack from 'samtrack';
+import { answer } from './answer.js';
+
+answer(samtrack);

@@ -1,0 +1,27 @@
+// Everything that is exported, used once: what a `.d.ts` names must resolve.
+import * as kernels from '@samtrack/kernels';
+import * as models from '@samtrack/models';
+import * as checkpoint from '@samtrack/models/checkpoint';
+import * as masks from '@samtrack/models/masks';
+import * as weights from '@samtrack/weights';
+import * as samtrack from 'samtrack';
+import * as io from 'samtrack/io';
+import * as metrics from 'samtrack/metrics';
+
+export const modules = [kernels, models, checkpoint, masks, weights, samtrack, io, metrics];
+
+export async function trackVideo(input: samtrack.SourceInput, firstMask: samtrack.LabelMap): Promise<number> {
+  const source: samtrack.FrameSource = await samtrack.openSource(input);
+  const tracker = await samtrack.VideoTracker.load({ model: 'deaot-t', weights: 'x.safetensors', memoryMB: 200 });
+  const adapter: GPUAdapterInfo = tracker.adapter;
+  let pixels = adapter.vendor.length;
+  for await (const { frame, labels } of samtrack.track({ source, tracker, firstMask })) {
+    pixels += labels.data[0]! + frame.width;
+  }
+  return pixels;
+}
+
+export async function launch(): Promise<GPUDevice> {
+  const runtime: kernels.Runtime = await kernels.initialize({ adapter: 'llvmpipe' });
+  return runtime.device;
+}
