@@ -54,6 +54,7 @@ export default defineConfig({
       project('chromium', 'packages/chromium'),
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
+      project('app', 'packages/app', { globalSetup: ['./test/build.ts'] }),
       project('weights', 'weights'),
       project('examples', 'examples'),
       project('consumers', 'consumers', {

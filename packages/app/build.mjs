@@ -1,0 +1,82 @@
+// Builds the page into a folder of static files that any web server can serve.
+
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { headersFile, nginxFile } from './headers.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '..', '..');
+const source = (path) => join(here, 'src', path);
+
+/** Files that go along as they are: from the repository, to the folder. */
+const COPIED = {
+  'packages/app/static': '.',
+  'demo/clip.mp4': 'demo/clip.mp4',
+  'demo/masks/00000.png': 'demo/first-mask.png',
+  'weights/embedded/deaot-t.safetensors': 'models/deaot-t.safetensors',
+};
+
+/** Files of a folder, relative to it. */
+const filesIn = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort();
+
+/**
+ * @param {string} outdir is emptied first
+ * @returns the scripts' sizes by esbuild's account
+ */
+export async function buildApp(outdir) {
+  rmSync(outdir, { recursive: true, force: true });
+  mkdirSync(outdir, { recursive: true });
+  const shared = {
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    metafile: true,
+    outdir,
+    conditions: ['samtrack-source', 'browser'],
+    loader: { '.wgsl': 'text' },
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    legalComments: 'linked',
+    logLevel: 'warning',
+  };
+  const metafiles = [];
+  const run = async (options) => metafiles.push((await build({ ...shared, ...options })).metafile);
+  await run({
+    entryPoints: { app: source('page/main.tsx'), style: source('styles/index.css') },
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+  });
+  await run({ entryPoints: { engine: source('worker/main.ts'), net: source('net/main.ts') } });
+  await run({ entryPoints: { viewer: source('embed/viewer.ts') } });
+  for (const [from, to] of Object.entries(COPIED)) cpSync(join(root, from), join(outdir, to), { recursive: true });
+  writeFileSync(join(outdir, '_headers'), headersFile());
+  writeFileSync(join(outdir, 'nginx.conf'), nginxFile());
+  // The service worker knows every file of this build by content, so that a new build replaces the old one as a whole.
+  const offline = filesIn(outdir).filter((file) => !/^(_headers|nginx\.conf|viewer\.js)|\.(txt|map)$/.test(file));
+  const version = createHash('sha256');
+  for (const file of offline) version.update(file).update(readFileSync(join(outdir, file)));
+  await run({
+    entryPoints: { 'service-worker': source('offline/service-worker.ts') },
+    define: {
+      FILES: JSON.stringify(offline.map((file) => file.replaceAll('\\', '/'))),
+      VERSION: JSON.stringify(version.digest('hex').slice(0, 16)),
+    },
+  });
+  return metafiles;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const outdir = join(here, 'dist');
+  await buildApp(outdir);
+  const bytes = filesIn(outdir).reduce((sum, file) => sum + statSync(join(outdir, file)).size, 0);
+  console.log(`${relative(process.cwd(), outdir)}: ${(bytes / 1e6).toFixed(1)} MB of static files`);
+}

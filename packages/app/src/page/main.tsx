@@ -1,0 +1,62 @@
+/** The page: starts the engine's worker, and shows what it tells. */
+import { effect } from '@preact/signals';
+import { render } from 'preact';
+import { reopen } from '../state/actions.js';
+import { engine, parameters, startEngine } from '../state/engine.js';
+import { applyModels } from '../state/models.js';
+import { alarmed, project, source } from '../state/view.js';
+import { viewport } from '../state/viewport.js';
+import { App } from '../ui/app.js';
+import { listenToKeys } from './keys.js';
+import { scriptUrl } from './trusted.js';
+
+const canvas = document.createElement('canvas');
+canvas.setAttribute('aria-hidden', 'true');
+
+render(<App canvas={canvas} />, document.getElementById('app')!);
+listenToKeys();
+
+effect(() => {
+  document.title = source.value ? `${source.value.name} · SAMTrack` : 'SAMTrack';
+});
+
+// The address names the project, so that a reload finds it.
+const addressed = () => /^#p=(.+)$/.exec(location.hash)?.[1];
+
+/** The worker is started, its models are chosen, and the project that the address names is opened. */
+async function start(): Promise<void> {
+  await startEngine(canvas);
+  if (parameters.get('engine') !== 'toy') await applyModels();
+  const id = addressed();
+  if (id) await reopen(decodeURIComponent(id));
+  effect(() => {
+    const now = project.value ? `#p=${encodeURIComponent(project.value.id)}` : '';
+    if (now !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${now}`);
+  });
+}
+
+start().catch((error: Error) => {
+  alarmed.value = error.message;
+  document.getElementById('content')!.textContent = `The engine does not start: ${error.message}`;
+});
+
+// After the first load the page needs no network.
+if ('serviceWorker' in navigator && parameters.get('offline') !== 'no') {
+  window.addEventListener(
+    'load',
+    () => void navigator.serviceWorker.register(scriptUrl('service-worker.js')).catch(() => {}),
+  );
+}
+
+/** For whoever looks into the console, and the tests. */
+const handle = {
+  snapshot: () => engine().snapshot(),
+  labelHash: (frame: number) => engine().labelHash(frame),
+  viewport: () => viewport.value,
+};
+
+declare global {
+  var samtrack: typeof handle;
+}
+
+globalThis.samtrack = handle;

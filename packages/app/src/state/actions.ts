@@ -1,0 +1,353 @@
+import { batch } from '@preact/signals';
+import type { Direction, Exported, PromptRequest, SourceRequest, SourceView } from '../protocol.js';
+import { LANE } from '../protocol.js';
+import { discovery } from './discovery.js';
+import { attempt, engine, previewLatest, report, seekLatest } from './engine.js';
+import { settings } from './settings.js';
+import {
+  activeObject,
+  busy,
+  frameCount,
+  hidden,
+  inOut,
+  inspectorTab,
+  isRunning,
+  keyboardCursor,
+  lanes,
+  objects,
+  playhead,
+  playing,
+  polarity,
+  presented,
+  project,
+  range,
+  recents,
+  run,
+  source,
+  type Tool,
+  takeOver,
+  tell,
+  tool,
+} from './view.js';
+
+const openOptions = () => ({
+  memoryMB: settings.value.memoryMB || undefined,
+  keepCopy: settings.value.keepCopy,
+});
+
+/** Shows what is open; the address names it, so that a reload finds it. */
+function enter(view: SourceView): void {
+  batch(() => {
+    source.value = view;
+    playhead.value = presented.value.frame;
+    tool.value = 'point';
+    polarity.value = 1;
+    takeOver.value = undefined;
+    keyboardCursor.value = undefined;
+    inspectorTab.value = 'objects';
+  });
+}
+
+async function opening(what: string, work: () => Promise<SourceView>): Promise<boolean> {
+  busy.value = what;
+  const view = await attempt(work);
+  busy.value = undefined;
+  if (view) enter(view);
+  return view !== undefined;
+}
+
+export const openDemo = () => opening('Opening the demo clip', () => engine().open({ kind: 'demo' }, openOptions()));
+
+const isProject = ({ name }: File) => /\.samtrack(\.zip)?$/i.test(name);
+const isModel = ({ name }: File) => /\.(pth|pt|safetensors)$/i.test(name);
+const pathOf = (file: File) => (file as { path?: string }).path ?? (file.webkitRelativePath || file.name);
+
+/** Opens what was dropped or chosen, by what it is. */
+export async function openFiles(given: readonly File[]): Promise<void> {
+  const files = given.filter(({ name }) => !name.startsWith('.'));
+  const [first] = files;
+  if (!first) return;
+  if (files.some((file) => /(?:^|\/)Annotations\//.test(pathOf(file)))) return openDataset(files);
+  if (isProject(first)) {
+    await opening(`Opening ${first.name}`, () => engine().importProject(first, openOptions()));
+  } else if (isModel(first)) {
+    const { importModel } = await import('./models.js');
+    await importModel(first);
+  } else if (files.length === 1 && project.value && first.type === 'image/png') {
+    await importMask(first);
+  } else {
+    const request: SourceRequest = { kind: 'files', files };
+    await opening(files.length > 1 ? `Opening ${files.length} images` : `Opening ${first.name}`, () =>
+      engine().open(request, openOptions()),
+    );
+  }
+}
+
+/** A data set has pictures to open, and annotations to score with. */
+async function openDataset(files: readonly File[]): Promise<void> {
+  const pictures = files.filter((file) => /(?:^|\/)JPEGImages\//.test(pathOf(file)));
+  const sequences = new Set(pictures.map((file) => pathOf(file).split('/').at(-2)));
+  const { scoreFiles } = await import('./score.js');
+  const entries = files.map((file) => ({ path: pathOf(file).replace(/^\.?\//, ''), file }));
+  if (sequences.size === 1 && !project.value) {
+    await opening('Opening the sequence', () => engine().open({ kind: 'files', files: pictures }, openOptions()));
+  }
+  await scoreFiles(entries);
+}
+
+export const openCamera = (frames: ReadableStream<VideoFrame>, name: string) =>
+  opening('Waiting for the camera', () => engine().open({ kind: 'camera', frames, name }, openOptions()));
+
+/** Takes a kept project up again; its file is asked for where it was not copied. */
+export async function reopen(id: string, options: { files?: readonly File[]; takeOver?: boolean } = {}): Promise<void> {
+  busy.value = 'Opening the project';
+  try {
+    enter(await engine().reopen(id, { ...openOptions(), ...options }));
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const known = recents.value?.find((stored) => stored.id === id);
+    if (code === 'not-found' && known) takeOver.value = { kind: 'source-needed', id, name: known.name };
+    else report(error);
+  }
+  busy.value = undefined;
+}
+
+export async function closeProject(): Promise<void> {
+  await attempt(() => engine().close());
+  await refreshRecents();
+}
+
+export async function refreshRecents(): Promise<void> {
+  recents.value = await engine()
+    .projects()
+    .catch(() => []);
+}
+
+export async function forget(id: string): Promise<void> {
+  await attempt(() => engine().forget(id));
+  await refreshRecents();
+}
+
+/** Goes to a frame. A run goes on where it is; what is shown comes back to it with its next frame. */
+export function seek(frame: number): void {
+  if (frameCount.value === 0) return;
+  const wanted = Math.max(0, Math.min(frameCount.value - 1, Math.round(frame)));
+  playhead.value = wanted;
+  playing.value = false;
+  seekLatest(wanted).catch(report);
+}
+
+export const step = (by: number) => seek(playhead.value + by);
+
+export function togglePlay(): void {
+  if (isRunning.value) return;
+  if (playing.value) engine().pause();
+  else engine().play(playhead.value >= frameCount.value - 1 ? 0 : playhead.value);
+}
+
+/** Chooses a tool; `select` leaves whatever was begun. */
+export function choose(wanted: Tool): void {
+  tool.value = wanted;
+  dropPreview();
+}
+
+export function newObject(): void {
+  activeObject.value = undefined;
+  if (tool.value === 'select' || tool.value === 'eraser') tool.value = 'point';
+}
+
+export function selectObject(id: number | undefined): void {
+  activeObject.value = id;
+}
+
+export function selectNext(by: 1 | -1): void {
+  const ids = objects.value.map(({ id }) => id);
+  if (ids.length === 0) return;
+  const at = activeObject.value === undefined ? (by > 0 ? -1 : 0) : ids.indexOf(activeObject.value);
+  activeObject.value = ids[(at + by + ids.length) % ids.length];
+}
+
+/** The request that a click, box or line with the current object and frame makes. */
+export function promptFor(shown: Omit<PromptRequest, 'frame' | 'object'>): PromptRequest {
+  const frame = presented.value.frame;
+  const object = activeObject.value;
+  const before = project.value?.annotations.find((at) => at.frame === frame && at.object === object);
+  const extend = shown.points !== undefined && before !== undefined && (before.points.length > 0 || before.box);
+  return { frame, object, ...shown, ...(extend ? { extend: true } : {}) };
+}
+
+/** Gives a prompt; the object it made, or changed, becomes the active one. */
+export async function give(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> {
+  const request = promptFor(shown);
+  if (request.object === undefined && shown.labels?.every((label) => label === 0)) {
+    tell({ kind: 'info', message: 'Click on the object first; then what is beside it can be taken away.' });
+    return [];
+  }
+  const busyFor =
+    shown.text || shown.classes ? 'Looking for it' : shown.everything ? 'Segmenting everything' : undefined;
+  if (busyFor) busy.value = busyFor;
+  const ids = (await attempt(() => engine().prompt(request))) ?? [];
+  if (busyFor) busy.value = undefined;
+  const [only] = ids;
+  if (ids.length === 1 && only !== undefined) activeObject.value = only;
+  return ids;
+}
+
+export function dropPreview(): void {
+  previewLatest(undefined).catch(report);
+}
+
+export async function paint(
+  points: readonly (readonly [number, number])[],
+  radius: number,
+  erase: boolean,
+): Promise<void> {
+  const object = activeObject.value;
+  if (erase && object === undefined) {
+    tell({ kind: 'info', message: 'Choose the object to erase from.' });
+    return;
+  }
+  const ids = await attempt(() => engine().paint({ frame: presented.value.frame, object, points, radius, erase }));
+  if (ids?.length === 1) activeObject.value = ids[0];
+}
+
+export async function importMask(file: File): Promise<void> {
+  const ids = await attempt(() => engine().importMask(presented.value.frame, file));
+  if (ids) tell({ kind: 'info', message: `${file.name}: ${ids.length} object${ids.length === 1 ? '' : 's'}` });
+  if (ids?.length === 1) activeObject.value = ids[0];
+}
+
+/** The annotation that the active object has in the shown frame. */
+export const activeAnnotation = () =>
+  project.value?.annotations.find(
+    ({ frame, object }) => frame === presented.value.frame && object === activeObject.value,
+  );
+
+export async function removeLastPoint(): Promise<void> {
+  const annotation = activeAnnotation();
+  if (!annotation || annotation.points.length === 0) return;
+  const { frame, object, points } = annotation;
+  await attempt(() => engine().removePoint(frame, object, points.length - 1));
+}
+
+export const undo = () => attempt(() => engine().undo());
+export const redo = () => attempt(() => engine().redo());
+
+/** Takes the active object, or another one, out of the shown frame. */
+export async function eraseHere(id = activeObject.value): Promise<void> {
+  if (id !== undefined) await attempt(() => engine().erase(presented.value.frame, id));
+}
+
+export async function removeObject(id = activeObject.value): Promise<void> {
+  if (id === undefined) return;
+  const name = objects.value.find((object) => object.id === id)?.name;
+  const done = await attempt(async () => {
+    await engine().remove(id);
+    return true;
+  });
+  if (done) tell({ kind: 'info', message: `${name} is deleted. Undo brings it back.` });
+}
+
+export const update = (id: number, set: Parameters<ReturnType<typeof engine>['update']>[1]) =>
+  attempt(() => engine().update(id, set));
+
+export function toggleHidden(id: number): void {
+  const now = new Set(hidden.value);
+  if (!now.delete(id)) now.add(id);
+  hidden.value = now;
+}
+
+/** Hides all but one; once more shows all. */
+export function solo(id: number): void {
+  const others = objects.value.map((object) => object.id).filter((other) => other !== id);
+  const isSolo = others.length > 0 && others.every((other) => hidden.value.has(other)) && !hidden.value.has(id);
+  hidden.value = new Set(isSolo ? [] : others);
+}
+
+/** Tracks what has to be tracked, within the in and out marks if there are any. */
+export async function track(
+  direction: Direction,
+  options: { objects?: readonly number[]; frames?: 1 } = {},
+): Promise<void> {
+  const found = discovery.value;
+  const frame = presented.value.frame;
+  const [first, last] = range.value;
+  const marked = inOut.value.some((mark) => mark !== undefined);
+  const sign = direction === 'forward' ? 1 : -1;
+  const spanned = marked ? (direction === 'forward' ? { from: first, to: last } : { from: last, to: first }) : {};
+  const single = options.frames ? { from: frame, to: frame + sign } : {};
+  await attempt(() =>
+    engine().track({
+      direction,
+      ...spanned,
+      ...single,
+      objects: options.objects,
+      discovery: found.kind === 'off' ? undefined : { ...found, kind: found.kind },
+    }),
+  );
+  if (run.value.state === 'failed') report(Object.assign(new Error(run.value.failure.message), run.value.failure));
+}
+
+export async function trackBoth(): Promise<void> {
+  await track('forward');
+  if (run.value.state === 'idle' && (project.value?.pending.backward ?? 0) > 0) await track('backward');
+}
+
+/** Tracks what an edit has made stale, or goes on with a run that was left. */
+export async function resume(): Promise<void> {
+  const paused = run.value.state === 'paused' ? run.value.direction : undefined;
+  const pending = project.value?.pending;
+  await track(paused ?? ((pending?.forward ?? 0) > 0 ? 'forward' : 'backward'));
+}
+
+export const stop = () => attempt(() => engine().stop());
+
+const visited: { frame: number; object: number }[] = [];
+
+/** Goes to the frame that is the least sure one, and on to the next at each call. */
+export function goToWorst(by: 1 | -1 = 1): void {
+  if (by < 0) {
+    visited.pop();
+    const before = visited.at(-1);
+    if (before) {
+      activeObject.value = before.object;
+      seek(before.frame);
+    }
+    return;
+  }
+  let worst: { frame: number; object: number; confidence: number } | undefined;
+  for (const { object, states, confidence } of lanes.values()) {
+    for (let frame = 0; frame < states.length; frame++) {
+      if (states[frame] !== LANE.tracked && states[frame] !== LANE.absent) continue;
+      if (visited.some((at) => Math.abs(at.frame - frame) <= 10 && at.object === object)) continue;
+      if (!worst || confidence[frame]! < worst.confidence) worst = { frame, object, confidence: confidence[frame]! };
+    }
+  }
+  if (!worst) {
+    visited.length = 0;
+    tell({ kind: 'info', message: 'There is no other frame to look at.' });
+    return;
+  }
+  visited.push(worst);
+  activeObject.value = worst.object;
+  seek(worst.frame);
+}
+
+/** Goes to the next frame that has an annotation of the active object, or of any. */
+export function goToAnchor(by: 1 | -1): void {
+  const frames = (project.value?.annotations ?? [])
+    .filter(({ object }) => activeObject.value === undefined || object === activeObject.value)
+    .map(({ frame }) => frame)
+    .filter((frame) => by * (frame - playhead.value) > 0)
+    .sort((a, b) => by * (a - b));
+  if (frames[0] !== undefined) seek(frames[0]);
+}
+
+export async function exportFormats(
+  formats: readonly string[],
+  palette: 'voc' | 'davis' | 'samtrack',
+): Promise<Exported | undefined> {
+  const [from, to] = range.value;
+  const name = source.value?.name ?? 'samtrack';
+  return attempt(() => engine().export({ formats, from, to, palette, name }));
+}

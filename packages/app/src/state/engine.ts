@@ -1,0 +1,87 @@
+import type { BirpcReturn } from 'birpc';
+import { latestOnly, openChannel, RemoteError } from '../channel.js';
+import { scriptUrl } from '../page/trusted.js';
+import type { EngineApi, PageApi, Report } from '../protocol.js';
+import { alarmed, capabilities, receive, takeOver, tell } from './view.js';
+
+/** What the address says about how to run: `?engine=toy`, `?present=2d`, `?delay=20`. */
+export const parameters = new URLSearchParams(location.search);
+
+/** Batches are shown before the next one is asked for; a page in the background has no frames to wait for. */
+const shown = () =>
+  new Promise<void>((resolve) => {
+    if (document.hidden) setTimeout(resolve, 50);
+    else requestAnimationFrame(() => resolve());
+  });
+
+type Remote = BirpcReturn<EngineApi, PageApi>;
+
+let remote: Remote | undefined;
+
+/** Starts the worker. */
+export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
+  const worker = new Worker(scriptUrl('engine.js'), { type: 'module', name: 'engine' });
+  worker.addEventListener('error', ({ message }) => {
+    tell({ kind: 'error', message: `The engine has stopped: ${message}. Reload the page; everything is saved.` });
+  });
+  remote = openChannel<EngineApi, PageApi>(worker, {
+    async report(report: Report) {
+      receive(report);
+      await shown();
+    },
+  });
+  const wanted = parameters.get('engine');
+  capabilities.value = await remote.start({
+    canvas: canvas.transferControlToOffscreen(),
+    engine: wanted === 'toy' || wanted === 'none' ? wanted : 'auto',
+    presenter: parameters.get('present') === '2d' ? '2d' : 'auto',
+    delay: Number(parameters.get('delay') ?? 0),
+  });
+}
+
+/** The engine. @throws Error before it was started */
+export function engine(): Remote {
+  if (!remote) throw new Error('the engine has not been started');
+  return remote;
+}
+
+export const seekLatest = latestOnly((frame: number) => engine().seek(frame));
+export const viewLatest = latestOnly((...look: Parameters<EngineApi['view']>) => engine().view(...look));
+export const previewLatest = latestOnly((request: Parameters<EngineApi['preview']>[0]) => engine().preview(request));
+
+/** What a person can do about an error, where the message alone does not say. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  'no-segmenter': 'Get one under Models, or use the brush, a polygon, or a mask file.',
+  'no-detector': 'Get one under Models.',
+  'disk-full': 'Free some storage, then go on: nothing that was done is lost.',
+  busy: 'Another tab is working on this project.',
+};
+
+/** Runs something that the user asked for; what goes wrong is told. @returns undefined then */
+export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    report(error);
+    return undefined;
+  }
+}
+
+/** Tells an error. */
+export function report(error: unknown): void {
+  const { name, message } = error as Error;
+  const code = error instanceof RemoteError ? error.code : undefined;
+  if (name === 'AbortError') return;
+  if (name === 'DeviceError' && code !== 'no-webgpu') takeOver.value = { kind: 'gpu-lost', message };
+  const remedy = code && REMEDIES[code];
+  const action =
+    code === 'disk-full'
+      ? 'storage'
+      : code === 'no-segmenter' || code === 'no-detector'
+        ? 'models'
+        : code === 'busy'
+          ? 'takeOver'
+          : undefined;
+  alarmed.value = message;
+  tell({ kind: 'error', message: remedy ? `${message} ${remedy}` : message, action });
+}

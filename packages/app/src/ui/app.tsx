@@ -1,0 +1,171 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { Stage } from '../stage/stage.js';
+import { openFiles, reopen } from '../state/actions.js';
+import { busy, capabilities, type DialogName, dialog, project, takeOver } from '../state/view.js';
+import { Timeline } from '../timeline/timeline.js';
+import { Button } from './button.js';
+import { Icon } from './icon.js';
+import { Inspector } from './inspector.js';
+import { NoGpu, StartPage } from './start.js';
+import { StatusBar } from './status-bar.js';
+import { Toasts } from './toasts.js';
+import { ToolRail } from './tool-rail.js';
+import { TopBar } from './top-bar.js';
+
+/** Dialogs come with the first use. */
+const DIALOGS: Readonly<Record<DialogName, () => Promise<{ default: ComponentType }>>> = {
+  models: () => import('../dialogs/models.js'),
+  export: () => import('../dialogs/export.js'),
+  settings: () => import('../dialogs/settings.js'),
+  help: () => import('../dialogs/help.js'),
+  diagnostics: () => import('../dialogs/diagnostics.js'),
+  score: () => import('../dialogs/score.js'),
+  camera: () => import('../dialogs/camera.js'),
+  url: () => import('../dialogs/url.js'),
+  text: () => import('../dialogs/text.js'),
+  commands: () => import('../dialogs/commands.js'),
+  storage: () => import('../dialogs/storage.js'),
+};
+
+function CurrentDialog() {
+  const name = dialog.value;
+  const [shown, setShown] = useState<{ name: DialogName; Body: ComponentType } | undefined>(undefined);
+  useEffect(() => {
+    let current = true;
+    if (name) void DIALOGS[name]().then(({ default: Body }) => current && setShown({ name, Body }));
+    else setShown(undefined);
+    return () => {
+      current = false;
+    };
+  }, [name]);
+  return shown && shown.name === name ? <shown.Body key={name} /> : null;
+}
+
+/** Pages in place of everything else. */
+function TakeOver() {
+  const what = takeOver.value;
+  if (!what) return null;
+  const leave = () => {
+    takeOver.value = undefined;
+  };
+  if (what.kind === 'source-needed') {
+    return (
+      <main class="take-over">
+        <Icon name="film" />
+        <h1>Choose “{what.name}” again</h1>
+        <p>
+          The project is here, its video is not: it was too large to copy, or copies are switched off. Choose the same
+          file, or drop it; another one is refused.
+        </p>
+        <div class="drop-actions">
+          <Button
+            kind="primary"
+            label="Choose the file"
+            onClick={async () => {
+              const { fileOpen } = await import('browser-fs-access');
+              const file = await fileOpen().catch(() => undefined);
+              if (file) await reopen(what.id, { files: [file] });
+            }}
+          >
+            Choose the file
+          </Button>
+          <Button label="Back" onClick={leave}>
+            Back
+          </Button>
+        </div>
+      </main>
+    );
+  }
+  return (
+    <main class="take-over">
+      <Icon name="warning" />
+      <h1>The GPU is gone</h1>
+      <p>{what.message}</p>
+      <p>
+        Browsers switch WebGPU off after it has failed twice, until all their windows are closed. Every frame that was
+        tracked is saved in this browser: close all of its windows, open it again, and go on where you are.
+      </p>
+      <div class="drop-actions">
+        <Button kind="primary" label="Go on without a GPU" onClick={leave}>
+          Look at it and export
+        </Button>
+        <Button label="Try again" onClick={() => location.reload()}>
+          Try again
+        </Button>
+        <Button
+          label="Diagnostics"
+          onClick={() => {
+            dialog.value = 'diagnostics';
+          }}
+        >
+          Diagnostics
+        </Button>
+      </div>
+    </main>
+  );
+}
+
+function Workspace({ canvas }: { canvas: HTMLCanvasElement }) {
+  return (
+    <>
+      <NoGpu />
+      <main class="workspace">
+        <h1 class="unseen">{document.title}</h1>
+        <ToolRail />
+        <Stage canvas={canvas} />
+        <Inspector />
+        <Timeline />
+      </main>
+    </>
+  );
+}
+
+/** Files may be dropped anywhere. */
+function useDrops(): void {
+  useEffect(() => {
+    const over = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
+    };
+    const drop = async (event: DragEvent) => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      const { fromEvent } = await import('file-selector');
+      const files = (await fromEvent(event)).filter((file) => file instanceof File);
+      const needed = takeOver.value;
+      if (needed?.kind === 'source-needed') await reopen(needed.id, { files });
+      else await openFiles(files);
+    };
+    window.addEventListener('dragover', over);
+    window.addEventListener('drop', drop);
+    return () => {
+      window.removeEventListener('dragover', over);
+      window.removeEventListener('drop', drop);
+    };
+  }, []);
+}
+
+export function App({ canvas }: { canvas: HTMLCanvasElement }) {
+  useDrops();
+  const open = project.value !== undefined && !takeOver.value;
+  return (
+    <>
+      <a class="skip" href="#content">
+        Skip to the content
+      </a>
+      <TopBar />
+      <div id="content" class="content">
+        {takeOver.value ? <TakeOver /> : open ? <Workspace canvas={canvas} /> : capabilities.value && <StartPage />}
+        {!open && busy.value && (
+          <p class="page-busy" role="status">
+            <span class="spinner" />
+            {busy.value}
+          </p>
+        )}
+      </div>
+      {open && <StatusBar />}
+      <CurrentDialog />
+      <Toasts />
+    </>
+  );
+}

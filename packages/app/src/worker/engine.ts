@@ -1,0 +1,240 @@
+import {
+  type DetectOptions,
+  type Detector,
+  type EverythingOptions,
+  type Frame,
+  GroundingDinoDetector,
+  type LabelMap,
+  type RgbaImage,
+  SamSegmenter,
+  SamTrack,
+  type Segmenter,
+  type SegmentPrompt,
+  SessionError,
+  type SessionTracker,
+} from 'samtrack';
+import { failureOf } from '../channel.js';
+import type { EngineKind, EngineStatus, ModelChoice, ModelRole } from '../protocol.js';
+import { modelFile } from './storage.js';
+import { ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
+
+/** What the tracker that comes with the page is called in project files, as the command line calls it. */
+const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 641 } as const;
+
+/** Which engine there is, and why there is no better one. */
+export async function chooseEngine(
+  wanted: 'auto' | 'toy' | 'none',
+  delay = 0,
+): Promise<{ kind: EngineKind; device: string; reason?: string; delay: number }> {
+  if (wanted === 'toy') return { kind: 'toy', device: 'toy engine', delay };
+  const none = (reason: string) => ({ kind: 'none' as const, device: 'none', reason, delay });
+  if (wanted === 'none') return none('switched off');
+  if (!navigator.gpu) return none('missing');
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  if (!adapter) return none('no-adapter');
+  const { description, device, vendor } = adapter.info;
+  return { kind: 'network', device: description || device || vendor || 'WebGPU', delay };
+}
+
+/** Says that a prompt has no model that could answer it. */
+const missing = (code: 'no-segmenter' | 'no-detector') =>
+  new SessionError(
+    code,
+    code === 'no-segmenter'
+      ? 'Clicks, boxes and strokes need a segmenter.'
+      : 'Text needs a detector, and a segmenter for what it finds.',
+  );
+
+/** A segmenter that may be exchanged while sessions are open. */
+class SegmenterSlot implements Segmenter {
+  current: Segmenter | undefined;
+  constructor(private readonly prepare: () => Promise<unknown>) {}
+
+  get name(): string {
+    return this.current?.name ?? 'no segmenter';
+  }
+
+  async setImage(image: RgbaImage, options?: { signal?: AbortSignal }): Promise<void> {
+    await (await this.#ready()).setImage(image, options);
+  }
+
+  async predict(prompt: SegmentPrompt, options?: { refine?: boolean; signal?: AbortSignal }) {
+    return (await this.#ready()).predict(prompt, options);
+  }
+
+  async everything(image: RgbaImage, options?: EverythingOptions) {
+    return (await this.#ready()).everything(image, options);
+  }
+
+  dispose(): void {
+    this.current?.dispose();
+    this.current = undefined;
+  }
+
+  async #ready(): Promise<Segmenter> {
+    if (!this.current) throw missing('no-segmenter');
+    await this.prepare();
+    return this.current;
+  }
+}
+
+/** A detector that may be exchanged while sessions are open. */
+class DetectorSlot implements Detector {
+  current: Detector | undefined;
+  constructor(private readonly prepare: () => Promise<unknown>) {}
+
+  get name(): string {
+    return this.current?.name ?? 'no detector';
+  }
+
+  async detect(image: RgbaImage, options: DetectOptions) {
+    if (!this.current) throw missing('no-detector');
+    await this.prepare();
+    return this.current.detect(image, options);
+  }
+
+  dispose(): void {
+    this.current?.dispose();
+    this.current = undefined;
+  }
+}
+
+/**
+ * The models behind a session. It is a tracker at once, and loads what it needs when it is first asked for something, so that videos
+ * open, are painted on and exported before, and without, any model.
+ */
+export class Engine implements SessionTracker {
+  readonly segmenter: SegmenterSlot;
+  readonly detector: DetectorSlot;
+  readonly #choices = new Map<ModelRole, string>();
+  #identity: { model: string; weights: string; longEdge: number | null } = EMBEDDED;
+  #loading: Promise<SessionTracker> | undefined;
+  #loaded: SessionTracker | undefined;
+  #models: SamTrack | undefined;
+
+  constructor(
+    readonly kind: EngineKind,
+    private readonly options: {
+      delay: number;
+      reason?: string;
+      onStatus: (status: EngineStatus) => void;
+    },
+  ) {
+    this.segmenter = new SegmenterSlot(() => this.load());
+    this.detector = new DetectorSlot(() => this.load());
+    if (kind === 'toy') {
+      this.segmenter.current = new ToySegmenter();
+      this.detector.current = new ToyDetector();
+    }
+  }
+
+  /** What masks depend on beside events and video, as it stands in project files. */
+  get identity(): Readonly<Record<string, string | number | null>> {
+    const identity = this.kind === 'toy' ? { model: 'toy', weights: 'none', longEdge: null } : this.#identity;
+    return { ...identity, longTermGap: null, memoryPolicy: null };
+  }
+
+  /** Loads the tracker, unless it is there. @throws DeviceError, CheckpointError */
+  load(): Promise<SessionTracker> {
+    this.#loading ??= this.#load().catch((error) => {
+      this.#loading = undefined;
+      this.options.onStatus({ state: 'failed', failure: failureOf(error) });
+      throw error;
+    });
+    return this.#loading;
+  }
+
+  async #load(): Promise<SessionTracker> {
+    const { onStatus, delay } = this.options;
+    if (this.kind === 'toy') {
+      this.#loaded = new ToyTracker(delay);
+    } else {
+      onStatus({ state: 'loading', fraction: 0 });
+      const chosen = this.#choices.get('tracker');
+      this.#models = await SamTrack.load({
+        tracker: this.#identity.model as 'deaot-t',
+        weights: chosen ? await modelUrl(chosen) : new URL('models/deaot-t.safetensors', self.location.href).href,
+        longEdge: this.#identity.longEdge ?? undefined,
+        onProgress: (fraction) => onStatus({ state: 'loading', fraction }),
+        onDeviceLost: () => onStatus({ state: 'ready' }),
+      });
+      this.#loaded = this.#models.tracker;
+    }
+    onStatus({ state: 'ready' });
+    return this.#loaded;
+  }
+
+  /** Takes other models. The tracker is one that projects of its own are made with. */
+  async use(choices: readonly ModelChoice[]): Promise<void> {
+    if (this.kind === 'toy') return;
+    for (const { role, id, file } of choices) {
+      const chosen = file ?? '';
+      if ((this.#choices.get(role) ?? '') === chosen) continue;
+      this.#choices.set(role, chosen);
+      if (role === 'segmenter') {
+        this.segmenter.dispose();
+        if (file) this.segmenter.current = new SamSegmenter(await modelFile(file));
+      } else if (role === 'detector') {
+        this.detector.dispose();
+        if (file) this.detector.current = new GroundingDinoDetector(await modelFile(file));
+      } else {
+        this.#identity = file ? { model: id, weights: file, longEdge: null } : EMBEDDED;
+        await this.#unload();
+      }
+    }
+  }
+
+  /** After the GPU is gone for good: what is asked next tries to open it again. */
+  async forget(): Promise<void> {
+    await this.#unload();
+  }
+
+  async #unload(): Promise<void> {
+    const models = this.#models;
+    this.#loading = undefined;
+    this.#loaded = undefined;
+    this.#models = undefined;
+    // Its buffers may be gone with the device.
+    await models?.dispose().catch(() => {});
+  }
+
+  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
+    await (await this.load()).addReference(frame, labels);
+  }
+
+  async predict(frame: Frame) {
+    return (await this.load()).predict(frame);
+  }
+
+  async remember(frame: Frame, labels: LabelMap): Promise<void> {
+    await (await this.load()).remember(frame, labels);
+  }
+
+  async recall(frame: Frame, labels: LabelMap): Promise<void> {
+    await (await this.load()).recall(frame, labels);
+  }
+
+  memorises(index: number): boolean {
+    return this.#loaded?.memorises(index) ?? false;
+  }
+
+  get recallsExactly(): boolean {
+    return this.#loaded?.recallsExactly ?? true;
+  }
+
+  get memorisedFrames() {
+    return this.#loaded?.memorisedFrames ?? [];
+  }
+
+  get memory() {
+    return this.#loaded?.memory ?? { rememberedBytes: 0, allocatedBytes: 0, keptBytes: 0 };
+  }
+
+  restart(memoryMB?: number): void {
+    this.#loaded?.restart(memoryMB);
+  }
+}
+
+async function modelUrl(file: string): Promise<string> {
+  return URL.createObjectURL(await modelFile(file));
+}

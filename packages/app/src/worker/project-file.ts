@@ -1,0 +1,103 @@
+import { SessionError } from 'samtrack';
+import { folderOf, keptSource, type ProjectRecord, readRecord, writeFile, writeRecord } from './storage.js';
+
+/**
+ * A project as one file: a zip of what `samtrack track --project NAME.samtrack` keeps on disk, `NAME.samtrack` and
+ * `NAME.samtrack.masks/`, and the video in `source/` where it was copied. Unpacked, the command line goes on with it.
+ */
+
+/** More than any project has; what claims to is not one. */
+const MOST_FILES = 20_000;
+const MOST_BYTES = 8e9;
+
+/** The files of a project, with their names in the archive. */
+export async function writeProject(id: string, name: string): Promise<{ path: string; file: File }[]> {
+  const root = await navigator.storage.getDirectory();
+  const files = [{ path: name, file: await (await root.getFileHandle(id)).getFile() }];
+  const masks = await root.getDirectoryHandle(`${id}.masks`).catch(() => undefined);
+  if (masks) {
+    for await (const handle of masks.values()) {
+      if (handle.kind === 'directory' || handle.name.endsWith('.crswap')) continue;
+      files.push({ path: `${name}.masks/${handle.name}`, file: await (handle as FileSystemFileHandle).getFile() });
+    }
+  }
+  const record = await readRecord(id);
+  if (record) files.push({ path: 'project.json', file: new File([JSON.stringify(record)], 'project.json') });
+  for (const file of await keptSource(id)) files.push({ path: `source/${file.name}`, file });
+  return files;
+}
+
+/**
+ * Takes a project file in, under a new id. Nothing is written before all of it was found to be in order.
+ * @throws SessionError `corrupt`
+ */
+export async function readProject(
+  file: File,
+  unpack: (file: Blob) => Promise<Record<string, Uint8Array>>,
+): Promise<{ id: string; record: ProjectRecord }> {
+  const bad = (message: string, cause?: unknown) => new SessionError('corrupt', `${file.name}: ${message}`, { cause });
+  if (file.size > MOST_BYTES) throw bad('it is too large for a project');
+  const entries = await unpack(file).catch((cause) => {
+    throw bad('it is no readable archive', cause);
+  });
+  const paths = Object.keys(entries);
+  if (paths.length > MOST_FILES) throw bad(`${paths.length} files are too many for a project`);
+  const main = paths.find((path) => /^[^/]+\.samtrack$/.test(path));
+  if (!main) throw bad('there is no NAME.samtrack in it');
+  const header = headerOf(entries[main]!);
+  if (!header) throw bad(`${main} is no project of samtrack`);
+  const id = `p${Date.now().toString(36)}i.samtrack`;
+  const root = await navigator.storage.getDirectory();
+  const blob = (path: string) => new Blob([entries[path]! as Uint8Array<ArrayBuffer>]);
+  const plain = (path: string, prefix: string) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
+  await writeFile(root, id, blob(main));
+  const masks = await root.getDirectoryHandle(`${id}.masks`, { create: true });
+  let copied = false;
+  for (const path of paths) {
+    if (plain(path, `${main}.masks/`)) await writeFile(masks, path.slice(main.length + 7), blob(path));
+    else if (plain(path, 'source/')) {
+      await writeFile(await folderOf('sources', id), path.slice(7), blob(path));
+      copied = true;
+    }
+  }
+  const record: ProjectRecord = {
+    id,
+    name: header.source.name || main.replace(/\.samtrack$/, ''),
+    source: copied ? 'copy' : demoOf(entries['project.json']),
+    width: header.source.width,
+    height: header.source.height,
+    frameCount: header.source.frameCount ?? 0,
+    objects: 0,
+    changed: Date.now(),
+    frame: 0,
+  };
+  await writeRecord(record);
+  return { id, record };
+}
+
+interface Header {
+  source: { name: string; width: number; height: number; frameCount: number | null };
+}
+
+/** The first line of a project. */
+function headerOf(bytes: Uint8Array): Header | undefined {
+  const end = bytes.indexOf(10);
+  if (end < 0 || end > 1 << 16) return undefined;
+  try {
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
+    const { source } = header;
+    const sized = Number.isInteger(source.width) && Number.isInteger(source.height);
+    return header.format === 'samtrack-session' && sized && typeof source.name === 'string' ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bundled clip needs no copy. */
+function demoOf(record: Uint8Array | undefined): ProjectRecord['source'] {
+  try {
+    return JSON.parse(new TextDecoder().decode(record)).source === 'demo' ? 'demo' : 'elsewhere';
+  } catch {
+    return 'elsewhere';
+  }
+}

@@ -1,0 +1,408 @@
+import {
+  encodeRle,
+  type FrameSource,
+  liveSource,
+  MemoryStorage,
+  OutputError,
+  openProjectStorage,
+  openSource,
+  type ProjectStorage,
+  type QueuedProposal,
+  readMask,
+  Session,
+  SessionError,
+  SharedTracker,
+  type VideoSource,
+} from 'samtrack';
+import { failureOf } from '../channel.js';
+import type {
+  AnnotationView,
+  Box,
+  CandidateView,
+  LaneData,
+  MemoryView,
+  Point,
+  ProjectView,
+  PromptRequest,
+  Report,
+  SourceView,
+  StrokeRequest,
+  TrackRequest,
+} from '../protocol.js';
+import { pictures } from './camera.js';
+import { colourOf } from './colours.js';
+import type { Engine } from './engine.js';
+import { lanesOf, pendingOf } from './lanes.js';
+import { insideOf, paintLine } from './paint.js';
+import type { Presenter } from './present/index.js';
+import { Runner } from './run.js';
+import { type ProjectRecord, writeRecord } from './storage.js';
+import { smallPicture } from './thumbnails.js';
+import { Viewer } from './viewer.js';
+
+/** A camera has no end; lanes are made for as many frames at first. */
+const LIVE_FRAMES = 3600;
+
+export interface WorkspaceOptions {
+  readonly id: string;
+  readonly name: string;
+  readonly engine: Engine;
+  readonly presenter: Presenter;
+  readonly memoryMB?: number;
+  readonly report: (report: Report) => void;
+  /** Where the project's source is, for the list of projects. */
+  readonly kept: ProjectRecord['source'];
+  readonly identity?: Readonly<Record<string, string | number | null>>;
+}
+
+/** What a session is opened over. */
+export type Input =
+  | { readonly files: readonly File[] }
+  | { readonly camera: ReadableStream<VideoFrame>; readonly name: string };
+
+async function openInput(input: Input): Promise<FrameSource> {
+  if ('camera' in input) return liveSource(pictures(input.camera), { name: input.name, latest: true, keep: 64 });
+  const { files } = input;
+  return openSource(files.length === 1 ? files[0]! : files);
+}
+
+/** The files of a project in memory, to look at while another tab writes to it. */
+async function snapshotOf(id: string): Promise<ProjectStorage> {
+  const root = await navigator.storage.getDirectory();
+  const memory = new MemoryStorage(id);
+  const bytes = async (handle: FileSystemFileHandle) => new Uint8Array(await (await handle.getFile()).arrayBuffer());
+  memory.files.set('', await bytes(await root.getFileHandle(id)));
+  const masks = await root.getDirectoryHandle(`${id}.masks`).catch(() => undefined);
+  if (masks) {
+    for await (const handle of masks.values()) {
+      if (handle.kind === 'file' && !handle.name.endsWith('.crswap')) {
+        memory.files.set(handle.name, await bytes(handle as FileSystemFileHandle));
+      }
+    }
+  }
+  return memory;
+}
+
+/** An open project: its session, what is shown of it, and what runs. */
+export class Workspace {
+  readonly viewer: Viewer;
+  readonly runner: Runner;
+  #lanes: LaneData[] = [];
+  #stale: ProjectView['stale'] = { forward: [], backward: [] };
+  #record: ProjectRecord;
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #thumbs = new Map<number, { frame: number; thumb: ImageBitmap }>();
+
+  private constructor(
+    private readonly options: WorkspaceOptions,
+    readonly session: Session,
+    readonly readOnly: boolean,
+    thumb: string | undefined,
+  ) {
+    const { report, engine, presenter, id, name, kept } = options;
+    this.viewer = new Viewer(presenter, session, report);
+    this.viewer.staleIn = (frame) => this.#staleIn(frame);
+    this.runner = new Runner(session, this.viewer, engine, report, (waiting) => void this.#candidates(waiting));
+    const { width, height, frameCount } = this.source;
+    this.#record = {
+      id,
+      name,
+      source: kept,
+      width,
+      height,
+      frameCount,
+      objects: 0,
+      changed: Date.now(),
+      frame: 0,
+      thumb,
+    };
+  }
+
+  /**
+   * Opens a project, or begins one. While another tab writes to it, it is opened as it is stored, to look at.
+   * @throws SourceError, FrameError, SessionError, OutputError
+   */
+  static async open(input: Input, options: WorkspaceOptions): Promise<Workspace> {
+    const source = await openInput(input);
+    const { engine, id, memoryMB } = options;
+    const open = (storage: ProjectStorage) =>
+      Session.open({
+        source,
+        shared: new SharedTracker(engine),
+        identity: options.identity ?? engine.identity,
+        segmenter: engine.segmenter,
+        detector: engine.detector,
+        storage,
+        memoryMB,
+        ownsSource: true,
+      });
+    let session: Session;
+    let readOnly = false;
+    try {
+      session = await open(openProjectStorage(id)).catch(async (error) => {
+        if (!(error instanceof OutputError && error.code === 'busy')) throw error;
+        readOnly = true;
+        return open(await snapshotOf(id));
+      });
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+    const thumb = await session.frame(0).then(smallPicture, () => undefined);
+    return new Workspace(options, session, readOnly, thumb);
+  }
+
+  get id(): string {
+    return this.options.id;
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  get source(): SourceView {
+    const { kind, width, height, frameCount = LIVE_FRAMES, fps = 24 } = this.session.source;
+    const { timestamps } = this.session.source as VideoSource;
+    const times = timestamps ? timestamps.slice() : Float64Array.from({ length: frameCount }, (_, i) => i / fps);
+    return { name: this.options.name, kind, width, height, frameCount, fps, times };
+  }
+
+  get memory(): MemoryView {
+    return this.session.memory;
+  }
+
+  /** Does something to the session, after what was asked before, and tells the page what has become of it. A run pauses for it. */
+  edit<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const done = this.#turn.then(async () => {
+      if (this.readOnly) {
+        throw new OutputError(
+          'busy',
+          this.options.name,
+          'another tab is working on it; take it over to change something',
+        );
+      }
+      await this.runner.pause(() => pendingOf(this.session, this.#lanes).pending.forward);
+      const result = await work(this.session);
+      this.viewer.preview(undefined);
+      this.publish();
+      await this.viewer.refresh();
+      await this.#save();
+      return result;
+    });
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** Tells the page everything that follows from the events. */
+  publish(): void {
+    this.#lanes = lanesOf(this.session, this.source.frameCount);
+    const { stale, pending, affected } = pendingOf(this.session, this.#lanes);
+    this.#stale = stale;
+    const { objects, canUndo, canRedo, memory } = this.session;
+    const worst = this.session.suggest();
+    const project: ProjectView = {
+      id: this.id,
+      readOnly: this.readOnly,
+      objects: objects.map(({ id, name, label, colour, locked }) => ({
+        id,
+        name,
+        label,
+        locked,
+        colour: colour ?? colourOf(id),
+      })),
+      annotations: this.#annotations(),
+      canUndo,
+      canRedo,
+      stale,
+      pending,
+      affected,
+      worst: worst && { frame: worst.frame, object: worst.object },
+      memory,
+    };
+    this.options.report({ project, lanes: this.#lanes, memory });
+  }
+
+  async track(request: TrackRequest): Promise<void> {
+    if (this.readOnly) throw new OutputError('busy', this.options.name, 'another tab is working on it');
+    await this.#turn;
+    await this.#save({ direction: request.direction, frame: this.viewer.frame });
+    await this.runner.start(request);
+    this.publish();
+    if (this.runner.status.state !== 'failed') await this.#save();
+  }
+
+  async prompt(request: PromptRequest): Promise<readonly number[]> {
+    return this.edit(async (session) => ids(await session.prompt(await this.#completed(request))));
+  }
+
+  /** Shows what a prompt would give. @returns its share of the frame */
+  async preview(request: PromptRequest | undefined): Promise<number | undefined> {
+    if (!request) {
+      this.viewer.preview(undefined);
+      return undefined;
+    }
+    const masks = await this.session.preview(await this.#completed(request));
+    const [first, ...more] = masks;
+    if (!first) return undefined;
+    for (const mask of more) for (let i = 0; i < first.length; i++) if (mask[i]) first[i] = 1;
+    const object = this.#find(request.object);
+    const next = Math.max(0, ...this.session.objects.map(({ id }) => id)) + 1;
+    this.viewer.preview(first, object?.colour ?? colourOf(object?.id ?? next));
+    return first.reduce((sum, pixel) => sum + pixel, 0) / first.length;
+  }
+
+  /** Adds to an object's mask, or takes from it; what is left without pixels is not in the frame. */
+  paint({ frame, object, points, radius, erase }: StrokeRequest): Promise<readonly number[]> {
+    return this.edit(async (session) => {
+      const { width, height } = session.source;
+      const labels = object === undefined ? undefined : await session.mask(frame);
+      const pixels = new Uint8Array(width * height);
+      for (let i = 0; labels && i < pixels.length; i++) if (labels.data[i] === object) pixels[i] = 1;
+      paintLine(pixels, { width, height }, points, radius, erase ? 0 : 1);
+      if (!pixels.includes(1)) {
+        if (object !== undefined && erase) await session.erase(frame, object);
+        return object === undefined ? [] : [object];
+      }
+      return ids(await session.prompt({ frame, object, mask: encodeRle(pixels, width, height) }));
+    });
+  }
+
+  importMask(frame: number, file: File, object?: number): Promise<readonly number[]> {
+    return this.edit(async (session) => {
+      const { width, height } = session.source;
+      return ids(await session.prompt({ frame, object, mask: await readMask(file, { width, height }) }));
+    });
+  }
+
+  /** Takes one of the points back that an object's mask was made of. */
+  removePoint(frame: number, object: number, index: number): Promise<void> {
+    return this.edit(async (session) => {
+      const annotation = this.#annotations().find((at) => at.frame === frame && at.object === object);
+      if (!annotation?.points[index]) throw new SessionError('bad-option', `there is no point ${index}`);
+      const points = annotation.points.filter((_, i) => i !== index);
+      const labels = annotation.labels.filter((_, i) => i !== index);
+      if (!labels.includes(1) && !annotation.box) await session.clear(frame, object);
+      else {
+        const given = points.length > 0 ? { points, labels } : {};
+        await session.prompt({ frame, object, ...given, ...(annotation.box ? { box: annotation.box } : {}) });
+      }
+    });
+  }
+
+  /** Makes a candidate an object, or a part of one, or dismisses it. */
+  async candidate(key: number, decision: 'accept' | 'reject' | { merge: number }): Promise<void> {
+    const { queue } = this.runner;
+    const found = queue?.waiting.find((entry) => entry.key === key);
+    if (!queue || !found) throw new SessionError('bad-option', `there is no candidate ${key}`);
+    if (decision === 'reject') queue.dismiss(key);
+    else {
+      await this.edit(async (session) => {
+        const { frame, mask, label } = found;
+        const made = await session.prompt({ frame, mask, label, object: label });
+        if (typeof decision === 'object') await session.merge(ids(made), decision.merge);
+        queue.take(key);
+      });
+    }
+    await this.#candidates(queue.waiting);
+  }
+
+  /** The source was copied: from now on the project opens without asking for it. */
+  sourceKept(): void {
+    this.#record = { ...this.#record, source: 'copy' };
+    void this.#save();
+  }
+
+  async close(): Promise<void> {
+    await this.runner.stop();
+    this.viewer.stop();
+    await this.#turn;
+    if (!this.readOnly) await this.#save().catch(() => {});
+    await this.session.close();
+  }
+
+  /** A click on an object that was tracked to a frame corrects its mask there: the mask goes along as a point inside it. */
+  async #completed(request: PromptRequest): Promise<PromptRequest> {
+    const { frame, points, labels, box } = request;
+    const object = this.#find(request.object);
+    if (!object || !points || box) return request;
+    if (this.#annotations().some((at) => at.frame === frame && at.object === object.id && at.points.length > 0)) {
+      return request;
+    }
+    const mask = await this.session.mask(frame);
+    if (!mask) return request;
+    const pixels = Uint8Array.from(mask.data, (id) => (id === object.id ? 1 : 0));
+    const inside = insideOf(pixels, mask.width);
+    if (!inside) return request;
+    return { ...request, points: [inside, ...points], labels: [1, ...(labels ?? points.map(() => 1))] };
+  }
+
+  #find(object: number | string | undefined) {
+    return this.session.objects.find(({ id, name }) => id === object || name === object);
+  }
+
+  #annotations(): AnnotationView[] {
+    return this.session.annotations.map(({ frame, object, prompt }) => ({
+      frame,
+      object,
+      points: (prompt.points ?? []) as readonly Point[],
+      labels: (prompt.labels ?? prompt.points?.map(() => 1) ?? []) as readonly number[],
+      box: prompt.box as Box | undefined,
+    }));
+  }
+
+  #staleIn(frame: number): Set<number> {
+    const inside = [...this.#stale.forward, ...this.#stale.backward].some(([a, b]) => frame >= a && frame <= b);
+    return new Set(inside ? this.session.objects.filter(({ locked }) => !locked).map(({ id }) => id) : []);
+  }
+
+  async #candidates(waiting: readonly QueuedProposal[]): Promise<void> {
+    const views: CandidateView[] = [];
+    for (const { key, frame, firstFrame, seen, label, score, area, box, mask } of waiting) {
+      let thumb = this.#thumbs.get(key);
+      if (thumb?.frame !== frame) {
+        const picture = await this.session.frame(frame).catch(() => undefined);
+        if (!picture) continue;
+        thumb = { frame, thumb: await cutOut(picture, box) };
+        this.#thumbs.set(key, thumb);
+      }
+      const [x, y, w, h] = box;
+      const share = area / (mask.size[0] * mask.size[1]);
+      const copy = await createImageBitmap(thumb.thumb);
+      views.push({ key, frame, firstFrame, seen, label, score, share, box: [x, y, x + w, y + h], thumb: copy });
+    }
+    this.options.report({ candidates: views });
+  }
+
+  /** Brings the list of projects up to date. What cannot be written there is told, and lost is nothing: the session has its own file. */
+  async #save(running?: ProjectRecord['running']): Promise<void> {
+    const { frameCount } = this.source;
+    this.#record = {
+      ...this.#record,
+      frameCount,
+      objects: this.session.objects.length,
+      changed: Date.now(),
+      frame: this.viewer.frame,
+      running,
+    };
+    try {
+      await writeRecord(this.#record);
+      this.options.report({ saved: this.#record.changed });
+    } catch (error) {
+      this.options.report({ notices: [{ kind: 'error', message: failureOf(error).message, action: 'storage' }] });
+    }
+  }
+}
+
+const ids = ({ objects }: { objects: readonly { id: number }[] }) => objects.map(({ id }) => id);
+
+/** A part of a frame with some of its surroundings. */
+async function cutOut(
+  { width, height, rgba }: { width: number; height: number; rgba: Uint8Array },
+  [x, y, w, h]: readonly [number, number, number, number],
+): Promise<ImageBitmap> {
+  const margin = Math.round(Math.max(w, h) * 0.2);
+  const [left, top] = [Math.max(0, x - margin), Math.max(0, y - margin)];
+  const [right, bottom] = [Math.min(width, x + w + margin), Math.min(height, y + h + margin)];
+  const image = new ImageData(new Uint8ClampedArray(rgba), width, height);
+  return createImageBitmap(image, left, top, right - left, bottom - top);
+}

@@ -1,0 +1,191 @@
+import type { Server } from 'node:http';
+import { findChromium, hasChromium } from '@samtrack/chromium';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
+import { serveFolder } from '../serve.mjs';
+import type { Snapshot } from '../src/protocol.js';
+import { clipZip } from './clip.js';
+import { APP_FOLDER } from './folder.js';
+
+/** WebGPU by Chromium's own software adapter, WebGL likewise: what every machine has. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-background-networking',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-unsafe-swiftshader',
+];
+
+export interface OpenOptions extends BrowserContextOptions {
+  /** What follows the address's `?`, beside the engine. */
+  readonly query?: string;
+  /** Default `toy`. */
+  readonly engine?: 'toy' | 'network' | 'none';
+  /** Run in the page before anything else. */
+  readonly before?: string;
+  /** In the same browser profile as another page. */
+  readonly context?: BrowserContext;
+  /** Errors in the console that belong to the test. */
+  readonly expected?: RegExp;
+}
+
+/** A page in which the app runs. */
+export class App {
+  /** What nobody wants to see: errors in the console, requests to other hosts, violations of the page's policy. */
+  readonly problems: string[] = [];
+
+  constructor(
+    readonly page: Page,
+    readonly context: BrowserContext,
+    readonly origin: string,
+    expected: RegExp | undefined,
+  ) {
+    const note = (text: string) => {
+      if (!expected?.test(text)) this.problems.push(text);
+    };
+    page.on('pageerror', ({ message }) => note(`error: ${message}`));
+    page.on('console', (message) => {
+      if (message.type() === 'error') note(`console: ${message.text()}`);
+    });
+    context.on('request', (request) => {
+      const url = request.url();
+      if (!url.startsWith(origin) && !/^(blob|data):/.test(url)) note(`request to ${url}`);
+    });
+  }
+
+  /** Drops files on the page. */
+  async drop(...files: readonly { name: string; bytes: Uint8Array; type?: string; path?: string }[]): Promise<void> {
+    const plain = files.map(({ name, bytes, type = '' }) => ({
+      name,
+      type,
+      data: Buffer.from(bytes).toString('base64'),
+    }));
+    await this.page.evaluate((given) => {
+      const transfer = new DataTransfer();
+      for (const { name, type, data } of given) {
+        const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+        transfer.items.add(new File([bytes], name, { type }));
+      }
+      const target = document.querySelector('.drop') ?? document.body;
+      target.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+    }, plain);
+  }
+
+  /** Opens the clip of plain shapes. */
+  async openClip(frames?: number): Promise<void> {
+    await this.drop({ name: 'shapes.zip', bytes: clipZip(frames), type: 'application/zip' });
+    await this.ready();
+  }
+
+  /** Waits until a project is open and its frame is shown. */
+  async ready(): Promise<void> {
+    await this.page.waitForSelector('.stage canvas', { timeout: 30_000 });
+    await this.page.waitForFunction(() => !document.querySelector('.stage-busy, .page-busy'));
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.page.evaluate(() => globalThis.samtrack.snapshot());
+  }
+
+  hash(frame: number): Promise<string> {
+    return this.page.evaluate((index) => globalThis.samtrack.labelHash(index), frame);
+  }
+
+  async hashes(count: number): Promise<string[]> {
+    const all: string[] = [];
+    for (let frame = 0; frame < count; frame++) all.push(await this.hash(frame));
+    return all;
+  }
+
+  /** Where a pixel of the video is in the window. */
+  async place(x: number, y: number): Promise<{ x: number; y: number }> {
+    return this.page.evaluate(
+      ([px, py]) => {
+        const { scale, left, top } = globalThis.samtrack.viewport();
+        const box = document.querySelector('.stage')!.getBoundingClientRect();
+        return { x: box.left + left + px! * scale, y: box.top + top + py! * scale };
+      },
+      [x, y],
+    );
+  }
+
+  /** Clicks a pixel of the video. */
+  async click(x: number, y: number, options: Parameters<Page['mouse']['click']>[2] = {}): Promise<void> {
+    const at = await this.place(x, y);
+    await this.page.mouse.click(at.x, at.y, options);
+  }
+
+  /** Names of the objects, from the list. */
+  objects(): Promise<string[]> {
+    return this.page.locator('.object-select strong').allInnerTexts();
+  }
+
+  async waitForObjects(count: number): Promise<void> {
+    await this.page.waitForFunction((n) => document.querySelectorAll('.object').length === n, count);
+  }
+
+  /** Tracks, and waits for the end. */
+  async track(button = 'Track (F)'): Promise<void> {
+    await this.page.getByRole('button', { name: button, exact: true }).click();
+    await this.idle();
+  }
+
+  /** Waits until nothing runs. */
+  async idle(): Promise<void> {
+    await this.page.waitForFunction(() => document.querySelector('.progress') === null, undefined, {
+      timeout: 120_000,
+    });
+    await expect.poll(async () => (await this.snapshot()).run, { timeout: 60_000 }).not.toBe('running');
+  }
+
+  /** Texts of the notices. */
+  notices(): Promise<string[]> {
+    return this.page.locator('.toast p').allInnerTexts();
+  }
+}
+
+if (!hasChromium()) {
+  console.warn(
+    'No Chromium here: the app is not tested. `apt-get install chromium`, or any Chrome in PATH, and run again.',
+  );
+}
+
+/** Tests of the app in one Chromium; each test opens pages of its own, and what is wrong in any of them fails it. */
+export function describeApp(title: string, tests: (open: (options?: OpenOptions) => Promise<App>) => void): void {
+  describe.skipIf(!hasChromium())(title, { timeout: 120_000 }, () => {
+    let browser: Browser | undefined;
+    let server: Server | undefined;
+    let origin = '';
+    let opened: App[] = [];
+    beforeAll(async () => {
+      ({ server, origin } = await serveFolder(APP_FOLDER));
+      browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
+    });
+    afterEach(async () => {
+      const problems = opened.flatMap((app) => app.problems);
+      for (const context of new Set(opened.map((app) => app.context))) await context.close();
+      opened = [];
+      expect(problems).toEqual([]);
+    });
+    afterAll(async () => {
+      await browser?.close();
+      server?.closeAllConnections();
+      server?.close();
+    });
+    tests(async ({ query = '', engine = 'toy', before, context, expected, ...options } = {}) => {
+      const own = context ?? (await browser!.newContext({ viewport: { width: 1280, height: 800 }, ...options }));
+      own.setDefaultTimeout(30_000);
+      const page = await own.newPage();
+      // Native pickers cannot be driven from here; without them the page takes what other browsers have.
+      await page.addInitScript(
+        `for (const name of ['showOpenFilePicker', 'showSaveFilePicker', 'showDirectoryPicker']) delete globalThis[name];
+         ${before ?? ''}`,
+      );
+      const app = new App(page, own, origin, expected);
+      opened.push(app);
+      await page.goto(`${origin}/?engine=${engine}&offline=no&${query}`);
+      await page.waitForSelector('.start h1, .workspace, .take-over');
+      return app;
+    });
+  });
+}

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import { describeApp } from './app.js';
+import { CLIP, clipZip, maskPng } from './clip.js';
+
+describeApp('the empty page', (open) => {
+  it('can be used within two seconds, and asks nobody else for anything', async () => {
+    const app = await open();
+    const ready = await app.page.evaluate(() => performance.now());
+    expect(ready).toBeLessThan(8000); // Chromium's own start on a busy machine; the page's share is checked below.
+    const { scripts } = await app.page.evaluate(() => ({
+      scripts: performance.getEntriesByType('navigation')[0]!.toJSON() as PerformanceNavigationTiming,
+    }));
+    expect(scripts.domContentLoadedEventEnd - scripts.responseEnd).toBeLessThan(2000);
+    for (const name of ['Choose a file', 'Image folder', 'Camera', 'From a link']) {
+      expect(await app.page.getByRole('button', { name: new RegExp(name) }).isEnabled()).toBe(true);
+    }
+    expect(await app.page.title()).toBe('SAMTrack');
+    expect(await app.page.locator('html').getAttribute('lang')).toBe('en');
+  });
+
+  it('opens the demo clip with its 60 frames', async () => {
+    const app = await open();
+    await app.page.getByRole('button', { name: /Try the demo clip/ }).click();
+    await app.ready();
+    expect(await app.page.title()).toBe('Demo clip · SAMTrack');
+    await app.page.keyboard.press('End');
+    await expect.poll(async () => (await app.snapshot()).frame).toBe(59);
+    expect((await app.snapshot()).time).toBeCloseTo(59 / 24, 6);
+  });
+
+  it('opens a zip of pictures', async () => {
+    const app = await open();
+    await app.openClip();
+    expect(await app.page.locator('.lane-box').getAttribute('aria-valuemax')).toBe(String(CLIP.frames - 1));
+  });
+
+  it('says why it cannot open something, and keeps what is open', async () => {
+    const app = await open();
+    await app.openClip();
+    const before = (await app.snapshot()).project;
+    await app.drop({ name: 'notes.mp4', bytes: new TextEncoder().encode('this is no video') });
+    await expect.poll(() => app.notices()).toEqual([expect.stringMatching(/notes/)]);
+    await app.drop({ name: 'cut.zip', bytes: clipZip(2).slice(0, 200) });
+    await expect.poll(() => app.notices()).toHaveLength(2);
+    expect((await app.notices())[1]).toMatch(/cut\.zip/);
+    expect((await app.snapshot()).project).toBe(before);
+  });
+
+  it('tracks a mask from a file to the end', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
+    await app.waitForObjects(2);
+    await app.track();
+    await expect.poll(async () => (await app.snapshot()).frame).toBe(CLIP.frames - 1);
+    expect((await app.hashes(CLIP.frames)).every(Boolean)).toBe(true);
+  });
+});
