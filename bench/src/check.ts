@@ -1,5 +1,13 @@
 import type { Runtime } from '@samtrack/kernels';
-import { allCases, normalisedError, type OpCase, toleranceOf, toTensor } from '@samtrack/kernels/testing';
+import {
+  allCases,
+  normalisedError,
+  type OpCase,
+  runCase,
+  runsOf,
+  toleranceOf,
+  toTensor,
+} from '@samtrack/kernels/testing';
 import { dispose } from '@tensorflow/tfjs-core';
 
 /** What came of one kernel on one case. */
@@ -31,11 +39,11 @@ export async function checkKernels(
   // The cases that are benchmarked are large, and their references slow.
   for (const opCase of allCases.filter(({ op, flops }) => flops === undefined && (!only || op.includes(only)))) {
     const expected = opCase.reference(opCase.inputs);
-    for (const variant of [...opCase.variants(runtime.adapterClass), undefined]) {
+    for (const variant of runsOf(opCase, runtime)) {
       const { op, name } = opCase;
       const result: CheckResult = {
         ...{ op, name, variant: variant ?? 'selected', tolerance: toleranceOf(opCase, variant) },
-        ...(await runCase(runtime, opCase, variant, expected)),
+        ...(await checkRun(runtime, opCase, variant, expected)),
       };
       results.push(result);
       onResult(result);
@@ -44,7 +52,7 @@ export async function checkKernels(
   return results;
 }
 
-async function runCase(
+async function checkRun(
   runtime: Runtime,
   opCase: OpCase,
   variant: string | undefined,
@@ -52,7 +60,7 @@ async function runCase(
 ): Promise<Pick<CheckResult, 'error' | 'failure'>> {
   const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
   try {
-    const outputs = [opCase.run(inputs, variant)].flat();
+    const outputs = runCase(runtime, opCase, inputs, variant);
     const errors: number[] = [];
     for (const [i, output] of outputs.entries()) errors.push(normalisedError(await output.data(), expected[i]!));
     dispose(outputs);

@@ -1,4 +1,4 @@
-import { fusedOps, type GemmVariant, gemm, type Runtime, stockOps, supportedGemmVariants } from '@samtrack/kernels';
+import { fusedOps, gemm, type MatmulVariant, type OpSet, type Runtime, stockOps } from '@samtrack/kernels';
 import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { KernelCase } from './cases.js';
@@ -112,14 +112,14 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
   const { runtime, ort, ortProviders, options, onNote } = context;
   const name = `${kernelCase.op}@${kernelCase.size}`;
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const launch = (ops: typeof fusedOps) => tidy(() => kernelCase.build(ops, tensors));
-  const values = async (ops: typeof fusedOps) => {
+  const launch = (ops: OpSet) => tidy(() => kernelCase.build(ops, tensors));
+  const values = async (ops: OpSet) => {
     const out = launch(ops);
     const data = new Float32Array(await runtime.read(out));
     out.dispose();
     return data;
   };
-  const gpu = (runner: string, ops: typeof fusedOps): Runner => ({
+  const gpu = (runner: string, ops: OpSet): Runner => ({
     name: runner,
     run: async (count) => {
       for (let i = 0; i < count; i++) launch(ops).dispose();
@@ -180,15 +180,15 @@ export async function benchOpCase(opCase: OpCase, context: BenchContext): Promis
   const { runtime, options } = context;
   const name = `${opCase.op}@${opCase.name.replaceAll(/[\s,]+/g, '-')}`;
   const tensors = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const list = (result: Tensor | Tensor[]) => (Array.isArray(result) ? result : [result]);
-  const builds: Record<string, () => Tensor | Tensor[]> = { [OURS]: () => opCase.run(tensors, undefined) };
-  if (opCase.stock) builds[STOCK] = () => tidy(() => opCase.stock!(tensors));
+  const build = (ops: OpSet) => [tidy(() => opCase.build(ops, tensors))].flat();
+  const builds: Record<string, () => Tensor[]> = { [OURS]: () => build(fusedOps) };
+  if (!opCase.kernelsOnly) builds[STOCK] = () => build(stockOps);
   try {
     const outputs: Record<string, ArrayLike<number>> = {};
     const first = new FirstTimes();
     for (const runner in builds) {
       outputs[runner] = await first.of(runner, async () => {
-        const results = list(builds[runner]!());
+        const results = builds[runner]!();
         const view = results[0]!.dtype === 'int32' ? Int32Array : Float32Array;
         const values = new view(await runtime.read(results[0]!));
         dispose(results);
@@ -200,7 +200,7 @@ export async function benchOpCase(opCase: OpCase, context: BenchContext): Promis
     const runners = Object.entries(builds).map(([runner, build]) => ({
       name: runner,
       run: async (count: number) => {
-        for (let i = 0; i < count; i++) dispose(list(build()));
+        for (let i = 0; i < count; i++) dispose(build());
         await runtime.finish();
       },
     }));
@@ -303,15 +303,15 @@ export async function measureCeilings(
   const bytes = 64 * 2 ** 20;
   const source = runtime.allocate([bytes / 4]);
   const target = runtime.allocate([bytes / 4]);
-  const product = (name: string, variant?: GemmVariant): Runner => ({
+  const product = (name: string, variant?: MatmulVariant): Runner => ({
     name,
     run: async (count) => {
       for (let i = 0; i < count; i++) gemm(a, b, { variant }).dispose();
       await runtime.finish();
     },
   });
-  const shape = { m: size, n: size, k: size, aligned: true };
-  const matrixUnits = supportedGemmVariants(shape, runtime.adapterClass).includes('subgroup-matrix');
+  const shape = { batch: 1, m: size, n: size, k: size, aligned: true, half: false };
+  const matrixUnits = gemm.supported(shape, runtime.adapterClass).includes('subgroup-matrix');
   const measured = await measure(
     [
       product('gemm'),

@@ -1,6 +1,8 @@
 /// <reference types="@webgpu/types" preserve="true" />
 export * from './device/index.js';
 export * from './dispatch/index.js';
+export { convOutput, convPadding, type Padding } from './families/convolution.js';
 export { type InitializeOptions, initialize, shutdown } from './initialize.js';
+export * from './op/index.js';
 export * from './ops/index.js';
 export * from './tuning/index.js';

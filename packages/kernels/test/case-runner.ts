@@ -1,9 +1,10 @@
-import { memory, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { memory, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { initialize, type Runtime, shutdown } from '../src/index.js';
 import type { OpCase } from '../src/ops/case.js';
 import { allCases } from '../src/ops/cases.js';
-import { normalisedError, poisonOutputs, toleranceOf, toTensor } from '../src/testing/index.js';
+import { stockOps } from '../src/ops/op-set.js';
+import { normalisedError, poisonOutputs, runCase, runsOf, toleranceOf, toTensor } from '../src/testing/index.js';
 
 /** Operations whose programs are all forms of the matrix product; their compilation is half of the time of the tests. */
 export const MATRIX_OPS: readonly string[] = ['gemm', 'conv2d', 'attention', 'linear-concat'];
@@ -16,8 +17,6 @@ interface CaseTestOptions {
   /** A reason not to run on this adapter. */
   unless?: (runtime: Runtime) => string | undefined;
 }
-
-const asList = (result: Tensor | Tensor[]) => (Array.isArray(result) ? result : [result]);
 
 /** Defines a test for each case: every variant that can run here, and the stock twin, against the float64 reference. */
 export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTestOptions = {}): void {
@@ -33,12 +32,10 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
       it(opCase.name, async ({ skip }) => {
         const reason = options.unless?.(runtime);
         if (reason) skip(reason);
-        const supported = opCase.variants(runtime.adapterClass);
-        expect(supported.length).toBeGreaterThan(0);
-        // Once more whatever the selection picks.
-        const variants = options.variants
-          ? supported.filter((variant) => options.variants?.(variant, opCase.op))
-          : [...supported, undefined];
+        const wanted = options.variants;
+        const variants = runsOf(opCase, runtime).filter(
+          (variant) => !wanted || (variant !== undefined && wanted(variant, opCase.op)),
+        );
         if (variants.length === 0) skip('no such variant on this adapter');
         const before = memory().numTensors;
         const expected = opCase.reference(opCase.inputs);
@@ -49,7 +46,7 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
             runtime,
             expected.map((e) => e.length),
           );
-          const outputs = asList(opCase.run(inputs, variant));
+          const outputs = runCase(runtime, opCase, inputs, variant);
           for (const [i, output] of outputs.entries()) {
             const actual = await output.data();
             runtime.throwIfFailed();
@@ -59,8 +56,8 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
           }
           for (const output of outputs) output.dispose();
         }
-        if (opCase.stock && options.stock !== false) {
-          const outputs = asList(tidy(() => opCase.stock!(inputs)));
+        if (!opCase.kernelsOnly && options.stock !== false) {
+          const outputs = [tidy(() => opCase.build(stockOps, inputs))].flat();
           for (const [i, output] of outputs.entries()) {
             expect(normalisedError(await output.data(), expected[i]!), `stock, output ${i}`).toBeLessThanOrEqual(1e-9);
             output.dispose();

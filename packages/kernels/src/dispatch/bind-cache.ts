@@ -1,4 +1,5 @@
-import type { Program } from './program.js';
+import type { Program } from './kernel.js';
+import { packedUniforms } from './uniforms.js';
 
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
@@ -24,12 +25,12 @@ export class BindCache {
   compile(program: Program): CompiledProgram {
     const known = this.#compiled.get(program);
     if (known) return known;
-    const entries: GPUBindGroupLayoutEntry[] = program.buffers.map((access, binding) => ({
+    const entries: GPUBindGroupLayoutEntry[] = program.bindings.map(({ access }, binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
       buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
     }));
-    if (program.hasUniforms) {
+    if (program.uniformWords > 0) {
       entries.push({ binding: entries.length, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
     }
     const layout = this.device.createBindGroupLayout({ label: program.name, entries });
@@ -46,14 +47,20 @@ export class BindCache {
     return compiled;
   }
 
-  bindGroup(compiled: CompiledProgram, buffers: readonly GPUBuffer[], uniforms: Uint32Array<ArrayBuffer> | undefined) {
+  /** @param uniforms What `packUniforms` said of those that it packed last. */
+  bindGroup(
+    program: Program,
+    compiled: CompiledProgram,
+    buffers: readonly GPUBuffer[],
+    uniforms: string,
+  ): GPUBindGroup {
     let key = String(compiled.id);
     for (const buffer of buffers) {
       let id = this.#bufferIds.get(buffer);
       if (id === undefined) this.#bufferIds.set(buffer, (id = this.#nextId++));
       key += `,${id}`;
     }
-    const uniform = uniforms && this.#uniformBuffer(uniforms);
+    const uniform = program.uniformWords > 0 ? this.#uniformBuffer(program, uniforms) : undefined;
     if (uniform) key += `,${uniform.id}`;
     const known = this.#bindGroups.get(key);
     if (known) return known;
@@ -66,10 +73,10 @@ export class BindCache {
   }
 
   /** Uniform buffers are immutable and shared by content: the same shapes recur every frame. */
-  #uniformBuffer(words: Uint32Array<ArrayBuffer>) {
-    const key = words.join(',');
+  #uniformBuffer(program: Program, key: string) {
     const known = this.#uniformBuffers.get(key);
     if (known) return known;
+    const words = packedUniforms(program);
     const buffer = this.device.createBuffer({
       size: words.byteLength,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,

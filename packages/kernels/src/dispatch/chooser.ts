@@ -1,23 +1,38 @@
 import type { AdapterClass } from '../device/adapter.js';
+import type { Kernel } from './kernel.js';
 
-/** An operation that several kernels can compute, as far as the choice among them is concerned. */
-export interface Choosable<Shape extends object, Variant extends string> {
-  readonly name: string;
-  /** The kernel to use by rules. */
-  select(shape: Shape, adapter: AdapterClass): Variant;
+/** The least that has to be computed and moved. */
+export interface Work {
+  /** Floating-point operations. */
+  readonly flops: number;
+  /** Bytes read and written at least. */
+  readonly bytes: number;
 }
 
-/** Decides which kernel computes what. `initialize` gives every runtime one. */
+/** What can be told of an operation that has several variants, without running it. */
+export interface Choosable<Shape extends object, Variant extends string> {
+  readonly name: string;
+  /** All that it is made of: when the text of one changes, measurements of the operation are void. */
+  readonly kernels: readonly Kernel[];
+  /** The variants that can compute a shape on an adapter. */
+  supported(shape: Shape, adapter: AdapterClass): readonly Variant[];
+  /** The variant to use by rules. */
+  select(shape: Shape, adapter: AdapterClass): Variant;
+  /** Variants that round operands to float16. */
+  readonly rounding: readonly Variant[];
+  work(shape: Shape): Work;
+}
+
+/** Decides which variant of an operation computes what. `initialize` gives every runtime one. */
 export interface Chooser {
   /**
-   * The kernel to use for a shape.
-   * @param run The operation and
-   * @param args its arguments, by which the call can be repeated.
+   * The variant to use for a shape.
+   * @param op The operation, a function, and
+   * @param args its arguments, by which the call can be repeated: the last one is an object with an optional `variant`.
    */
-  choose<Shape extends object, Variant extends string, Args extends unknown[]>(
-    op: Choosable<Shape, Variant>,
+  choose<Shape extends object, Variant extends string>(
+    op: Choosable<Shape, Variant> & ((...args: never[]) => unknown),
     shape: Shape,
-    run: (...args: Args) => unknown,
-    args: Args,
+    args: readonly unknown[],
   ): Variant;
 }

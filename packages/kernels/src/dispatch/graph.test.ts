@@ -1,6 +1,6 @@
 import { add, concat, dispose, memory, relu, slice, sum, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defineProgram, f32, type Runtime } from '../index.js';
+import { defineKernel, type Runtime } from '../index.js';
 import { initialize, shutdown } from '../initialize.js';
 
 let runtime: Runtime;
@@ -9,32 +9,26 @@ beforeAll(async () => {
 });
 afterAll(() => shutdown(runtime));
 
-/** out = x * w + shift. */
-function step(x: Tensor, w: Tensor, shift: number): Tensor {
-  const program = defineProgram({
-    name: 'test/graph-step',
-    template: `
+const stepKernel = defineKernel({
+  name: 'test/graph-step',
+  template: `
 struct Params { n: u32, shift: f32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<f32>;
+@group(0) @binding(auto) var<storage, read> w: array<f32>;
+@group(0) @binding(auto) var<storage, read_write> out: array<f32>;
+@group(0) @binding(auto) var<uniform> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < params.n) {
     out[id.x] = x[id.x] * w[id.x] + params.shift;
   }
 }`,
-    buffers: ['read', 'read', 'write'],
-  });
+});
+
+/** out = x * w + shift. */
+function step(x: Tensor, w: Tensor, shift: number): Tensor {
   const out = runtime.allocate(x.shape);
-  runtime.launch({
-    program,
-    inputs: [x, w],
-    outputs: [out],
-    uniforms: [x.size, f32(shift)],
-    workgroups: [Math.ceil(x.size / 64)],
-  });
+  runtime.launch(stepKernel, { tensors: { x, w, out }, uniforms: { n: x.size, shift }, invocations: x.size });
   return out;
 }
 

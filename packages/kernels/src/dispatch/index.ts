@@ -1,15 +1,16 @@
-export type { Choosable, Chooser } from './chooser.js';
+export type { Choosable, Chooser, Work } from './chooser.js';
 export { CapturedGraph, GraphPool, type RecordedStep } from './graph.js';
 export { DeviceLostError, KernelError } from './health.js';
-export type { DispatchTime } from './profile.js';
 export {
-  type BufferAccess,
   definedPrograms,
-  defineProgram,
-  type FloatUniform,
-  f32,
+  defineKernel,
+  type Kernel,
+  KernelDefinitionError,
+  type KernelSpec,
+  type KernelTensors,
+  type KernelUniforms,
   type Program,
-  type UniformValue,
-} from './program.js';
+} from './kernel.js';
+export type { DispatchTime } from './profile.js';
 export { getRuntime, type Launch, Runtime } from './runtime.js';
 export { foldWorkgroups } from './workgroups.js';

@@ -1,13 +1,21 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { backend as currentBackend, type Tensor, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
+import type { WgslParams } from '../wgsl/index.js';
 import { BindCache } from './bind-cache.js';
 import type { Chooser } from './chooser.js';
 import type { CapturedGraph, GraphPool, RecordedStep } from './graph.js';
 import { Graphs } from './graphs.js';
 import { DeviceHealth } from './health.js';
+import {
+  type Kernel,
+  KernelDefinitionError,
+  type KernelTensors,
+  type KernelUniforms,
+  type Program,
+  refuseUnknown,
+} from './kernel.js';
 import { type DispatchTime, Profile } from './profile.js';
-import { type Program, packUniforms, type UniformValue } from './program.js';
 import { ReadBack } from './read-back.js';
 import { Recorder } from './recorder.js';
 import {
@@ -21,24 +29,31 @@ import {
   trimPool,
   valuesOnCpu,
 } from './tfjs.js';
+import { packUniforms } from './uniforms.js';
+import { foldWorkgroups, MAX_WORKGROUPS } from './workgroups.js';
 
 /** From this size on, in bytes, a tensor is the work of a slow GPU for a while. */
 const LARGE_TENSOR = 4 * 2 ** 20;
 
-/** One launch of a kernel. Outputs are tensors that already exist; see `Runtime.allocate`. */
-export interface Launch {
-  program: Program;
-  /** Tensors at the `read` bindings, in order. */
-  inputs: readonly TensorInfo[];
-  /** Tensors at the `write` bindings, in order. */
-  outputs: readonly TensorInfo[];
-  uniforms?: readonly UniformValue[];
-  /** Number of workgroups; a flat count above the device's limit is folded, see `foldWorkgroups`. */
-  workgroups: readonly [number, number?, number?];
-}
+/** What a kernel is launched with. Outputs are tensors that already exist; see `Runtime.allocate`. */
+export type Launch = {
+  /** Parameters of the template, beside those that the kernel has in every launch. */
+  readonly params?: WgslParams;
+  readonly tensors: KernelTensors;
+  readonly uniforms?: KernelUniforms;
+} & (
+  | {
+      /** Invocations in a row, as many as there is work for. Kernels ignore those beyond. */
+      readonly invocations: number;
+    }
+  | {
+      /** Workgroups along each axis; or a flat count, which is folded into two where one axis is too short. */
+      readonly workgroups: number | readonly [x: number, y?: number, z?: number];
+    }
+);
 
 /**
- * Runs programs on tfjs-webgpu tensors: records into the backend's command stream, so kernels and stock tfjs operations
+ * Runs kernels on tfjs-webgpu tensors: records into the backend's command stream, so kernels and stock tfjs operations
  * interleave in order.
  */
 export class Runtime {
@@ -95,27 +110,41 @@ export class Runtime {
 
   /**
    * Records one launch. Nothing is recorded when there is no workgroup to run.
+   * @throws KernelDefinitionError when it is not launched with what its WGSL declares.
    * @throws DeviceLostError when the device is gone.
    */
-  launch({ program, inputs, outputs, uniforms = [], workgroups }: Launch): void {
+  launch(kernel: Kernel, launch: Launch): void {
     this.#health.throwIfLost();
-    const [x, y = 1, z = 1] = workgroups;
+    const { tensors, uniforms = {} } = launch;
+    const program = kernel.program(launch.params, tensors);
+    const [x, y = 1, z = 1] = workgroupsOf(program, launch);
     if (x * y * z === 0) return;
-    const backend = this.#backend;
+    const buffers = this.#buffersOf(program, tensors);
+    const packed = packUniforms(program, uniforms);
     const compiled = this.#cache.compile(program);
+    const bindGroup = this.#cache.bindGroup(program, compiled, buffers, packed);
+    this.#recorder.record({ name: program.name, pipeline: compiled.pipeline, bindGroup, workgroups: [x, y, z] });
+  }
+
+  #buffersOf(program: Program, tensors: KernelTensors): GPUBuffer[] {
+    const backend = this.#backend;
+    const { bindings, bindingKeys } = program;
     const buffers: GPUBuffer[] = [];
-    let nextInput = 0;
-    let nextOutput = 0;
-    for (const access of program.buffers) {
-      const tensor = access === 'read' ? inputs[nextInput++] : outputs[nextOutput++];
-      if (!tensor) throw new Error(`${program.name} wants ${program.buffers.length} buffers, got ${buffers.length}`);
+    for (let i = 0; i < bindings.length; i++) {
+      const { name, access, dtype } = bindings[i]!;
+      const tensor = tensors[bindingKeys[i]!];
+      if (!tensor) throw new KernelDefinitionError(program.name, name, 'wants a tensor, got none');
+      if (dtype !== undefined && tensor.dtype !== dtype) {
+        throw new KernelDefinitionError(program.name, name, `wants a tensor of ${dtype}, got one of ${tensor.dtype}`);
+      }
       buffers.push(bufferOf(backend, tensor));
       backend.commandQueueOwnedIds.add(tensor.dataId);
+      if (access === 'write') invalidateCpuCopy(backend, tensor);
     }
-    for (const output of outputs) invalidateCpuCopy(backend, output);
-    const words = program.hasUniforms ? packUniforms(uniforms) : undefined;
-    const bindGroup = this.#cache.bindGroup(compiled, buffers, words);
-    this.#recorder.record({ name: program.name, pipeline: compiled.pipeline, bindGroup, workgroups: [x, y, z] });
+    let given = 0;
+    for (const name in tensors) if (tensors[name] !== undefined) given++;
+    if (given !== bindings.length) refuseUnknown(program, tensors, bindingKeys, 'binding');
+    return buffers;
   }
 
   /**
@@ -245,6 +274,20 @@ export class Runtime {
     this.#readBack.trim();
     return trimPool(this.#backend.bufferManager);
   }
+}
+
+/** Workgroups along each axis. */
+function workgroupsOf(program: Program, launch: Launch): readonly [x: number, y?: number, z?: number] {
+  const given = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.invocations / program.workgroupSize);
+  if (typeof given !== 'number') return given;
+  if (given > MAX_WORKGROUPS && !program.folds) {
+    throw new KernelDefinitionError(
+      program.name,
+      'num_workgroups',
+      `is not read, so ${given} workgroups cannot be folded`,
+    );
+  }
+  return foldWorkgroups(given);
 }
 
 const runtimes = new WeakMap<object, Runtime>();

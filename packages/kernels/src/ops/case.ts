@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
+import type { OpSet } from './op-set.js';
 
 /** Deterministic test data: flat values with their shape. Integers make an int32 tensor. */
 export interface CaseTensor {
@@ -15,14 +16,16 @@ export interface OpCase {
   op: string;
   name: string;
   inputs: Record<string, CaseTensor>;
-  /** Kernel variants that can run this case on an adapter. */
-  variants(adapter: AdapterClass): string[];
-  /** Runs the operation with a variant forced. */
-  run(inputs: Record<string, Tensor>, variant: string | undefined): Tensor | Tensor[];
+  /** Variants of the operation that can run this case on an adapter; missing where there is no choice. */
+  variants?(adapter: AdapterClass): readonly string[];
+  /** The operation whose variants they are; `op` unless it is made of another one that has them. */
+  chooses?: string;
+  /** The work, on any set of operations. */
+  build(ops: OpSet, inputs: Record<string, Tensor>): Tensor | Tensor[];
+  /** Whether the kernels alone do it: sets have no name for the operation, or the stock twin is not asked. */
+  kernelsOnly?: boolean;
   /** The float64 twin, one flat array an output. */
   reference(inputs: Record<string, CaseTensor>): Float64Array[];
-  /** The same from stock tfjs operations, where there is one. */
-  stock?(inputs: Record<string, Tensor>): Tensor | Tensor[];
   /** Normalised squared error allowed; 1e-12 unless the case says why not. */
   tolerance?: number;
   /** Arithmetic of one run. Cases that have it are benchmarked. */

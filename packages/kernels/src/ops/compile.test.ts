@@ -4,16 +4,16 @@ import { type AdapterName, adapterNames, adapters } from '../../test/adapters.js
 import {
   type DeviceHandle,
   definedPrograms,
-  defineProgram,
+  defineKernel,
   initialize,
   openDevice,
   type Runtime,
   shutdown,
 } from '../index.js';
-import { toTensor } from '../testing/index.js';
+import { runCase, runsOf, toTensor } from '../testing/index.js';
 import { lintWgsl } from '../wgsl/index.js';
 import { allCases } from './cases.js';
-import type { GemmVariant } from './gemm/select.js';
+import type { MatmulVariant } from './gemm/index.js';
 
 // Dawn's null backend validates and executes nothing: every variant is compiled, also those that no adapter here can run.
 let handle: DeviceHandle;
@@ -47,7 +47,7 @@ function onlyTooLarge(error: string, name: AdapterName): boolean {
 }
 const tooLarge = new Set<string>();
 
-const MATRIX_VARIANTS: GemmVariant[] = [
+const MATRIX_VARIANTS: MatmulVariant[] = [
   'broadcast',
   'vector-64x128',
   'vector-32x64',
@@ -66,8 +66,8 @@ describe.each(adapterNames)('kernels for the adapter class %s', (name: AdapterNa
     const wrong: string[] = [];
     for (const opCase of allCases.filter((c) => c.flops === undefined)) {
       const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-      for (const variant of [...opCase.variants(adapters[name]), undefined]) {
-        const error = await validate(() => dispose(opCase.run(inputs, variant)));
+      for (const variant of runsOf(opCase, runtime)) {
+        const error = await validate(() => dispose(runCase(runtime, opCase, inputs, variant)));
         if (error && !onlyTooLarge(error, name)) wrong.push(`${opCase.op} ${opCase.name} ${variant}: ${error}`);
       }
       dispose(inputs);
@@ -141,14 +141,12 @@ describe('what was compiled', () => {
 
   it('would show an invalid program', async () => {
     const x = tensor([1]);
-    const program = defineProgram({
+    const kernel = defineKernel({
       name: 'test/invalid',
       template:
-        '@group(0) @binding(0) var<storage, read_write> x: array<f32>;\n@compute @workgroup_size(1) fn main() { x[0] = 1u; }',
-      buffers: ['write'],
-      hasUniforms: false,
+        '@group(0) @binding(auto) var<storage, read_write> x: array<f32>;\n@compute @workgroup_size(1) fn main() { x[0] = 1u; }',
     });
-    const error = await validate(() => runtime.launch({ program, inputs: [], outputs: [x], workgroups: [1] }));
+    const error = await validate(() => runtime.launch(kernel, { tensors: { x }, workgroups: [1] }));
     expect(error).toMatch(/f32/);
     x.dispose();
   });

@@ -1,9 +1,10 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { supportedMatmul } from '../families/matmul/index.js';
 import { initialize, type Runtime, shutdown } from '../index.js';
 import { randomValues } from './case.js';
 import { copyBlock } from './copy-block/index.js';
-import { type GemmVariant, gemm, supportedGemmVariants } from './gemm/index.js';
+import { gemm, type MatmulVariant } from './gemm/index.js';
 import { gemmReference } from './gemm/reference.js';
 import { transpose } from './transpose/index.js';
 
@@ -42,7 +43,7 @@ async function insideOf(t: Tensor, row: number, column: number, rows: number, co
 
 describe('gemm into a block', () => {
   const variantOf = (shape: { m: number; n: number; k: number; aligned: boolean }) =>
-    supportedGemmVariants(shape, runtime.adapterClass).filter((v) => v !== 'subgroup-matrix');
+    supportedMatmul(shape, runtime.adapterClass).filter((v) => v !== 'subgroup-matrix');
 
   // Below, at and above the tiles of 16, 64 and 128; aligned for the vector kernel and not.
   it.each([
@@ -62,7 +63,7 @@ describe('gemm into a block', () => {
     const expected = gemmReference(xs, ws, { m, n, k }, {});
     const aligned = [n, k, column].every((v) => v % 4 === 0);
     const width = aligned ? n + column + 12 : n + column + 5;
-    const variants: GemmVariant[] = variantOf({ m, n, k, aligned });
+    const variants: MatmulVariant[] = variantOf({ m, n, k, aligned });
     expect(variants.length).toBeGreaterThan(0);
     for (const variant of variants) {
       const target = guarded(m + row + 7, width);

@@ -26,7 +26,6 @@ export { fusedOps, type OpSet, stockOps } from './op-set.js';
 export * from './patch-merge/index.js';
 export * from './preprocess/index.js';
 export * from './resize-bilinear/index.js';
-export { ShapeError } from './shape-error.js';
 export * from './sine-embedding/index.js';
 export * from './softmax/index.js';
 export * from './transpose/index.js';

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
-import { type BiAttentionInput, type BiAttentionResult, biAttention } from './bi-attention/index.js';
+import { biAttention } from './bi-attention/index.js';
 import { stockBiAttention } from './bi-attention/stock.js';
 import { refineBoxes } from './box-refinement/index.js';
 import { stockRefineBoxes } from './box-refinement/stock.js';
@@ -47,8 +47,12 @@ import { relativeWindowAttention, windowAttention } from './window-attention/ind
 import { stockRelativeWindowAttention } from './window-attention/relative-stock.js';
 import { stockWindowAttention } from './window-attention/stock.js';
 
-type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
-  ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Tensor
+/** What an operation is called with, and what it gives. */
+type Signature<F> = F extends (...args: infer Args) => infer Result ? (...args: Args) => Result : never;
+
+/** The same with options that every set of operations has. */
+type Portable<F> = F extends (...args: [...infer Head, infer Options]) => infer Result
+  ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Result
   : never;
 
 /**
@@ -57,35 +61,35 @@ type Twin<F> = F extends (...args: [...infer Head, infer Options]) => Tensor
  * the level of whole models and what their speed is compared with.
  */
 export interface OpSet {
-  gemm: Twin<typeof gemm>;
-  conv2d: Twin<typeof conv2d>;
-  layerNorm: Twin<typeof layerNorm>;
-  groupNorm: Twin<typeof groupNorm>;
-  depthwiseConv: Twin<typeof depthwiseConv>;
-  linearConcat: typeof linearConcat;
-  gatedAttention: Twin<typeof gatedAttention>;
-  localGatedAttention: Twin<typeof localGatedAttention>;
-  idEmbedding: typeof idEmbedding;
-  concatColumns: typeof concatColumns;
-  transpose: Twin<typeof transpose>;
-  resizeBilinear: Twin<typeof resizeBilinear>;
-  maxPool: Twin<typeof maxPool>;
-  broadcastAdd: typeof broadcastAdd;
-  maskLogits: typeof maskLogits;
+  gemm: Portable<typeof gemm>;
+  conv2d: Portable<typeof conv2d>;
+  layerNorm: Portable<typeof layerNorm>;
+  groupNorm: Portable<typeof groupNorm>;
+  depthwiseConv: Portable<typeof depthwiseConv>;
+  linearConcat: Signature<typeof linearConcat>;
+  gatedAttention: Portable<typeof gatedAttention>;
+  localGatedAttention: Portable<typeof localGatedAttention>;
+  idEmbedding: Signature<typeof idEmbedding>;
+  concatColumns: Signature<typeof concatColumns>;
+  transpose: Portable<typeof transpose>;
+  resizeBilinear: Portable<typeof resizeBilinear>;
+  maxPool: Portable<typeof maxPool>;
+  broadcastAdd: Signature<typeof broadcastAdd>;
+  maskLogits: Signature<typeof maskLogits>;
   multiHeadAttention: (
     query: Tensor,
     key: Tensor,
     value: Tensor,
     options: Omit<MultiHeadAttentionOptions, 'variant'>,
   ) => Tensor;
-  patchMerge: typeof patchMerge;
-  relativeWindowAttention: Twin<typeof relativeWindowAttention>;
-  windowAttention: Twin<typeof windowAttention>;
-  deformableAttention: Twin<typeof deformableAttention>;
-  biAttention: (input: BiAttentionInput) => BiAttentionResult;
-  feedForward: typeof feedForward;
-  boxSineEmbedding: typeof boxSineEmbedding;
-  refineBoxes: typeof refineBoxes;
+  patchMerge: Signature<typeof patchMerge>;
+  relativeWindowAttention: Portable<typeof relativeWindowAttention>;
+  windowAttention: Portable<typeof windowAttention>;
+  deformableAttention: Portable<typeof deformableAttention>;
+  biAttention: Portable<typeof biAttention>;
+  feedForward: Signature<typeof feedForward>;
+  boxSineEmbedding: Signature<typeof boxSineEmbedding>;
+  refineBoxes: Signature<typeof refineBoxes>;
 }
 
 /** Hand-written kernels. */

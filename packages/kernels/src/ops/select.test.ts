@@ -1,26 +1,35 @@
 import { describe, expect, it } from 'vitest';
 import { type AdapterName, adapterNames, adapters } from '../../test/adapters.js';
-import { planBiAttention, selectBiAttention } from './bi-attention/select.js';
-import { selectDeformableAttention } from './deformable-attention/select.js';
+import { type MatmulVariant, splitParts } from '../families/matmul/select.js';
 import {
-  depthwiseQueue,
-  depthwiseStrip,
-  selectDepthwise,
-  supportedDepthwiseVariants,
-} from './depthwise-conv/select.js';
-import { type GemmShape, type GemmVariant, selectGemm, splitParts, supportedGemmVariants } from './gemm/select.js';
-import { planGroupNorm } from './group-norm/select.js';
-import { selectLabelPropagation, supportedLabelPropagationVariants } from './label-propagation/select.js';
-import { selectLayerNorm } from './layer-norm/select.js';
-import { selectLocalAttention, supportedLocalAttentionVariants } from './local-attention/select.js';
-import { selectSoftmax, supportedSoftmaxVariants } from './softmax/select.js';
-import { selectWindowAttention, supportedWindowAttentionVariants } from './window-attention/select.js';
+  biAttention,
+  deformableAttention,
+  depthwiseConv,
+  gemm,
+  labelPropagation,
+  layerNorm,
+  localGatedAttention,
+  planGroupNorm,
+  softmaxRows,
+  windowAttention,
+} from '../index.js';
+import { planBiAttention } from './bi-attention/plan.js';
+import { depthwiseQueue, depthwiseStrip } from './depthwise-conv/index.js';
 
-const gemmShape = (m: number, n: number, k: number, aligned = true): GemmShape => ({ m, n, k, aligned });
+type GemmShape = Parameters<typeof gemm.select>[0];
+
+const gemmShape = (m: number, n: number, k: number, aligned = true): GemmShape => ({
+  batch: 1,
+  m,
+  n,
+  k,
+  aligned,
+  half: false,
+});
 
 describe('gemm', () => {
-  const tiled: GemmVariant[] = ['vector-64x128', 'vector-32x64', 'vector-32x32', 'tiled'];
-  it.each<[AdapterName, GemmVariant[]]>([
+  const tiled: MatmulVariant[] = ['vector-64x128', 'vector-32x64', 'vector-32x32', 'tiled'];
+  it.each<[AdapterName, MatmulVariant[]]>([
     ['software4', ['broadcast', ...tiled]],
     ['software8', ['broadcast', ...tiled]],
     ['software16', ['broadcast', ...tiled]],
@@ -32,7 +41,7 @@ describe('gemm', () => {
     ['discreteMatrix', [...tiled, 'subgroup-matrix']],
     ['least', tiled],
   ])('%s supports %j', (name, variants) => {
-    expect(supportedGemmVariants(gemmShape(64, 64, 64), adapters[name])).toEqual(variants);
+    expect(gemm.supported(gemmShape(64, 64, 64), adapters[name])).toEqual(variants);
   });
 
   it.each([
@@ -42,17 +51,17 @@ describe('gemm', () => {
     [gemmShape(64, 64, 62), false],
     [gemmShape(64, 64, 64, false), false],
   ])('broadcast needs vectors of 4: %j %s', (shape, possible) => {
-    expect(supportedGemmVariants(shape, adapters.software8).includes('broadcast')).toBe(possible);
+    expect(gemm.supported(shape, adapters.software8).includes('broadcast')).toBe(possible);
   });
 
   it('subgroup-matrix needs f16, a known subgroup size, and workgroup memory', () => {
     for (const lacking of [{ f16: false }, { subgroupMatrix: false }, { subgroupSize: 0 }, { maxWorkgroupBytes: 8192 }])
-      expect(supportedGemmVariants(gemmShape(64, 64, 64), { ...adapters.discreteMatrix, ...lacking })).not.toContain(
+      expect(gemm.supported(gemmShape(64, 64, 64), { ...adapters.discreteMatrix, ...lacking })).not.toContain(
         'subgroup-matrix',
       );
   });
 
-  it.each<[AdapterName, GemmShape, GemmVariant]>([
+  it.each<[AdapterName, GemmShape, MatmulVariant]>([
     ['software4', gemmShape(256, 512, 512), 'broadcast'],
     ['software8', gemmShape(1, 4, 4), 'broadcast'],
     ['software16', gemmShape(4096, 4096, 4096), 'broadcast'],
@@ -80,16 +89,16 @@ describe('gemm', () => {
     ['least', gemmShape(4096, 4096, 256), 'vector-64x128'],
     ['discreteMatrix', gemmShape(4096, 4096, 4096), 'vector-64x128'],
   ])('%s, %j -> %s', (name, shape, variant) => {
-    expect(selectGemm(shape, adapters[name])).toBe(variant);
+    expect(gemm.select(shape, adapters[name])).toBe(variant);
   });
 
-  it.each<[GemmShape, GemmVariant]>([
+  it.each<[GemmShape, MatmulVariant]>([
     [gemmShape(4096, 4096, 64), 'subgroup-matrix'],
     [gemmShape(47, 4096, 4096), 'vector-split'],
     [gemmShape(4096, 4095, 4096), 'tiled'],
   ])('matrix units allowed: %j -> %s', (shape, variant) => {
-    expect(selectGemm(shape, { ...adapters.discreteMatrix, matrixUnits: true })).toBe(variant);
-    expect(selectGemm(shape, { ...adapters.discrete, matrixUnits: true })).not.toBe('subgroup-matrix');
+    expect(gemm.select(shape, { ...adapters.discreteMatrix, matrixUnits: true })).toBe(variant);
+    expect(gemm.select(shape, { ...adapters.discrete, matrixUnits: true })).not.toBe('subgroup-matrix');
   });
 
   it('selects what is supported, and never subgroup-matrix by itself', () => {
@@ -98,8 +107,8 @@ describe('gemm', () => {
         for (const n of [1, 4, 129, 4096])
           for (const aligned of [true, false]) {
             const shape = gemmShape(m, n, 64, aligned);
-            const selected = selectGemm(shape, adapters[name]);
-            expect(supportedGemmVariants(shape, adapters[name])).toContain(selected);
+            const selected = gemm.select(shape, adapters[name]);
+            expect(gemm.supported(shape, adapters[name])).toContain(selected);
             expect(selected).not.toBe('subgroup-matrix');
           }
   });
@@ -127,6 +136,8 @@ describe('parts of the inner dimension', () => {
 });
 
 describe('kernels that shuffle on software adapters', () => {
+  const local = { height: 8, width: 8, window: 3, depth: 4, channels: 4 };
+  const windows = { height: 14, width: 14, window: 7, shift: 3, heads: 1, headSize: 32 };
   type Row = [AdapterName, supported: [string[], string[], string[]], selected: [string, string, string]];
   const all: Row[1] = [
     ['subgroup', 'workgroup'],
@@ -149,29 +160,36 @@ describe('kernels that shuffle on software adapters', () => {
   ])('%s: softmax, local attention, window attention', (name, supported, selected) => {
     const adapter = adapters[name];
     expect([
-      supportedSoftmaxVariants(adapter),
-      supportedLocalAttentionVariants(adapter),
-      supportedWindowAttentionVariants(adapter),
+      softmaxRows.supported({ rows: 1, columns: 4 }, adapter),
+      localGatedAttention.supported(local, adapter),
+      windowAttention.supported(windows, adapter),
     ]).toEqual(supported);
-    expect([selectSoftmax(adapter), selectLocalAttention(adapter), selectWindowAttention(adapter)]).toEqual(selected);
+    expect([
+      softmaxRows.select({ rows: 1, columns: 4 }, adapter),
+      localGatedAttention.select(local, adapter),
+      windowAttention.select(windows, adapter),
+    ]).toEqual(selected);
   });
 
   it('window attention wants subgroups that divide its 64 invocations', () => {
-    expect(supportedWindowAttentionVariants({ ...adapters.discrete, subgroupSize: 128 })).toEqual(['direct']);
+    expect(windowAttention.supported(windows, { ...adapters.discrete, subgroupSize: 128 })).toEqual(['direct']);
   });
 });
 
 describe('label-propagation', () => {
+  const shape = { tokens: 64, positions: 9, depth: 4, channels: 4 };
   it.each(adapterNames)('%s: shuffles exactly on software adapters that can, and is supported', (name) => {
-    const selected = selectLabelPropagation(adapters[name]);
+    const selected = labelPropagation.select(shape, adapters[name]);
     expect(selected).toBe(/^software\d/.test(name) ? 'subgroup' : 'workgroup');
-    expect(supportedLabelPropagationVariants(adapters[name])).toContain(selected);
+    expect(labelPropagation.supported(shape, adapters[name])).toContain(selected);
   });
 });
 
 describe('layer-norm', () => {
   it.each(adapterNames)('%s: a row an invocation exactly on software adapters', (name) => {
-    expect(selectLayerNorm(adapters[name])).toBe(name.startsWith('software') ? 'row' : 'workgroup');
+    expect(layerNorm.select({ rows: 1, channels: 4 }, adapters[name])).toBe(
+      name.startsWith('software') ? 'row' : 'workgroup',
+    );
   });
 });
 
@@ -181,6 +199,9 @@ describe('depthwise-conv', () => {
     kernelWidth,
     stride,
     dilation,
+    outHeight: 8,
+    outWidth: 8,
+    channels: 4,
   });
   it.each([
     [shape(1, 1), 'streaming', 2],
@@ -190,9 +211,9 @@ describe('depthwise-conv', () => {
     [shape(2, 13), 'direct', 1],
     [shape(7, 7), 'direct', 1],
   ])('%j -> %s', (s, variant, count) => {
-    expect(selectDepthwise(s)).toBe(variant);
-    expect(supportedDepthwiseVariants(s)).toHaveLength(count);
-    expect(supportedDepthwiseVariants(s)).toContain('direct');
+    expect(depthwiseConv.select(s, adapters.discrete)).toBe(variant);
+    expect(depthwiseConv.supported(s, adapters.discrete)).toHaveLength(count);
+    expect(depthwiseConv.supported(s, adapters.discrete)).toContain('direct');
   });
 
   it.each(adapterNames)('%s: long strips exactly on software adapters', (name) => {
@@ -209,7 +230,7 @@ describe('depthwise-conv', () => {
     [shape(3, 4, 2), 1],
     [shape(3, 3, 4), 0],
   ])('queue of %j is %i', (s, queue) => {
-    expect(depthwiseQueue(s)).toBe(queue);
+    expect(depthwiseQueue(s.kernelWidth, s.stride, s.dilation)).toBe(queue);
     // As many outputs are begun when a column is loaded as reach it: the next one begins a stride later.
     expect(queue * s.stride).toBeLessThanOrEqual((s.kernelWidth - 1) * s.dilation);
     expect((queue + 1) * s.stride).toBeGreaterThan((s.kernelWidth - 1) * s.dilation);
@@ -246,8 +267,13 @@ describe('deformable-attention and bi-attention', () => {
     ['discrete', 'channel', 'workgroup'],
     ['least', 'channel', 'workgroup'],
   ])('%s: %s, %s', (name, deformable, bi) => {
-    expect(selectDeformableAttention(adapters[name])).toBe(deformable);
-    expect(selectBiAttention(adapters[name])).toBe(bi);
+    expect(
+      deformableAttention.select(
+        { queries: 1, heads: 1, headSize: 4, levels: 1, points: 4, pixels: 1, boxes: false },
+        adapters[name],
+      ),
+    ).toBe(deformable);
+    expect(biAttention.select({ tokens: 1, columns: 4, channels: 4, width: 4 }, adapters[name])).toBe(bi);
   });
 
   it.each([

@@ -1,6 +1,8 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Runtime } from '../dispatch/runtime.js';
 import type { CaseTensor, OpCase } from '../ops/case.js';
+import { fusedOps } from '../ops/op-set.js';
+import { tuningOf } from '../tuning/tuning.js';
 
 export { type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
 export { allCases, benchmarkCases } from '../ops/cases.js';
@@ -39,4 +41,16 @@ export async function poisonOutputs(runtime: Runtime, sizes: readonly number[]):
   for (const t of poisoned) if (t.size > 0) runtime.write(t, new Float32Array(t.size).fill(Number.NaN));
   await runtime.finish();
   for (const t of poisoned) t.dispose();
+}
+
+/** What a case runs as on an adapter: each variant that can, and at last whatever is selected. */
+export const runsOf = (opCase: OpCase, { adapterClass }: Runtime): (string | undefined)[] => [
+  ...(opCase.variants?.(adapterClass) ?? []),
+  undefined,
+];
+
+/** Runs a case with the kernels, as one variant or as whatever is selected. */
+export function runCase(runtime: Runtime, opCase: OpCase, inputs: Record<string, Tensor>, variant?: string): Tensor[] {
+  const run = () => [opCase.build(fusedOps, inputs)].flat();
+  return variant === undefined ? run() : tuningOf(runtime).force(opCase.chooses ?? opCase.op, variant, run);
 }

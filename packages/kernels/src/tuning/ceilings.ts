@@ -1,7 +1,7 @@
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import type { Work } from '../dispatch/chooser.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import { wallTime } from './clock.js';
-import type { Work } from './tuned-op.js';
 
 /** A product of two matrices, whichever operation computes it. */
 export type MatrixProduct = (a: Tensor, b: Tensor) => Tensor;

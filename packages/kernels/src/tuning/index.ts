@@ -5,5 +5,4 @@ export { TuningError } from './error.js';
 export type { TuningStore } from './store.js';
 export { type AdapterIdentity, adapterIdentity, type TunedEntry, TuningTable, tableName } from './table.js';
 export { type TunedShapeResult, type TuneOptions, type TuneProgress, type TuneResult, tune } from './tune.js';
-export type { TunedOp, TunedShape, Work } from './tuned-op.js';
 export { type ObservedCall, Tuning, tuningOf } from './tuning.js';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { AdapterClass } from '../device/adapter.js';
+import { defineKernel } from '../dispatch/kernel.js';
 import { TuningError } from './error.js';
+import { fingerprint, shapeKey } from './fingerprint.js';
 import { type AdapterIdentity, adapterIdentity, type TunedEntry, TuningTable, tableName } from './table.js';
-import { fingerprint, shapeKey } from './tuned-op.js';
 
 const ADAPTER: AdapterIdentity = {
   vendor: 'nvidia',
@@ -38,11 +39,12 @@ describe('shapeKey', () => {
 });
 
 describe('fingerprint', () => {
-  const op = (...sources: string[]) => ({
+  const op = (...templates: string[]) => ({
     name: 'op',
-    sources,
-    variants: () => [],
+    kernels: templates.map((template) => defineKernel({ name: 'k', template })),
+    supported: () => [],
     select: () => 'a',
+    rounding: [],
     work: () => ({ flops: 0, bytes: 0 }),
   });
 

@@ -3,10 +3,11 @@ import { DeviceLostError } from '../dispatch/health.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import type { TimedKernel } from './clock.js';
 import { Scratch, tensorsOf } from './scratch.js';
+import { type ObservedCall, tuningOf } from './tuning.js';
 
 /** A call that can be repeated. */
 export interface RepeatableCall {
-  readonly run: (...args: never[]) => unknown;
+  readonly op: ObservedCall['op'];
   /** Of `withoutTensors`. */
   readonly args: readonly unknown[];
 }
@@ -73,8 +74,9 @@ export class Trial {
   }
 
   #launch(variant: string): Tensor[] {
-    const options = { ...(this.#scratch.args.at(-1) as object), variant };
-    return tensorsOf(this.call.run(...([...this.#scratch.args.slice(0, -1), options] as never[])));
+    const { op } = this.call;
+    const run = () => op(...(this.#scratch.args as never[]));
+    return tensorsOf(tuningOf(this.runtime).force(op.name, variant, run));
   }
 
   #newTensors(results: readonly Tensor[]): Tensor[] {

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dispose, memory, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defineProgram } from '../dispatch/program.js';
+import { defineKernel } from '../dispatch/kernel.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import { initialize, shutdown } from '../initialize.js';
+import { defineOp } from '../op/define.js';
 import { randomValues } from '../ops/case.js';
 import { gemm } from '../ops/gemm/index.js';
 import { multiHeadAttention } from '../ops/multi-head-attention/index.js';
@@ -13,7 +14,6 @@ import type { Clock } from './clock.js';
 import { FileTuningStore } from './node/store.js';
 import { TuningTable } from './table.js';
 import { type TuneProgress, tune } from './tune.js';
-import type { TunedOp } from './tuned-op.js';
 import { tuningOf } from './tuning.js';
 
 let runtime: Runtime;
@@ -44,7 +44,7 @@ function work(): void {
 function launched(something: () => void): string[] {
   const spy = vi.spyOn(runtime, 'launch');
   something();
-  const names = spy.mock.calls.map(([{ program }]) => program.name);
+  const names = spy.mock.calls.map(([kernel]) => kernel.name);
   spy.mockRestore();
   return names;
 }
@@ -164,30 +164,33 @@ describe('kernels that are of no use', () => {
     idle: 'if (x[id.x] > 4.0) { y[id.x] = 0.0; }',
     invalid: 'y[id.x] = no_such_function(x[id.x]);',
   };
-  const tuned: TunedOp<{ n: number }, string> = {
+  const kernels = Object.fromEntries(
+    Object.entries(body).map(([variant, line]) => [
+      variant,
+      defineKernel({
+        name: `test-double/${variant}`,
+        template: `
+@group(0) @binding(auto) var<storage, read> x: array<f32>;
+@group(0) @binding(auto) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) { ${line} }`,
+      }),
+    ]),
+  );
+  const double = defineOp({
     name: 'test-double',
-    sources: [],
-    variants: () => [...Object.keys(body), 'throwing'],
+    kernels: Object.values(kernels),
+    supported: (_: { n: number }): readonly string[] => [...Object.keys(body), 'throwing'],
     select: () => 'right',
     work: ({ n }) => ({ flops: n, bytes: 8 * n }),
-  };
-  const double = (x: Tensor, options: { variant?: string } = {}): Tensor => {
-    const variant = options.variant ?? runtime.chooser.choose(tuned, { n: x.size }, double, [x, options]);
-    if (variant === 'throwing') throw new Error('it cannot do that');
-    const y = runtime.allocate(x.shape);
-    const program = defineProgram({
-      name: `test-double/${variant}`,
-      template: `
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) { ${body[variant]} }`,
-      buffers: ['read', 'write'],
-      hasUniforms: false,
-    });
-    runtime.launch({ program, inputs: [x], outputs: [y], workgroups: [x.size / 64] });
-    return y;
-  };
+    run(call, x: Tensor): Tensor {
+      const variant = call.choose({ n: x.size });
+      if (variant === 'throwing') throw new Error('it cannot do that');
+      const y = call.allocate(x.shape);
+      call.launch(kernels[variant]!, { tensors: { x, y }, invocations: x.size });
+      return y;
+    },
+  });
 
   it('are left out, with the reason, however fast they are, and do no harm', async () => {
     const x = random(128);

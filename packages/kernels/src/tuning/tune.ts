@@ -1,11 +1,12 @@
+import type { Work } from '../dispatch/chooser.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import { type Ceilings, measureCeilings, shareOfCeiling } from './ceilings.js';
 import { type Clock, deviceClock } from './clock.js';
+import { measurable } from './fingerprint.js';
 import { withoutTensors } from './scratch.js';
 import type { TunedEntry } from './table.js';
 import { Trial } from './trial.js';
-import type { AnyTunedOp, Work } from './tuned-op.js';
-import { tuningOf } from './tuning.js';
+import { type ObservedCall, tuningOf } from './tuning.js';
 
 /** Options of `tune`. */
 export interface TuneOptions {
@@ -56,12 +57,11 @@ export interface TuneResult {
 
 /** A shape of the work. */
 interface Observed {
-  readonly op: AnyTunedOp;
+  readonly op: ObservedCall['op'];
   readonly key: string;
   readonly work: Work;
   /** The one used by default comes first. */
   readonly variants: readonly string[];
-  readonly run: (...args: never[]) => unknown;
   readonly args: readonly unknown[];
   calls: number;
   /** Time of one call by default, as far as is known. */
@@ -135,17 +135,16 @@ export async function tune(
 async function observe(runtime: Runtime, work: () => Promise<unknown> | unknown): Promise<Observed[]> {
   const seen = new Map<string, Observed>();
   const tuning = tuningOf(runtime);
-  tuning.observe(({ op, shape, key, run, args }) => {
+  tuning.observe(({ op, shape, key, args }) => {
     const id = `${op.name} ${key}`;
     const known = seen.get(id);
     if (known) {
       known.calls++;
       return;
     }
-    const selected = op.select(shape as never, runtime.adapterClass);
-    const others = op.variants(shape as never, runtime.adapterClass).filter((variant) => variant !== selected);
-    const rest = { calls: 1, milliseconds: 0, run, args: withoutTensors(args), work: op.work(shape as never) };
-    seen.set(id, { op, key, variants: [selected, ...others], ...rest });
+    const variants = measurable(op, shape as never, runtime.adapterClass);
+    const rest = { calls: 1, milliseconds: 0, args: withoutTensors(args), work: op.work(shape as never) };
+    seen.set(id, { op, key, variants, ...rest });
   });
   try {
     await work();
@@ -176,7 +175,7 @@ interface Limits {
 /** @returns Nothing when it was stopped before all is known. */
 async function tuneShape(
   runtime: Runtime,
-  { op, key, calls, variants, work, ...call }: Observed,
+  { op, key, calls, variants, work, args }: Observed,
   { clock, ceilings, enough, stopped }: Limits,
 ): Promise<TunedShapeResult | undefined> {
   if (stopped()) return undefined;
@@ -185,7 +184,7 @@ async function tuneShape(
   const excluded: Record<string, string> = {};
   const best = () => Math.min(...times.values());
   const share = () => shareOfCeiling(work, best(), ceilings);
-  const trial = new Trial(runtime, call);
+  const trial = new Trial(runtime, { op, args });
   try {
     await trial.refer(selected);
     for (const variant of variants) {

@@ -4,20 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { matMul } from '@tensorflow/tfjs-core';
 import { describe, expect, it, vi } from 'vitest';
 import type { AdapterClass } from '../device/adapter.js';
-import { tunedBiAttention } from '../ops/bi-attention/tuning.js';
-import { tunedConv2d } from '../ops/conv2d/tuning.js';
-import { tunedDeformableAttention } from '../ops/deformable-attention/tuning.js';
-import { tunedDepthwise } from '../ops/depthwise-conv/tuning.js';
-import { supportedGemmVariants } from '../ops/gemm/select.js';
-import { tunedGemm } from '../ops/gemm/tuning.js';
-import { tunedLayerNorm } from '../ops/layer-norm/tuning.js';
-import { tunedLocalAttention } from '../ops/local-attention/tuning.js';
-import { tunedMultiHeadAttention } from '../ops/multi-head-attention/tuning.js';
-import { tunedSoftmax } from '../ops/softmax/tuning.js';
-import { tunedRelativeWindowAttention } from '../ops/window-attention/relative.js';
-import { tunedWindowAttention } from '../ops/window-attention/tuning.js';
+import { defineKernel } from '../dispatch/kernel.js';
+import { defineOp } from '../op/define.js';
+import * as operations from '../ops/index.js';
+import { type AnyOp, measurable } from './fingerprint.js';
 import { adapterIdentity, TuningTable } from './table.js';
-import type { AnyTunedOp, TunedOp } from './tuned-op.js';
 import { Tuning } from './tuning.js';
 
 const CLASS: AdapterClass = {
@@ -36,21 +27,25 @@ const IDENTITY = adapterIdentity(
 
 type Variant = 'slow' | 'fast' | 'large-only';
 const select = vi.fn((): Variant => 'slow');
-const op: TunedOp<{ n: number }, Variant> = {
-  name: 'test',
-  sources: ['text'],
-  variants: ({ n }) => (n >= 64 ? ['slow', 'fast', 'large-only'] : ['slow', 'fast']),
-  select,
-  work: ({ n }) => ({ flops: n, bytes: n }),
-};
-const run = (_x: number, _options: { variant?: Variant }) => {};
+const declare = (template: string) =>
+  defineOp({
+    name: 'test',
+    kernels: [defineKernel({ name: 'test', template })],
+    supported: ({ n }: { n: number }): Variant[] => (n >= 64 ? ['slow', 'fast', 'large-only'] : ['slow', 'fast']),
+    select,
+    work: ({ n }) => ({ flops: n, bytes: n }),
+    run(_: unknown, n: number): number {
+      return n;
+    },
+  });
+const op = declare('text');
 const measured = (variant: string) => ({
   variant,
   selected: 'slow',
   milliseconds: { slow: 2, [variant]: 1 },
   share: 0.1,
 });
-const choose = (tuning: Tuning, n: number) => tuning.choose(op, { n }, run, [n, {}]);
+const choose = (tuning: Tuning, n: number) => tuning.choose(op, { n }, [n]);
 
 describe('Tuning', () => {
   it('goes by the rules where nothing was measured', () => {
@@ -75,7 +70,7 @@ describe('Tuning', () => {
     const tuning = new Tuning(IDENTITY, CLASS, matMul);
     tuning.add(op, 'n=8', measured('fast'));
     expect(choose(tuning, 8)).toBe('fast');
-    expect(tuning.choose({ ...op, sources: ['changed text'] }, { n: 8 }, run, [8, {}])).toBe('slow');
+    expect(tuning.choose(declare('changed text'), { n: 8 }, [8])).toBe('slow');
     tuning.add(op, 'n=8', measured('subgroup-matrix'));
     expect(choose(tuning, 8)).toBe('slow');
     for (const n of [63, 64]) tuning.add(op, `n=${n}`, measured('large-only'));
@@ -96,46 +91,53 @@ describe('Tuning', () => {
     for (const n of [1, 2, 1]) choose(tuning, n);
     tuning.observe(undefined);
     choose(tuning, 3);
-    expect(seen).toEqual([1, 2, 1].map((n) => [`n=${n}`, [n, {}]]));
+    expect(seen).toEqual([1, 2, 1].map((n) => [`n=${n}`, [n]]));
   });
 });
 
-describe('operations that are tuned', () => {
-  const folders: [string, AnyTunedOp, string[]?][] = [
-    ['bi-attention', tunedBiAttention],
-    ['conv2d', tunedConv2d, ['gemm']],
-    ['deformable-attention', tunedDeformableAttention],
-    ['depthwise-conv', tunedDepthwise],
-    ['gemm', tunedGemm],
-    ['layer-norm', tunedLayerNorm],
-    ['local-attention', tunedLocalAttention],
-    ['multi-head-attention', tunedMultiHeadAttention],
-    ['softmax', tunedSoftmax],
-    ['window-attention', tunedWindowAttention],
-    ['window-attention', tunedRelativeWindowAttention],
-  ];
+describe('force', () => {
+  it('runs with one variant, whatever was measured, and says when nothing asked for it', () => {
+    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    tuning.add(op, 'n=8', measured('large-only'));
+    expect(tuning.force('test', 'fast', () => choose(tuning, 8))).toBe('fast');
+    expect(choose(tuning, 9)).toBe('slow');
+    expect(() => tuning.force('other', 'fast', () => choose(tuning, 8))).toThrow(/other was to run as fast/);
+    expect(choose(tuning, 9)).toBe('slow');
+  });
+});
 
-  it.each(folders)('%s: void its measurements when any of its kernels changes', (folder, { sources }, others = []) => {
-    for (const name of [folder, ...others]) {
-      const path = join(dirname(fileURLToPath(import.meta.url)), '..', 'ops', name);
-      for (const file of readdirSync(path).filter((entry) => entry.endsWith('.wgsl'))) {
-        expect(sources.includes(readFileSync(join(path, file), 'utf8')), `${name}/${file} is among the sources`).toBe(
-          true,
-        );
-      }
+describe('operations', () => {
+  const ops = Object.values(operations).filter((value): value is typeof value & AnyOp => 'kernels' in Object(value));
+  const source = dirname(dirname(fileURLToPath(import.meta.url)));
+  const wgslFiles = (folder: string) =>
+    readdirSync(join(source, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.wgsl'))
+      .map((file) => [file, readFileSync(join(source, folder, file), 'utf8')] as const);
+
+  it('void their measurements when any of their kernels changes', () => {
+    expect(ops.length).toBeGreaterThan(30);
+    const all = new Set(ops.flatMap(({ kernels }) => kernels.flatMap(({ sources }) => sources)));
+    for (const [file, text] of [...wgslFiles('ops'), ...wgslFiles('families')]) {
+      expect(all.has(text), `${file} is among the sources of an operation`).toBe(true);
+    }
+    const folders = new Set(readdirSync(join(source, 'ops')));
+    for (const { name, kernels } of ops.filter((candidate) => folders.has(candidate.name))) {
+      const own = new Set(kernels.flatMap(({ sources }) => sources));
+      for (const [file, text] of wgslFiles(join('ops', name))) expect(own.has(text), `${name}: ${file}`).toBe(true);
     }
   });
 
   it('have names of their own', () => {
-    expect(new Set(folders.map(([, { name }]) => name)).size).toBe(folders.length);
+    expect(new Set(ops.map(({ name }) => name)).size).toBe(ops.length);
   });
 
   it('never try kernels of less than float32 precision', () => {
     const shape = { batch: 1, m: 1024, n: 1024, k: 1024, aligned: true, half: false, taps: 1, stride: 1, dilation: 1 };
-    expect(supportedGemmVariants(shape, CLASS)).toContain('subgroup-matrix');
-    for (const { variants } of [tunedGemm, tunedConv2d]) {
-      expect(variants(shape, CLASS)).not.toContain('subgroup-matrix');
-      expect(variants(shape, CLASS).length).toBeGreaterThan(1);
+    for (const product of [operations.gemm, operations.conv2d] as (typeof operations.conv2d)[]) {
+      expect(product.supported(shape, CLASS)).toContain('subgroup-matrix');
+      expect(measurable(product, shape, CLASS)).not.toContain('subgroup-matrix');
+      expect(measurable(product, shape, CLASS).length).toBeGreaterThan(1);
+      expect(measurable(product, shape, { ...CLASS, matrixUnits: true })).toEqual(['subgroup-matrix']);
     }
   });
 });

@@ -1,19 +1,17 @@
 import type { AdapterClass } from '../device/adapter.js';
-import type { Chooser } from '../dispatch/chooser.js';
+import type { Choosable, Chooser } from '../dispatch/chooser.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import type { MatrixProduct } from './ceilings.js';
 import type { TuningError } from './error.js';
+import { type AnyOp, fingerprint, measurable, shapeKey } from './fingerprint.js';
 import { type AdapterIdentity, type TunedEntry, TuningTable } from './table.js';
-import { type AnyTunedOp, fingerprint, shapeKey, type TunedOp, type TunedShape } from './tuned-op.js';
 
 /** One use of an operation, as `choose` sees it. */
 export interface ObservedCall {
-  readonly op: AnyTunedOp;
-  readonly shape: TunedShape;
+  readonly op: AnyOp & ((...args: never[]) => unknown);
+  readonly shape: object;
   /** `shapeKey` of the shape. */
   readonly key: string;
-  /** The operation, whose last parameter is an object with an optional `variant`. */
-  readonly run: (...args: never[]) => unknown;
   readonly args: readonly unknown[];
 }
 
@@ -29,8 +27,10 @@ export class Tuning implements Chooser {
   warning: TuningError | undefined;
 
   #table: TuningTable;
-  readonly #remembered = new Map<AnyTunedOp, Map<string, string>>();
+  readonly #remembered = new Map<AnyOp, Map<string, string>>();
   #observer: ((call: ObservedCall) => void) | undefined;
+  /** What `force` says. */
+  #forced: { op: string; variant: string; asked: boolean } | undefined;
   /** Whether anything but the rules has to be asked. */
   #active = false;
 
@@ -55,13 +55,13 @@ export class Tuning implements Chooser {
   }
 
   /** Adds a measurement to those in use. */
-  add(op: AnyTunedOp, key: string, entry: TunedEntry): void {
+  add(op: AnyOp, key: string, entry: TunedEntry): void {
     this.#table.set(op.name, fingerprint(op), key, entry);
     this.#changed();
   }
 
   /** What was measured of a shape, unless it was with other kernels than those of today. */
-  measured(op: AnyTunedOp, key: string): TunedEntry | undefined {
+  measured(op: AnyOp, key: string): TunedEntry | undefined {
     return this.#table.get(op.name, fingerprint(op), key);
   }
 
@@ -73,29 +73,46 @@ export class Tuning implements Chooser {
 
   #changed(): void {
     this.#remembered.clear();
-    this.#active = this.#observer !== undefined || this.#table.size > 0;
+    this.#active = this.#observer !== undefined || this.#forced !== undefined || this.#table.size > 0;
   }
 
   /**
-   * The kernel to use for a shape.
-   * @param run The operation and
-   * @param args its arguments, by which `tune` repeats the call.
+   * Runs something with one variant of an operation, whatever is known of it.
+   * @param op Its name.
+   * @throws Error when the work chooses no variant of it: its operation has another name, or the caller forced one already.
    */
-  choose<Shape extends TunedShape, Variant extends string, Args extends unknown[]>(
-    op: TunedOp<Shape, Variant>,
+  force<T>(op: string, variant: string, work: () => T): T {
+    const forced = { op, variant, asked: false };
+    this.#forced = forced;
+    this.#changed();
+    try {
+      const result = work();
+      if (!forced.asked) throw new Error(`${op} was to run as ${variant}, but no variant of it was chosen.`);
+      return result;
+    } finally {
+      this.#forced = undefined;
+      this.#changed();
+    }
+  }
+
+  choose<Shape extends object, Variant extends string>(
+    op: Choosable<Shape, Variant> & ((...args: never[]) => unknown),
     shape: Shape,
-    run: (...args: Args) => unknown,
-    args: Args,
+    args: readonly unknown[],
   ): Variant {
     if (!this.#active) return op.select(shape, this.adapterClass);
+    if (this.#forced?.op === op.name) {
+      this.#forced.asked = true;
+      return this.#forced.variant as Variant;
+    }
     const key = shapeKey(shape);
-    this.#observer?.({ op, shape, key, run, args });
+    this.#observer?.({ op, shape, key, args });
     let remembered = this.#remembered.get(op);
     if (!remembered) this.#remembered.set(op, (remembered = new Map()));
     const known = remembered.get(key);
     if (known !== undefined) return known as Variant;
     const measured = this.measured(op, key)?.variant;
-    const candidates = measured === undefined ? [] : op.variants(shape, this.adapterClass);
+    const candidates = measured === undefined ? [] : measurable(op, shape, this.adapterClass);
     const variant = candidates.find((candidate) => candidate === measured) ?? op.select(shape, this.adapterClass);
     if (remembered.size >= MAX_REMEMBERED) remembered.clear();
     remembered.set(key, variant);

@@ -159,3 +159,19 @@ describe('#include', () => {
     expect(failure(['', '#include "other"'], {}, { part: '' })).toBe('t:2: no include named "other"');
   });
 });
+
+describe('@binding(auto)', () => {
+  it('counts bindings in the order of the text that is left, through includes', () => {
+    const template = [
+      '@binding(auto) a',
+      '#if MASK',
+      '@binding(auto) m',
+      '#endif',
+      '#include "rest"',
+      '@binding(auto) z',
+    ];
+    const includes = { rest: '@binding(auto) b' };
+    expect(run(template, { MASK: false }, includes)).toBe('@binding(0) a\n@binding(1) b\n@binding(2) z');
+    expect(run(template, { MASK: true }, includes)).toBe('@binding(0) a\n@binding(1) m\n@binding(2) b\n@binding(3) z');
+  });
+});

@@ -5,6 +5,7 @@
  *   #include "name"                            the text registered under that name
  *   #unroll i START END ... #endunroll         repeats the lines with $i (or ${i}) replaced; nests
  *   ${EXPR}                                    the value of an expression over parameters and unroll counters
+ *   @binding(auto)                             the next free number, counted from 0 through all that is included
  *
  * Shapes belong in uniforms; parameters are for what changes the code (tile sizes, epilogues, subgroup width).
  */
@@ -96,7 +97,12 @@ function evaluate(text: string, params: WgslParams): number | string {
 }
 
 /** Expands a template. Throws `WgslTemplateError` for a wrong directive, a missing include or an unknown parameter. */
-export function preprocess(
+export function preprocess(...template: Parameters<typeof expandTemplate>): string {
+  let bindings = 0;
+  return expandTemplate(...template).replaceAll('@binding(auto)', () => `@binding(${bindings++})`);
+}
+
+function expandTemplate(
   name: string,
   template: string,
   params: WgslParams,
@@ -147,7 +153,7 @@ export function preprocess(
           const included = directive.slice('#include '.length).replace(/"/g, '').trim();
           const text = includes[included];
           if (text === undefined) throw new ReferenceError(`no include named "${included}"`);
-          output.push(preprocess(included, text, scope, includes));
+          output.push(expandTemplate(included, text, scope, includes));
         } else if (directive.startsWith('#')) {
           throw new SyntaxError(`unknown directive "${directive}"`);
         } else {

@@ -1,8 +1,8 @@
 // What the browser test runs in the page: cases of several operations against their float64 references.
-import { memory, type Tensor } from '@tensorflow/tfjs-core';
+import { memory } from '@tensorflow/tfjs-core';
 import { initialize, type Runtime } from '../../src/index.js';
 import { allCases } from '../../src/ops/cases.js';
-import { normalisedError, toTensor } from '../../src/testing/index.js';
+import { normalisedError, runCase, runsOf, toTensor } from '../../src/testing/index.js';
 
 /** Outcome of one case: its error for each variant. */
 export interface PageResult {
@@ -31,11 +31,10 @@ async function runCases(runtime: Runtime): Promise<PageResult> {
     const expected = found.reference(found.inputs);
     const inputs = Object.fromEntries(Object.entries(found.inputs).map(([key, t]) => [key, toTensor(t)]));
     const errors: Record<string, number> = {};
-    for (const variant of found.variants(runtime.adapterClass)) {
-      const result = found.run(inputs, variant);
-      const outputs: Tensor[] = Array.isArray(result) ? result : [result];
-      for (const [i, output] of outputs.entries()) {
-        errors[variant] = Math.max(errors[variant] ?? 0, normalisedError(await output.data(), expected[i]!));
+    for (const variant of runsOf(found, runtime)) {
+      for (const [i, output] of runCase(runtime, found, inputs, variant).entries()) {
+        const name = variant ?? 'selected';
+        errors[name] = Math.max(errors[name] ?? 0, normalisedError(await output.data(), expected[i]!));
         output.dispose();
       }
     }

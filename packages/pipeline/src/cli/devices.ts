@@ -2,11 +2,11 @@
 import { parseArgs } from 'node:util';
 import {
   type AdapterClass,
+  gemm,
   initialize,
-  selectGemm,
-  selectLocalAttention,
-  selectSoftmax,
+  localGatedAttention,
   shutdown,
+  softmaxRows,
   tuningOf,
 } from '@samtrack/kernels';
 import type { Command } from './command.js';
@@ -36,13 +36,15 @@ export const devicesCommand: Command = {
 
 /** The variants selected for shapes that the models use. */
 function selectedVariants(adapter: AdapterClass): Record<string, string> {
-  const gemm = (m: number, n: number, k: number) => selectGemm({ m, n, k, aligned: true }, adapter);
+  const product = (m: number, n: number, k: number) =>
+    gemm.select({ batch: 1, m, n, k, aligned: true, half: false }, adapter);
+  const window = { height: 31, width: 54, window: 15, depth: 128, channels: 1024 };
   return {
-    'gemm 1674x512x256': gemm(1674, 512, 256),
-    'gemm 1674x1674x128': gemm(1674, 1674, 128),
-    'conv2d 121x213, 128 to 128': gemm(121 * 213, 128, 128),
-    'local attention': selectLocalAttention(adapter),
-    softmax: selectSoftmax(adapter),
+    'gemm 1674x512x256': product(1674, 512, 256),
+    'gemm 1674x1674x128': product(1674, 1674, 128),
+    'conv2d 121x213, 128 to 128': product(121 * 213, 128, 128),
+    'local attention': localGatedAttention.select(window, adapter),
+    softmax: softmaxRows.select({ rows: 1674, columns: 1676 }, adapter),
   };
 }
 

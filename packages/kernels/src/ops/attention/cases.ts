@@ -1,11 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { supportedMatmul } from '../../families/matmul/index.js';
 import { type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
-import type { GemmVariant } from '../gemm/index.js';
-import { supportedGemmVariants } from '../gemm/select.js';
-import { type GatedAttentionInput, gatedAttention } from './index.js';
+import type { GatedAttentionInput } from './index.js';
 import { gatedAttentionReference } from './reference.js';
-import { stockGatedAttention } from './stock.js';
 
 interface AttentionCase {
   tokens: number;
@@ -37,11 +35,9 @@ function attentionCase({ tokens, validKeys, capacity, depth, channels, workspace
       v2: randomTensor([capacity, channels], 4),
       gate: randomTensor([tokens, channels], 5),
     },
-    variants: (adapter) =>
-      smallTiles(supportedGemmVariants({ m: tokens, n: channels, k: depth, aligned: true }, adapter)),
-    run: (inputs, variant) =>
-      gatedAttention(operands(inputs), { variant: variant as GemmVariant | undefined, workspaceBytes }),
-    stock: (inputs) => stockGatedAttention(operands(inputs)),
+    variants: (adapter) => smallTiles(supportedMatmul({ m: tokens, n: channels, k: depth, aligned: true }, adapter)),
+    chooses: 'gemm',
+    build: (ops, inputs) => ops.gatedAttention(operands(inputs), { workspaceBytes }),
     reference: ({ query, keys, v1, v2, gate }) => {
       const shape = { tokens, depth, capacity, validKeys, channels, scale };
       const left = gatedAttentionReference(query!.values, keys!.values, v1!.values, gate!.values, shape);

@@ -1,11 +1,18 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { type GemmVariant, gemm } from '../gemm/index.js';
-import { ShapeError } from '../shape-error.js';
+import { defineOp } from '../../op/define.js';
+import { gemm, type MatmulVariant } from '../gemm/index.js';
 import { softmaxRows } from '../softmax/index.js';
 
 /** Largest block of attention weights that is held at once, in bytes, unless the caller says otherwise. */
 const WORKSPACE_BYTES = 32 * 2 ** 20;
+
+/** Options of `gatedAttention`. */
+export interface GatedAttentionOptions {
+  /** Forces a kernel of the products; for tests and benchmarks. */
+  variant?: MatmulVariant;
+  /** Attention weights held at once, in bytes; 32 MiB by default. */
+  workspaceBytes?: number;
+}
 
 /** Operands of `gatedAttention`. */
 export interface GatedAttentionInput {
@@ -31,49 +38,48 @@ export interface GatedAttentionInput {
  * @returns float32 [T, C1 + C2 + ...], the gated results side by side.
  * @throws ShapeError when the operands do not fit.
  */
-export function gatedAttention(
-  input: GatedAttentionInput,
-  options: { variant?: GemmVariant; workspaceBytes?: number } = {},
-): Tensor {
-  const { query, keys, values, validKeys, scale } = input;
-  const { variant, workspaceBytes = WORKSPACE_BYTES } = options;
-  const runtime = getRuntime();
-  const tokens = query.shape[0]!;
-  const columns = input.queryColumns ?? [0, query.shape[1]!];
-  const [depth, capacity] = keys.shape as [number, number];
-  if (columns[1] !== depth || capacity % 4 !== 0 || validKeys < 1 || validKeys > capacity) {
-    throw new ShapeError('gatedAttention', `keys of [${columns[1]}, >= ${validKeys}], columns a multiple of 4`, {
-      query,
-      keys,
-    });
-  }
-  for (const { tensor, gate } of values) {
-    if (tensor.shape[0]! < validKeys)
-      throw new ShapeError('gatedAttention', `values of ${validKeys} rows`, { keys, tensor });
-    if (gate && gate.size !== tokens * tensor.shape[1]!)
-      throw new ShapeError('gatedAttention', 'a gate as large as the result', { tensor, gate });
-  }
-  const padded = Math.ceil(validKeys / 4) * 4;
-  const width = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
-  const out = runtime.allocate([tokens, width]);
-  const blockRows = Math.min(tokens, Math.max(1, Math.floor(workspaceBytes / (padded * 4))));
-  for (let row = 0; row < tokens; row += blockRows) {
-    const rows = Math.min(blockRows, tokens - row);
-    const weights = gemm(query, keys, {
-      aRows: [row, rows],
-      aColumns: columns,
-      bBlock: [depth, padded],
-      alpha: scale,
-      variant,
-    });
-    softmaxRows(weights, validKeys);
-    let column = 0;
-    for (const { tensor, gate } of values) {
-      const channels = tensor.shape[1]!;
-      gemm(weights, tensor, { bBlock: [padded, channels], gate, into: { tensor: out, row, column }, variant });
-      column += channels;
+export const gatedAttention = defineOp({
+  name: 'attention',
+  kernels: [],
+  run(call, input: GatedAttentionInput, options: GatedAttentionOptions = {}): Tensor {
+    const { query, keys, values, validKeys, scale } = input;
+    const { variant, workspaceBytes = WORKSPACE_BYTES } = options;
+    const tokens = query.shape[0]!;
+    const columns = input.queryColumns ?? [0, query.shape[1]!];
+    const [depth, capacity] = keys.shape as [number, number];
+    if (columns[1] !== depth || capacity % 4 !== 0 || validKeys < 1 || validKeys > capacity) {
+      throw call.wrong(`keys of [${columns[1]}, >= ${validKeys}], columns a multiple of 4`, {
+        query,
+        keys,
+      });
     }
-    weights.dispose();
-  }
-  return out;
-}
+    for (const { tensor, gate } of values) {
+      if (tensor.shape[0]! < validKeys) throw call.wrong(`values of ${validKeys} rows`, { keys, tensor });
+      if (gate && gate.size !== tokens * tensor.shape[1]!)
+        throw call.wrong('a gate as large as the result', { tensor, gate });
+    }
+    const padded = Math.ceil(validKeys / 4) * 4;
+    const width = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
+    const out = call.allocate([tokens, width]);
+    const blockRows = Math.min(tokens, Math.max(1, Math.floor(workspaceBytes / (padded * 4))));
+    for (let row = 0; row < tokens; row += blockRows) {
+      const rows = Math.min(blockRows, tokens - row);
+      const weights = gemm(query, keys, {
+        aRows: [row, rows],
+        aColumns: columns,
+        bBlock: [depth, padded],
+        alpha: scale,
+        variant,
+      });
+      softmaxRows(weights, validKeys);
+      let column = 0;
+      for (const { tensor, gate } of values) {
+        const channels = tensor.shape[1]!;
+        gemm(weights, tensor, { bBlock: [padded, channels], gate, into: { tensor: out, row, column }, variant });
+        column += channels;
+      }
+      weights.dispose();
+    }
+    return out;
+  },
+});

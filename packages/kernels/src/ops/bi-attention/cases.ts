@@ -1,7 +1,6 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { type BiAttentionInput, type BiAttentionVariant, biAttention } from './index.js';
+import { type BiAttentionInput, biAttention } from './index.js';
 import { biAttentionReference } from './reference.js';
-import { stockBiAttention } from './stock.js';
 
 interface BiAttentionCase {
   name?: string;
@@ -40,15 +39,8 @@ function biAttentionCase(c: BiAttentionCase): OpCase {
       .filter(Boolean)
       .join(', '),
     inputs,
-    variants: () => ['row', 'workgroup'] satisfies BiAttentionVariant[],
-    run: (tensors, variant) =>
-      Object.values(
-        biAttention(tensors as unknown as BiAttentionInput, {
-          workspaceBytes,
-          variant: variant as BiAttentionVariant | undefined,
-        }),
-      ),
-    stock: (tensors) => Object.values(stockBiAttention(tensors as unknown as BiAttentionInput)),
+    variants: (adapter) => biAttention.supported({ tokens, columns, channels, width }, adapter),
+    build: (ops, tensors) => Object.values(ops.biAttention(tensors as unknown as BiAttentionInput, { workspaceBytes })),
     reference: (tensors) => {
       const values = Object.fromEntries(Object.entries(tensors).map(([key, tensor]) => [key, tensor.values]));
       return biAttentionReference(values as never, { tokens, channels, width });

@@ -8,10 +8,10 @@ struct Params {
   first_chunk: u32,   // chunks of earlier blocks
 }
 
-@group(0) @binding(0) var<storage, read> scores: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> weights: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> statistics: array<vec2f>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> scores: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> weights: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> statistics: array<vec2f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 // Invocations that share a chunk of a text token.
 const LANES = ${LANES}u;

@@ -1,18 +1,20 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime, type Runtime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { launchMatmul, matmulKernels, selectMatmul } from '../../families/matmul/index.js';
+import { type Call, defineOp } from '../../op/define.js';
+import { matrixView } from '../../op/view.js';
 import { copyBlock } from '../copy-block/index.js';
-import { gemm, selectGemm } from '../gemm/index.js';
-import { launchMatmul } from '../gemm/matmul-program.js';
-import { ShapeError } from '../shape-error.js';
+import { gemm } from '../gemm/index.js';
 import columnsWgsl from './columns.wgsl';
 import mergeWgsl from './merge.wgsl';
+import { planBiAttention } from './plan.js';
 import rowsWgsl from './rows.wgsl';
-import { type BiAttentionVariant, planBiAttention } from './select.js';
-import { tunedBiAttention } from './tuning.js';
 
-export { type BiAttentionVariant, planBiAttention, selectBiAttention } from './select.js';
+/**
+ * How scores become weights, along rows for the image and along chunks of columns for the text. `row`: one invocation for
+ * each. `workgroup`: 16, with a tree in workgroup memory.
+ */
+export type BiAttentionVariant = 'row' | 'workgroup';
 
 /** Operands of `biAttention`, for S image tokens, L text tokens and 4 heads. */
 export interface BiAttentionInput {
@@ -51,6 +53,30 @@ const HEADS = 4;
 /** Invocations that share a row, or a chunk of a column. */
 const LANES: Record<BiAttentionVariant, number> = { row: 1, workgroup: 16 };
 
+const kernelsOf = (variant: BiAttentionVariant) => {
+  const params = { LANES: LANES[variant] };
+  return {
+    columns: defineKernel({ name: `bi-attention/columns/${variant}`, template: columnsWgsl, params }),
+    rows: defineKernel({ name: `bi-attention/rows/${variant}`, template: rowsWgsl, params }),
+  };
+};
+const kernels = { row: kernelsOf('row'), workgroup: kernelsOf('workgroup') };
+const merge = defineKernel({ name: 'bi-attention/merge', template: mergeWgsl });
+/** Of the product of all chunks at once, which writes into a part of the sums. */
+const products = matmulKernels('bi-attention/sum');
+
+/** What the choice of a kernel depends on. */
+interface BiAttentionShape {
+  tokens: number;
+  /** Keys of all heads. */
+  columns: number;
+  channels: number;
+  /** Channels of the values. */
+  width: number;
+}
+
+type BiAttentionCall = Call<BiAttentionShape, BiAttentionVariant>;
+
 /**
  * Attention between an image and a text in both directions over one set of scores, `A = image keys + keyBias`, with four
  * heads: the image reads `softmax over the text (A) values + bias + residual`, the text `softmax over the image (A)^T image`.
@@ -64,47 +90,52 @@ const LANES: Record<BiAttentionVariant, number> = { row: 1, workgroup: 16 };
  *
  * @throws ShapeError when the operands do not fit.
  */
-export function biAttention(input: BiAttentionInput, options: BiAttentionOptions = {}): BiAttentionResult {
-  const { image, keys, keyBias, values, bias, residual } = input;
-  const runtime = getRuntime();
-  const [tokens, channels] = image.shape as [number, number];
-  const [depth, columns] = keys.shape as [number, number];
-  const width = values.shape[1] ?? 0;
-  const fits = depth === channels && columns > 0 && columns % HEADS === 0 && values.shape[0] === columns;
-  if (!fits || keyBias.size !== columns || tokens < 1 || channels % 4 !== 0 || width % 4 !== 0) {
-    throw new ShapeError('biAttention', `keys [${channels}, 4 L], values [4 L, *], channels in fours,`, {
-      image,
-      keys,
-      keyBias,
-      values,
-    });
-  }
-  const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
-  const size = { tokens, columns, channels, width };
-  const variant = options.variant ?? runtime.chooser.choose(tunedBiAttention, size, biAttention, [input, options]);
-  const out = runtime.allocate([tokens, width]);
-  const sums = runtime.allocate([plan.chunks, columns, channels]);
-  const statistics = runtime.allocate([plan.chunks, columns, 2]);
-  for (let row = 0; row < tokens; row += plan.blockRows) {
-    const rows = Math.min(plan.blockRows, tokens - row);
-    const block = rows === tokens ? image : copyBlock(image, runtime.allocate([rows, channels]), {}, { row, rows });
-    const scores = gemm(block, keys, { bias: keyBias });
-    const firstChunk = row / plan.chunk;
-    sumOverImage(runtime, { scores, block, sums, statistics, chunk: plan.chunk, firstChunk }, variant);
-    softmaxOverText(runtime, scores, variant);
-    gemm(scores, values, { bias, residual, into: { tensor: out, row } });
-    scores.dispose();
-    if (block !== image) block.dispose();
-  }
-  const text = mergeChunks(runtime, sums, statistics);
-  sums.dispose();
-  statistics.dispose();
-  return { image: out, text };
-}
+export const biAttention = defineOp({
+  name: 'bi-attention',
+  kernels: [...Object.values(kernels).flatMap((family) => Object.values(family)), merge, ...Object.values(products)],
+  supported: (_: BiAttentionShape): readonly BiAttentionVariant[] => ['row', 'workgroup'],
+  // A barrier costs a software rasteriser more than reading a whole row.
+  select: (_, { kind }) => (kind === 'software' ? 'row' : 'workgroup'),
+  work: ({ tokens, columns, channels, width }) => ({
+    flops: 2 * tokens * columns * (2 * channels + width),
+    bytes: 4 * (tokens * (channels + 2 * width) + columns * (2 * channels + width)),
+  }),
+  run(call, input: BiAttentionInput, options: BiAttentionOptions = {}): BiAttentionResult {
+    const { image, keys, keyBias, values, bias, residual } = input;
+    const [tokens, channels] = image.shape as [number, number];
+    const [depth, columns] = keys.shape as [number, number];
+    const width = values.shape[1] ?? 0;
+    const fits = depth === channels && columns > 0 && columns % HEADS === 0 && values.shape[0] === columns;
+    if (!fits || keyBias.size !== columns || tokens < 1 || channels % 4 !== 0 || width % 4 !== 0) {
+      const operands = { image, keys, keyBias, values };
+      throw call.wrong(`keys [${channels}, 4 L], values [4 L, *], channels in fours,`, operands);
+    }
+    const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
+    const variant = call.choose({ tokens, columns, channels, width });
+    const out = call.allocate([tokens, width]);
+    const sums = call.allocate([plan.chunks, columns, channels]);
+    const statistics = call.allocate([plan.chunks, columns, 2]);
+    for (let row = 0; row < tokens; row += plan.blockRows) {
+      const rows = Math.min(plan.blockRows, tokens - row);
+      const block = rows === tokens ? image : copyBlock(image, call.allocate([rows, channels]), {}, { row, rows });
+      const scores = gemm(block, keys, { bias: keyBias });
+      const firstChunk = row / plan.chunk;
+      sumOverImage(call, { scores, block, sums, statistics, chunk: plan.chunk, firstChunk }, variant);
+      softmaxOverText(call, scores, variant);
+      gemm(scores, values, { bias, residual, into: { tensor: out, row } });
+      scores.dispose();
+      if (block !== image) block.dispose();
+    }
+    const text = mergeChunks(call, sums, statistics);
+    sums.dispose();
+    statistics.dispose();
+    return { image: out, text };
+  },
+});
 
 /** For each chunk of a block and each column: greatest score, sum of exponentials, and the image weighted by them. */
 function sumOverImage(
-  runtime: Runtime,
+  call: BiAttentionCall,
   work: { scores: Tensor; block: Tensor; sums: Tensor; statistics: Tensor; chunk: number; firstChunk: number },
   variant: BiAttentionVariant,
 ): void {
@@ -112,70 +143,44 @@ function sumOverImage(
   const [rows, columns] = scores.shape as [number, number];
   const channels = block.shape[1]!;
   const chunks = Math.ceil(rows / chunk);
-  const weights = runtime.allocate([chunks, columns, chunk]);
-  runtime.launch({
-    program: defineProgram({
-      name: `bi-attention/columns/${variant}`,
-      template: columnsWgsl,
-      params: { LANES: LANES[variant] },
-      buffers: ['read', 'write', 'write'],
-    }),
-    inputs: [scores],
-    outputs: [weights, statistics],
-    uniforms: [rows, columns / HEADS, chunk, chunks, firstChunk],
-    workgroups: foldWorkgroups(Math.ceil((chunks * columns * LANES[variant]) / HEADS / 64)),
+  const weights = call.allocate([chunks, columns, chunk]);
+  call.launch(kernels[variant].columns, {
+    tensors: { scores, weights, statistics },
+    uniforms: { rows, tokens: columns / HEADS, chunk, chunks, firstChunk },
+    invocations: (chunks * columns * LANES[variant]) / HEADS,
   });
   // The last chunk may go beyond the block's rows: its weights there are zero, and WebGPU bounds the reads.
-  launchMatmul(runtime, {
-    variant: selectGemm({ m: columns * chunks, n: channels, k: chunk, aligned: true }, runtime.adapterClass),
-    a: weights,
-    b: block,
-    out: sums,
-    activation: 'none',
-    alpha: 1,
+  const shape = { m: columns * chunks, n: channels, k: chunk, aligned: true };
+  launchMatmul(call.runtime, products, selectMatmul(shape, call.adapter), {
     m: columns,
     n: channels,
     k: chunk,
     batch: chunks,
-    aStride: chunk,
-    aOffset: 0,
-    aBatch: columns * chunk,
-    bBatch: chunk * channels,
-    outStride: channels,
-    outOffset: 0,
-    outRow: firstChunk * columns,
-    outBatch: columns * channels,
+    a: { ...matrixView(weights), batchStride: columns * chunk },
+    b: { ...matrixView(block), batchStride: chunk * channels },
+    out: { ...matrixView(sums), batchStride: columns * channels, row: firstChunk * columns },
+    epilogue: {},
   });
   weights.dispose();
 }
 
 /** Softmax of each row and head over the text, in place. */
-function softmaxOverText(runtime: Runtime, scores: Tensor, variant: BiAttentionVariant): void {
+function softmaxOverText(call: BiAttentionCall, scores: Tensor, variant: BiAttentionVariant): void {
   const [rows, columns] = scores.shape as [number, number];
-  const lanes = LANES[variant];
-  runtime.launch({
-    program: defineProgram({
-      name: `bi-attention/rows/${variant}`,
-      template: rowsWgsl,
-      params: { LANES: lanes },
-      buffers: ['write'],
-    }),
-    inputs: [],
-    outputs: [scores],
-    uniforms: [rows, columns / HEADS],
-    workgroups: foldWorkgroups(Math.ceil((rows * lanes) / 64)),
+  call.launch(kernels[variant].rows, {
+    tensors: { scores },
+    uniforms: { rows, tokens: columns / HEADS },
+    invocations: rows * LANES[variant],
   });
 }
 
-function mergeChunks(runtime: Runtime, sums: Tensor, statistics: Tensor): Tensor {
+function mergeChunks(call: BiAttentionCall, sums: Tensor, statistics: Tensor): Tensor {
   const [chunks, columns, channels] = sums.shape as [number, number, number];
-  const text = runtime.allocate([columns, channels]);
-  runtime.launch({
-    program: defineProgram({ name: 'bi-attention/merge', template: mergeWgsl, buffers: ['read', 'read', 'write'] }),
-    inputs: [sums, statistics],
-    outputs: [text],
-    uniforms: [chunks, columns, channels / 4],
-    workgroups: foldWorkgroups(Math.ceil((columns * channels) / 4 / 64)),
+  const text = call.allocate([columns, channels]);
+  call.launch(merge, {
+    tensors: { sums, statistics, out: text },
+    uniforms: { chunks, columns, channels4: channels / 4 },
+    invocations: (columns * channels) / 4,
   });
   return text;
 }

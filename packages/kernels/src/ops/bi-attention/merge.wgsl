@@ -5,10 +5,10 @@ struct Params {
   channels4: u32,
 }
 
-@group(0) @binding(0) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(1) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> statistics: array<vec2f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(

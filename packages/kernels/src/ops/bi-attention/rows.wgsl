@@ -4,8 +4,8 @@ struct Params {
   tokens: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> scores: array<vec4f>;
-@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> scores: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 const LANES = ${LANES}u;
 #if LANES > 1

@@ -1,6 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { type RefineBoxesOptions, refineBoxes } from './index.js';
-import { stockRefineBoxes } from './stock.js';
+import type { RefineBoxesOptions } from './index.js';
 
 function refineCase(name: string, queries: number, reach: number, options: RefineBoxesOptions = {}): OpCase {
   const { eps = 1e-3 } = options;
@@ -10,9 +9,7 @@ function refineCase(name: string, queries: number, reach: number, options: Refin
     op: 'box-refinement',
     name: `${queries} boxes, ${name}`,
     inputs: { delta: randomTensor([queries, 4], 1, reach), boxes },
-    variants: () => ['selected'],
-    run: ({ delta, boxes }) => refineBoxes(delta!, boxes!, options),
-    stock: ({ delta, boxes }) => stockRefineBoxes(delta!, boxes!, options),
+    build: (ops, { delta, boxes }) => ops.refineBoxes(delta!, boxes!, options),
     reference: ({ delta, boxes }) => [
       Float64Array.from(boxes!.values, (value, i) => {
         const inside = Math.min(1, Math.max(0, value));

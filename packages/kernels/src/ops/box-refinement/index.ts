@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import refineWgsl from './refine.wgsl';
+
+const refine = defineKernel({ name: 'box-refinement', template: refineWgsl });
 
 /** Options of `refineBoxes`. */
 export interface RefineBoxesOptions {
@@ -19,19 +20,16 @@ export interface RefineBoxesOptions {
  * @returns float32 [Q, 4].
  * @throws ShapeError when the operands do not fit.
  */
-export function refineBoxes(delta: Tensor, boxes: Tensor, { eps = 1e-3 }: RefineBoxesOptions = {}): Tensor {
-  const runtime = getRuntime();
-  const queries = boxes.shape[0] ?? 0;
-  if (boxes.rank !== 2 || boxes.shape[1] !== 4 || delta.size !== boxes.size) {
-    throw new ShapeError('refineBoxes', 'as many moves as boxes, of four coordinates each,', { delta, boxes });
-  }
-  const out = runtime.allocate([queries, 4]);
-  runtime.launch({
-    program: defineProgram({ name: 'box-refinement', template: refineWgsl, buffers: ['read', 'read', 'write'] }),
-    inputs: [delta, boxes],
-    outputs: [out],
-    uniforms: [queries, f32(eps)],
-    workgroups: [Math.ceil(queries / 64)],
-  });
-  return out;
-}
+export const refineBoxes = defineOp({
+  name: 'box-refinement',
+  kernels: [refine],
+  run(call, delta: Tensor, boxes: Tensor, { eps = 1e-3 }: RefineBoxesOptions = {}): Tensor {
+    const queries = boxes.shape[0] ?? 0;
+    if (boxes.rank !== 2 || boxes.shape[1] !== 4 || delta.size !== boxes.size) {
+      throw call.wrong('as many moves as boxes, of four coordinates each,', { delta, boxes });
+    }
+    const out = call.allocate([queries, 4]);
+    call.launch(refine, { tensors: { delta, boxes, out }, uniforms: { boxes: queries, eps }, invocations: queries });
+    return out;
+  },
+});

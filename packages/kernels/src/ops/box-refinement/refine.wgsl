@@ -4,10 +4,10 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> delta: array<vec4f>;
-@group(0) @binding(1) var<storage, read> boxes: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> delta: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> boxes: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {

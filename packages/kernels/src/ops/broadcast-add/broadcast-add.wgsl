@@ -10,10 +10,10 @@ alias T = vec4f;
 alias T = f32;
 #endif
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
-@group(0) @binding(1) var<storage, read> y: array<T>;
-@group(0) @binding(2) var<storage, read_write> out: array<T>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<T>;
+@group(0) @binding(auto) var<storage, read> y: array<T>;
+@group(0) @binding(auto) var<storage, read_write> out: array<T>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(

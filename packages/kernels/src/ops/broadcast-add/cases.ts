@@ -1,15 +1,11 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { broadcastAdd } from './index.js';
 import { broadcastAddReference } from './reference.js';
-import { stockBroadcastAdd } from './stock.js';
 
 const addCase = (x: number[], y: number[], bench = false): OpCase => ({
   op: 'broadcast-add',
   name: `[${x.join(', ')}] + [${y.join(', ')}]`,
   inputs: { x: randomTensor(x, 1), y: randomTensor(y, 2) },
-  variants: () => ['only'],
-  run: ({ x, y }) => broadcastAdd(x!, y!),
-  stock: ({ x, y }) => stockBroadcastAdd(x!, y!),
+  build: (ops, { x, y }) => ops.broadcastAdd(x!, y!),
   reference: ({ x, y }) => [broadcastAddReference(x!.values, y!.values)],
   ...(bench ? { flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) } : {}),
 });

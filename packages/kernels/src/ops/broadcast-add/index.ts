@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import broadcastAddWgsl from './broadcast-add.wgsl';
+
+const add = defineKernel({ name: 'broadcast-add', template: broadcastAddWgsl });
 
 /**
  * Sum of a tensor and one that is repeated over its leading dimensions, such as a positional encoding over a batch.
@@ -13,24 +13,22 @@ import broadcastAddWgsl from './broadcast-add.wgsl';
  * @returns float32, shaped like `x`.
  * @throws ShapeError when the last dimensions of `x` are not those of `y`.
  */
-export function broadcastAdd(x: Tensor, y: Tensor): Tensor {
-  const runtime = getRuntime();
-  if (y.size === 0 || y.rank > x.rank || y.shape.some((side, i) => side !== x.shape[x.rank - y.rank + i])) {
-    throw new ShapeError('broadcastAdd', 'x to end in the dimensions of y', { x, y });
-  }
-  const out = runtime.allocate(x.shape);
-  const vector = y.size % 4 === 0 ? 4 : 1;
-  runtime.launch({
-    program: defineProgram({
-      name: 'broadcast-add',
-      template: broadcastAddWgsl,
+export const broadcastAdd = defineOp({
+  name: 'broadcast-add',
+  kernels: [add],
+  run(call, x: Tensor, y: Tensor): Tensor {
+    if (y.size === 0 || y.rank > x.rank || y.shape.some((side, i) => side !== x.shape[x.rank - y.rank + i])) {
+      throw call.wrong('x to end in the dimensions of y', { x, y });
+    }
+    const out = call.allocate(x.shape);
+    const vector = y.size % 4 === 0 ? 4 : 1;
+    const size = x.size / vector;
+    call.launch(add, {
       params: { VEC: vector },
-      buffers: ['read', 'read', 'write'],
-    }),
-    inputs: [x, y],
-    outputs: [out],
-    uniforms: [x.size / vector, y.size / vector],
-    workgroups: foldWorkgroups(Math.ceil(x.size / vector / 64)),
-  });
-  return out;
-}
+      tensors: { x, y, out },
+      uniforms: { size, period: y.size / vector },
+      invocations: size,
+    });
+    return out;
+  },
+});

@@ -1,10 +1,9 @@
+import type { Activation } from '../../families/activation/index.js';
+import { convOutput, convPadding } from '../../families/convolution.js';
 import { type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
-import type { Activation } from '../gemm/matmul-program.js';
-import { supportedGemmVariants } from '../gemm/select.js';
-import { type Conv2dOptions, conv2d, convOutput, convPadding } from './index.js';
+import { type Conv2dOptions, conv2d } from './index.js';
 import { conv2dReference } from './reference.js';
-import { stockConv2d } from './stock.js';
 
 interface ConvCase {
   height: number;
@@ -49,12 +48,11 @@ function convCase(c: ConvCase): OpCase {
     name: [`${height}x${width}x${channels} -> ${n}, ${kernel}x${kernel}`, ...details].filter(Boolean).join(' '),
     inputs,
     variants: (adapter) => {
-      const shape = { m: outHeight * outWidth, n, k: channels, taps: kernel ** 2, aligned: true };
-      const supported = supportedGemmVariants(shape, adapter);
+      const shape = { m: outHeight * outWidth, n, k: channels, aligned: true };
+      const supported = conv2d.supported({ ...shape, taps: kernel ** 2, stride, dilation }, adapter);
       return c.split ? ['vector-split'] : c.largeTiles ? supported : smallTiles(supported);
     },
-    run: ({ x, weight, ...rest }, variant) => conv2d(x!, weight!, { ...rest, ...options, variant } as Conv2dOptions),
-    stock: ({ x, weight, ...rest }) => stockConv2d(x!, weight!, { ...rest, ...options }),
+    build: (ops, { x, weight, ...rest }) => ops.conv2d(x!, weight!, { ...rest, ...options }),
     reference: ({ x, weight, bias, residual }) => [
       conv2dReference(
         x!.values,

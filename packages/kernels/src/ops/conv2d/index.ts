@@ -1,9 +1,15 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { type Activation, launchMatmul } from '../gemm/matmul-program.js';
-import type { GemmVariant } from '../gemm/select.js';
-import { ShapeError } from '../shape-error.js';
-import { tunedConv2d } from './tuning.js';
+import type { Activation } from '../../families/activation/index.js';
+import { convOutput, convPadding, type Padding } from '../../families/convolution.js';
+import {
+  launchMatmul,
+  type MatmulShape,
+  type MatmulVariant,
+  matmulKernels,
+  selectMatmul,
+  supportedMatmul,
+} from '../../families/matmul/index.js';
+import { defineOp } from '../../op/define.js';
 
 /** Options of `conv2d`. */
 export interface Conv2dOptions {
@@ -17,18 +23,19 @@ export interface Conv2dOptions {
   stride?: number;
   dilation?: number;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
-  padding?: number | readonly [number, number, number, number];
+  padding?: Padding;
   /** Forces a kernel; for tests and benchmarks. */
-  variant?: GemmVariant;
+  variant?: MatmulVariant;
 }
 
-/** Output length of a convolution along one axis. */
-export const convOutput = (input: number, kernel: number, stride: number, dilation: number, padding: number): number =>
-  Math.floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1;
+/** What the choice of a kernel depends on. */
+interface Conv2dShape extends MatmulShape {
+  taps: number;
+  stride: number;
+  dilation: number;
+}
 
-/** Padding of the four sides. */
-export const convPadding = (padding: Conv2dOptions['padding'] = 0): readonly [number, number, number, number] =>
-  typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
+const kernels = matmulKernels('conv2d');
 
 /**
  * Convolution of one image by an implicit matrix product, `activation(conv(x, weight) + bias) + residual`, with a
@@ -39,53 +46,51 @@ export const convPadding = (padding: Conv2dOptions['padding'] = 0): readonly [nu
  * @returns float32 [outH, outW, N].
  * @throws ShapeError when the operands do not fit.
  */
-export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { bias, activation = 'none', residual, finalRelu, stride = 1, dilation = 1 } = options;
-  const runtime = getRuntime();
-  const [inHeight, inWidth, channels] = x.shape as [number, number, number];
-  const [kernelHeight, kernelWidth, inputs, n] = weight.shape as [number, number, number, number];
-  if (x.rank !== 3 || weight.rank !== 4 || inputs !== channels) {
-    throw new ShapeError('conv2d', 'x [H, W, C] and weight [kh, kw, C, N]', { x, weight });
-  }
-  if (bias && bias.size !== n) throw new ShapeError('conv2d', `a bias of ${n}`, { bias });
-  const [padTop, padLeft, padBottom, padRight] = convPadding(options.padding);
-  const outHeight = convOutput(inHeight, kernelHeight, stride, dilation, padTop + padBottom);
-  const outWidth = convOutput(inWidth, kernelWidth, stride, dilation, padLeft + padRight);
-  if (outHeight < 1 || outWidth < 1) throw new ShapeError('conv2d', 'an image as large as the kernel', { x, weight });
-  const m = outHeight * outWidth;
-  if (residual && residual.size !== m * n) {
-    throw new ShapeError('conv2d', `a residual of [${outHeight}, ${outWidth}, ${n}]`, { residual });
-  }
-  const out = runtime.allocate([outHeight, outWidth, n]);
-  // A 1x1 kernel of stride 1 reads its pixels in order: a plain matrix product without index arithmetic.
-  const pointwise =
-    kernelHeight === 1 && kernelWidth === 1 && stride === 1 && padTop + padLeft + padBottom + padRight === 0;
-  const shape = { m, n, k: channels, aligned: true, taps: kernelHeight * kernelWidth, stride, dilation };
-  const variant = options.variant ?? runtime.chooser.choose(tunedConv2d, shape, conv2d, [x, weight, options]);
-  launchMatmul(runtime, {
-    variant,
-    a: x,
-    b: weight,
-    out,
-    bias,
-    residual,
-    finalRelu,
-    activation,
-    alpha: 1,
-    m,
-    n,
-    k: kernelHeight * kernelWidth * channels,
-    batch: 1,
-    aStride: channels,
-    aOffset: 0,
-    outStride: n,
-    outOffset: 0,
-    aBatch: 0,
-    bBatch: 0,
-    outBatch: 0,
-    conv: pointwise
-      ? undefined
-      : { inHeight, inWidth, outWidth, kernelHeight, kernelWidth, stride, dilation, padTop, padLeft },
-  });
-  return out;
-}
+export const conv2d = defineOp({
+  name: 'conv2d',
+  kernels: Object.values(kernels),
+  supported: (shape: Conv2dShape, adapter): readonly MatmulVariant[] => supportedMatmul(shape, adapter),
+  select: (shape, adapter) => selectMatmul(shape, adapter),
+  rounding: ['subgroup-matrix'],
+  work: ({ m, n, k, taps, stride }: Conv2dShape) => ({
+    flops: 2 * m * n * k * taps,
+    // With a stride beyond the kernel, pixels between are never read.
+    bytes: 4 * (m * Math.min(stride ** 2, taps) * k + taps * k * n + m * n),
+  }),
+  run(call, x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
+    const { bias, activation, residual, finalRelu, stride = 1, dilation = 1 } = options;
+    const [inHeight, inWidth, channels] = x.shape as [number, number, number];
+    const [kernelHeight, kernelWidth, inputs, n] = weight.shape as [number, number, number, number];
+    if (x.rank !== 3 || weight.rank !== 4 || inputs !== channels) {
+      throw call.wrong('x [H, W, C] and weight [kh, kw, C, N]', { x, weight });
+    }
+    if (bias && bias.size !== n) throw call.wrong(`a bias of ${n}`, { bias });
+    const [padTop, padLeft, padBottom, padRight] = convPadding(options.padding);
+    const outHeight = convOutput(inHeight, kernelHeight, stride, dilation, padTop + padBottom);
+    const outWidth = convOutput(inWidth, kernelWidth, stride, dilation, padLeft + padRight);
+    if (outHeight < 1 || outWidth < 1) throw call.wrong('an image as large as the kernel', { x, weight });
+    const m = outHeight * outWidth;
+    if (residual && residual.size !== m * n) {
+      throw call.wrong(`a residual of [${outHeight}, ${outWidth}, ${n}]`, { residual });
+    }
+    const out = call.allocate([outHeight, outWidth, n]);
+    const taps = kernelHeight * kernelWidth;
+    // A 1x1 kernel of stride 1 reads its pixels in order: a plain matrix product without index arithmetic.
+    const pointwise = taps === 1 && stride === 1 && padTop + padLeft + padBottom + padRight === 0;
+    const variant = call.choose({ m, n, k: channels, aligned: true, taps, stride, dilation });
+    launchMatmul(call.runtime, kernels, variant, {
+      m,
+      n,
+      k: taps * channels,
+      batch: 1,
+      a: { tensor: x, offset: 0, rowStride: channels, batchStride: 0 },
+      b: { tensor: weight, offset: 0, rowStride: n, batchStride: 0 },
+      out: { tensor: out, offset: 0, rowStride: n, batchStride: 0, row: 0 },
+      epilogue: { bias, residual, finalRelu, activation },
+      ...(!pointwise && {
+        conv: { inHeight, inWidth, outWidth, kernelHeight, kernelWidth, stride, dilation, padTop, padLeft },
+      }),
+    });
+    return out;
+  },
+});

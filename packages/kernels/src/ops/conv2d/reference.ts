@@ -1,6 +1,6 @@
-import type { Activation } from '../gemm/matmul-program.js';
+import type { Activation } from '../../families/activation/index.js';
+import { convOutput } from '../../families/convolution.js';
 import { ACTIVATIONS } from '../gemm/reference.js';
-import { convOutput } from './index.js';
 
 /** Plain-loop twin of `conv2d` in float64; `groups` of 1, or of C for a depth-wise kernel [kh, kw, C, 1]. */
 export function conv2dReference(

@@ -9,8 +9,9 @@ import {
   conv2d as tfConv2d,
   tidy,
 } from '@tensorflow/tfjs-core';
+import { convPadding } from '../../families/convolution.js';
 import { stockActivation } from '../gemm/stock.js';
-import { type Conv2dOptions, convPadding } from './index.js';
+import type { Conv2dOptions } from './index.js';
 
 /** The unfused twin of `conv2d`, from stock tfjs operations. */
 export function stockConv2d(x: Tensor, weight: Tensor, options: Omit<Conv2dOptions, 'variant'> = {}): Tensor {

@@ -1,7 +1,6 @@
 import { add } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
-import { concatColumns, copyBlock } from './index.js';
-import { stockConcatColumns } from './stock.js';
+import { copyBlock } from './index.js';
 
 /** Copies [rows, columns] from (row, column) of one matrix to (toRow, toColumn) of another. */
 function blockCase(c: {
@@ -17,8 +16,8 @@ function blockCase(c: {
     op: 'copy-block',
     name: `${c.rows}x${c.columns} from (${c.row}, ${c.column}) to (${c.toRow}, ${c.toColumn})`,
     inputs: { x: randomTensor([20, 24], 1), target: randomTensor([30, 32], 2) },
-    variants: () => ['only'],
-    run: ({ x, target }) => copyBlock(x!, add(target!, 0), at, c),
+    kernelsOnly: true,
+    build: (_, { x, target }) => copyBlock(x!, add(target!, 0), at, c),
     reference: ({ x, target }) => {
       const out = Float64Array.from(target!.values);
       for (let r = 0; r < c.rows; r++) {
@@ -35,8 +34,8 @@ const withinCase: OpCase = {
   op: 'copy-block',
   name: 'within one matrix',
   inputs: { x: randomTensor([8, 20], 1) },
-  variants: () => ['only'],
-  run: ({ x }) => {
+  kernelsOnly: true,
+  build: (_, { x }) => {
     const target = add(x!, 0);
     return copyBlock(target, target, { row: 0, column: 8 }, { row: 5, column: 8, rows: 3, columns: 12 });
   },
@@ -51,9 +50,7 @@ const concatCase: OpCase = {
   op: 'copy-block',
   name: 'matrices side by side',
   inputs: { a: randomTensor([9, 16], 1), b: randomTensor([9, 8], 2) },
-  variants: () => ['only'],
-  run: ({ a, b }) => concatColumns([{ x: a!, columns: [4, 8] }, { x: b! }]),
-  stock: ({ a, b }) => stockConcatColumns([{ x: a!, columns: [4, 8] }, { x: b! }]),
+  build: (ops, { a, b }) => ops.concatColumns([{ x: a!, columns: [4, 8] }, { x: b! }]),
   reference: ({ a, b }) => [
     Float64Array.from({ length: 9 * 16 }, (_, i) => {
       const [r, c] = [Math.floor(i / 16), i % 16];

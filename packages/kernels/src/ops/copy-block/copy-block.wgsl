@@ -10,13 +10,11 @@ struct Params {
 
 #if SAME
 // Within one matrix; WebGPU does not let a buffer be bound for reading and for writing at once.
-@group(0) @binding(0) var<storage, read_write> out: array<${TYPE}>;
-@group(0) @binding(1) var<uniform> params: Params;
 #else
-@group(0) @binding(0) var<storage, read> x: array<${TYPE}>;
-@group(0) @binding(1) var<storage, read_write> out: array<${TYPE}>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<${TYPE}>;
 #endif
+@group(0) @binding(auto) var<storage, read_write> out: array<${TYPE}>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) local: u32) {

@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import copyBlockWgsl from './copy-block.wgsl';
+
+const copy = defineKernel({ name: 'copy-block', template: copyBlockWgsl });
 
 /** A rectangle of a matrix. */
 export interface Block {
@@ -22,56 +22,52 @@ export interface Block {
  * @param target [R2, C2] of the same dtype; returned.
  * @throws ShapeError when the rectangle does not fit.
  */
-export function copyBlock(
-  x: Tensor,
-  target: Tensor,
-  at: { row?: number; column?: number } = {},
-  block: Block = {},
-): Tensor {
-  const runtime = getRuntime();
-  const [height, width] = x.shape as [number, number];
-  const [targetHeight, targetWidth] = target.shape as [number, number];
-  const { row = 0, column = 0 } = block;
-  const { rows = height - row, columns = width - column } = block;
-  const { row: targetRow = 0, column: targetColumn = 0 } = at;
-  const fits = row + rows <= height && column + columns <= width;
-  const targetFits = targetRow + rows <= targetHeight && targetColumn + columns <= targetWidth;
-  if (x.rank !== 2 || target.rank !== 2 || !fits || !targetFits) {
-    throw new ShapeError('copyBlock', `room for [${rows}, ${columns}]`, { x, target });
-  }
-  const vector = [width, column, columns, targetWidth, targetColumn].every((n) => n % 4 === 0);
-  const unit = vector ? 4 : 1;
-  const same = x.dataId === target.dataId;
-  runtime.launch({
-    program: defineProgram({
-      name: 'copy-block',
-      template: copyBlockWgsl,
+export const copyBlock = defineOp({
+  name: 'copy-block',
+  kernels: [copy],
+  run(call, x: Tensor, target: Tensor, at: { row?: number; column?: number } = {}, block: Block = {}): Tensor {
+    const [height, width] = x.shape as [number, number];
+    const [targetHeight, targetWidth] = target.shape as [number, number];
+    const { row = 0, column = 0 } = block;
+    const { rows = height - row, columns = width - column } = block;
+    const { row: targetRow = 0, column: targetColumn = 0 } = at;
+    const fits = row + rows <= height && column + columns <= width;
+    const targetFits = targetRow + rows <= targetHeight && targetColumn + columns <= targetWidth;
+    if (x.rank !== 2 || target.rank !== 2 || !fits || !targetFits) {
+      throw call.wrong(`room for [${rows}, ${columns}]`, { x, target });
+    }
+    const vector = [width, column, columns, targetWidth, targetColumn].every((n) => n % 4 === 0);
+    const unit = vector ? 4 : 1;
+    const same = x.dataId === target.dataId;
+    call.launch(copy, {
       params: { TYPE: vector ? 'vec4u' : 'u32', SAME: same },
-      buffers: same ? ['write'] : ['read', 'write'],
-    }),
-    inputs: same ? [] : [x],
-    outputs: [target],
-    uniforms: [
-      rows,
-      columns / unit,
-      width / unit,
-      (row * width + column) / unit,
-      targetWidth / unit,
-      (targetRow * targetWidth + targetColumn) / unit,
-    ],
-    workgroups: foldWorkgroups(Math.ceil((rows * columns) / unit / 64)),
-  });
-  return target;
-}
+      tensors: { x: same ? undefined : x, out: target },
+      uniforms: {
+        rows,
+        columns: columns / unit,
+        xStride: width / unit,
+        xOffset: (row * width + column) / unit,
+        outStride: targetWidth / unit,
+        outOffset: (targetRow * targetWidth + targetColumn) / unit,
+      },
+      invocations: (rows * columns) / unit,
+    });
+    return target;
+  },
+});
 
 /** Matrices side by side, [R, C1 + C2 + ...]; `columns` takes only [first, count] of a part. */
-export function concatColumns(parts: readonly { x: Tensor; columns?: readonly [number, number] }[]): Tensor {
-  const widths = parts.map(({ x, columns }) => columns?.[1] ?? x.shape[1]!);
-  const out = getRuntime().allocate([parts[0]!.x.shape[0]!, widths.reduce((a, b) => a + b, 0)]);
-  let column = 0;
-  parts.forEach(({ x, columns }, i) => {
-    copyBlock(x, out, { column }, { column: columns?.[0] ?? 0, columns: widths[i]! });
-    column += widths[i]!;
-  });
-  return out;
-}
+export const concatColumns = defineOp({
+  name: 'concat-columns',
+  kernels: [],
+  run(call, parts: readonly { x: Tensor; columns?: readonly [number, number] }[]): Tensor {
+    const widths = parts.map(({ x, columns }) => columns?.[1] ?? x.shape[1]!);
+    const out = call.allocate([parts[0]!.x.shape[0]!, widths.reduce((a, b) => a + b, 0)]);
+    let column = 0;
+    parts.forEach(({ x, columns }, i) => {
+      copyBlock(x, out, { column }, { column: columns?.[0] ?? 0, columns: widths[i]! });
+      column += widths[i]!;
+    });
+    return out;
+  },
+});

@@ -1,12 +1,6 @@
 import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import {
-  type DeformableAttentionOptions,
-  type DeformableAttentionShape,
-  type DeformableAttentionVariant,
-  deformableAttention,
-} from './index.js';
+import type { DeformableAttentionShape } from './index.js';
 import { deformableAttentionReference } from './reference.js';
-import { stockDeformableAttention } from './stock.js';
 
 interface DeformableCase extends DeformableAttentionShape {
   queries: number;
@@ -60,14 +54,9 @@ function deformableCase({
     name: `${queries} ${boxes ? 'boxes' : 'points'} on ${sizes}, ${heads} heads of ${headSize}, ${points} points`,
     inputs,
     ...(tolerance ? { tolerance } : {}),
-    variants: () => ['channel', 'head'] satisfies DeformableAttentionVariant[],
-    run: ({ value, projection, reference }, variant) =>
-      deformableAttention(value!, projection!, reference!, shape, { variant } as DeformableAttentionOptions),
-    ...(stock
-      ? {
-          stock: ({ value, projection, reference }) => stockDeformableAttention(value!, projection!, reference!, shape),
-        }
-      : ({} as Partial<OpCase>)),
+    variants: () => ['channel', 'head'],
+    kernelsOnly: !stock,
+    build: (ops, { value, projection, reference }) => ops.deformableAttention(value!, projection!, reference!, shape),
     reference: ({ value, projection, reference }) => [
       deformableAttentionReference(value!.values, projection!.values, reference!.values, queries, shape),
     ],

@@ -1,13 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import sampleWgsl from './sample.wgsl';
-import type { DeformableAttentionVariant } from './select.js';
-import { tunedDeformableAttention } from './tuning.js';
 
-export { type DeformableAttentionVariant, selectDeformableAttention } from './select.js';
+/**
+ * `channel`: an invocation for 4 channels of a head of a query, so that neighbours read neighbouring addresses.
+ * `head`: an invocation for a head of a query, which computes where the points lie once for all its channels.
+ */
+export type DeformableAttentionVariant = 'channel' | 'head';
 
 /** The geometry of a deformable attention. */
 export interface DeformableAttentionShape {
@@ -25,7 +25,24 @@ export interface DeformableAttentionOptions {
 }
 
 const MAX_LEVELS = 8;
-const WORKGROUP = 64;
+
+const params = { MAX_LEVELS, WORKGROUP: 64 };
+const kernels = {
+  channel: defineKernel({ name: 'deformable-attention/channel', template: sampleWgsl, params }),
+  head: defineKernel({ name: 'deformable-attention/head', template: sampleWgsl, params }),
+};
+
+/** What the choice of a kernel depends on. */
+interface DeformableShape {
+  queries: number;
+  heads: number;
+  headSize: number;
+  levels: number;
+  points: number;
+  /** Of all levels. */
+  pixels: number;
+  boxes: boolean;
+}
 
 /**
  * Multi-scale deformable attention (Zhu et al., "Deformable DETR", 2021, eq. 2 and 3) without its linear layers: each
@@ -41,65 +58,60 @@ const WORKGROUP = 64;
  * @returns float32 [Q, heads * d].
  * @throws ShapeError when the operands do not fit.
  */
-export function deformableAttention(
-  value: Tensor,
-  projection: Tensor,
-  reference: Tensor,
-  shape: DeformableAttentionShape,
-  options: DeformableAttentionOptions = {},
-): Tensor {
-  const { levels, heads, points } = shape;
-  const runtime = getRuntime();
-  const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
-  const [queries, columns] = projection.shape as [number, number];
-  const channels = value.shape[1] ?? 0;
-  if (levels.length < 1 || levels.length > MAX_LEVELS || points < 4 || points % 4 !== 0) {
-    throw new ShapeError('deformableAttention', `1 to ${MAX_LEVELS} levels and a multiple of 4 points,`, { value });
-  }
-  if (value.rank !== 2 || value.shape[0] !== pixels || channels === 0 || channels % (4 * heads) !== 0) {
-    throw new ShapeError('deformableAttention', `values of ${pixels} pixels and ${heads} heads of a multiple of 4`, {
-      value,
+export const deformableAttention = defineOp({
+  name: 'deformable-attention',
+  kernels: Object.values(kernels),
+  supported: (_: DeformableShape): readonly DeformableAttentionVariant[] => ['channel', 'head'],
+  // A GPU joins neighbouring loads; a software rasteriser pays for each, and for the arithmetic.
+  select: (_, { kind }) => (kind === 'software' ? 'head' : 'channel'),
+  work: ({ queries, heads, headSize, levels, points, pixels }) => ({
+    flops: 8 * queries * heads * levels * points * headSize,
+    bytes: 4 * heads * (queries * (headSize + 3 * levels * points) + pixels * headSize),
+  }),
+  run(
+    call,
+    value: Tensor,
+    projection: Tensor,
+    reference: Tensor,
+    shape: DeformableAttentionShape,
+    _options: DeformableAttentionOptions = {},
+  ): Tensor {
+    const { levels, heads, points } = shape;
+    const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
+    const [queries, columns] = projection.shape as [number, number];
+    const channels = value.shape[1] ?? 0;
+    if (levels.length < 1 || levels.length > MAX_LEVELS || points < 4 || points % 4 !== 0) {
+      throw call.wrong(`1 to ${MAX_LEVELS} levels and a multiple of 4 points,`, { value });
+    }
+    if (value.rank !== 2 || value.shape[0] !== pixels || channels === 0 || channels % (4 * heads) !== 0) {
+      throw call.wrong(`values of ${pixels} pixels and ${heads} heads of a multiple of 4`, { value });
+    }
+    const samples = heads * levels.length * points;
+    if (projection.rank !== 2 || columns !== 3 * samples) {
+      throw call.wrong(`a projection of ${3 * samples} columns`, { projection });
+    }
+    const coordinates = reference.shape[1] ?? 0;
+    if (reference.rank !== 2 || reference.shape[0] !== queries || (coordinates !== 2 && coordinates !== 4)) {
+      throw call.wrong(`references of [${queries}, 2] or [${queries}, 4]`, { reference });
+    }
+    const out = call.allocate([queries, channels]);
+    const headSize = channels / heads;
+    const head4 = headSize / 4;
+    const boxes = coordinates === 4;
+    const variant = call.choose({ queries, heads, headSize, levels: levels.length, points, pixels, boxes });
+    const vectors = variant === 'head' ? head4 : 1;
+    const table = new Array<number>(4 * MAX_LEVELS).fill(0);
+    let start = 0;
+    for (const [l, { height, width }] of levels.entries()) {
+      table.splice(4 * l, 3, height, width, start);
+      start += height * width;
+    }
+    call.launch(kernels[variant], {
+      params: { POINTS4: points / 4, VECTORS: vectors, BOXES: boxes },
+      tensors: { value, projection, reference, out },
+      uniforms: { queries, heads, head4, levels: levels.length, table },
+      invocations: (queries * heads * head4) / vectors,
     });
-  }
-  const samples = heads * levels.length * points;
-  if (projection.rank !== 2 || columns !== 3 * samples) {
-    throw new ShapeError('deformableAttention', `a projection of ${3 * samples} columns`, { projection });
-  }
-  const coordinates = reference.shape[1] ?? 0;
-  if (reference.rank !== 2 || reference.shape[0] !== queries || (coordinates !== 2 && coordinates !== 4)) {
-    throw new ShapeError('deformableAttention', `references of [${queries}, 2] or [${queries}, 4]`, { reference });
-  }
-  const out = runtime.allocate([queries, channels]);
-  const head4 = channels / heads / 4;
-  const size = { queries, heads, headSize: channels / heads, levels: levels.length, points, pixels };
-  const tuned = { ...size, boxes: coordinates === 4 };
-  const args: Parameters<typeof deformableAttention> = [value, projection, reference, shape, options];
-  const variant = options.variant ?? runtime.chooser.choose(tunedDeformableAttention, tuned, deformableAttention, args);
-  const vectors = variant === 'head' ? head4 : 1;
-  const invocations = (queries * heads * head4) / vectors;
-  const table = new Array<number>(4 * MAX_LEVELS).fill(0);
-  let start = 0;
-  for (const [l, { height, width }] of levels.entries()) {
-    table.splice(4 * l, 3, height, width, start);
-    start += height * width;
-  }
-  runtime.launch({
-    program: defineProgram({
-      name: `deformable-attention/${variant}`,
-      template: sampleWgsl,
-      params: {
-        MAX_LEVELS,
-        POINTS4: points / 4,
-        VECTORS: vectors,
-        BOXES: coordinates === 4,
-        WORKGROUP,
-      },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [value, projection, reference],
-    outputs: [out],
-    uniforms: [queries, heads, head4, levels.length, ...table],
-    workgroups: foldWorkgroups(Math.ceil(invocations / WORKGROUP)),
-  });
-  return out;
-}
+    return out;
+  },
+});

@@ -7,15 +7,15 @@ struct Params {
   table: array<vec4u, ${MAX_LEVELS}>,  // height, width, first pixel
 }
 
-@group(0) @binding(0) var<storage, read> value: array<vec4f>;
-@group(0) @binding(1) var<storage, read> projection: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> value: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> projection: array<vec4f>;
 #if BOXES
-@group(0) @binding(2) var<storage, read> reference: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> reference: array<vec4f>;
 #else
-@group(0) @binding(2) var<storage, read> reference: array<vec2f>;
+@group(0) @binding(auto) var<storage, read> reference: array<vec2f>;
 #endif
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(

@@ -1,9 +1,8 @@
+import type { Activation } from '../../families/activation/index.js';
+import { convOutput, convPadding } from '../../families/convolution.js';
 import { type OpCase, randomTensor } from '../case.js';
-import { convOutput, convPadding } from '../conv2d/index.js';
 import { conv2dReference } from '../conv2d/reference.js';
-import type { Activation } from '../gemm/matmul-program.js';
-import { type DepthwiseConvOptions, depthwiseConv, supportedDepthwiseVariants } from './index.js';
-import { stockDepthwiseConv } from './stock.js';
+import { type DepthwiseConvOptions, depthwiseConv } from './index.js';
 
 interface DepthwiseCase {
   height: number;
@@ -28,10 +27,10 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
   };
   if (c.bias) inputs.bias = randomTensor([channels], 3);
   const options = { stride, dilation, padding, activation };
-  const outputs =
-    convOutput(height, kernelHeight, stride, dilation, padding[0] + padding[2]) *
-    convOutput(width, kernelWidth, stride, dilation, padding[1] + padding[3]) *
-    channels;
+  const outHeight = convOutput(height, kernelHeight, stride, dilation, padding[0] + padding[2]);
+  const outWidth = convOutput(width, kernelWidth, stride, dilation, padding[1] + padding[3]);
+  const outputs = outHeight * outWidth * channels;
+  const shape = { kernelHeight, kernelWidth, stride, dilation, outHeight, outWidth, channels };
   const details = [
     stride > 1 && `stride ${stride}`,
     dilation > 1 && `dilation ${dilation}`,
@@ -41,14 +40,11 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
     op: 'depthwise-conv',
     name: [`${height}x${width}x${channels}, ${c.kernel.join('x')}`, ...details].filter(Boolean).join(' '),
     inputs,
-    variants: () => supportedDepthwiseVariants({ kernelHeight, kernelWidth, stride, dilation }),
-    run: ({ x, weight, ...rest }, variant) =>
-      depthwiseConv(x!, weight!, { ...rest, ...options, variant } as DepthwiseConvOptions),
+    variants: (adapter) => depthwiseConv.supported(shape, adapter),
+    build: (ops, { x, weight, ...rest }) => ops.depthwiseConv(x!, weight!, { ...rest, ...options }),
     // tfjs has no depth-wise convolution that is both strided and dilated; its strided and its oblong ones take a software
     // rasteriser 10 s to compile, and are left to the tests of the networks.
-    ...(stride === 1 && kernelHeight === kernelWidth
-      ? { stock: ({ x, weight, ...rest }) => stockDepthwiseConv(x!, weight!, { ...rest, ...options }) }
-      : ({} as Partial<OpCase>)),
+    kernelsOnly: stride > 1 || kernelHeight !== kernelWidth,
     reference: ({ x, weight, bias }) => [
       conv2dReference(
         x!.values,

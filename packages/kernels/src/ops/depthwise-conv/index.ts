@@ -1,22 +1,14 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type BufferAccess, defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { convOutput, convPadding } from '../conv2d/index.js';
-import activationWgsl from '../gemm/activation.wgsl';
-import type { Activation } from '../gemm/matmul-program.js';
-import { ShapeError } from '../shape-error.js';
+import type { AdapterClass } from '../../device/adapter.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { convOutput, convPadding, type Padding } from '../../families/convolution.js';
+import { defineOp } from '../../op/define.js';
 import directWgsl from './direct.wgsl';
-import { type DepthwiseVariant, depthwiseQueue, depthwiseStrip } from './select.js';
 import streamingWgsl from './streaming.wgsl';
-import { tunedDepthwise } from './tuning.js';
 
-export {
-  type DepthwiseShape,
-  type DepthwiseVariant,
-  selectDepthwise,
-  supportedDepthwiseVariants,
-} from './select.js';
+/** `streaming`: walks along a strip of a row, unrolled over the kernel. `direct`: one output an invocation, any kernel. */
+export type DepthwiseVariant = 'streaming' | 'direct';
 
 /** Options of `depthwiseConv`. */
 export interface DepthwiseConvOptions {
@@ -26,10 +18,33 @@ export interface DepthwiseConvOptions {
   stride?: number;
   dilation?: number;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
-  padding?: number | readonly [number, number, number, number];
+  padding?: Padding;
   /** Forces a kernel; for tests and benchmarks. */
   variant?: DepthwiseVariant;
 }
+
+/** What the choice of a kernel depends on. */
+interface DepthwiseShape {
+  kernelHeight: number;
+  kernelWidth: number;
+  stride: number;
+  dilation: number;
+  outHeight: number;
+  outWidth: number;
+  channels: number;
+}
+
+const includes = ACTIVATION_INCLUDES;
+const optional = ['bias'];
+const streaming = defineKernel({ name: 'depthwise-conv/streaming', template: streamingWgsl, includes, optional });
+const direct = defineKernel({ name: 'depthwise-conv/direct', template: directWgsl, includes, optional });
+
+/** Outputs of a strip: long strips load the weights less often, short ones make more invocations. */
+export const depthwiseStrip = ({ kind }: AdapterClass): number => (kind === 'software' ? 64 : 16);
+
+/** Outputs of a row that are unfinished at a time: how far a column reaches beyond the step that loads it. */
+export const depthwiseQueue = (kernelWidth: number, stride: number, dilation: number): number =>
+  Math.floor(((kernelWidth - 1) * dilation) / stride);
 
 /**
  * Depth-wise convolution of one image: every channel with a kernel of its own, `activation(conv(x, weight) + bias)`.
@@ -39,62 +54,58 @@ export interface DepthwiseConvOptions {
  * @returns float32 [outH, outW, C].
  * @throws ShapeError when the operands do not fit or C is not a multiple of 4.
  */
-export function depthwiseConv(x: Tensor, weight: Tensor, options: DepthwiseConvOptions = {}): Tensor {
-  const { bias, activation = 'none', stride = 1, dilation = 1 } = options;
-  const runtime = getRuntime();
-  const [inHeight, inWidth, channels] = x.shape as [number, number, number];
-  const [kernelHeight, kernelWidth, inputs, multiplier] = weight.shape as [number, number, number, number];
-  if (x.rank !== 3 || weight.rank !== 4 || inputs !== channels || multiplier !== 1 || channels % 4 !== 0) {
-    throw new ShapeError('depthwiseConv', 'x [H, W, C] and weight [kh, kw, C, 1] with C a multiple of 4', {
-      x,
-      weight,
-    });
-  }
-  if (bias && bias.size !== channels) throw new ShapeError('depthwiseConv', `a bias of ${channels}`, { bias });
-  const [padTop, padLeft, padBottom, padRight] = convPadding(options.padding);
-  const outHeight = convOutput(inHeight, kernelHeight, stride, dilation, padTop + padBottom);
-  const outWidth = convOutput(inWidth, kernelWidth, stride, dilation, padLeft + padRight);
-  if (outHeight < 1 || outWidth < 1) {
-    throw new ShapeError('depthwiseConv', 'an image as large as the kernel', { x, weight });
-  }
-  const out = runtime.allocate([outHeight, outWidth, channels]);
-  const shape = { kernelHeight, kernelWidth, stride, dilation };
-  const tuned = { ...shape, outHeight, outWidth, channels };
-  const variant = options.variant ?? runtime.chooser.choose(tunedDepthwise, tuned, depthwiseConv, [x, weight, options]);
-  const c4 = channels / 4;
-  const buffers: BufferAccess[] = bias ? ['read', 'read', 'read', 'write'] : ['read', 'read', 'write'];
-  const params = { ACTIVATION: activation, BIAS: bias !== undefined, OUT_BINDING: buffers.length - 1 };
-  const common = { includes: { activation: activationWgsl }, buffers };
-  const tensors = { inputs: bias ? [x, weight, bias] : [x, weight], outputs: [out] };
-  const sizes = [c4, inHeight, inWidth, outHeight, outWidth];
-  if (variant === 'direct') {
-    runtime.launch({
-      program: defineProgram({ name: 'depthwise-conv/direct', template: directWgsl, params, ...common }),
-      ...tensors,
-      uniforms: [...sizes, kernelHeight, kernelWidth, stride, dilation, padTop, padLeft],
-      workgroups: foldWorkgroups(Math.ceil((outHeight * outWidth * c4) / 64)),
+export const depthwiseConv = defineOp({
+  name: 'depthwise-conv',
+  kernels: [streaming, direct],
+  // Loading each input once a row wins on every adapter; but large kernels would unroll into code that no compiler is quick with.
+  supported: ({ kernelHeight, kernelWidth }: DepthwiseShape): readonly DepthwiseVariant[] =>
+    kernelHeight * kernelWidth <= 25 ? ['streaming', 'direct'] : ['direct'],
+  work: ({ outHeight, outWidth, channels, kernelHeight, kernelWidth, stride }: DepthwiseShape) => {
+    const outputs = outHeight * outWidth * channels;
+    const taps = kernelHeight * kernelWidth;
+    return { flops: 2 * outputs * taps, bytes: 4 * outputs * (1 + Math.min(stride ** 2, taps)) };
+  },
+  run(call, x: Tensor, weight: Tensor, options: DepthwiseConvOptions = {}): Tensor {
+    const { bias, activation = 'none', stride = 1, dilation = 1 } = options;
+    const [inHeight, inWidth, channels] = x.shape as [number, number, number];
+    const [kernelHeight, kernelWidth, inputs, multiplier] = weight.shape as [number, number, number, number];
+    if (x.rank !== 3 || weight.rank !== 4 || inputs !== channels || multiplier !== 1 || channels % 4 !== 0) {
+      throw call.wrong('x [H, W, C] and weight [kh, kw, C, 1] with C a multiple of 4', { x, weight });
+    }
+    if (bias && bias.size !== channels) throw call.wrong(`a bias of ${channels}`, { bias });
+    const [padTop, padLeft, padBottom, padRight] = convPadding(options.padding);
+    const outHeight = convOutput(inHeight, kernelHeight, stride, dilation, padTop + padBottom);
+    const outWidth = convOutput(inWidth, kernelWidth, stride, dilation, padLeft + padRight);
+    if (outHeight < 1 || outWidth < 1) throw call.wrong('an image as large as the kernel', { x, weight });
+    const out = call.allocate([outHeight, outWidth, channels]);
+    const variant = call.choose({ kernelHeight, kernelWidth, stride, dilation, outHeight, outWidth, channels });
+    const c4 = channels / 4;
+    const tensors = { x, weight, bias, out };
+    const sizes = { c4, inHeight, inWidth, outHeight, outWidth, padTop, padLeft };
+    if (variant === 'direct') {
+      call.launch(direct, {
+        params: { ACTIVATION: activation },
+        tensors,
+        uniforms: { ...sizes, kernelHeight, kernelWidth, stride, dilation },
+        invocations: outHeight * outWidth * c4,
+      });
+      return out;
+    }
+    const strip = Math.min(depthwiseStrip(call.adapter), outWidth);
+    const strips = Math.ceil(outWidth / strip);
+    call.launch(streaming, {
+      params: {
+        ACTIVATION: activation,
+        HEIGHT: kernelHeight,
+        WIDTH: kernelWidth,
+        STRIDE: stride,
+        DILATION: dilation,
+        QUEUE: depthwiseQueue(kernelWidth, stride, dilation),
+      },
+      tensors,
+      uniforms: { ...sizes, strip, strips },
+      invocations: outHeight * strips * c4,
     });
     return out;
-  }
-  const strip = Math.min(depthwiseStrip(runtime.adapterClass), outWidth);
-  const strips = Math.ceil(outWidth / strip);
-  const unrolled = {
-    HEIGHT: kernelHeight,
-    WIDTH: kernelWidth,
-    STRIDE: stride,
-    DILATION: dilation,
-    QUEUE: depthwiseQueue(shape),
-  };
-  runtime.launch({
-    program: defineProgram({
-      name: 'depthwise-conv/streaming',
-      template: streamingWgsl,
-      params: { ...params, ...unrolled },
-      ...common,
-    }),
-    ...tensors,
-    uniforms: [...sizes, strip, strips, padTop, padLeft],
-    workgroups: foldWorkgroups(Math.ceil((outHeight * strips * c4) / 64)),
-  });
-  return out;
-}
+  },
+});

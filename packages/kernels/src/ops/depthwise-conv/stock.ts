@@ -1,5 +1,5 @@
 import { add, depthwiseConv2d, pad, type Tensor, type Tensor3D, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
-import { convPadding } from '../conv2d/index.js';
+import { convPadding } from '../../families/convolution.js';
 import { stockActivation } from '../gemm/stock.js';
 import type { DepthwiseConvOptions } from './index.js';
 

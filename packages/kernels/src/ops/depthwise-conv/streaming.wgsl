@@ -13,13 +13,13 @@ struct Params {
   pad_left: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> x: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> weight: array<vec4f>;
 #if BIAS
-@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> bias: array<vec4f>;
 #endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 #include "activation"
 

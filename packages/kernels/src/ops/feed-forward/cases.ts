@@ -1,8 +1,6 @@
+import type { Activation } from '../../families/activation/index.js';
 import { type OpCase, randomTensor } from '../case.js';
-import type { Activation } from '../gemm/index.js';
 import { gemmReference } from '../gemm/reference.js';
-import { feedForward } from './index.js';
-import { stockFeedForward } from './stock.js';
 
 interface FeedForwardCase {
   tokens: number;
@@ -28,21 +26,13 @@ function feedForwardCase(c: FeedForwardCase): OpCase {
     op: 'feed-forward',
     name: `${tokens}x${width} through ${hidden}, ${activation}${workspaceBytes ? ', in blocks' : ''}`,
     inputs,
-    variants: () => ['selected'],
-    run: ({ x, weight1, bias1, weight2, bias2, residual }) =>
-      feedForward(
-        x!,
+    build: (ops, { x, weight1, bias1, weight2, bias2, residual }) => {
+      const layers = [
         { weight: weight1!, bias: bias1! },
         { weight: weight2!, bias: bias2! },
-        { activation, residual, workspaceBytes },
-      ),
-    stock: ({ x, weight1, bias1, weight2, bias2, residual }) =>
-      stockFeedForward(
-        x!,
-        { weight: weight1!, bias: bias1! },
-        { weight: weight2!, bias: bias2! },
-        { activation, residual },
-      ),
+      ] as const;
+      return ops.feedForward(x!, ...layers, { activation, residual, workspaceBytes });
+    },
     reference: ({ x, weight1, bias1, weight2, bias2, residual }) => {
       const first = { m: tokens, n: hidden, k: width };
       const inner = gemmReference(x!.values, weight1!.values, first, { bias: bias1!.values, activation });

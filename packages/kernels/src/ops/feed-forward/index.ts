@@ -1,8 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../../device/adapter.js';
-import { getRuntime } from '../../dispatch/runtime.js';
+import { defineOp } from '../../op/define.js';
 import { type Activation, gemm } from '../gemm/index.js';
-import { ShapeError } from '../shape-error.js';
 
 /** A linear layer. */
 export interface LinearLayer {
@@ -36,28 +35,27 @@ const workspace = ({ kind }: AdapterClass): number => (kind === 'discrete' ? 96 
  * @returns float32 [T, out].
  * @throws ShapeError when the operands do not fit.
  */
-export function feedForward(x: Tensor, first: LinearLayer, second: LinearLayer, options: FeedForwardOptions): Tensor {
-  const { activation, residual } = options;
-  const [tokens] = x.shape as [number, number];
-  const [hidden, width] = second.weight.shape as [number, number];
-  if (x.rank !== 2 || first.weight.shape[1] !== hidden) {
-    throw new ShapeError('feedForward', 'tokens, and layers that follow each other,', {
-      x,
-      first: first.weight,
-      second: second.weight,
-    });
-  }
-  const runtime = getRuntime();
-  const { workspaceBytes = workspace(runtime.adapterClass) } = options;
-  const out = runtime.allocate([tokens, width]);
-  const most = Math.max(1, Math.floor(workspaceBytes / (4 * hidden)));
-  // Blocks of equal length, so that the last one is no sliver.
-  const rows = Math.ceil(tokens / Math.max(1, Math.ceil(tokens / most)));
-  for (let row = 0; row < tokens; row += rows) {
-    const count = Math.min(rows, tokens - row);
-    const inner = gemm(x, first.weight, { aRows: [row, count], bias: first.bias, activation });
-    gemm(inner, second.weight, { bias: second.bias, residual, into: { tensor: out, row } });
-    inner.dispose();
-  }
-  return out;
-}
+export const feedForward = defineOp({
+  name: 'feed-forward',
+  kernels: [],
+  run(call, x: Tensor, first: LinearLayer, second: LinearLayer, options: FeedForwardOptions): Tensor {
+    const { activation, residual, workspaceBytes = workspace(call.adapter) } = options;
+    const [tokens] = x.shape as [number, number];
+    const [hidden, width] = second.weight.shape as [number, number];
+    if (x.rank !== 2 || first.weight.shape[1] !== hidden) {
+      const layers = { first: first.weight, second: second.weight };
+      throw call.wrong('tokens, and layers that follow each other,', { x, ...layers });
+    }
+    const out = call.allocate([tokens, width]);
+    const most = Math.max(1, Math.floor(workspaceBytes / (4 * hidden)));
+    // Blocks of equal length, so that the last one is no sliver.
+    const rows = Math.ceil(tokens / Math.max(1, Math.ceil(tokens / most)));
+    for (let row = 0; row < tokens; row += rows) {
+      const count = Math.min(rows, tokens - row);
+      const inner = gemm(x, first.weight, { aRows: [row, count], bias: first.bias, activation });
+      gemm(inner, second.weight, { bias: second.bias, residual, into: { tensor: out, row } });
+      inner.dispose();
+    }
+    return out;
+  },
+});

@@ -37,8 +37,8 @@ function filterCase(
     op: 'filter-pixels',
     name: `${from} -> ${height}x${width}x${channels}${to}, ${count} taps`,
     inputs,
-    variants: () => ['only'],
-    run: ({ pixels, columns, rows, table }) =>
+    kernelsOnly: true,
+    build: (_, { pixels, columns, rows, table }) =>
       filterPixels(pixels!, { ...shape, columns: columns!, rows: rows!, table: table! }),
     reference: () => [filterPixelsReference(inputs, shape)],
     // Bytes are exact, and so is what the table makes of them.

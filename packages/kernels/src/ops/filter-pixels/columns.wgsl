@@ -8,15 +8,15 @@ struct Params {
   taps: u32,
 }
 
-@group(0) @binding(0) var<storage, read> pixels: array<u32>;
-@group(0) @binding(1) var<storage, read> rows: array<i32>;   // [height][first source row, their number, taps weights]
-@group(0) @binding(2) var<storage, read> table: array<f32>;  // [3][256]
+@group(0) @binding(auto) var<storage, read> pixels: array<u32>;
+@group(0) @binding(auto) var<storage, read> rows: array<i32>;   // [height][first source row, their number, taps weights]
+@group(0) @binding(auto) var<storage, read> table: array<f32>;  // [3][256]
 #if CHANNELS == 4
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
 #else
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(auto) var<storage, read_write> out: array<f32>;
 #endif
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) local: u32) {

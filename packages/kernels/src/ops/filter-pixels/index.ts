@@ -1,10 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import columnsWgsl from './columns.wgsl';
 import rowsWgsl from './rows.wgsl';
+
+const filterRows = defineKernel({ name: 'filter-pixels/rows', template: rowsWgsl });
+const filterColumns = defineKernel({ name: 'filter-pixels/columns', template: columnsWgsl });
 
 /** Operands of `filterPixels`. */
 export interface FilterPixelsOptions {
@@ -33,50 +34,36 @@ export interface FilterPixelsOptions {
  * @returns float32 [frame.height, frame.width, channels].
  * @throws ShapeError when the operands do not fit together.
  */
-export function filterPixels(
-  pixels: Tensor,
-  { input, columns, rows, table, channels, frame }: FilterPixelsOptions,
-): Tensor {
-  const runtime = getRuntime();
-  const words = Math.ceil((input.height * input.width * input.channels) / 4);
-  if (pixels.dtype !== 'int32' || pixels.size !== words) {
-    throw new ShapeError('filterPixels', `pixels int32 [${words}]`, { pixels });
-  }
-  if (columns.rank !== 2 || rows.rank !== 2 || columns.dtype !== 'int32' || rows.dtype !== 'int32') {
-    throw new ShapeError('filterPixels', 'columns and rows int32 [outputs, 2 + taps]', { columns, rows });
-  }
-  if (table.size !== 3 * 256) throw new ShapeError('filterPixels', 'a table [3, 256]', { table });
-  const [width, height] = [columns.shape[0]!, rows.shape[0]!];
-  const { height: frameHeight, width: frameWidth } = frame ?? { height, width };
-  if (frameHeight < height || frameWidth < width) {
-    throw new ShapeError('filterPixels', `a frame of at least ${height}x${width}`, { rows, columns });
-  }
-  const narrow = runtime.allocate([input.height, width], 'int32');
-  runtime.launch({
-    program: defineProgram({
-      name: `filter-pixels/rows-${input.channels}`,
-      template: rowsWgsl,
+export const filterPixels = defineOp({
+  name: 'filter-pixels',
+  kernels: [filterRows, filterColumns],
+  run(call, pixels: Tensor, { input, columns, rows, table, channels, frame }: FilterPixelsOptions): Tensor {
+    const words = Math.ceil((input.height * input.width * input.channels) / 4);
+    if (pixels.dtype !== 'int32' || pixels.size !== words) throw call.wrong(`pixels int32 [${words}]`, { pixels });
+    if (columns.rank !== 2 || rows.rank !== 2 || columns.dtype !== 'int32' || rows.dtype !== 'int32') {
+      throw call.wrong('columns and rows int32 [outputs, 2 + taps]', { columns, rows });
+    }
+    if (table.size !== 3 * 256) throw call.wrong('a table [3, 256]', { table });
+    const [width, height] = [columns.shape[0]!, rows.shape[0]!];
+    const { height: frameHeight, width: frameWidth } = frame ?? { height, width };
+    if (frameHeight < height || frameWidth < width) {
+      throw call.wrong(`a frame of at least ${height}x${width}`, { rows, columns });
+    }
+    const narrow = call.allocate([input.height, width], 'int32');
+    call.launch(filterRows, {
       params: { CHANNELS: input.channels },
-      buffers: ['read', 'read', 'write'],
-    }),
-    inputs: [pixels, columns],
-    outputs: [narrow],
-    uniforms: [input.width, input.height, width, columns.shape[1]! - 2],
-    workgroups: foldWorkgroups(Math.ceil((input.height * width) / 64)),
-  });
-  const out = runtime.allocate([frameHeight, frameWidth, channels]);
-  runtime.launch({
-    program: defineProgram({
-      name: `filter-pixels/columns-${channels}`,
-      template: columnsWgsl,
+      tensors: { pixels, columns, out: narrow },
+      uniforms: { inWidth: input.width, height: input.height, width, taps: columns.shape[1]! - 2 },
+      invocations: input.height * width,
+    });
+    const out = call.allocate([frameHeight, frameWidth, channels]);
+    call.launch(filterColumns, {
       params: { CHANNELS: channels },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [narrow, rows, table],
-    outputs: [out],
-    uniforms: [width, height, frameWidth, frameHeight, rows.shape[1]! - 2],
-    workgroups: foldWorkgroups(Math.ceil((frameHeight * frameWidth) / 64)),
-  });
-  narrow.dispose();
-  return out;
-}
+      tensors: { pixels: narrow, rows, table, out },
+      uniforms: { width, height, frameWidth, frameHeight, taps: rows.shape[1]! - 2 },
+      invocations: frameHeight * frameWidth,
+    });
+    narrow.dispose();
+    return out;
+  },
+});

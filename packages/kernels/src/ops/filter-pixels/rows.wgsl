@@ -7,10 +7,10 @@ struct Params {
   taps: u32,
 }
 
-@group(0) @binding(0) var<storage, read> pixels: array<u32>;
-@group(0) @binding(1) var<storage, read> columns: array<i32>;   // [width][first source column, their number, taps weights]
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> pixels: array<u32>;
+@group(0) @binding(auto) var<storage, read> columns: array<i32>;   // [width][first source column, their number, taps weights]
+@group(0) @binding(auto) var<storage, read_write> out: array<u32>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn load(pixel: u32) -> vec3i {
 #if CHANNELS == 4

@@ -1,10 +1,9 @@
 import { add } from '@tensorflow/tfjs-core';
+import type { Activation } from '../../families/activation/index.js';
+import { type MatmulVariant, supportedMatmul } from '../../families/matmul/index.js';
 import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import { type GemmOptions, gemm } from './index.js';
-import type { Activation } from './matmul-program.js';
+import { gemm } from './index.js';
 import { gemmReference } from './reference.js';
-import { type GemmVariant, supportedGemmVariants } from './select.js';
-import { stockGemm } from './stock.js';
 
 interface GemmCase {
   m: number;
@@ -47,11 +46,10 @@ function gemmCase({
     name: [`${m}x${n}x${k}`, ...extras].join(' '),
     inputs,
     variants: (adapter) => {
-      const supported = supportedGemmVariants({ m, n, k, aligned: true }, adapter);
+      const supported = supportedMatmul({ m, n, k, aligned: true }, adapter);
       return split ? ['vector-split'] : largeTiles ? supported : smallTiles(supported);
     },
-    run: ({ a, b, ...rest }, variant) => gemm(a!, b!, { ...rest, activation, alpha, variant } as GemmOptions),
-    stock: ({ a, b, ...rest }) => stockGemm(a!, b!, { ...rest, activation, alpha }),
+    build: (ops, { a, b, ...rest }) => ops.gemm(a!, b!, { ...rest, activation, alpha }),
     reference: ({ a, b, ...rest }) => {
       const epilogue = Object.fromEntries(Object.entries(rest).map(([key, tensor]) => [key, tensor.values]));
       return [gemmReference(a!.values, b!.values, { m, n, k }, { ...epilogue, activation, alpha })];
@@ -60,10 +58,10 @@ function gemmCase({
   };
 }
 
-const LARGE_TILES: readonly GemmVariant[] = ['vector-64x128', 'vector-32x64', 'vector-split'];
+const LARGE_TILES: readonly MatmulVariant[] = ['vector-64x128', 'vector-32x64', 'vector-split'];
 
 /** Variants without the larger tiles, which a software rasteriser takes long to compile: a case that names them runs them. */
-export const smallTiles = (variants: readonly GemmVariant[]): GemmVariant[] =>
+export const smallTiles = (variants: readonly MatmulVariant[]): MatmulVariant[] =>
   variants.filter((variant) => !LARGE_TILES.includes(variant));
 
 /** A block of A's rows and columns, written into a block of a larger target whose other elements stay as they are. */
@@ -79,16 +77,11 @@ function blockCase(): OpCase {
     op: 'gemm',
     name: 'rows and columns of a into a block of a target',
     inputs,
-    variants: (adapter) => smallTiles(supportedGemmVariants({ m, n, k, aligned: true }, adapter)),
-    run: ({ a, b, gate, target }, variant) => {
+    variants: (adapter) => smallTiles(supportedMatmul({ m, n, k, aligned: true }, adapter)),
+    kernelsOnly: true,
+    build: (_, { a, b, gate, target }) => {
       const into = { tensor: add(target!, 0), row: 5, column: 12 };
-      return gemm(a!, b!, {
-        aRows: [7, m],
-        aColumns: [16, k],
-        gate,
-        into,
-        variant: variant as GemmVariant | undefined,
-      });
+      return gemm(a!, b!, { aRows: [7, m], aColumns: [16, k], gate, into });
     },
     reference: ({ a, b, gate, target }) => {
       const out = Float64Array.from(target!.values);
@@ -116,11 +109,9 @@ function batchCase(batch: number, m: number, n: number, k: number): OpCase {
     op: 'gemm',
     name: `${batch} of ${m}x${n}x${k} bias residual`,
     inputs,
-    variants: (adapter) => [
-      ...smallTiles(supportedGemmVariants({ batch, m, n, k, aligned: true }, adapter)),
-      'vector-split',
-    ],
-    run: ({ a, b, ...rest }, variant) => gemm(a!, b!, { ...rest, variant } as GemmOptions),
+    variants: (adapter) => [...smallTiles(supportedMatmul({ batch, m, n, k, aligned: true }, adapter)), 'vector-split'],
+    kernelsOnly: true,
+    build: (ops, { a, b, ...rest }) => ops.gemm(a!, b!, rest),
     reference: ({ a, b, bias, residual }) => {
       const out = new Float64Array(batch * m * n);
       for (let i = 0; i < batch; i++) {
@@ -161,8 +152,9 @@ function halfCase(m: number, n: number, k: number): OpCase {
       b: { shape: [k, n / 2], values: new Int32Array(bits.buffer) },
       bias: randomTensor([n], 3),
     },
-    variants: (adapter) => smallTiles(supportedGemmVariants({ m, n, k, aligned: n % 4 === 0 }, adapter)),
-    run: ({ a, b, bias }, variant) => gemm(a!, b!, { bias, variant } as GemmOptions),
+    variants: (adapter) => smallTiles(supportedMatmul({ m, n, k, aligned: n % 4 === 0 }, adapter)),
+    kernelsOnly: true,
+    build: (ops, { a, b, bias }) => ops.gemm(a!, b!, { bias }),
     reference: ({ a, bias }) => [gemmReference(a!.values, values, { m, n, k }, { bias: bias!.values })],
   };
 }

@@ -1,12 +1,17 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
-import { type Activation, launchMatmul } from './matmul-program.js';
-import type { GemmVariant } from './select.js';
-import { tunedGemm } from './tuning.js';
+import type { Activation } from '../../families/activation/index.js';
+import {
+  launchMatmul,
+  type MatmulShape,
+  type MatmulVariant,
+  matmulKernels,
+  selectMatmul,
+  supportedMatmul,
+} from '../../families/matmul/index.js';
+import { defineOp } from '../../op/define.js';
 
-export type { Activation } from './matmul-program.js';
-export { type GemmShape, type GemmVariant, selectGemm, supportedGemmVariants } from './select.js';
+export type { Activation } from '../../families/activation/index.js';
+export type { MatmulShape, MatmulVariant } from '../../families/matmul/index.js';
 
 /** Options of `gemm`. */
 export interface GemmOptions {
@@ -37,8 +42,17 @@ export interface GemmOptions {
    * Forces a kernel; for tests and benchmarks. `subgroup-matrix`, where the adapter supports it, is also the way to trade
    * precision for speed: it rounds both operands to f16.
    */
-  variant?: GemmVariant;
+  variant?: MatmulVariant;
 }
+
+/** What the choice of a kernel depends on. */
+interface GemmShape extends MatmulShape {
+  batch: number;
+  /** Whether B holds float16. */
+  half: boolean;
+}
+
+const kernels = matmulKernels('gemm');
 
 /**
  * Matrix product with a fused epilogue: `activation(alpha * a b + bias) * gate + residual`.
@@ -49,76 +63,68 @@ export interface GemmOptions {
  * @returns float32 [M, N] or [B, M, N].
  * @throws ShapeError when the operands do not fit.
  */
-export function gemm(a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
-  const { bias, gate, residual, activation = 'none', alpha = 1, into } = options;
-  const runtime = getRuntime();
-  const batched = b.rank === 3;
-  if (a.rank !== b.rank || (a.rank !== 2 && !batched)) {
-    throw new ShapeError('gemm', 'a and b of rank 2, or both of rank 3', { a, b });
-  }
-  const [aHeight, aStride] = a.shape.slice(-2) as [number, number];
-  const [bHeight, bWidth] = b.shape.slice(-2) as [number, number];
-  const bStride = b.dtype === 'int32' ? 2 * bWidth : bWidth;
-  const [k, n] = options.bBlock ?? [bHeight, bStride];
-  const batch = batched ? b.shape[0]! : 1;
-  const [aRow, m] = options.aRows ?? [0, aHeight];
-  const [aColumn, aCount] = options.aColumns ?? [0, aStride];
-  if (
-    k >= bHeight + 4 ||
-    n > bStride ||
-    aCount !== k ||
-    aColumn + aCount > aStride ||
-    aRow + m > aHeight ||
-    (batched && a.shape[0] !== batch)
-  ) {
-    throw new ShapeError('gemm', `a with ${k} columns`, { a, b });
-  }
-  if (into && (batched || into.tensor.rank !== 2))
-    throw new ShapeError('gemm', 'a target of rank 2', { into: into.tensor });
-  const out = into?.tensor ?? runtime.allocate(batched ? [batch, m, n] : [m, n]);
-  const [outHeight, outStride] = out.shape.slice(-2) as [number, number];
-  const outOffset = into?.column ?? 0;
-  const outRow = into?.row ?? 0;
-  if (outOffset + n > outStride || outRow + m > outHeight) {
-    throw new ShapeError(
-      'gemm',
-      `a target that holds rows ${outRow}..${outRow + m}, columns ${outOffset}..${outOffset + n}`,
-      { out },
-    );
-  }
-  if (bias && bias.size !== n) throw new ShapeError('gemm', `a bias of ${n}`, { bias });
-  for (const [name, tensor] of Object.entries({ gate, residual })) {
-    if (tensor && tensor.size !== batch * outHeight * n)
-      throw new ShapeError('gemm', `a ${name} of [${outHeight}, ${n}]`, { tensor });
-  }
-  const aOffset = aRow * aStride + aColumn;
-  const aligned = [aStride, bStride, aOffset, outStride, outOffset].every((x) => x % 4 === 0);
-  const variant =
-    options.variant ??
-    runtime.chooser.choose(tunedGemm, { batch, m, n, k, aligned, half: b.dtype === 'int32' }, gemm, [a, b, options]);
-  launchMatmul(runtime, {
-    variant,
-    a,
-    b,
-    out,
-    bias,
-    gate,
-    residual,
-    activation,
-    alpha,
-    m,
-    n,
-    k,
-    batch,
-    aStride,
-    aOffset,
-    outStride,
-    outOffset,
-    outRow,
-    aBatch: aHeight * aStride,
-    bStride,
-    bBatch: bHeight * bStride,
-    outBatch: m * n,
-  });
-  return out;
-}
+export const gemm = defineOp({
+  name: 'gemm',
+  kernels: Object.values(kernels),
+  supported: (shape: GemmShape, adapter): readonly MatmulVariant[] => supportedMatmul(shape, adapter),
+  select: (shape, adapter) => selectMatmul(shape, adapter),
+  rounding: ['subgroup-matrix'],
+  work: ({ batch, m, n, k, half }: GemmShape) => ({
+    flops: 2 * batch * m * n * k,
+    bytes: batch * (4 * m * k + (half ? 2 : 4) * k * n + 4 * m * n),
+  }),
+  run(call, a: Tensor, b: Tensor, options: GemmOptions = {}): Tensor {
+    const { bias, gate, residual, activation, alpha, into } = options;
+    const batched = b.rank === 3;
+    if (a.rank !== b.rank || (a.rank !== 2 && !batched)) {
+      throw call.wrong('a and b of rank 2, or both of rank 3', { a, b });
+    }
+    const [aHeight, aStride] = a.shape.slice(-2) as [number, number];
+    const [bHeight, bWidth] = b.shape.slice(-2) as [number, number];
+    const half = b.dtype === 'int32';
+    const bStride = half ? 2 * bWidth : bWidth;
+    const [k, n] = options.bBlock ?? [bHeight, bStride];
+    const batch = batched ? b.shape[0]! : 1;
+    const [aRow, m] = options.aRows ?? [0, aHeight];
+    const [aColumn, aCount] = options.aColumns ?? [0, aStride];
+    if (
+      k >= bHeight + 4 ||
+      n > bStride ||
+      aCount !== k ||
+      aColumn + aCount > aStride ||
+      aRow + m > aHeight ||
+      (batched && a.shape[0] !== batch)
+    ) {
+      throw call.wrong(`a with ${k} columns`, { a, b });
+    }
+    if (into && (batched || into.tensor.rank !== 2)) throw call.wrong('a target of rank 2', { into: into.tensor });
+    const out = into?.tensor ?? call.allocate(batched ? [batch, m, n] : [m, n]);
+    const [outHeight, outStride] = out.shape.slice(-2) as [number, number];
+    const { column = 0, row = 0 } = into ?? {};
+    if (column + n > outStride || row + m > outHeight) {
+      throw call.wrong(`a target that holds rows ${row}..${row + m}, columns ${column}..${column + n}`, { out });
+    }
+    if (bias && bias.size !== n) throw call.wrong(`a bias of ${n}`, { bias });
+    for (const [name, tensor] of [
+      ['gate', gate],
+      ['residual', residual],
+    ] as const) {
+      if (tensor && tensor.size !== batch * outHeight * n) {
+        throw call.wrong(`a ${name} of [${outHeight}, ${n}]`, { tensor });
+      }
+    }
+    const aOffset = aRow * aStride + aColumn;
+    const aligned = [aStride, bStride, aOffset, outStride, column].every((x) => x % 4 === 0);
+    launchMatmul(call.runtime, kernels, call.choose({ batch, m, n, k, aligned, half }), {
+      m,
+      n,
+      k,
+      batch,
+      a: { tensor: a, offset: aOffset, rowStride: aStride, batchStride: aHeight * aStride },
+      b: { tensor: b, offset: 0, rowStride: bStride, batchStride: bHeight * bStride },
+      out: { tensor: out, offset: column, rowStride: outStride, batchStride: m * n, row },
+      epilogue: { bias, gate, residual, activation, alpha },
+    });
+    return out;
+  },
+});

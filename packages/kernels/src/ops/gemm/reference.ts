@@ -1,4 +1,4 @@
-import type { Activation } from './matmul-program.js';
+import type { Activation } from '../../families/activation/index.js';
 
 /** erf to double precision, by its Maclaurin series or continued fraction. */
 function erf(x: number): number {

@@ -1,6 +1,6 @@
 import { add, erf, matMul, mul, relu, relu6, reshape, sigmoid, slice, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import type { Activation } from '../../families/activation/index.js';
 import type { GemmOptions } from './index.js';
-import type { Activation } from './matmul-program.js';
 
 /** An activation built from stock tfjs operations. */
 export function stockActivation(x: Tensor, activation: Activation): Tensor {

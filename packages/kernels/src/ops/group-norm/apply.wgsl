@@ -6,12 +6,12 @@ struct Params {
   group4: u32,      // channels of a group / 4
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(2) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> statistics: array<vec2f>;
+@group(0) @binding(auto) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 #include "activation"
 

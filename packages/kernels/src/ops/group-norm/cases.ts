@@ -1,8 +1,6 @@
+import type { Activation } from '../../families/activation/index.js';
 import { type OpCase, randomTensor } from '../case.js';
-import type { Activation } from '../gemm/matmul-program.js';
-import { groupNorm } from './index.js';
 import { groupNormReference } from './reference.js';
-import { stockGroupNorm } from './stock.js';
 
 interface GroupNormCase {
   name?: string;
@@ -24,12 +22,9 @@ function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance,
     op: 'group-norm',
     name: [`${shape.join('x')}, ${groups} groups`, activation, name].filter(Boolean).join(', '),
     inputs: { x, weight: randomTensor([channels], 2), bias: randomTensor([channels], 3) },
-    variants: () => ['chunked'],
-    run: ({ x, weight, bias }) => groupNorm(x!, weight!, bias!, groups, options),
+    build: (ops, { x, weight, bias }) => ops.groupNorm(x!, weight!, bias!, groups, options),
     // tfjs sums in another order, so it is not asked about extreme means.
-    ...(offset === 0
-      ? { stock: ({ x, weight, bias }) => stockGroupNorm(x!, weight!, bias!, groups, options) }
-      : ({} as Partial<OpCase>)),
+    kernelsOnly: offset !== 0,
     reference: ({ x, weight, bias }) => [
       groupNormReference(x!.values, weight!.values, bias!.values, { channels, groups, ...options }),
     ],

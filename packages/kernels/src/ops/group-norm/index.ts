@@ -1,16 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import activationWgsl from '../gemm/activation.wgsl';
-import type { Activation } from '../gemm/matmul-program.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { defineOp } from '../../op/define.js';
 import applyWgsl from './apply.wgsl';
 import mergeWgsl from './merge.wgsl';
 import momentsWgsl from './moments.wgsl';
-import { planGroupNorm } from './select.js';
-
-export { type GroupNormPlan, planGroupNorm } from './select.js';
 
 /** Options of `groupNorm`. */
 export interface GroupNormOptions {
@@ -19,8 +13,30 @@ export interface GroupNormOptions {
   activation?: Activation;
 }
 
-/** Positions an invocation of the last pass works through. */
+/** Positions that an invocation of the last pass works through. */
 const APPLY_POSITIONS = 16;
+
+const moments = defineKernel({ name: 'group-norm/moments', template: momentsWgsl });
+const merge = defineKernel({ name: 'group-norm/merge', template: mergeWgsl });
+const apply = defineKernel({
+  name: 'group-norm/apply',
+  template: applyWgsl,
+  includes: ACTIVATION_INCLUDES,
+  params: { POSITIONS: APPLY_POSITIONS },
+});
+
+/** How positions are cut into chunks for the first pass. */
+export interface GroupNormPlan {
+  /** Positions of a chunk; the last one may have fewer. */
+  chunk: number;
+  chunks: number;
+}
+
+/** Chunks short enough to fill a GPU, long enough that their merging costs nothing: at most 256, of at least 16. */
+export function planGroupNorm(positions: number): GroupNormPlan {
+  const chunk = Math.max(16, Math.ceil(positions / 256));
+  return { chunk, chunks: Math.ceil(positions / chunk) };
+}
 
 /**
  * Group normalisation of one image over all positions and the channels of a group,
@@ -36,58 +52,44 @@ const APPLY_POSITIONS = 16;
  * @returns float32, shaped like `x`.
  * @throws ShapeError when the operands do not fit or the channels of a group are not a multiple of 4.
  */
-export function groupNorm(
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor,
-  groups: number,
-  options: GroupNormOptions = {},
-): Tensor {
-  const { eps = 1e-5, activation = 'none' } = options;
-  const runtime = getRuntime();
-  const channels = x.shape.at(-1) ?? 0;
-  if (channels === 0 || channels % (4 * groups) !== 0) {
-    throw new ShapeError('groupNorm', `channels in ${groups} group(s), each a multiple of 4`, { x });
-  }
-  if (weight.size !== channels || bias.size !== channels) {
-    throw new ShapeError('groupNorm', `weight and bias of ${channels}`, { x, weight, bias });
-  }
-  const out = runtime.allocate(x.shape);
-  const positions = x.size / channels;
-  if (positions === 0) return out;
-  const { chunk, chunks } = planGroupNorm(positions);
-  const c4 = channels / 4;
-  const group4 = c4 / groups;
-  const moments = runtime.allocate([chunks, c4, 2]);
-  const statistics = runtime.allocate([groups, 2]);
-  runtime.launch({
-    program: defineProgram({ name: 'group-norm/moments', template: momentsWgsl, buffers: ['read', 'write'] }),
-    inputs: [x],
-    outputs: [moments],
-    uniforms: [positions, c4, chunk, chunks],
-    workgroups: [Math.ceil((c4 * chunks) / 64)],
-  });
-  runtime.launch({
-    program: defineProgram({ name: 'group-norm/merge', template: mergeWgsl, buffers: ['read', 'write'] }),
-    inputs: [moments],
-    outputs: [statistics],
-    uniforms: [positions, c4, chunk, chunks, group4, f32(eps)],
-    workgroups: [groups],
-  });
-  runtime.launch({
-    program: defineProgram({
-      name: 'group-norm/apply',
-      template: applyWgsl,
-      params: { ACTIVATION: activation, POSITIONS: APPLY_POSITIONS },
-      includes: { activation: activationWgsl },
-      buffers: ['read', 'read', 'read', 'read', 'write'],
-    }),
-    inputs: [x, statistics, weight, bias],
-    outputs: [out],
-    uniforms: [positions, c4, group4],
-    workgroups: foldWorkgroups(Math.ceil((Math.ceil(positions / APPLY_POSITIONS) * c4) / 64)),
-  });
-  moments.dispose();
-  statistics.dispose();
-  return out;
-}
+export const groupNorm = defineOp({
+  name: 'group-norm',
+  kernels: [moments, merge, apply],
+  run(call, x: Tensor, weight: Tensor, bias: Tensor, groups: number, options: GroupNormOptions = {}): Tensor {
+    const { eps = 1e-5, activation = 'none' } = options;
+    const channels = x.shape.at(-1) ?? 0;
+    if (channels === 0 || channels % (4 * groups) !== 0) {
+      throw call.wrong(`channels in ${groups} group(s), each a multiple of 4`, { x });
+    }
+    if (weight.size !== channels || bias.size !== channels) {
+      throw call.wrong(`weight and bias of ${channels}`, { x, weight, bias });
+    }
+    const out = call.allocate(x.shape);
+    const positions = x.size / channels;
+    if (positions === 0) return out;
+    const { chunk, chunks } = planGroupNorm(positions);
+    const c4 = channels / 4;
+    const group4 = c4 / groups;
+    const parts = call.allocate([chunks, c4, 2]);
+    const statistics = call.allocate([groups, 2]);
+    call.launch(moments, {
+      tensors: { x, moments: parts },
+      uniforms: { positions, c4, chunk, chunks },
+      invocations: c4 * chunks,
+    });
+    call.launch(merge, {
+      tensors: { moments: parts, statistics },
+      uniforms: { positions, c4, chunk, chunks, group4, eps },
+      workgroups: [groups],
+    });
+    call.launch(apply, {
+      params: { ACTIVATION: activation },
+      tensors: { x, statistics, weight, bias, out },
+      uniforms: { positions, c4, group4 },
+      invocations: Math.ceil(positions / APPLY_POSITIONS) * c4,
+    });
+    parts.dispose();
+    statistics.dispose();
+    return out;
+  },
+});

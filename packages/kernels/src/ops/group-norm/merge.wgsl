@@ -9,9 +9,9 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> moments: array<vec2f>;
-@group(0) @binding(1) var<storage, read_write> statistics: array<vec2f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> moments: array<vec2f>;
+@group(0) @binding(auto) var<storage, read_write> statistics: array<vec2f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 const LANES = 64u;
 // (count, mean, sum of squared differences)

@@ -1,4 +1,4 @@
-import type { Activation } from '../gemm/matmul-program.js';
+import type { Activation } from '../../families/activation/index.js';
 import { ACTIVATIONS } from '../gemm/reference.js';
 
 /** Plain-loop twin of `groupNorm` in float64; `x` is rows of `channels`. */

@@ -1,8 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor, randomValues } from '../case.js';
-import { type IdEmbeddingGeometry, idEmbedding, makeIdBank } from './index.js';
+import { type IdEmbeddingGeometry, makeIdBank } from './index.js';
 import { idEmbeddingReference } from './reference.js';
-import { stockIdEmbedding } from './stock.js';
 
 interface IdCase extends Required<IdEmbeddingGeometry> {
   labelHeight: number;
@@ -37,9 +36,7 @@ function idCase(c: IdCase): OpCase {
     op: 'id-embedding',
     name: `labels ${c.labelHeight}x${c.labelWidth} at ${c.height}x${c.width}, kernel ${c.kernelSize}, ids from ${c.firstId}`,
     inputs: { labels: { shape: [c.labelHeight, c.labelWidth], values: labelMap(c.labelHeight, c.labelWidth, 25) } },
-    variants: () => ['only'],
-    run: ({ labels }) => withBank((made) => idEmbedding(labels!, made, c)),
-    stock: ({ labels }) => withBank((made) => stockIdEmbedding(labels!, made, c)),
+    build: (ops, { labels }) => withBank((made) => ops.idEmbedding(labels!, made, c)),
     reference: ({ labels }) => [idEmbeddingReference(labels!.values, kernel.values, bias.values, { ...c, classes })],
     ...(c.bench ? { flops: 2 * outHeight * outWidth * c.kernelSize ** 2 * classes * c.channels } : {}),
   };

@@ -17,11 +17,11 @@ struct Params {
   classes: i32,
 }
 
-@group(0) @binding(0) var<storage, read> labels: array<i32>;
-@group(0) @binding(1) var<storage, read> sums: array<vec4f>;   // [class][kernel row][kernel + 1][CHANNELS4]
-@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> labels: array<i32>;
+@group(0) @binding(auto) var<storage, read> sums: array<vec4f>;   // [class][kernel row][kernel + 1][CHANNELS4]
+@group(0) @binding(auto) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn class_at(row_start: u32, x: u32) -> i32 {
   let source_x = min(u32(floor(f32(x) * params.scale_x)), params.label_width - 1u);

@@ -1,9 +1,9 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import idEmbeddingWgsl from './id-embedding.wgsl';
+
+const embed = defineKernel({ name: 'id-embedding', template: idEmbeddingWgsl });
 
 /** Weights of an identity bank: the convolution's, and their running sums along each kernel row. */
 export interface IdBank {
@@ -56,47 +56,43 @@ export interface IdEmbeddingGeometry {
  * @returns float32 [outHeight * outWidth, C].
  * @throws ShapeError when the operands do not fit, or C is not a multiple of 32.
  */
-export function idEmbedding(labels: Tensor, bank: IdBank, geometry: IdEmbeddingGeometry): Tensor {
-  const { height, width, stride, padding, firstId = 1 } = geometry;
-  const runtime = getRuntime();
-  const [classes, kernel, , channels] = bank.sums.shape as [number, number, number, number];
-  if (labels.rank !== 2 || labels.dtype !== 'int32')
-    throw new ShapeError('idEmbedding', 'an int32 label map [H, W]', { labels });
-  if (channels % 32 !== 0)
-    throw new ShapeError('idEmbedding', 'channels that are a multiple of 32', { sums: bank.sums });
-  const [labelHeight, labelWidth] = labels.shape as [number, number];
-  const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
-  const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
-  const positions = outHeight * outWidth;
-  const channels4 = channels / 4;
-  // A software adapter works through a workgroup's subgroups one after the other: few lanes with several vectors each.
-  const threads = runtime.adapterClass.kind === 'software' ? 8 : Math.min(64, channels4);
-  const out = runtime.allocate([positions, channels]);
-  runtime.launch({
-    program: defineProgram({
-      name: 'id-embedding',
-      template: idEmbeddingWgsl,
+export const idEmbedding = defineOp({
+  name: 'id-embedding',
+  kernels: [embed],
+  run(call, labels: Tensor, bank: IdBank, geometry: IdEmbeddingGeometry): Tensor {
+    const { height, width, stride, padding, firstId = 1 } = geometry;
+    const { sums, bias } = bank;
+    const [classes, kernel, , channels] = sums.shape as [number, number, number, number];
+    if (labels.rank !== 2 || labels.dtype !== 'int32') throw call.wrong('an int32 label map [H, W]', { labels });
+    if (channels % 32 !== 0) throw call.wrong('channels that are a multiple of 32', { sums });
+    const [labelHeight, labelWidth] = labels.shape as [number, number];
+    const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
+    const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;
+    const positions = outHeight * outWidth;
+    const channels4 = channels / 4;
+    // A software adapter works through a workgroup's subgroups one after the other: few lanes with several vectors each.
+    const threads = call.adapter.kind === 'software' ? 8 : Math.min(64, channels4);
+    const out = call.allocate([positions, channels]);
+    call.launch(embed, {
       params: { THREADS: threads, PER_LANE: channels4 / threads, CHANNELS4: channels4 },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [labels, bank.sums, bank.bias],
-    outputs: [out],
-    uniforms: [
-      labelWidth,
-      labelHeight,
-      width,
-      height,
-      f32(labelWidth / width),
-      f32(labelHeight / height),
-      outWidth,
-      positions,
-      kernel,
-      stride,
-      padding,
-      firstId,
-      classes,
-    ],
-    workgroups: foldWorkgroups(positions),
-  });
-  return out;
-}
+      tensors: { labels, sums, bias, out },
+      uniforms: {
+        labelWidth,
+        labelHeight,
+        netWidth: width,
+        netHeight: height,
+        scaleX: labelWidth / width,
+        scaleY: labelHeight / height,
+        outWidth,
+        positions,
+        kernel,
+        stride,
+        padding,
+        firstId,
+        classes,
+      },
+      workgroups: positions,
+    });
+    return out;
+  },
+});

@@ -8,8 +8,8 @@ function argmaxCase(inHeight: number, inWidth: number, channels: number, options
     op: 'label-argmax',
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${classes} of ${channels}, ${alignCorners ? 'aligned corners' : 'half pixels'}`,
     inputs: { maps: randomTensor([inHeight, inWidth, channels], classes) },
-    variants: () => ['only'],
-    run: ({ maps }) => labelArgmax(maps!, options),
+    kernelsOnly: true,
+    build: (_, { maps }) => labelArgmax(maps!, options),
     reference: ({ maps }) => [labelArgmaxReference(maps!.values, inHeight, inWidth, channels, options)],
   };
 }

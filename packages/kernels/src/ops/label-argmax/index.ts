@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { resizeScale } from '../resize-bilinear/index.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { resizeScale } from '../../families/interpolation.js';
+import { defineOp } from '../../op/define.js';
 import labelArgmaxWgsl from './label-argmax.wgsl';
+
+const argmax = defineKernel({ name: 'label-argmax', template: labelArgmaxWgsl });
 
 /** How maps of shares become labels. */
 export interface LabelArgmaxOptions {
@@ -25,35 +25,31 @@ export interface LabelArgmaxOptions {
  * @returns int32 [height, width].
  * @throws ShapeError when the operands do not fit.
  */
-export function labelArgmax(maps: Tensor, options: LabelArgmaxOptions): Tensor {
-  const { classes, height, width, alignCorners } = options;
-  const runtime = getRuntime();
-  const [inHeight, inWidth, channels] = maps.shape as [number, number, number];
-  if (maps.rank !== 3 || channels % 4 !== 0 || classes < 1 || classes > channels) {
-    throw new ShapeError('labelArgmax', `maps [h, w, L], L a multiple of 4 and at least ${classes}`, { maps });
-  }
-  const out = runtime.allocate([height, width], 'int32');
-  runtime.launch({
-    program: defineProgram({
-      name: 'label-argmax',
-      template: labelArgmaxWgsl,
-      params: {},
-      buffers: ['read', 'write'],
-    }),
-    inputs: [maps],
-    outputs: [out],
-    uniforms: [
-      inWidth,
-      inHeight,
-      width,
-      height,
-      f32(resizeScale(inWidth, width, alignCorners)),
-      f32(resizeScale(inHeight, height, alignCorners)),
-      f32(alignCorners ? 0 : 0.5),
-      channels / 4,
-      classes,
-    ],
-    workgroups: foldWorkgroups(Math.ceil((height * width) / 64)),
-  });
-  return out;
-}
+export const labelArgmax = defineOp({
+  name: 'label-argmax',
+  kernels: [argmax],
+  run(call, maps: Tensor, options: LabelArgmaxOptions): Tensor {
+    const { classes, height, width, alignCorners } = options;
+    const [inHeight, inWidth, channels] = maps.shape as [number, number, number];
+    if (maps.rank !== 3 || channels % 4 !== 0 || classes < 1 || classes > channels) {
+      throw call.wrong(`maps [h, w, L], L a multiple of 4 and at least ${classes}`, { maps });
+    }
+    const labels = call.allocate([height, width], 'int32');
+    call.launch(argmax, {
+      tensors: { maps, labels },
+      uniforms: {
+        inWidth,
+        inHeight,
+        outWidth: width,
+        outHeight: height,
+        scaleX: resizeScale(inWidth, width, alignCorners),
+        scaleY: resizeScale(inHeight, height, alignCorners),
+        shift: alignCorners ? 0 : 0.5,
+        channels4: channels / 4,
+        classes,
+      },
+      invocations: height * width,
+    });
+    return labels;
+  },
+});

@@ -11,9 +11,9 @@ struct Params {
   classes: u32,
 }
 
-@group(0) @binding(0) var<storage, read> maps: array<vec4f>;   // [in_height][in_width][channels4]
-@group(0) @binding(1) var<storage, read_write> labels: array<i32>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> maps: array<vec4f>;   // [in_height][in_width][channels4]
+@group(0) @binding(auto) var<storage, read_write> labels: array<i32>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) local: u32) {

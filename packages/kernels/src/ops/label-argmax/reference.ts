@@ -1,4 +1,4 @@
-import { resizeScale } from '../resize-bilinear/index.js';
+import { resizeScale } from '../../families/interpolation.js';
 import type { LabelArgmaxOptions } from './index.js';
 
 /** Plain-loop twin of `labelArgmax` in float64; maps [h, w, channels], flat. */

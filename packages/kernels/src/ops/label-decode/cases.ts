@@ -9,8 +9,8 @@ function decodeCase(inHeight: number, inWidth: number, options: LabelDecodeOptio
     op: 'label-decode',
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${objects} objects, ${alignCorners ? 'aligned corners' : 'half pixels'}`,
     inputs: { logits: randomTensor([groups, inHeight, inWidth, 12], objects + 1, 6) },
-    variants: () => ['only'],
-    run: ({ logits }) => labelDecode(logits!, options),
+    kernelsOnly: true,
+    build: (_, { logits }) => labelDecode(logits!, options),
     reference: ({ logits }) => [
       Float64Array.from(labelDecodeReference(logits!.values, groups, inHeight, inWidth, options)),
     ],

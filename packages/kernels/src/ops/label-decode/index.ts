@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { resizeScale } from '../resize-bilinear/index.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { resizeScale } from '../../families/interpolation.js';
+import { defineOp } from '../../op/define.js';
 import labelDecodeWgsl from './label-decode.wgsl';
+
+const decode = defineKernel({ name: 'label-decode', template: labelDecodeWgsl });
 
 /** How logits become labels. */
 export interface LabelDecodeOptions {
@@ -26,35 +26,33 @@ export interface LabelDecodeOptions {
  * @returns int32 [height, width].
  * @throws ShapeError when there are too few groups for the objects.
  */
-export function labelDecode(logits: Tensor, options: LabelDecodeOptions): Tensor {
-  const { objects, height, width, alignCorners } = options;
-  const runtime = getRuntime();
-  const [groups, inHeight, inWidth, channels] = logits.shape as [number, number, number, number];
-  if (logits.rank !== 4 || channels !== 12 || groups !== Math.max(1, Math.ceil(objects / 10))) {
-    throw new ShapeError('labelDecode', `logits [${Math.max(1, Math.ceil(objects / 10))}, h, w, 12]`, { logits });
-  }
-  const out = runtime.allocate([height, width], 'int32');
-  runtime.launch({
-    program: defineProgram({
-      name: 'label-decode',
-      template: labelDecodeWgsl,
+export const labelDecode = defineOp({
+  name: 'label-decode',
+  kernels: [decode],
+  run(call, logits: Tensor, options: LabelDecodeOptions): Tensor {
+    const { objects, height, width, alignCorners } = options;
+    const [groups, inHeight, inWidth, channels] = logits.shape as [number, number, number, number];
+    const expected = Math.max(1, Math.ceil(objects / 10));
+    if (logits.rank !== 4 || channels !== 12 || groups !== expected) {
+      throw call.wrong(`logits [${expected}, h, w, 12]`, { logits });
+    }
+    const labels = call.allocate([height, width], 'int32');
+    call.launch(decode, {
       params: { MERGE: groups > 1 },
-      buffers: ['read', 'write'],
-    }),
-    inputs: [logits],
-    outputs: [out],
-    uniforms: [
-      inWidth,
-      inHeight,
-      width,
-      height,
-      f32(resizeScale(inWidth, width, alignCorners)),
-      f32(resizeScale(inHeight, height, alignCorners)),
-      f32(alignCorners ? 0 : 0.5),
-      groups,
-      objects,
-    ],
-    workgroups: foldWorkgroups(Math.ceil((height * width) / 64)),
-  });
-  return out;
-}
+      tensors: { logits, labels },
+      uniforms: {
+        inWidth,
+        inHeight,
+        outWidth: width,
+        outHeight: height,
+        scaleX: resizeScale(inWidth, width, alignCorners),
+        scaleY: resizeScale(inHeight, height, alignCorners),
+        shift: alignCorners ? 0 : 0.5,
+        groups,
+        objects,
+      },
+      invocations: height * width,
+    });
+    return labels;
+  },
+});

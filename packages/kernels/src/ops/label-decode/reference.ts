@@ -1,4 +1,4 @@
-import { resizeScale } from '../resize-bilinear/index.js';
+import { resizeScale } from '../../families/interpolation.js';
 import type { LabelDecodeOptions } from './index.js';
 
 /** Plain-loop twin of `labelDecode` in float64; logits [groups, h, w, 12], flat. */

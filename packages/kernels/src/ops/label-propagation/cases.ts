@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import { type LabelPropagationInput, type LabelPropagationVariant, labelPropagation } from './index.js';
+import { fusedOps } from '../op-set.js';
+import { type LabelPropagationInput, labelPropagation } from './index.js';
 import { labelPropagationReference } from './reference.js';
-import { supportedLabelPropagationVariants } from './select.js';
 import { stockLabelPropagation } from './stock.js';
 
 interface PropagationCase {
@@ -39,10 +39,10 @@ function propagationCase({ height, width, depth, channels, radii, topK, stock, b
     op: 'label-propagation',
     name: `${height}x${width}, radii ${radii.join(', ')}, depth ${depth}, ${channels} labels, best ${topK}`,
     inputs,
-    variants: supportedLabelPropagationVariants,
-    run: (tensors, variant) =>
-      labelPropagation(operands(tensors), { variant: variant as LabelPropagationVariant | undefined }),
-    ...(stock ? { stock: (tensors: Record<string, Tensor>) => stockLabelPropagation(operands(tensors)) } : {}),
+    variants: (adapter) => labelPropagation.supported({ tokens, positions, depth, channels }, adapter),
+    kernelsOnly: !stock,
+    // No network needs it, so sets have no name for it; its twin is here for the test alone.
+    build: (ops, tensors) => (ops === fusedOps ? labelPropagation : stockLabelPropagation)(operands(tensors)),
     reference: (tensors) => [
       labelPropagationReference(
         tensors.query!.values,

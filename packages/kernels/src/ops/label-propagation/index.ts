@@ -1,17 +1,16 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type BufferAccess, defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { supportsBroadcast } from '../../families/attention/index.js';
+import { defineOp } from '../../op/define.js';
 import scoresWgsl from './scores.wgsl';
-import { type LabelPropagationVariant, selectLabelPropagation } from './select.js';
 import selectWgsl from './select.wgsl';
 
-export {
-  type LabelPropagationVariant,
-  selectLabelPropagation,
-  supportedLabelPropagationVariants,
-} from './select.js';
+/**
+ * How similarities are computed and how the best are found.
+ * `subgroup`: tokens share what they load by shuffles, and an invocation picks for a token. `workgroup`: every invocation
+ * loads for itself, which a GPU's caches make cheap, and 32 invocations pick for a token.
+ */
+export type LabelPropagationVariant = 'subgroup' | 'workgroup';
 
 /** Most frames that `labelPropagation` looks at together: each is a storage buffer of one kernel. */
 export const MAX_PROPAGATION_FRAMES = 6;
@@ -42,6 +41,37 @@ export interface LabelPropagationInput {
   topK: number;
 }
 
+/** What the choice of a kernel depends on. */
+interface LabelPropagationShape {
+  tokens: number;
+  /** In the windows of all frames. */
+  positions: number;
+  depth: number;
+  /** Labels. */
+  channels: number;
+}
+
+const kernelsOf = (variant: LabelPropagationVariant) => {
+  const subgroup = variant === 'subgroup';
+  return {
+    scores: defineKernel({
+      name: `label-propagation/scores-${variant}`,
+      template: scoresWgsl,
+      params: { SUBGROUP: subgroup },
+    }),
+    select: defineKernel({
+      name: `label-propagation/select-${variant}`,
+      template: selectWgsl,
+      params: { SHARED: !subgroup, LANES: subgroup ? 1 : 32 },
+    }),
+  };
+};
+const kernels = { subgroup: kernelsOf('subgroup'), workgroup: kernelsOf('workgroup') };
+
+/** Names and values of what each frame has one of: `radius0`, `radius1`, ... */
+const numbered = <T>(name: string, values: readonly T[]): Record<string, T> =>
+  Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]));
+
 /**
  * Labels of a frame's tokens from frames whose labels are known, without anything trained: of all positions in a window of
  * each of them, the `topK` with the highest cosine, weighted by the softmax of cosine / temperature. Label propagation as in
@@ -51,86 +81,93 @@ export interface LabelPropagationInput {
  * @returns float32 [T, L].
  * @throws ShapeError when the operands do not fit.
  */
-export function labelPropagation(
-  input: LabelPropagationInput,
-  options: { variant?: LabelPropagationVariant } = {},
-): Tensor {
-  const { height, width, query, frames, temperature, topK } = input;
-  const runtime = getRuntime();
-  const tokens = height * width;
-  const [, depth] = query.shape as [number, number];
-  const channels = frames[0]?.labels.shape[1] ?? 0;
-  if (frames.length < 1 || frames.length > MAX_PROPAGATION_FRAMES || topK < 1 || topK > MAX_TOP_K) {
-    throw new ShapeError('labelPropagation', `1 to ${MAX_PROPAGATION_FRAMES} frames, topK 1 to ${MAX_TOP_K}`, {
-      query,
+export const labelPropagation = defineOp({
+  name: 'label-propagation',
+  kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
+  supported: (_: LabelPropagationShape, adapter): readonly LabelPropagationVariant[] =>
+    supportsBroadcast(adapter) ? ['subgroup', 'workgroup'] : ['workgroup'],
+  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'subgroup' : 'workgroup'),
+  work: ({ tokens, positions, depth, channels }) => ({
+    flops: 2 * tokens * positions * depth,
+    bytes: 4 * tokens * (2 * depth + positions + 2 * channels),
+  }),
+  run(call, input: LabelPropagationInput, _options: { variant?: LabelPropagationVariant } = {}): Tensor {
+    const { height, width, query, frames, temperature, topK } = input;
+    const tokens = height * width;
+    const [, depth] = query.shape as [number, number];
+    const channels = frames[0]?.labels.shape[1] ?? 0;
+    if (frames.length < 1 || frames.length > MAX_PROPAGATION_FRAMES || topK < 1 || topK > MAX_TOP_K) {
+      throw call.wrong(`1 to ${MAX_PROPAGATION_FRAMES} frames, topK 1 to ${MAX_TOP_K}`, { query });
+    }
+    if (query.shape[0] !== tokens || depth % 4 !== 0 || channels < 4 || channels % 4 !== 0) {
+      const expected = `a query [${tokens}, C], labels [${tokens}, L], C and L multiples of 4`;
+      throw call.wrong(expected, { query, labels: frames[0]!.labels });
+    }
+    for (const { key, labels } of frames) {
+      if (
+        key.shape[0] !== tokens ||
+        key.shape[1] !== depth ||
+        labels.shape[0] !== tokens ||
+        labels.shape[1] !== channels
+      )
+        throw call.wrong(`keys [${tokens}, ${depth}], labels [${tokens}, ${channels}]`, { key, labels });
+    }
+    const positions = frames.reduce((sum, { radius }) => sum + (2 * radius + 1) ** 2, 0);
+    const variant = call.choose({ tokens, positions, depth, channels });
+    const subgroup = variant === 'subgroup';
+    const rowBlocks = Math.ceil(width / 8);
+    const threads = subgroup ? call.adapter.subgroupSize : 32;
+
+    let outStride = 0;
+    const sections = frames.map(({ radius }) => {
+      const side = 2 * radius + 1;
+      const section = { radius, side, columns: 8 + side - 1, outOffset: outStride };
+      outStride += side * section.columns;
+      return section;
     });
-  }
-  if (query.shape[0] !== tokens || depth % 4 !== 0 || channels < 4 || channels % 4 !== 0) {
-    throw new ShapeError('labelPropagation', `a query [${tokens}, C], labels [${tokens}, L], C and L multiples of 4`, {
-      query,
-      labels: frames[0]!.labels,
-    });
-  }
-  for (const { key, labels } of frames) {
-    if (key.shape[0] !== tokens || key.shape[1] !== depth || labels.shape[0] !== tokens || labels.shape[1] !== channels)
-      throw new ShapeError('labelPropagation', `keys [${tokens}, ${depth}], labels [${tokens}, ${channels}]`, {
-        key,
-        labels,
+    const scores = call.allocate([tokens, outStride]);
+    for (const [f, { radius, side, columns, outOffset }] of sections.entries()) {
+      call.launch(kernels[variant].scores, {
+        params: { THREADS: threads, QUERY_LOADS: Math.ceil(8 / threads), PER_LANE: Math.ceil(columns / threads) },
+        tensors: { query, key: frames[f]!.key, scores },
+        uniforms: { width, height, rowBlocks, depth4: depth / 4, radius, columns, outStride, outOffset },
+        workgroups: [rowBlocks * height, side],
       });
-  }
-  const variant = options.variant ?? selectLabelPropagation(runtime.adapterClass);
-  const subgroup = variant === 'subgroup';
-  const rowBlocks = Math.ceil(width / 8);
-  const threads = subgroup ? runtime.adapterClass.subgroupSize : 32;
+    }
 
-  let stride = 0;
-  const sections = frames.map(({ radius }) => {
-    const side = 2 * radius + 1;
-    const section = { radius, side, columns: 8 + side - 1, offset: stride };
-    stride += side * section.columns;
-    return section;
-  });
-  const scores = runtime.allocate([tokens, stride]);
-  for (const [f, { radius, side, columns, offset }] of sections.entries()) {
-    runtime.launch({
-      program: defineProgram({
-        name: `label-propagation/scores-${variant}`,
-        template: scoresWgsl,
-        params: {
-          SUBGROUP: subgroup,
-          THREADS: threads,
-          QUERY_LOADS: Math.ceil(8 / threads),
-          PER_LANE: Math.ceil(columns / threads),
-        },
-        buffers: ['read', 'read', 'write'],
-      }),
-      inputs: [query, frames[f]!.key],
-      outputs: [scores],
-      uniforms: [width, height, rowBlocks, depth / 4, radius, columns, stride, offset],
-      workgroups: [rowBlocks * height, side],
+    const out = call.allocate([tokens, channels]);
+    call.launch(kernels[variant].select, {
+      params: { FRAMES: frames.length, TOP_K: topK },
+      tensors: {
+        scores,
+        ...numbered(
+          'labels',
+          frames.map(({ labels }) => labels),
+        ),
+        out,
+      },
+      uniforms: {
+        width,
+        height,
+        scoreStride: outStride,
+        channels4: channels / 4,
+        inverseTemperature: 1 / temperature,
+        ...numbered(
+          'radius',
+          sections.map(({ radius }) => radius),
+        ),
+        ...numbered(
+          'columns',
+          sections.map(({ columns }) => columns),
+        ),
+        ...numbered(
+          'offset',
+          sections.map(({ outOffset }) => outOffset),
+        ),
+      },
+      workgroups: subgroup ? Math.ceil(tokens / 32) : tokens,
     });
-  }
-
-  const out = runtime.allocate([tokens, channels]);
-  runtime.launch({
-    program: defineProgram({
-      name: `label-propagation/select-${variant}`,
-      template: selectWgsl,
-      params: { SHARED: !subgroup, LANES: subgroup ? 1 : 32, FRAMES: frames.length, TOP_K: topK },
-      buffers: ['read', ...frames.map((): BufferAccess => 'read'), 'write'],
-    }),
-    inputs: [scores, ...frames.map(({ labels }) => labels)],
-    outputs: [out],
-    uniforms: [
-      width,
-      height,
-      stride,
-      channels / 4,
-      f32(1 / temperature),
-      ...sections.flatMap(({ radius, columns, offset }) => [radius, columns, offset]),
-    ],
-    workgroups: foldWorkgroups(subgroup ? Math.ceil(tokens / 32) : tokens),
-  });
-  scores.dispose();
-  return out;
-}
+    scores.dispose();
+    return out;
+  },
+});

@@ -14,12 +14,12 @@ struct Params {
 #endunroll
 }
 
-@group(0) @binding(0) var<storage, read> scores: array<f32>;
+@group(0) @binding(auto) var<storage, read> scores: array<f32>;
 #unroll f 0 FRAMES
-@group(0) @binding(${f + 1}) var<storage, read> labels$f: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> labels$f: array<vec4f>;
 #endunroll
-@group(0) @binding(${FRAMES + 1}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${FRAMES + 2}) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 const NONE = -1.0e30;
 

@@ -7,8 +7,8 @@ function uncertaintyCase(height: number, width: number, objects: number): OpCase
     op: 'label-uncertainty',
     name: `${height}x${width}, ${objects} objects`,
     inputs: { logits: randomTensor([Math.ceil(objects / 10), height, width, 12], objects + 1, 6) },
-    variants: () => ['only'],
-    run: ({ logits }) => labelUncertainty(logits!, { objects }),
+    kernelsOnly: true,
+    build: (_, { logits }) => labelUncertainty(logits!, { objects }),
     reference: ({ logits }) => [labelUncertaintyReference(logits!.values, height * width, objects)],
   };
 }

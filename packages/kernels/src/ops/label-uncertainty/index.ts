@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import labelUncertaintyWgsl from './label-uncertainty.wgsl';
+
+const uncertainty = defineKernel({ name: 'label-uncertainty', template: labelUncertaintyWgsl });
 
 /**
  * How sure the decoder is: for each position of its logits the label, and the entropy of the probabilities over background
@@ -15,24 +15,22 @@ import labelUncertaintyWgsl from './label-uncertainty.wgsl';
  * @returns float32 [h, w, 2]: the label, and the entropy, 0 (certain) to 1 (anything is as likely).
  * @throws ShapeError when the groups do not go with the objects.
  */
-export function labelUncertainty(logits: Tensor, { objects }: { objects: number }): Tensor {
-  const runtime = getRuntime();
-  const [groups, height, width, channels] = logits.shape as [number, number, number, number];
-  if (logits.rank !== 4 || channels !== 12 || objects < 1 || groups !== Math.ceil(objects / 10)) {
-    throw new ShapeError('labelUncertainty', `logits [${Math.max(1, Math.ceil(objects / 10))}, h, w, 12]`, { logits });
-  }
-  const out = runtime.allocate([height, width, 2]);
-  runtime.launch({
-    program: defineProgram({
-      name: 'label-uncertainty',
-      template: labelUncertaintyWgsl,
+export const labelUncertainty = defineOp({
+  name: 'label-uncertainty',
+  kernels: [uncertainty],
+  run(call, logits: Tensor, { objects }: { objects: number }): Tensor {
+    const [groups, height, width, channels] = logits.shape as [number, number, number, number];
+    if (logits.rank !== 4 || channels !== 12 || objects < 1 || groups !== Math.ceil(objects / 10)) {
+      throw call.wrong(`logits [${Math.max(1, Math.ceil(objects / 10))}, h, w, 12]`, { logits });
+    }
+    const result = call.allocate([height, width, 2]);
+    const positions = height * width;
+    call.launch(uncertainty, {
       params: { MERGE: groups > 1 },
-      buffers: ['read', 'write'],
-    }),
-    inputs: [logits],
-    outputs: [out],
-    uniforms: [height * width, groups, objects, f32(1 / Math.log(objects + 1))],
-    workgroups: foldWorkgroups(Math.ceil((height * width) / 64)),
-  });
-  return out;
-}
+      tensors: { logits, result },
+      uniforms: { positions, groups, objects, inverseLog: 1 / Math.log(objects + 1) },
+      invocations: positions,
+    });
+    return result;
+  },
+});

@@ -6,9 +6,9 @@ struct Params {
   inverse_log: f32,  // 1 / ln(objects + 1)
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<vec4f>;   // [group][position][3]
-@group(0) @binding(1) var<storage, read_write> result: array<vec2f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> logits: array<vec4f>;   // [group][position][3]
+@group(0) @binding(auto) var<storage, read_write> result: array<vec2f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 // p ln p, with its limit at 0.
 fn p_log_p(p: f32) -> f32 {

@@ -1,8 +1,6 @@
+import type { Activation } from '../../families/activation/index.js';
 import { type OpCase, randomTensor } from '../case.js';
-import type { Activation } from '../gemm/matmul-program.js';
-import { type LayerNormOptions, type LayerNormVariant, layerNorm } from './index.js';
 import { layerNormReference } from './reference.js';
-import { stockLayerNorm } from './stock.js';
 
 interface LayerNormCase {
   name?: string;
@@ -27,13 +25,10 @@ function layerNormCase(c: LayerNormCase): OpCase {
     op: 'layer-norm',
     name: [`${tokens}x${channels}`, groups > 1 && `${groups} groups`, activation, c.name].filter(Boolean).join(', '),
     inputs: { x, weight: randomTensor([width], 2), bias: randomTensor([width], 3) },
-    variants: () => ['row', 'workgroup'] satisfies LayerNormVariant[],
-    run: ({ x, weight, bias }, variant) =>
-      layerNorm(x!, weight!, bias!, { ...options, variant: variant as LayerNormOptions['variant'] }),
+    variants: () => ['row', 'workgroup'],
+    build: (ops, { x, weight, bias }) => ops.layerNorm(x!, weight!, bias!, options),
     // tfjs computes the moments in float32 sums whose order differs, so it is not asked about extreme means.
-    ...(offset === 0
-      ? { stock: ({ x, weight, bias }) => stockLayerNorm(x!, weight!, bias!, options) }
-      : ({} as Partial<OpCase>)),
+    kernelsOnly: offset !== 0,
     reference: ({ x, weight, bias }) => [
       layerNormReference(x!.values, weight!.values, bias!.values, { channels, groups, eps, activation }),
     ],

@@ -1,16 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import activationWgsl from '../gemm/activation.wgsl';
-import type { Activation } from '../gemm/matmul-program.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { defineOp } from '../../op/define.js';
 import rowWgsl from './row.wgsl';
-import type { LayerNormVariant } from './select.js';
-import { tunedLayerNorm } from './tuning.js';
 import workgroupWgsl from './workgroup.wgsl';
 
-export { type LayerNormVariant, selectLayerNorm } from './select.js';
+/** `row`: an invocation a row, no barriers. `workgroup`: a workgroup a row, with a tree reduction. */
+export type LayerNormVariant = 'row' | 'workgroup';
 
 /** Options of `layerNorm`. */
 export interface LayerNormOptions {
@@ -24,7 +20,10 @@ export interface LayerNormOptions {
   variant?: LayerNormVariant;
 }
 
-const TEMPLATES: Record<LayerNormVariant, string> = { row: rowWgsl, workgroup: workgroupWgsl };
+const kernels = {
+  row: defineKernel({ name: 'layer-norm/row', template: rowWgsl, includes: ACTIVATION_INCLUDES }),
+  workgroup: defineKernel({ name: 'layer-norm/workgroup', template: workgroupWgsl, includes: ACTIVATION_INCLUDES }),
+};
 
 /**
  * Layer normalisation over the channels of each token (or each group of channels),
@@ -37,33 +36,32 @@ const TEMPLATES: Record<LayerNormVariant, string> = { row: rowWgsl, workgroup: w
  * @returns float32, shaped like `x`.
  * @throws ShapeError when the operands do not fit or C is not a multiple of 4.
  */
-export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, options: LayerNormOptions = {}): Tensor {
-  const { groups = 1, eps = 1e-5, activation = 'none' } = options;
-  const runtime = getRuntime();
-  const width = x.shape.at(-1) ?? 0;
-  if (width === 0 || width % (4 * groups) !== 0) {
-    throw new ShapeError('layerNorm', `${groups} group(s) of channels, each a multiple of 4`, { x });
-  }
-  if (weight.size !== width || bias.size !== width) {
-    throw new ShapeError('layerNorm', `weight and bias of ${width}`, { x, weight, bias });
-  }
-  const out = runtime.allocate(x.shape);
-  const rows = (x.size / width) * groups;
-  const variant =
-    options.variant ??
-    runtime.chooser.choose(tunedLayerNorm, { rows, channels: width / groups }, layerNorm, [x, weight, bias, options]);
-  runtime.launch({
-    program: defineProgram({
-      name: `layer-norm/${variant}`,
-      template: TEMPLATES[variant],
+export const layerNorm = defineOp({
+  name: 'layer-norm',
+  kernels: Object.values(kernels),
+  supported: (_: { rows: number; channels: number }): readonly LayerNormVariant[] => ['row', 'workgroup'],
+  // A barrier costs a software rasteriser more than reading a whole row.
+  select: (_, { kind }) => (kind === 'software' ? 'row' : 'workgroup'),
+  work: ({ rows, channels }) => ({ flops: 8 * rows * channels, bytes: 8 * rows * channels }),
+  run(call, x: Tensor, weight: Tensor, bias: Tensor, options: LayerNormOptions = {}): Tensor {
+    const { groups = 1, eps = 1e-5, activation = 'none' } = options;
+    const width = x.shape.at(-1) ?? 0;
+    if (width === 0 || width % (4 * groups) !== 0) {
+      throw call.wrong(`${groups} group(s) of channels, each a multiple of 4`, { x });
+    }
+    if (weight.size !== width || bias.size !== width) {
+      throw call.wrong(`weight and bias of ${width}`, { x, weight, bias });
+    }
+    const out = call.allocate(x.shape);
+    const rows = (x.size / width) * groups;
+    const channels = width / groups;
+    const variant = call.choose({ rows, channels });
+    call.launch(kernels[variant], {
       params: { ACTIVATION: activation },
-      includes: { activation: activationWgsl },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [x, weight, bias],
-    outputs: [out],
-    uniforms: [rows, width / groups / 4, groups, f32(eps)],
-    workgroups: foldWorkgroups(variant === 'row' ? Math.ceil(rows / 32) : rows),
-  });
-  return out;
-}
+      tensors: { x, weight, bias, out },
+      uniforms: { rows, c4: channels / 4, groups, eps },
+      workgroups: variant === 'row' ? Math.ceil(rows / 32) : rows,
+    });
+    return out;
+  },
+});

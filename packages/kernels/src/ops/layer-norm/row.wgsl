@@ -6,11 +6,11 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 #include "activation"
 

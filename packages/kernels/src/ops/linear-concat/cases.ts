@@ -1,7 +1,6 @@
 import { type OpCase, randomTensor } from '../case.js';
 import { gemmReference } from '../gemm/reference.js';
-import { type LinearPart, linearConcat } from './index.js';
-import { stockLinearConcat } from './stock.js';
+import type { LinearPart } from './index.js';
 
 const [m, k] = [19, 16];
 
@@ -23,9 +22,7 @@ export const cases: OpCase[] = [
       b2: randomTensor([40], 5),
       residual: randomTensor([m, 40], 6),
     },
-    variants: () => ['only'],
-    run: (inputs) => linearConcat(parts(inputs)),
-    stock: (inputs) => stockLinearConcat(parts(inputs)),
+    build: (ops, inputs) => ops.linearConcat(parts(inputs)),
     reference: ({ x, w1, b1, w2, b2, residual }) => {
       const half = (first: number) =>
         Float32Array.from({ length: m * k }, (_, i) => x!.values[Math.floor(i / k) * 2 * k + first + (i % k)]!);

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { getRuntime } from '../../dispatch/runtime.js';
+import { defineOp } from '../../op/define.js';
 import { type Activation, gemm } from '../gemm/index.js';
 
 /** One of the products whose results stand side by side. */
@@ -22,13 +22,17 @@ export interface LinearPart {
  *
  * @returns float32 [M, N1 + N2 + ...].
  */
-export function linearConcat(parts: readonly LinearPart[]): Tensor {
-  const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);
-  const tensor = getRuntime().allocate([parts[0]!.x.shape[0]!, width]);
-  let column = 0;
-  for (const { x, weight, bias, activation, residual, xColumns } of parts) {
-    gemm(x, weight, { bias, activation, residual, aColumns: xColumns, into: { tensor, column } });
-    column += weight.shape[1]!;
-  }
-  return tensor;
-}
+export const linearConcat = defineOp({
+  name: 'linear-concat',
+  kernels: [],
+  run(call, parts: readonly LinearPart[]): Tensor {
+    const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);
+    const tensor = call.allocate([parts[0]!.x.shape[0]!, width]);
+    let column = 0;
+    for (const { x, weight, bias, activation, residual, xColumns } of parts) {
+      gemm(x, weight, { bias, activation, residual, aColumns: xColumns, into: { tensor, column } });
+      column += weight.shape[1]!;
+    }
+    return tensor;
+  },
+});

@@ -1,9 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
-import { type LocalAttentionVariant, type LocalGatedAttentionInput, localGatedAttention } from './index.js';
+import { type LocalGatedAttentionInput, localGatedAttention } from './index.js';
 import { localGatedAttentionReference } from './reference.js';
-import { supportedLocalAttentionVariants } from './select.js';
-import { stockLocalGatedAttention } from './stock.js';
 
 interface LocalCase {
   height: number;
@@ -39,10 +37,8 @@ function localCase({ height, width, window, depth, channels, bench }: LocalCase)
       v2: randomTensor([tokens, channels], 5),
       gate: randomTensor([tokens, channels], 6),
     },
-    variants: supportedLocalAttentionVariants,
-    run: (inputs, variant) =>
-      localGatedAttention(operands(inputs), { variant: variant as LocalAttentionVariant | undefined }),
-    stock: (inputs) => stockLocalGatedAttention(operands(inputs)),
+    variants: (adapter) => localGatedAttention.supported({ height, width, window, depth, channels }, adapter),
+    build: (ops, inputs) => ops.localGatedAttention(operands(inputs)),
     reference: ({ query, key, relative, v1, v2, gate }) => {
       const shape = { height, width, window, depth, channels, relativeStride, scale };
       const left = localGatedAttentionReference(

@@ -1,14 +1,33 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { supportsBroadcast } from '../../families/attention/index.js';
+import { defineOp } from '../../op/define.js';
 import { softmaxRows } from '../softmax/index.js';
 import scoresWgsl from './scores.wgsl';
-import type { LocalAttentionVariant } from './select.js';
-import { tunedLocalAttention } from './tuning.js';
 import weighWgsl from './weigh.wgsl';
 
-export { type LocalAttentionVariant, selectLocalAttention, supportedLocalAttentionVariants } from './select.js';
+/** `subgroup`: operands shared by shuffles. `direct`: every invocation loads them, which a GPU's caches make cheap. */
+export type LocalAttentionVariant = 'subgroup' | 'direct';
+
+const kernelsOf = (variant: LocalAttentionVariant) => {
+  const params = { SUBGROUP: variant === 'subgroup' };
+  return {
+    scores: defineKernel({ name: `local-attention/scores-${variant}`, template: scoresWgsl, params }),
+    weigh: defineKernel({ name: `local-attention/weigh-${variant}`, template: weighWgsl, params, optional: ['gate'] }),
+  };
+};
+const kernels = { subgroup: kernelsOf('subgroup'), direct: kernelsOf('direct') };
+
+/** What the choice of a kernel depends on. */
+interface LocalAttentionShape {
+  height: number;
+  width: number;
+  window: number;
+  /** Channels of queries and keys. */
+  depth: number;
+  /** Channels of all values together. */
+  channels: number;
+}
 
 /** Operands of `localGatedAttention`; T = height * width, row-major. */
 export interface LocalGatedAttentionInput {
@@ -37,95 +56,84 @@ export interface LocalGatedAttentionInput {
  * @returns float32 [T, C1 + C2 + ...], the gated results side by side.
  * @throws ShapeError when the operands do not fit.
  */
-export function localGatedAttention(
-  input: LocalGatedAttentionInput,
-  options: { variant?: LocalAttentionVariant } = {},
-): Tensor {
-  const { height, width, window, query, key, relative, values, scale } = input;
-  const runtime = getRuntime();
-  const tokens = height * width;
-  const [queryColumn, depth] = input.queryColumns ?? [0, query.shape[1]!];
-  const [keyColumn, keyDepth] = input.keyColumns ?? [0, key.shape[1]!];
-  const operands = { query, key, relative };
-  if (query.shape[0] !== tokens || key.shape[0] !== tokens || relative.shape[0] !== tokens) {
-    throw new ShapeError('localGatedAttention', `${tokens} rows in every operand`, operands);
-  }
-  if (depth !== keyDepth || depth % 4 !== 0 || window % 2 !== 1 || relative.shape[1]! < window * window) {
-    throw new ShapeError('localGatedAttention', `equal depths, and ${window * window} relative terms`, operands);
-  }
-  for (const { tensor, gate } of values) {
-    const fits = tensor.shape[0] === tokens && tensor.shape[1]! % 4 === 0 && (!gate || gate.size === tensor.size);
-    if (!fits)
-      throw new ShapeError('localGatedAttention', `values [${tokens}, C], C a multiple of 4, and gates alike`, {
-        tensor,
-      });
-  }
-  const outWidth = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
-  const shape = { height, width, window, depth, channels: outWidth };
-  const variant =
-    options.variant ?? runtime.chooser.choose(tunedLocalAttention, shape, localGatedAttention, [input, options]);
-  const subgroup = variant === 'subgroup';
-  const radius = (window - 1) / 2;
-  // Positions that 8 neighbouring queries see in one row of the window, padded for vector loads.
-  const columns = Math.ceil((8 + window - 1) / 4) * 4;
-  const rowBlocks = Math.ceil(width / 8);
-  const blocks = rowBlocks * height;
-  const threads = (direct: number) => (subgroup ? runtime.adapterClass.subgroupSize : direct);
-  const shared = (count: number) => ({
-    SUBGROUP: subgroup,
-    THREADS: count,
-    QUERY_LOADS: Math.ceil(8 / count),
-    WINDOW: window,
-    RADIUS: radius,
-    COLUMNS: columns,
-  });
-
-  const scoreThreads = threads(32);
-  const weights = runtime.allocate([blocks * 8, window * columns]);
-  runtime.launch({
-    program: defineProgram({
-      name: `local-attention/scores-${variant}`,
-      template: scoresWgsl,
-      params: { ...shared(scoreThreads), PER_LANE: Math.ceil(columns / scoreThreads) },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [query, key, relative],
-    outputs: [weights],
-    uniforms: [
-      width,
-      height,
-      rowBlocks,
-      query.shape[1]! / 4,
-      queryColumn / 4,
-      key.shape[1]! / 4,
-      keyColumn / 4,
-      depth / 4,
-      relative.shape[1]!,
-      f32(scale),
-    ],
-    workgroups: [blocks, window],
-  });
-  softmaxRows(weights);
-
-  const out = runtime.allocate([tokens, outWidth]);
-  const weighThreads = threads(64);
-  let column = 0;
-  for (const { tensor, gate } of values) {
-    const channels4 = tensor.shape[1]! / 4;
-    runtime.launch({
-      program: defineProgram({
-        name: `local-attention/weigh-${variant}`,
-        template: weighWgsl,
-        params: { ...shared(weighThreads), GATE: gate ? 1 : 0 },
-        buffers: gate ? ['read', 'read', 'read', 'write'] : ['read', 'read', 'write'],
-      }),
-      inputs: gate ? [weights, tensor, gate] : [weights, tensor],
-      outputs: [out],
-      uniforms: [width, height, rowBlocks, channels4, outWidth / 4, column / 4],
-      workgroups: [blocks, Math.ceil(channels4 / weighThreads)],
+export const localGatedAttention = defineOp({
+  name: 'local-attention',
+  kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
+  supported: (_: LocalAttentionShape, adapter): readonly LocalAttentionVariant[] =>
+    supportsBroadcast(adapter) ? ['subgroup', 'direct'] : ['direct'],
+  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'subgroup' : 'direct'),
+  work: ({ height, width, window, depth, channels }) => ({
+    flops: 2 * height * width * window ** 2 * (depth + channels),
+    bytes: 4 * height * width * (2 * depth + window ** 2 + 2 * channels),
+  }),
+  run(call, input: LocalGatedAttentionInput, _options: { variant?: LocalAttentionVariant } = {}): Tensor {
+    const { height, width, window, query, key, relative, values, scale } = input;
+    const tokens = height * width;
+    const [queryColumn, depth] = input.queryColumns ?? [0, query.shape[1]!];
+    const [keyColumn, keyDepth] = input.keyColumns ?? [0, key.shape[1]!];
+    const operands = { query, key, relative };
+    if (query.shape[0] !== tokens || key.shape[0] !== tokens || relative.shape[0] !== tokens) {
+      throw call.wrong(`${tokens} rows in every operand`, operands);
+    }
+    if (depth !== keyDepth || depth % 4 !== 0 || window % 2 !== 1 || relative.shape[1]! < window * window) {
+      throw call.wrong(`equal depths, and ${window * window} relative terms`, operands);
+    }
+    for (const { tensor, gate } of values) {
+      const fits = tensor.shape[0] === tokens && tensor.shape[1]! % 4 === 0 && (!gate || gate.size === tensor.size);
+      if (!fits) throw call.wrong(`values [${tokens}, C], C a multiple of 4, and gates alike`, { tensor });
+    }
+    const outWidth = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);
+    const variant = call.choose({ height, width, window, depth, channels: outWidth });
+    const { scores, weigh } = kernels[variant];
+    const radius = (window - 1) / 2;
+    // Positions that 8 neighbouring queries see in one row of the window, padded for vector loads.
+    const columns = Math.ceil((8 + window - 1) / 4) * 4;
+    const rowBlocks = Math.ceil(width / 8);
+    const blocks = rowBlocks * height;
+    const threadsOf = (direct: number) => (variant === 'subgroup' ? call.adapter.subgroupSize : direct);
+    const paramsOf = (threads: number) => ({
+      THREADS: threads,
+      QUERY_LOADS: Math.ceil(8 / threads),
+      WINDOW: window,
+      RADIUS: radius,
+      COLUMNS: columns,
     });
-    column += tensor.shape[1]!;
-  }
-  weights.dispose();
-  return out;
-}
+
+    const scoreThreads = threadsOf(32);
+    const weights = call.allocate([blocks * 8, window * columns]);
+    call.launch(scores, {
+      params: { ...paramsOf(scoreThreads), PER_LANE: Math.ceil(columns / scoreThreads) },
+      tensors: { ...operands, scores: weights },
+      uniforms: {
+        width,
+        height,
+        rowBlocks,
+        queryStride4: query.shape[1]! / 4,
+        queryOffset4: queryColumn / 4,
+        keyStride4: key.shape[1]! / 4,
+        keyOffset4: keyColumn / 4,
+        depth4: depth / 4,
+        relativeStride: relative.shape[1]!,
+        scale,
+      },
+      workgroups: [blocks, window],
+    });
+    softmaxRows(weights);
+
+    const out = call.allocate([tokens, outWidth]);
+    const weighThreads = threadsOf(64);
+    let column = 0;
+    for (const { tensor, gate } of values) {
+      const channels4 = tensor.shape[1]! / 4;
+      call.launch(weigh, {
+        params: paramsOf(weighThreads),
+        tensors: { weights, values: tensor, gate, out },
+        uniforms: { width, height, rowBlocks, channels4, outStride4: outWidth / 4, outOffset4: column / 4 },
+        workgroups: [blocks, Math.ceil(channels4 / weighThreads)],
+      });
+      column += tensor.shape[1]!;
+    }
+    weights.dispose();
+    return out;
+  },
+});

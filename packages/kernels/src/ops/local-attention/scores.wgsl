@@ -19,11 +19,11 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> query: array<vec4f>;
-@group(0) @binding(1) var<storage, read> key: array<vec4f>;
-@group(0) @binding(2) var<storage, read> relative: array<f32>;
-@group(0) @binding(3) var<storage, read_write> scores: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> query: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> key: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> relative: array<f32>;
+@group(0) @binding(auto) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(${THREADS})
 fn main(

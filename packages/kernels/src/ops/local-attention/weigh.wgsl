@@ -13,13 +13,13 @@ struct Params {
   out_offset4: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(1) var<storage, read> values: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> values: array<vec4f>;
 #if GATE
-@group(0) @binding(2) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> gate: array<vec4f>;
 #endif
-@group(0) @binding(${GATE + 2}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${GATE + 3}) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(${THREADS})
 fn main(

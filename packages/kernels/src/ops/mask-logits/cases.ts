@@ -1,7 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { maskLogits } from './index.js';
 import { maskLogitsReference } from './reference.js';
-import { stockMaskLogits } from './stock.js';
 
 interface MaskLogitsCase {
   batch: number;
@@ -21,9 +19,7 @@ function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase)
       features: randomTensor([batch, height * width, 16 * channels], 1),
       vectors: randomTensor([batch, masks, channels], 2),
     },
-    variants: () => ['only'],
-    run: ({ features, vectors }) => maskLogits(features!, vectors!, grid),
-    stock: ({ features, vectors }) => stockMaskLogits(features!, vectors!, grid),
+    build: (ops, { features, vectors }) => ops.maskLogits(features!, vectors!, grid),
     reference: ({ features, vectors }) => [
       maskLogitsReference(features!.values, vectors!.values, { batch, masks, channels, height, width }),
     ],

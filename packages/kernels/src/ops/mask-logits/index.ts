@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import maskLogitsWgsl from './mask-logits.wgsl';
+
+const dotProducts = defineKernel({ name: 'mask-logits', template: maskLogitsWgsl });
 
 /** Most masks of one launch: each costs four accumulators. */
 const MAX_MASKS = 8;
@@ -23,32 +23,26 @@ const MAX_MASKS = 8;
  * @returns float32 [B, M, 4 h, 4 w].
  * @throws ShapeError when the operands do not fit.
  */
-export function maskLogits(features: Tensor, vectors: Tensor, grid: readonly [height: number, width: number]): Tensor {
-  const runtime = getRuntime();
-  const [height, width] = grid;
-  const [batch, masks, channels] = vectors.shape as [number, number, number];
-  if (vectors.rank !== 3 || channels % 4 !== 0 || masks < 1 || masks > MAX_MASKS) {
-    throw new ShapeError('maskLogits', `vectors [B, 1 to ${MAX_MASKS}, C], C a multiple of 4`, { features, vectors });
-  }
-  if (features.size !== batch * height * width * 16 * channels) {
-    throw new ShapeError('maskLogits', `features [${batch}, ${height * width}, ${16 * channels}]`, {
-      features,
-      vectors,
-    });
-  }
-  const out = runtime.allocate([batch, masks, 4 * height, 4 * width]);
-  const quads = batch * height * width * 4;
-  runtime.launch({
-    program: defineProgram({
-      name: 'mask-logits',
-      template: maskLogitsWgsl,
+export const maskLogits = defineOp({
+  name: 'mask-logits',
+  kernels: [dotProducts],
+  run(call, features: Tensor, vectors: Tensor, grid: readonly [height: number, width: number]): Tensor {
+    const [height, width] = grid;
+    const [batch, masks, channels] = vectors.shape as [number, number, number];
+    if (vectors.rank !== 3 || channels % 4 !== 0 || masks < 1 || masks > MAX_MASKS) {
+      throw call.wrong(`vectors [B, 1 to ${MAX_MASKS}, C], C a multiple of 4`, { features, vectors });
+    }
+    if (features.size !== batch * height * width * 16 * channels) {
+      throw call.wrong(`features [${batch}, ${height * width}, ${16 * channels}]`, { features, vectors });
+    }
+    const out = call.allocate([batch, masks, 4 * height, 4 * width]);
+    const quads = batch * height * width * 4;
+    call.launch(dotProducts, {
       params: { MASKS: masks },
-      buffers: ['read', 'read', 'write'],
-    }),
-    inputs: [features, vectors],
-    outputs: [out],
-    uniforms: [quads, height, width, channels / 4],
-    workgroups: foldWorkgroups(Math.ceil(quads / 64)),
-  });
-  return out;
-}
+      tensors: { features, vectors, out },
+      uniforms: { quads, height, width, c4: channels / 4 },
+      invocations: quads,
+    });
+    return out;
+  },
+});

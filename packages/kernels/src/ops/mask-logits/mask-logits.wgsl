@@ -7,10 +7,10 @@ struct Params {
   c4: u32,           // channels / 4
 }
 
-@group(0) @binding(0) var<storage, read> features: array<vec4f>;   // [batch][y][x][4][4][c4]
-@group(0) @binding(1) var<storage, read> vectors: array<vec4f>;    // [batch][MASKS][c4]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;    // [batch][MASKS][4 height][4 width]
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> features: array<vec4f>;   // [batch][y][x][4][4][c4]
+@group(0) @binding(auto) var<storage, read> vectors: array<vec4f>;    // [batch][MASKS][c4]
+@group(0) @binding(auto) var<storage, read_write> out: array<f32>;    // [batch][MASKS][4 height][4 width]
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(

@@ -1,7 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import maskResampleWgsl from './mask-resample.wgsl';
 import type { MaskPlan } from './plan.js';
 
@@ -28,43 +27,48 @@ export interface MaskStatistics {
   box: [x0: number, y0: number, x1: number, y1: number];
 }
 
-type Output = 'statistics' | 'bits' | 'values';
-
 const FAR = 0x7fffffff;
 
-function launch(output: Output, logits: Tensor, plan: MaskPlan, options: MaskResampleOptions): Tensor {
-  const { threshold = 0, offset = 1, selected } = options;
-  const runtime = getRuntime();
-  const { side, columns, rows } = plan;
-  const { height, width } = plan.output;
-  if (logits.size === 0 || logits.shape.at(-1) !== side || logits.shape.at(-2) !== side) {
-    throw new ShapeError('maskResample', `logits [..., ${side}, ${side}]`, { logits });
-  }
-  if (selected && (selected.rank !== 1 || selected.dtype !== 'int32')) {
-    throw new ShapeError('maskResample', 'selected int32 [K]', { selected });
-  }
-  const masks = selected?.size ?? logits.size / side ** 2;
-  const groups = Math.ceil(width / 64);
-  const words = Math.ceil(height / 32);
-  const out = {
-    statistics: () => runtime.allocate([masks, groups, 8], 'int32'),
-    bits: () => runtime.allocate([masks, width, words], 'int32'),
-    values: () => runtime.allocate([masks, height, width]),
-  }[output]();
-  const inputs = [logits, columns, rows, ...(selected ? [selected] : [])];
-  runtime.launch({
-    program: defineProgram({
-      name: `mask-resample/${output}`,
-      template: maskResampleWgsl,
-      params: { OUTPUT: output, SELECT: selected !== undefined, OUT_BINDING: inputs.length },
-      buffers: [...inputs.map(() => 'read' as const), 'write'],
-    }),
-    inputs,
-    outputs: [out],
-    uniforms: [side, width, height, words, f32(threshold), f32(offset)],
-    workgroups: [groups, masks],
+type OutputOf = (masks: number, height: number, width: number) => [shape: number[], dtype: 'int32' | 'float32'];
+
+/** Shape and type of what is made of so many masks at a size. */
+const OUTPUTS = {
+  statistics: (masks: number, _: number, width: number) => [[masks, Math.ceil(width / 64), 8], 'int32'],
+  bits: (masks: number, height: number, width: number) => [[masks, width, Math.ceil(height / 32)], 'int32'],
+  values: (masks: number, height: number, width: number) => [[masks, height, width], 'float32'],
+} satisfies Record<string, OutputOf>;
+
+/** Declares the operation that makes one thing or another of masks where they are resampled. */
+function resampling(output: keyof typeof OUTPUTS) {
+  const kernel = defineKernel({
+    name: `mask-resample/${output}`,
+    template: maskResampleWgsl,
+    params: { OUTPUT: output },
+    optional: ['selected'],
   });
-  return out;
+  return defineOp({
+    name: `mask-resample/${output}`,
+    kernels: [kernel],
+    run(call, logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
+      const { threshold = 0, offset = 1, selected } = options;
+      const { side, columns, rows } = plan;
+      const { height, width } = plan.output;
+      if (logits.size === 0 || logits.shape.at(-1) !== side || logits.shape.at(-2) !== side) {
+        throw call.wrong(`logits [..., ${side}, ${side}]`, { logits });
+      }
+      if (selected && (selected.rank !== 1 || selected.dtype !== 'int32')) {
+        throw call.wrong('selected int32 [K]', { selected });
+      }
+      const masks = selected?.size ?? logits.size / side ** 2;
+      const out = call.allocate(...(OUTPUTS[output] as OutputOf)(masks, height, width));
+      call.launch(kernel, {
+        tensors: { logits, columns, rows, selected, out },
+        uniforms: { side, width, height, words: Math.ceil(height / 32), threshold, offset },
+        workgroups: [Math.ceil(width / 64), masks],
+      });
+      return out;
+    },
+  });
 }
 
 /**
@@ -76,9 +80,7 @@ function launch(output: Output, logits: Tensor, plan: MaskPlan, options: MaskRes
  * @returns int32 [masks, ceil(width / 64), 8]: partial results of strips of 64 columns.
  * @throws ShapeError when the maps are not of the plan's side.
  */
-export function maskStatistics(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
-  return launch('statistics', logits, plan, options);
-}
+export const maskStatistics = resampling('statistics');
 
 /** Adds up what `maskStatistics` counted; `counts` are its values. */
 export function readMaskStatistics(counts: Int32Array, masks: number): MaskStatistics[] {
@@ -110,9 +112,7 @@ export function readMaskStatistics(counts: Int32Array, masks: number): MaskStati
  * @returns int32 [masks, width, ceil(height / 32)].
  * @throws ShapeError when the maps are not of the plan's side.
  */
-export function maskBits(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
-  return launch('bits', logits, plan, options);
-}
+export const maskBits = resampling('bits');
 
 /**
  * Mask logits at the size of the image.
@@ -121,6 +121,4 @@ export function maskBits(logits: Tensor, plan: MaskPlan, options: MaskResampleOp
  * @returns float32 [masks, height, width].
  * @throws ShapeError when the maps are not of the plan's side.
  */
-export function maskValues(logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
-  return launch('values', logits, plan, options);
-}
+export const maskValues = resampling('values');

@@ -10,18 +10,18 @@ struct Params {
   offset: f32,        // stability: the counts above threshold + offset and threshold - offset
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;      // [masks][side][side]
-@group(0) @binding(1) var<storage, read> columns: array<vec4f>;   // [width] first column, three weights
-@group(0) @binding(2) var<storage, read> rows: array<vec4f>;
-#if SELECT
-@group(0) @binding(3) var<storage, read> selected: array<u32>;
+@group(0) @binding(auto) var<storage, read> logits: array<f32>;      // [masks][side][side]
+@group(0) @binding(auto) var<storage, read> columns: array<vec4f>;   // [width] first column, three weights
+@group(0) @binding(auto) var<storage, read> rows: array<vec4f>;
+#if SELECTED
+@group(0) @binding(auto) var<storage, read> selected: array<u32>;
 #endif
 #if OUTPUT == 'values'
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<f32>;   // [mask][height][width]
+@group(0) @binding(auto) var<storage, read_write> out: array<f32>;   // [mask][height][width]
 #else
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<u32>;
+@group(0) @binding(auto) var<storage, read_write> out: array<u32>;
 #endif
-@group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn along_x(at: u32, weights: vec4f) -> f32 {
   return weights.y * logits[at] + weights.z * logits[at + 1u] + weights.w * logits[at + 2u];
@@ -41,7 +41,7 @@ fn main(
 ) {
   let column = workgroup.x * 64u + local;
   let inside = column < params.width;
-#if SELECT
+#if SELECTED
   let mask = selected[workgroup.y];
 #else
   let mask = workgroup.y;

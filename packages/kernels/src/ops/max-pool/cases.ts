@@ -1,8 +1,6 @@
+import { convOutput } from '../../families/convolution.js';
 import { type OpCase, randomTensor } from '../case.js';
-import { convOutput } from '../conv2d/index.js';
-import { maxPool } from './index.js';
 import { maxPoolReference } from './reference.js';
-import { stockMaxPool } from './stock.js';
 
 interface MaxPoolCase {
   shape: readonly [height: number, width: number, channels: number];
@@ -24,9 +22,7 @@ function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, benc
     op: 'max-pool',
     name: `${shape.join('x')}, ${size}x${size} stride ${stride} padding ${padding}`,
     inputs: { x },
-    variants: () => ['direct'],
-    run: ({ x }) => maxPool(x!, size, { stride, padding }),
-    stock: ({ x }) => stockMaxPool(x!, size, { stride, padding }),
+    build: (ops, { x }) => ops.maxPool(x!, size, { stride, padding }),
     reference: ({ x }) => [maxPoolReference(x!.values, { height, width, channels, size, stride, padding })],
     // Nothing is computed, only chosen.
     tolerance: 0,

@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { convOutput } from '../conv2d/index.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { convOutput } from '../../families/convolution.js';
+import { defineOp } from '../../op/define.js';
 import maxPoolWgsl from './max-pool.wgsl';
+
+const pool = defineKernel({ name: 'max-pool', template: maxPoolWgsl });
 
 /** Options of `maxPool`. */
 export interface MaxPoolOptions {
@@ -22,26 +22,25 @@ export interface MaxPoolOptions {
  * @returns float32 [outH, outW, C].
  * @throws ShapeError when the operands do not fit or C is not a multiple of 4.
  */
-export function maxPool(x: Tensor, size: number, options: MaxPoolOptions = {}): Tensor {
-  const { stride = size, padding = 0 } = options;
-  const runtime = getRuntime();
-  const [inHeight, inWidth, channels] = x.shape as [number, number, number];
-  if (x.rank !== 3 || channels % 4 !== 0) {
-    throw new ShapeError('maxPool', 'an image [H, W, C] with C a multiple of 4', { x });
-  }
-  if (padding > size / 2) {
-    throw new ShapeError('maxPool', `a padding of at most ${Math.floor(size / 2)}, not ${padding},`, { x });
-  }
-  const outHeight = convOutput(inHeight, size, stride, 1, 2 * padding);
-  const outWidth = convOutput(inWidth, size, stride, 1, 2 * padding);
-  if (outHeight < 1 || outWidth < 1) throw new ShapeError('maxPool', `an image as large as ${size}x${size}`, { x });
-  const out = runtime.allocate([outHeight, outWidth, channels]);
-  runtime.launch({
-    program: defineProgram({ name: 'max-pool', template: maxPoolWgsl, buffers: ['read', 'write'] }),
-    inputs: [x],
-    outputs: [out],
-    uniforms: [channels / 4, inHeight, inWidth, outHeight, outWidth, size, stride, padding],
-    workgroups: foldWorkgroups(Math.ceil((outHeight * outWidth * channels) / 4 / 64)),
-  });
-  return out;
-}
+export const maxPool = defineOp({
+  name: 'max-pool',
+  kernels: [pool],
+  run(call, x: Tensor, size: number, { stride = size, padding = 0 }: MaxPoolOptions = {}): Tensor {
+    const [inHeight, inWidth, channels] = x.shape as [number, number, number];
+    if (x.rank !== 3 || channels % 4 !== 0) {
+      throw call.wrong('an image [H, W, C] with C a multiple of 4', { x });
+    }
+    if (padding > size / 2) throw call.wrong(`a padding of at most ${Math.floor(size / 2)}, not ${padding},`, { x });
+    const outHeight = convOutput(inHeight, size, stride, 1, 2 * padding);
+    const outWidth = convOutput(inWidth, size, stride, 1, 2 * padding);
+    if (outHeight < 1 || outWidth < 1) throw call.wrong(`an image as large as ${size}x${size}`, { x });
+    const out = call.allocate([outHeight, outWidth, channels]);
+    const c4 = channels / 4;
+    call.launch(pool, {
+      tensors: { x, out },
+      uniforms: { c4, inHeight, inWidth, outHeight, outWidth, size, stride, padding },
+      invocations: outHeight * outWidth * c4,
+    });
+    return out;
+  },
+});

@@ -11,9 +11,9 @@ struct Params {
   padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn clamped(position: u32, limit: u32) -> u32 {
   return u32(clamp(i32(position) - i32(params.padding), 0, i32(limit) - 1));

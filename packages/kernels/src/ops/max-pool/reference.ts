@@ -1,4 +1,4 @@
-import { convOutput } from '../conv2d/index.js';
+import { convOutput } from '../../families/convolution.js';
 
 /** Plain-loop twin of `maxPool` in float64; `x` is [height, width, channels]. */
 export function maxPoolReference(

@@ -1,8 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import { type MultiHeadAttentionVariant, multiHeadAttention, supportedMultiHeadAttentionVariants } from './index.js';
+import { multiHeadAttention } from './index.js';
 import { type AttentionReferenceOptions, multiHeadAttentionReference } from './reference.js';
-import { stockMultiHeadAttention } from './stock.js';
 
 interface AttentionCase {
   queries: number;
@@ -67,17 +66,12 @@ function attentionCase(c: AttentionCase): OpCase {
       .filter(Boolean)
       .join(', '),
     inputs,
-    variants: (adapter) =>
-      supportedMultiHeadAttentionVariants(adapter, { queries, keys, headSize, plain: !mask && !grid }),
-    run: ({ query, key = query, value = query, mask, ...tables }, variant) =>
-      multiHeadAttention(query!, key!, value!, {
-        ...options,
-        mask,
-        relative: relative(tables),
-        variant: variant as MultiHeadAttentionVariant | undefined,
-      }),
-    stock: ({ query, key = query, value = query, mask, ...tables }) =>
-      stockMultiHeadAttention(query!, key!, value!, { ...options, mask, relative: relative(tables) }),
+    variants: (adapter) => {
+      const present = { mask: mask !== undefined, relative: grid !== undefined };
+      return multiHeadAttention.supported({ batch: 1, heads, queries, keys, headSize, ...present }, adapter);
+    },
+    build: (ops, { query, key = query, value = query, mask, ...tables }) =>
+      ops.multiHeadAttention(query!, key!, value!, { ...options, mask, relative: relative(tables) }),
     reference: ({ query, key = query, value = query, mask, rows, columns }) => [
       multiHeadAttentionReference(query!, key!, value!, {
         ...options,

@@ -2,17 +2,17 @@
 // workgroup memory; every invocation of a workgroup loads the same key at the same time.
 #include "params"
 
-@group(0) @binding(0) var<storage, read> query: array<vec4f>;
-@group(0) @binding(1) var<storage, read> key: array<vec4f>;
-@group(0) @binding(2) var<storage, read> value: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> query: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> key: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> value: array<vec4f>;
 #if RELATIVE
-@group(0) @binding(${RELATIVE_BINDING}) var<storage, read> relative: array<f32>;
+@group(0) @binding(auto) var<storage, read> relative: array<f32>;
 #endif
 #if MASK
-@group(0) @binding(${MASK_BINDING}) var<storage, read> mask: array<f32>;
+@group(0) @binding(auto) var<storage, read> mask: array<f32>;
 #endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {

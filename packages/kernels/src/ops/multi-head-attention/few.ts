@@ -1,14 +1,14 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32, type UniformValue } from '../../dispatch/program.js';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { defineKernel } from '../../dispatch/kernel.js';
 import type { Runtime } from '../../dispatch/runtime.js';
+import { OPERANDS } from '../../families/attention/index.js';
 import fewKeysWgsl from './few-keys.wgsl';
 import mergeWgsl from './merge.wgsl';
-import operandsWgsl from './operands.wgsl';
 import splitWgsl from './split.wgsl';
 
 /** An attention without mask and relative terms, with everything resolved. */
-export interface PlainAttention {
-  operands: readonly Tensor[];
+interface PlainAttention {
+  tensors: { query: TensorInfo; key: TensorInfo; value: TensorInfo };
   out: Tensor;
   batch: number;
   heads: number;
@@ -17,7 +17,7 @@ export interface PlainAttention {
   keys: number;
   scale: number;
   /** Row lengths, first columns and distances between batches of the operands, / 4. */
-  geometry: readonly UniformValue[];
+  geometry: Readonly<Record<string, number>>;
 }
 
 /** Groups of queries that a subgroup takes one after the other, so that its keys are loaded once for all of them. */
@@ -26,56 +26,43 @@ const GROUPS = 8;
 const PART_KEYS = 32;
 const MAX_PARTS = 64;
 
+const fewKeys = defineKernel({ name: 'multi-head-attention/few-keys', template: fewKeysWgsl, includes: OPERANDS });
+const split = defineKernel({ name: 'multi-head-attention/split', template: splitWgsl, includes: OPERANDS });
+const merge = defineKernel({ name: 'multi-head-attention/merge', template: mergeWgsl });
+
+/** The kernels for few queries or keys. */
+export const FEW_KERNELS = [fewKeys, split, merge];
+
 /** The kernel whose keys all lie in a subgroup's registers. */
 export function launchFewKeys(runtime: Runtime, attention: PlainAttention): void {
-  const { operands, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
+  const { tensors, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
   const { subgroupSize } = runtime.adapterClass;
-  runtime.launch({
-    program: defineProgram({
-      name: 'multi-head-attention/few-keys',
-      template: fewKeysWgsl,
-      includes: { operands: operandsWgsl },
-      params: { SG: subgroupSize, HEAD4: headSize / 4, CHUNKS: Math.ceil(keys / subgroupSize) },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: operands,
-    outputs: [out],
-    uniforms: [f32(scale), queries, keys, GROUPS, ...geometry],
+  runtime.launch(fewKeys, {
+    params: { SG: subgroupSize, HEAD4: headSize / 4, CHUNKS: Math.ceil(keys / subgroupSize) },
+    tensors: { ...tensors, out },
+    uniforms: { scale, queries, keys, groups: GROUPS, ...geometry },
     workgroups: [Math.ceil(queries / (GROUPS * subgroupSize)), heads, batch],
   });
 }
 
 /** The kernels that take the keys in parts and merge what came of them. */
 export function launchSplit(runtime: Runtime, attention: PlainAttention): void {
-  const { operands, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
+  const { tensors, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
   const partKeys = Math.max(PART_KEYS, Math.ceil(keys / MAX_PARTS));
   const parts = Math.ceil(keys / partKeys);
   const head4 = headSize / 4;
   const partial = runtime.allocate([batch * heads * queries, parts, headSize + 4]);
-  runtime.launch({
-    program: defineProgram({
-      name: 'multi-head-attention/split',
-      template: splitWgsl,
-      includes: { operands: operandsWgsl },
-      params: { HEAD4: head4 },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: operands,
-    outputs: [partial],
-    uniforms: [f32(scale), queries, keys, parts, partKeys, ...geometry],
+  runtime.launch(split, {
+    params: { HEAD4: head4 },
+    tensors: { ...tensors, out: partial },
+    uniforms: { scale, queries, keys, parts, partKeys, ...geometry },
     workgroups: [Math.ceil((queries * parts) / 64), heads, batch],
   });
   const count = batch * heads * queries * head4;
-  runtime.launch({
-    program: defineProgram({
-      name: 'multi-head-attention/merge',
-      template: mergeWgsl,
-      buffers: ['read', 'write'],
-    }),
-    inputs: [partial],
-    outputs: [out],
-    uniforms: [count, queries, heads, head4, parts],
-    workgroups: [Math.ceil(count / 64)],
+  runtime.launch(merge, {
+    tensors: { partial, out },
+    uniforms: { count, queries, heads, head4, parts },
+    invocations: count,
   });
   partial.dispose();
 }

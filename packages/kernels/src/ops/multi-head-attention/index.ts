@@ -1,23 +1,29 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32, type Program } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import {
+  type GridAttention,
+  gridKernels,
+  launchBroadcast,
+  launchTiled,
+  launchWorkgroups,
+  OPERANDS,
+  RELATIVE_KERNELS,
+  relativeTerms,
+} from '../../families/attention/index.js';
+import { defineOp } from '../../op/define.js';
+import { ShapeError } from '../../op/shape-error.js';
+import { type MatrixView, matrixView } from '../../op/view.js';
 import directWgsl from './direct.wgsl';
-import { launchFewKeys, launchSplit } from './few.js';
-import { flashProgram, flashTile } from './flash.js';
-import { type AttentionForm, attentionBindings } from './form.js';
-import operandsWgsl from './operands.wgsl';
-import paramsWgsl from './params.wgsl';
-import { relativeTerms } from './relative.js';
-import { broadcastQueries, type MultiHeadAttentionVariant } from './select.js';
-import { tiledProgram } from './tiled.js';
-import { tunedMultiHeadAttention } from './tuning.js';
-
-export {
+import { FEW_KERNELS, launchFewKeys, launchSplit } from './few.js';
+import {
+  broadcastQueries,
+  type MultiHeadAttentionShape,
   type MultiHeadAttentionVariant,
   selectMultiHeadAttention,
-  supportedMultiHeadAttentionVariants,
+  supportedMultiHeadAttention,
 } from './select.js';
+
+export type { MultiHeadAttentionVariant } from './select.js';
 
 /**
  * Relative positions of tokens on a grid, decomposed into rows and columns: `query . rows[y_q - y_k + height - 1] +
@@ -73,7 +79,7 @@ export function attentionShape(
 ): AttentionShape {
   const operands = { query, key, value };
   const expect = (holds: boolean, expected: string) => {
-    if (!holds) throw new ShapeError('multiHeadAttention', expected, mask ? { ...operands, mask } : operands);
+    if (!holds) throw new ShapeError('multi-head-attention', expected, mask ? { ...operands, mask } : operands);
   };
   for (const { rank } of [query, key, value]) expect(rank === 2 || rank === 3, 'operands of [T, C] or [batch, T, C]');
   const channels = options.channels ?? query.shape.at(-1)!;
@@ -112,7 +118,7 @@ export function attentionShape(
     const { height, width, rows, columns } = relative;
     expect(queries === height * width && keys === queries, `${height} x ${width} queries and keys`);
     if (rows.size !== (2 * height - 1) * headSize || columns.size !== (2 * width - 1) * headSize) {
-      throw new ShapeError('multiHeadAttention', `tables of ${2 * height - 1} and ${2 * width - 1} x ${headSize}`, {
+      throw new ShapeError('multi-head-attention', `tables of ${2 * height - 1} and ${2 * width - 1} x ${headSize}`, {
         rows,
         columns,
       });
@@ -121,6 +127,14 @@ export function attentionShape(
   }
   return { batch, queries, keys, channels, headSize };
 }
+
+const { broadcast, tiled } = gridKernels('multi-head-attention', false);
+const direct = defineKernel({
+  name: 'multi-head-attention/direct',
+  template: directWgsl,
+  includes: OPERANDS,
+  optional: ['mask', 'relative'],
+});
 
 /**
  * Multi-head attention, `softmax(scale Q K^T + mask) V` for each head. Vaswani et al., "Attention Is All You Need" (2017),
@@ -133,76 +147,72 @@ export function attentionShape(
  * @returns float32 [Tq, C], or [batch, Tq, C] when an operand has a batch.
  * @throws ShapeError when the operands do not fit.
  */
-export function multiHeadAttention(
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  options: MultiHeadAttentionOptions,
-): Tensor {
-  const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
-  const runtime = getRuntime();
-  const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
-  const batched = [query, key, value].some(({ rank }) => rank === 3);
-  const out = runtime.allocate(batched ? [batch, queries, channels] : [queries, channels]);
-  const size = { batch, heads, queries, keys, headSize, mask: mask !== undefined, relative: relative !== undefined };
-  const variant =
-    options.variant ??
-    runtime.chooser.choose(tunedMultiHeadAttention, size, multiHeadAttention, [query, key, value, options]);
-  const subgroup = variant === 'broadcast' ? runtime.adapterClass.subgroupSize : 0;
-  const operands = [query, key, value];
-  const stride4 = (t: Tensor) => t.shape.at(-1)! / 4;
-  const batch4 = (t: Tensor) => (t.rank === 3 && t.shape[0]! > 1 ? (t.shape[1]! * t.shape[2]!) / 4 : 0);
-  const scale = options.scale ?? 1 / Math.sqrt(headSize);
-  const geometry = [...operands.map(stride4), queryColumn / 4, keyColumn / 4, valueColumn / 4, ...operands.map(batch4)];
-  if (variant === 'few-keys' || variant === 'split') {
-    const attention = { operands, out, batch, heads, headSize, queries, keys, scale, geometry };
-    (variant === 'split' ? launchSplit : launchFewKeys)(runtime, attention);
-    return out;
-  }
-  const terms =
-    relative &&
-    relativeTerms({
-      ...relative,
-      query,
-      queryColumn,
-      heads,
+export const multiHeadAttention = defineOp({
+  name: 'multi-head-attention',
+  kernels: [broadcast, tiled, direct, ...FEW_KERNELS, ...RELATIVE_KERNELS],
+  supported: (shape: MultiHeadAttentionShape, adapter): readonly MultiHeadAttentionVariant[] =>
+    supportedMultiHeadAttention(shape, adapter),
+  select: selectMultiHeadAttention,
+  work: ({ batch, heads, queries, keys, headSize }) => ({
+    flops: 4 * batch * heads * queries * keys * headSize,
+    bytes: 8 * batch * heads * (queries + keys) * headSize,
+  }),
+  run(call, query: Tensor, key: Tensor, value: Tensor, options: MultiHeadAttentionOptions): Tensor {
+    const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
+    const { runtime } = call;
+    const { batch, queries, keys, channels, headSize } = attentionShape(query, key, value, options);
+    const { scale = 1 / Math.sqrt(headSize) } = options;
+    const batched = [query, key, value].some(({ rank }) => rank === 3);
+    const out = call.allocate(batched ? [batch, queries, channels] : [queries, channels]);
+    const present = { mask: mask !== undefined, relative: relative !== undefined };
+    const variant = call.choose({ batch, heads, queries, keys, headSize, ...present });
+    const tensors = { query, key, value };
+    const geometry = operandUniforms(
+      matrixView(query, queryColumn),
+      matrixView(key, keyColumn),
+      matrixView(value, valueColumn),
+    );
+    if (variant === 'few-keys' || variant === 'split') {
+      const attention = { tensors, out, batch, heads, headSize, queries, keys, scale, geometry };
+      (variant === 'split' ? launchSplit : launchFewKeys)(runtime, attention);
+      return out;
+    }
+    const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
+    const sides = [gridHeight, gridWidth] as const;
+    const shuffles = variant === 'broadcast';
+    const terms =
+      relative &&
+      relativeTerms(runtime, { ...relative, query, queryColumn, heads, headSize, sides, broadcast: shuffles });
+    const attention: GridAttention = {
       headSize,
-      sides: [relative.height, relative.width],
-      subgroupSize: subgroup,
-    });
-  const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];
-  const form = { headSize, gridWidth, mask: mask !== undefined, relative: relative !== undefined, window: false };
-  const rows = broadcastQueries(queries, keys);
-  const name = `multi-head-attention/${variant}`;
-  const tile = flashTile(gridWidth, subgroup);
-  runtime.launch({
-    program: subgroup
-      ? flashProgram({ name, subgroupSize: subgroup, rows, ...form })
-      : variant === 'tiled'
-        ? tiledProgram({ name, maxWorkgroupBytes: runtime.adapterClass.maxWorkgroupBytes, ...form })
-        : directProgram(name, headSize, form),
-    inputs: [...operands, mask, terms?.tensor].filter((tensor) => tensor !== undefined),
-    outputs: [out],
-    uniforms: [
-      ...(subgroup ? [headSize / 4, subgroup] : []),
-      f32(scale),
+      scale,
       gridHeight,
       gridWidth,
-      ...(terms && !subgroup ? [terms.stride, terms.columns] : []),
-      ...(terms && subgroup ? [terms.stride / 4, terms.columns / 4, tile.slotWidth / 4, tile.slotHeight] : []),
-      queries,
-      ...geometry,
-      mask && mask.shape[0]! > 1 ? keys : 0,
-    ],
-    workgroups: [Math.ceil(queries / (subgroup ? rows : 64)), heads, batch],
-  });
-  terms?.tensor.dispose();
-  return out;
-}
+      relative: terms,
+      broadcastQueries: broadcastQueries(queries, keys),
+      tensors: { ...tensors, mask, out },
+      uniforms: { queries, ...geometry, maskStride: mask && mask.shape[0]! > 1 ? keys : 0 },
+      workgroups: (rows) => [Math.ceil(queries / rows), heads, batch],
+    };
+    if (variant === 'broadcast') launchBroadcast(runtime, broadcast, attention);
+    else if (variant === 'tiled') launchTiled(runtime, tiled, attention);
+    else launchWorkgroups(runtime, direct, attention, { HEAD4: headSize / 4 });
+    terms?.tensor.dispose();
+    return out;
+  },
+});
 
-/** The program that takes a key at a time. */
-function directProgram(name: string, headSize: number, form: AttentionForm): Program {
-  const { params, buffers } = attentionBindings(form);
-  const includes = { params: paramsWgsl, operands: operandsWgsl };
-  return defineProgram({ name, template: directWgsl, includes, params: { HEAD4: headSize / 4, ...params }, buffers });
+/** Where the kernels find the rows of the operands, counted in vectors of 4. */
+function operandUniforms(query: MatrixView, key: MatrixView, value: MatrixView): Readonly<Record<string, number>> {
+  return {
+    queryStride4: query.rowStride / 4,
+    keyStride4: key.rowStride / 4,
+    valueStride4: value.rowStride / 4,
+    queryOffset4: query.offset / 4,
+    keyOffset4: key.offset / 4,
+    valueOffset4: value.offset / 4,
+    queryBatch4: query.batchStride / 4,
+    keyBatch4: key.batchStride / 4,
+    valueBatch4: value.batchStride / 4,
+  };
 }

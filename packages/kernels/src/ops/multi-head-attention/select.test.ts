@@ -1,6 +1,7 @@
 import { type Tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AdapterName, adapterNames, adapters } from '../../../test/adapters.js';
+import { attentionTile, gridTile } from '../../families/attention/tiles.js';
 import {
   initialize,
   multiHeadAttention,
@@ -9,37 +10,35 @@ import {
   ShapeError,
   shutdown,
 } from '../../index.js';
-import { selectRelativeWindowAttention } from '../window-attention/relative.js';
-import { flashTile } from './flash.js';
-import {
-  attentionTile,
-  broadcastQueries,
-  type MultiHeadAttentionSize,
-  type MultiHeadAttentionVariant,
-  selectMultiHeadAttention,
-  supportedMultiHeadAttentionVariants,
-} from './select.js';
+import { broadcastQueries, type MultiHeadAttentionShape, type MultiHeadAttentionVariant } from './select.js';
 
-const size = (queries: number, keys: number, headSize: number, plain = true): MultiHeadAttentionSize => ({
+const size = (queries: number, keys: number, headSize: number, plain = true): MultiHeadAttentionShape => ({
+  batch: 1,
+  heads: 8,
   queries,
   keys,
   headSize,
-  plain,
+  mask: !plain,
+  relative: false,
 });
 
+const windows = (window: number) => ({ height: 64, width: 64, window, shift: 0, heads: 12, headSize: 64 });
+
 describe('selection', () => {
-  it.each<[what: string, MultiHeadAttentionSize, software: MultiHeadAttentionVariant, gpu: MultiHeadAttentionVariant]>([
-    ['the whole image of a vision transformer', size(4096, 4096, 64, false), 'broadcast', 'tiled'],
-    ['900 queries among themselves', size(900, 900, 32), 'broadcast', 'tiled'],
-    ['a short text with a mask', size(9, 9, 64, false), 'broadcast', 'direct'],
-    ['an image that looks at a few tokens', size(4096, 7, 16), 'few-keys', 'direct'],
-    ['as many keys as three for each lane, and one more', size(4096, 25, 16), 'broadcast', 'tiled'],
-    ['a few tokens that look at an image', size(7, 4096, 16), 'direct', 'split'],
-    ['a few tokens among themselves', size(7, 7, 32), 'direct', 'direct'],
-    ['heads too large for registers', size(7, 4096, 64), 'broadcast', 'direct'],
-  ])('%s', (_, shape, software, gpu) => {
-    expect(selectMultiHeadAttention(shape, adapters.software8)).toBe(software);
-    expect(selectMultiHeadAttention(shape, adapters.discrete)).toBe(gpu);
+  it.each<[what: string, MultiHeadAttentionShape, software: MultiHeadAttentionVariant, gpu: MultiHeadAttentionVariant]>(
+    [
+      ['the whole image of a vision transformer', size(4096, 4096, 64, false), 'broadcast', 'tiled'],
+      ['900 queries among themselves', size(900, 900, 32), 'broadcast', 'tiled'],
+      ['a short text with a mask', size(9, 9, 64, false), 'broadcast', 'direct'],
+      ['an image that looks at a few tokens', size(4096, 7, 16), 'few-keys', 'direct'],
+      ['as many keys as three for each lane, and one more', size(4096, 25, 16), 'broadcast', 'tiled'],
+      ['a few tokens that look at an image', size(7, 4096, 16), 'direct', 'split'],
+      ['a few tokens among themselves', size(7, 7, 32), 'direct', 'direct'],
+      ['heads too large for registers', size(7, 4096, 64), 'broadcast', 'direct'],
+    ],
+  )('%s', (_, shape, software, gpu) => {
+    expect(multiHeadAttention.select(shape, adapters.software8)).toBe(software);
+    expect(multiHeadAttention.select(shape, adapters.discrete)).toBe(gpu);
   });
 
   it.each([
@@ -48,7 +47,7 @@ describe('selection', () => {
     [49152, 'tiled'],
   ])('heads of 80 with %i bytes of workgroup memory: %s', (maxWorkgroupBytes, variant) => {
     const adapter = { ...adapters.discrete, maxWorkgroupBytes };
-    expect(selectMultiHeadAttention(size(4096, 4096, 80, false), adapter)).toBe(variant);
+    expect(multiHeadAttention.select(size(4096, 4096, 80, false), adapter)).toBe(variant);
   });
 
   it('is of what is supported', () => {
@@ -58,8 +57,8 @@ describe('selection', () => {
           for (const headSize of [4, 16, 64, 80, 256])
             for (const plain of [true, false]) {
               const shape = size(queries, keys, headSize, plain);
-              const supported = supportedMultiHeadAttentionVariants(adapters[name], shape);
-              expect(supported).toContain(selectMultiHeadAttention(shape, adapters[name]));
+              const supported = multiHeadAttention.supported(shape, adapters[name]);
+              expect(supported).toContain(multiHeadAttention.select(shape, adapters[name]));
             }
   });
 
@@ -69,8 +68,8 @@ describe('selection', () => {
     ['discrete', 'tiled'],
     ['least', 'direct'],
   ])('%s: %s in windows with relative positions', (name, variant) => {
-    expect(selectRelativeWindowAttention(adapters[name], { window: 14, headSize: 64 })).toBe(variant);
-    expect(selectRelativeWindowAttention(adapters.discrete, { window: 5, headSize: 64 })).toBe('direct');
+    expect(relativeWindowAttention.select(windows(14), adapters[name])).toBe(variant);
+    expect(relativeWindowAttention.select(windows(5), adapters.discrete)).toBe('direct');
   });
 
   it.each([
@@ -94,7 +93,7 @@ describe('selection', () => {
     [14, 4, { slotWidth: 16, slotHeight: 1 }],
     [64, 16, { slotWidth: 64, slotHeight: 1 }],
   ])('a grid %i wide, subgroups of %i: tiles of %j', (gridWidth, subgroupSize, tile) => {
-    expect(flashTile(gridWidth, subgroupSize)).toEqual(tile);
+    expect(gridTile(gridWidth, 4 * subgroupSize)).toEqual(tile);
   });
 
   it.each([

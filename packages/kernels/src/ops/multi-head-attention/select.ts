@@ -1,4 +1,5 @@
 import type { AdapterClass } from '../../device/adapter.js';
+import { supportsBroadcast, supportsTiles } from '../../families/attention/index.js';
 
 /**
  * `direct`: an invocation owns a query of a head and walks over the keys.
@@ -10,19 +11,16 @@ import type { AdapterClass } from '../../device/adapter.js';
 export type MultiHeadAttentionVariant = 'direct' | 'broadcast' | 'tiled' | 'few-keys' | 'split';
 
 /** What the choice of a kernel depends on. */
-export interface MultiHeadAttentionSize {
+export interface MultiHeadAttentionShape {
+  batch: number;
+  heads: number;
   queries: number;
   keys: number;
   headSize: number;
-  /** Without mask and relative terms. */
-  plain: boolean;
+  /** Whether there is one. */
+  mask: boolean;
+  relative: boolean;
 }
-
-/** Subgroup sizes that the broadcast kernel is written for. */
-const BROADCAST_SUBGROUPS = [4, 8, 16];
-
-/** Largest head that the tiled kernel is written for. */
-const MAX_TILED_HEAD = 128;
 
 /** Queries below which the tiled kernel's 64 are mostly wasted. */
 const MIN_TILED_QUERIES = 32;
@@ -36,59 +34,15 @@ const MAX_HELD_KEYS = 3;
 /** Keys from which the kernel that splits them is worth its second launch. */
 const MIN_SPLIT_KEYS = 256;
 
-/** Invocations of the `tiled` kernel. */
-const TILED_INVOCATIONS = 256;
-
-/** Tiles of the `tiled` kernel. */
-export interface AttentionTile {
-  /** Keys that an invocation scores, of the 16 in a row. */
-  readonly keys: 2 | 4;
-  /** Distance of keys in workgroup memory, in vectors of 4. */
-  readonly stride: number;
-  /** Whether their vectors are exchanged so that rows lie in different banks. */
-  readonly swizzle: boolean;
-  /** Whether the queries are held in workgroup memory too. */
-  readonly holdQueries: boolean;
-  /** Vectors of the tile of keys, which holds the weights of the values later. */
-  readonly keyVectors: number;
-}
-
-/** The largest tile that fits into workgroup memory. */
-export function attentionTile(headSize: number, maxWorkgroupBytes: number): AttentionTile | undefined {
-  if (headSize > MAX_TILED_HEAD) return undefined;
-  const head4 = headSize / 4;
-  const swizzle = head4 % 8 === 0;
-  const stride = swizzle ? head4 : head4 + 1 - (head4 % 2);
-  for (const keys of [4, 2] as const) {
-    const keyVectors = Math.max(16 * keys * stride, 64 * 4 * keys);
-    const vectors = keyVectors + 16 * keys * head4;
-    for (const holdQueries of [true, false]) {
-      const bytes = 16 * (vectors + (holdQueries ? 64 * head4 : 0));
-      if (bytes <= maxWorkgroupBytes) return { keys, stride, swizzle, holdQueries, keyVectors };
-    }
-  }
-  return undefined;
-}
-
-/** Whether the kernels that read rows of a subgroup's lanes are written for an adapter. */
-export const supportsBroadcast = ({ subgroupSize }: AdapterClass): boolean =>
-  BROADCAST_SUBGROUPS.includes(subgroupSize);
-
-/** Whether the kernel that takes keys in tiles out of workgroup memory can run. Sixteen neighbours have to be of one subgroup. */
-export const supportsTiles = (adapter: AdapterClass, headSize: number): boolean =>
-  adapter.subgroupSize >= 16 &&
-  adapter.maxInvocations >= TILED_INVOCATIONS &&
-  attentionTile(headSize, adapter.maxWorkgroupBytes) !== undefined;
-
 /** The kernels that can run on an adapter. */
-export function supportedMultiHeadAttentionVariants(
+export function supportedMultiHeadAttention(
+  { keys, headSize, mask, relative }: MultiHeadAttentionShape,
   adapter: AdapterClass,
-  { keys, headSize, plain }: MultiHeadAttentionSize,
 ): MultiHeadAttentionVariant[] {
   const variants: MultiHeadAttentionVariant[] = ['direct'];
   if (supportsBroadcast(adapter)) variants.push('broadcast');
   if (supportsTiles(adapter, headSize)) variants.push('tiled');
-  if (!plain || headSize > MAX_FEW_HEAD) return variants;
+  if (mask || relative || headSize > MAX_FEW_HEAD) return variants;
   if (supportsBroadcast(adapter) && keys <= MAX_HELD_KEYS * adapter.subgroupSize) variants.push('few-keys');
   variants.push('split');
   return variants;
@@ -96,11 +50,11 @@ export function supportedMultiHeadAttentionVariants(
 
 /** The kernel to use. The tiles of both others are wasted on a handful of queries, or of keys of a small head. */
 export function selectMultiHeadAttention(
-  size: MultiHeadAttentionSize,
+  shape: MultiHeadAttentionShape,
   adapter: AdapterClass,
 ): MultiHeadAttentionVariant {
-  const { queries, keys, headSize } = size;
-  const supported = supportedMultiHeadAttentionVariants(adapter, size);
+  const { queries, keys, headSize } = shape;
+  const supported = supportedMultiHeadAttention(shape, adapter);
   if (adapter.kind !== 'software') {
     if (supported.includes('split') && queries < MIN_TILED_QUERIES && keys >= MIN_SPLIT_KEYS) return 'split';
     return supported.includes('tiled') && queries >= MIN_TILED_QUERIES && keys >= 16 ? 'tiled' : 'direct';

@@ -10,11 +10,11 @@ struct Params {
 #include "operands"
 }
 
-@group(0) @binding(0) var<storage, read> query: array<vec4f>;
-@group(0) @binding(1) var<storage, read> key: array<vec4f>;
-@group(0) @binding(2) var<storage, read> value: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> query: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> key: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> value: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {

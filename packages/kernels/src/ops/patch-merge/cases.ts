@@ -1,7 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { patchMerge } from './index.js';
 import { patchMergeReference } from './reference.js';
-import { stockPatchMerge } from './stock.js';
 
 function patchMergeCase(height: number, width: number, channels: number, bench = false): OpCase {
   const elements = height * width * channels;
@@ -9,9 +7,7 @@ function patchMergeCase(height: number, width: number, channels: number, bench =
     op: 'patch-merge',
     name: `${height}x${width}x${channels}`,
     inputs: { x: randomTensor([height, width, channels], 1) },
-    variants: () => ['gather'],
-    run: ({ x }) => patchMerge(x!),
-    stock: ({ x }) => stockPatchMerge(x!),
+    build: (ops, { x }) => ops.patchMerge(x!),
     reference: ({ x }) => [patchMergeReference(x!.values, { height, width, channels })],
     // Nothing is computed, only moved.
     tolerance: 0,

@@ -7,9 +7,9 @@ struct Params {
   count4: u32,        // elements of the output / 4
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> x: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(

@@ -15,8 +15,8 @@ function preprocessCase(inHeight: number, inWidth: number, height: number, width
     op: 'preprocess',
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${method}`,
     inputs: { pixels: { shape: [inHeight, inWidth], values } },
-    variants: () => ['only'],
-    run: ({ pixels }) => tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
+    kernelsOnly: true,
+    build: (_, { pixels }) => tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
     reference: ({ pixels }) => [
       preprocessReference(pixels!.values as Int32Array, inHeight, inWidth, height, width, method),
     ],

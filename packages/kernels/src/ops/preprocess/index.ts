@@ -1,9 +1,9 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import preprocessWgsl from './preprocess.wgsl';
+
+const normalise = defineKernel({ name: 'preprocess', template: preprocessWgsl });
 
 /** Mean and standard deviation of the ImageNet images, on a scale of 0..1. */
 export const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
@@ -96,24 +96,22 @@ export function makeResizePlan(
  * @returns float32 [plan.height, plan.width, 4]; the fourth channel is zero.
  * @throws ShapeError when `pixels` is not an int32 matrix.
  */
-export function preprocess(pixels: Tensor, plan: ResizePlan, { mean, std }: ImageStatistics = IMAGENET): Tensor {
-  const runtime = getRuntime();
-  if (pixels.rank !== 2 || pixels.dtype !== 'int32')
-    throw new ShapeError('preprocess', 'int32 pixels [H, W]', { pixels });
-  const [inHeight, inWidth] = pixels.shape as [number, number];
-  const { height, width, method, tables } = plan;
-  const out = runtime.allocate([height, width, 4]);
-  runtime.launch({
-    program: defineProgram({
-      name: `preprocess/${method}`,
-      template: preprocessWgsl,
+export const preprocess = defineOp({
+  name: 'preprocess',
+  kernels: [normalise],
+  run(call, pixels: Tensor, plan: ResizePlan, { mean, std }: ImageStatistics = IMAGENET): Tensor {
+    if (pixels.rank !== 2 || pixels.dtype !== 'int32') throw call.wrong('int32 pixels [H, W]', { pixels });
+    const [inHeight, inWidth] = pixels.shape as [number, number];
+    const { height, width, method, tables } = plan;
+    const out = call.allocate([height, width, 4]);
+    const [meanR, meanG, meanB] = mean;
+    const [stdR, stdG, stdB] = std;
+    call.launch(normalise, {
       params: { METHOD: method },
-      buffers: tables ? ['read', 'read', 'read', 'write'] : ['read', 'write'],
-    }),
-    inputs: tables ? [pixels, tables.columns, tables.rows] : [pixels],
-    outputs: [out],
-    uniforms: [inWidth, inHeight, width, height, ...[...mean, ...std].map(f32)],
-    workgroups: foldWorkgroups(Math.ceil((height * width) / 64)),
-  });
-  return out;
-}
+      tensors: { pixels, ...tables, out },
+      uniforms: { inWidth, inHeight, outWidth: width, outHeight: height, meanR, meanG, meanB, stdR, stdG, stdB },
+      invocations: height * width,
+    });
+    return out;
+  },
+});

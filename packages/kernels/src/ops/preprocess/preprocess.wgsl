@@ -14,16 +14,13 @@ struct Params {
   std_b: f32,
 }
 
-@group(0) @binding(0) var<storage, read> pixels: array<u32>;
+@group(0) @binding(auto) var<storage, read> pixels: array<u32>;
 #if METHOD == 'bicubic'
-@group(0) @binding(1) var<storage, read> columns: array<i32>;   // [out_width][first source column, 4 weights of 2048]
-@group(0) @binding(2) var<storage, read> rows: array<i32>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
-#else
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> columns: array<i32>;   // [out_width][first source column, 4 weights of 2048]
+@group(0) @binding(auto) var<storage, read> rows: array<i32>;
 #endif
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn load(y: i32, x: i32) -> vec3i {
   let row = u32(clamp(y, 0, i32(params.in_height) - 1));

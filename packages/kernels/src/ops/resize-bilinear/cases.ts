@@ -1,7 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { type ResizeBilinearOptions, resizeBilinear } from './index.js';
 import { resizeBilinearReference } from './reference.js';
-import { stockResizeBilinear } from './stock.js';
 
 interface ResizeCase {
   from: readonly [height: number, width: number];
@@ -24,9 +22,7 @@ function resizeCase({ from, to, channels, alignCorners = false, residual, bench 
       .filter(Boolean)
       .join(' '),
     inputs,
-    variants: () => ['strips'],
-    run: ({ x, ...rest }) => resizeBilinear(x!, to, { ...rest, alignCorners } as ResizeBilinearOptions),
-    stock: ({ x, ...rest }) => stockResizeBilinear(x!, to, { ...rest, alignCorners }),
+    build: (ops, { x, ...rest }) => ops.resizeBilinear(x!, to, { ...rest, alignCorners }),
     reference: ({ x, residual }) => [
       resizeBilinearReference(
         x!.values,

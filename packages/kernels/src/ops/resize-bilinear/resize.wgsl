@@ -17,12 +17,12 @@ alias T = vec4f;
 alias T = f32;
 #endif
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(auto) var<storage, read> x: array<T>;
 #if RESIDUAL
-@group(0) @binding(1) var<storage, read> residual: array<T>;
+@group(0) @binding(auto) var<storage, read> residual: array<T>;
 #endif
-@group(0) @binding(${OUT_BINDING}) var<storage, read_write> out: array<T>;
-@group(0) @binding(${OUT_BINDING + 1}) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> out: array<T>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 fn source(position: u32, scale: f32) -> f32 {
   return max((f32(position) + params.centre) * scale - params.centre, 0.0);

@@ -1,6 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import { type BoxSineEmbeddingOptions, boxSineEmbedding, sineFrequency } from './index.js';
-import { stockBoxSineEmbedding } from './stock.js';
+import { type BoxSineEmbeddingOptions, sineFrequency } from './index.js';
 
 function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach = 1): OpCase {
   const { channels = 128, temperature = 10_000 } = options;
@@ -10,9 +9,7 @@ function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach 
     op: 'sine-embedding',
     name: `${queries} boxes up to ${reach}, ${channels} channels each`,
     inputs: { boxes },
-    variants: () => ['selected'],
-    run: ({ boxes }) => boxSineEmbedding(boxes!, options),
-    stock: ({ boxes }) => stockBoxSineEmbedding(boxes!, options),
+    build: (ops, { boxes }) => ops.boxSineEmbedding(boxes!, options),
     reference: ({ boxes }) => [
       Float64Array.from({ length: queries * 4 * channels }, (_, i) => {
         const coordinate = [1, 0, 2, 3][Math.floor(i / channels) % 4]!;

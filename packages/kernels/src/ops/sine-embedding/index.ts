@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import sineWgsl from './sine.wgsl';
+
+const sine = defineKernel({ name: 'sine-embedding', template: sineWgsl });
 
 /** Options of `boxSineEmbedding`. */
 export interface BoxSineEmbeddingOptions {
@@ -17,6 +17,15 @@ export interface BoxSineEmbeddingOptions {
 export const sineFrequency = (i: number, channels: number, temperature: number): number =>
   (2 * Math.PI) / temperature ** ((2 * i) / channels);
 
+/** The frequencies as a WGSL list of pairs: two for each vector of 4 channels. */
+function frequencies(channels: number, temperature: number): string {
+  const pairs = Array.from({ length: channels / 4 }, (_, i) => {
+    const [a, b] = [sineFrequency(2 * i, channels, temperature), sineFrequency(2 * i + 1, channels, temperature)];
+    return `vec2f(${a.toExponential()}, ${b.toExponential()})`;
+  });
+  return pairs.join(', ');
+}
+
 /**
  * Sine codes of boxes: each coordinate c becomes `sin(c w_0), cos(c w_0), sin(c w_1), ...` with `w_i = 2 pi / temperature^(2 i /
  * channels)`, in the order y, x, width, height. Liu et al., "DAB-DETR" (2022), eq. 4; GroundingDINO's
@@ -27,36 +36,21 @@ export const sineFrequency = (i: number, channels: number, temperature: number):
  * @returns float32 [Q, 4 * channels].
  * @throws ShapeError when `boxes` has not four columns or the channels are not a multiple of 4.
  */
-export function boxSineEmbedding(boxes: Tensor, options: BoxSineEmbeddingOptions = {}): Tensor {
-  const { channels = 128, temperature = 10_000 } = options;
-  const runtime = getRuntime();
-  if (boxes.rank !== 2 || boxes.shape[1] !== 4 || channels < 4 || channels % 4 !== 0) {
-    throw new ShapeError('boxSineEmbedding', 'boxes of four coordinates, each to become a multiple of 4 channels,', {
-      boxes,
-    });
-  }
-  const queries = boxes.shape[0]!;
-  const out = runtime.allocate([queries, 4 * channels]);
-  runtime.launch({
-    program: defineProgram({
-      name: 'sine-embedding',
-      template: sineWgsl,
+export const boxSineEmbedding = defineOp({
+  name: 'sine-embedding',
+  kernels: [sine],
+  run(call, boxes: Tensor, { channels = 128, temperature = 10_000 }: BoxSineEmbeddingOptions = {}): Tensor {
+    if (boxes.rank !== 2 || boxes.shape[1] !== 4 || channels < 4 || channels % 4 !== 0) {
+      throw call.wrong('boxes of four coordinates, each to become a multiple of 4 channels,', { boxes });
+    }
+    const queries = boxes.shape[0]!;
+    const out = call.allocate([queries, 4 * channels]);
+    call.launch(sine, {
       params: { FREQUENCIES: frequencies(channels, temperature), CHANNELS4: channels / 4 },
-      buffers: ['read', 'write'],
-    }),
-    inputs: [boxes],
-    outputs: [out],
-    uniforms: [queries],
-    workgroups: foldWorkgroups(Math.ceil((queries * channels) / 64)),
-  });
-  return out;
-}
-
-/** The frequencies as a WGSL list of pairs: two for each vector of 4 channels. */
-function frequencies(channels: number, temperature: number): string {
-  const pairs = Array.from({ length: channels / 4 }, (_, i) => {
-    const [a, b] = [sineFrequency(2 * i, channels, temperature), sineFrequency(2 * i + 1, channels, temperature)];
-    return `vec2f(${a.toExponential()}, ${b.toExponential()})`;
-  });
-  return pairs.join(', ');
-}
+      tensors: { boxes, out },
+      uniforms: { boxes: queries },
+      invocations: queries * channels,
+    });
+    return out;
+  },
+});

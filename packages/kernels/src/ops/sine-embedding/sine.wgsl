@@ -3,9 +3,9 @@ struct Params {
   boxes: u32,
 }
 
-@group(0) @binding(0) var<storage, read> boxes: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> boxes: array<vec4f>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 const FREQUENCIES = array<vec2f, ${CHANNELS4}>(${FREQUENCIES});
 const HALF_PI = 1.57079632679489662;

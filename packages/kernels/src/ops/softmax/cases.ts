@@ -1,16 +1,16 @@
 import { add } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
-import { type SoftmaxVariant, softmaxRows } from './index.js';
+import { softmaxRows } from './index.js';
 import { softmaxReference } from './reference.js';
-import { supportedSoftmaxVariants } from './select.js';
 
 function softmaxCase(rows: number, columns: number, valid = columns, scale = 3): OpCase {
   return {
     op: 'softmax',
     name: `${rows}x${columns}, ${valid} valid${scale > 10 ? ', large' : ''}`,
     inputs: { x: randomTensor([rows, columns], 1, scale) },
-    variants: supportedSoftmaxVariants,
-    run: ({ x }, variant) => softmaxRows(add(x!, 0), valid, { variant: variant as SoftmaxVariant | undefined }),
+    variants: (adapter) => softmaxRows.supported({ rows, columns }, adapter),
+    kernelsOnly: true,
+    build: (_, { x }) => softmaxRows(add(x!, 0), valid),
     reference: ({ x }) => [softmaxReference(x!.values, rows, columns, valid)],
   };
 }

@@ -1,13 +1,15 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import rowsWgsl from './rows.wgsl';
-import type { SoftmaxVariant } from './select.js';
-import { tunedSoftmax } from './tuning.js';
 
-export { type SoftmaxVariant, selectSoftmax, supportedSoftmaxVariants } from './select.js';
+/** `subgroup`: one subgroup a row, no barriers. `workgroup`: 128 invocations a row and a tree in workgroup memory. */
+export type SoftmaxVariant = 'subgroup' | 'workgroup';
+
+const kernels = {
+  subgroup: defineKernel({ name: 'softmax/subgroup', template: rowsWgsl, params: { SUBGROUP: true } }),
+  workgroup: defineKernel({ name: 'softmax/workgroup', template: rowsWgsl, params: { SUBGROUP: false } }),
+};
 
 /**
  * Softmax over each row of a matrix, in place.
@@ -17,27 +19,24 @@ export { type SoftmaxVariant, selectSoftmax, supportedSoftmaxVariants } from './
  * @returns `x`.
  * @throws ShapeError when the columns are not a multiple of 4.
  */
-export function softmaxRows(x: Tensor, validColumns = x.shape[1]!, options: { variant?: SoftmaxVariant } = {}): Tensor {
-  const runtime = getRuntime();
-  const [rows, columns] = x.shape as [number, number];
-  if (x.rank !== 2 || columns % 4 !== 0)
-    throw new ShapeError('softmaxRows', 'a matrix whose columns are a multiple of 4', { x });
-  const variant =
-    options.variant ?? runtime.chooser.choose(tunedSoftmax, { rows, columns }, softmaxRows, [x, validColumns, options]);
-  const { subgroupSize } = runtime.adapterClass;
-  const subgroup = variant === 'subgroup';
-  const program = defineProgram({
-    name: `softmax/${variant}`,
-    template: rowsWgsl,
-    params: { SUBGROUP: subgroup, THREADS: subgroup ? subgroupSize : 128 },
-    buffers: ['write'],
-  });
-  runtime.launch({
-    program,
-    inputs: [],
-    outputs: [x],
-    uniforms: [rows, columns / 4, validColumns],
-    workgroups: foldWorkgroups(rows),
-  });
-  return x;
-}
+export const softmaxRows = defineOp({
+  name: 'softmax',
+  kernels: Object.values(kernels),
+  supported: (_: { rows: number; columns: number }, { subgroupSize }): readonly SoftmaxVariant[] =>
+    subgroupSize > 0 ? ['subgroup', 'workgroup'] : ['workgroup'],
+  // Barriers are what costs on a software adapter; a GPU wants more invocations a row than a subgroup has.
+  select: (_, { kind, subgroupSize }) => (kind === 'software' && subgroupSize > 0 ? 'subgroup' : 'workgroup'),
+  work: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * columns }),
+  run(call, x: Tensor, validColumns: number = x.shape[1]!, _options: { variant?: SoftmaxVariant } = {}): Tensor {
+    const [rows, columns] = x.shape as [number, number];
+    if (x.rank !== 2 || columns % 4 !== 0) throw call.wrong('a matrix whose columns are a multiple of 4', { x });
+    const variant = call.choose({ rows, columns });
+    call.launch(kernels[variant], {
+      params: { THREADS: variant === 'subgroup' ? call.adapter.subgroupSize : 128 },
+      tensors: { x },
+      uniforms: { rows, columns4: columns / 4, valid: validColumns },
+      workgroups: rows,
+    });
+    return x;
+  },
+});

@@ -10,8 +10,8 @@ struct Params {
   valid: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<vec4f>;
-@group(0) @binding(1) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 #if !SUBGROUP
 var<workgroup> partial: array<f32, ${THREADS}>;

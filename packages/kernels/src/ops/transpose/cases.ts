@@ -7,8 +7,7 @@ function transposeCase(rows: number, columns: number): OpCase {
     op: 'transpose',
     name: `${rows}x${columns}`,
     inputs: { x: randomTensor([rows, columns]) },
-    variants: () => ['only'],
-    run: ({ x }) => transpose(x!),
+    build: (ops, { x }) => ops.transpose(x!),
     reference: ({ x }) => [
       Float64Array.from({ length: rows * columns }, (_, i) => x!.values[(i % rows) * columns + Math.floor(i / rows)]!),
     ],
@@ -20,8 +19,8 @@ const blockCase: OpCase = {
   op: 'transpose',
   name: 'columns into a block of a target',
   inputs: { x: randomTensor([7, 11]), target: randomTensor([5, 20], 2) },
-  variants: () => ['only'],
-  run: ({ x, target }) => transpose(x!, { columns: [3, 5], into: { tensor: add(target!, 0), column: 5 } }),
+  kernelsOnly: true,
+  build: (_, { x, target }) => transpose(x!, { columns: [3, 5], into: { tensor: add(target!, 0), column: 5 } }),
   reference: ({ x, target }) => {
     const out = Float64Array.from(target!.values);
     for (let r = 0; r < 7; r++) for (let c = 0; c < 5; c++) out[c * 20 + 5 + r] = x!.values[r * 11 + 3 + c]!;

@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { foldWorkgroups } from '../../dispatch/workgroups.js';
-import { ShapeError } from '../shape-error.js';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
 import transposeWgsl from './transpose.wgsl';
+
+const move = defineKernel({ name: 'transpose', template: transposeWgsl });
 
 /** Options of `transpose`. */
 export interface TransposeOptions {
@@ -22,23 +22,23 @@ export interface TransposeOptions {
  * @returns float32 [columns, rows], or wider where `padded`.
  * @throws ShapeError when the target is too small.
  */
-export function transpose(x: Tensor, options: TransposeOptions = {}): Tensor {
-  const runtime = getRuntime();
-  const [rows, stride] = x.shape as [number, number];
-  const [first, count] = options.columns ?? [0, stride];
-  const out = options.into?.tensor ?? runtime.allocate([count, options.padded ? Math.ceil(rows / 4) * 4 : rows]);
-  const offset = options.into?.column ?? 0;
-  const [outRows, outStride] = out.shape as [number, number];
-  if (x.rank !== 2 || first + count > stride || outRows !== count || offset + rows > outStride) {
-    throw new ShapeError('transpose', `a target of [${count}, >= ${offset + rows}]`, { x, out });
-  }
-  const program = defineProgram({ name: 'transpose', template: transposeWgsl, buffers: ['read', 'write'] });
-  runtime.launch({
-    program,
-    inputs: [x],
-    outputs: [out],
-    uniforms: [rows, count, stride, first, outStride, offset],
-    workgroups: foldWorkgroups(Math.ceil((rows * count) / 64)),
-  });
-  return out;
-}
+export const transpose = defineOp({
+  name: 'transpose',
+  kernels: [move],
+  run(call, x: Tensor, options: TransposeOptions = {}): Tensor {
+    const [rows, xStride] = x.shape as [number, number];
+    const [first, columns] = options.columns ?? [0, xStride];
+    const out = options.into?.tensor ?? call.allocate([columns, options.padded ? Math.ceil(rows / 4) * 4 : rows]);
+    const outOffset = options.into?.column ?? 0;
+    const [outRows, outStride] = out.shape as [number, number];
+    if (x.rank !== 2 || first + columns > xStride || outRows !== columns || outOffset + rows > outStride) {
+      throw call.wrong(`a target of [${columns}, >= ${outOffset + rows}]`, { x, out });
+    }
+    call.launch(move, {
+      tensors: { x, out },
+      uniforms: { rows, columns, xStride, xOffset: first, outStride, outOffset },
+      invocations: rows * columns,
+    });
+    return out;
+  },
+});

@@ -1,20 +1,8 @@
 import { type OpCase, randomTensor } from '../case.js';
-import {
-  supportedWindowAttentionVariants,
-  type WindowAttentionOptions,
-  type WindowAttentionShape,
-  windowAttention,
-} from './index.js';
+import { type WindowAttentionShape, windowAttention } from './index.js';
 import { windowAttentionReference } from './reference.js';
-import {
-  type RelativeWindowAttentionVariant,
-  type RelativeWindowShape,
-  relativeWindowAttention,
-  supportedRelativeWindowAttentionVariants,
-} from './relative.js';
+import { type RelativeWindowShape, relativeWindowAttention } from './relative.js';
 import { relativeWindowAttentionReference } from './relative-reference.js';
-import { stockRelativeWindowAttention } from './relative-stock.js';
-import { stockWindowAttention } from './stock.js';
 
 interface WindowCase extends WindowAttentionShape {
   headSize: number;
@@ -37,12 +25,9 @@ function windowCase({ headSize, scale = 2, bench, stock = bench, ...shape }: Win
       qkvBias: randomTensor([3 * channels], 2),
       biasTable: randomTensor([(2 * window - 1) ** 2, heads], 3),
     },
-    variants: supportedWindowAttentionVariants,
-    run: ({ qkv, qkvBias, biasTable }, variant) =>
-      windowAttention(qkv!, qkvBias!, biasTable!, shape, { variant } as WindowAttentionOptions),
-    ...(stock
-      ? { stock: ({ qkv, qkvBias, biasTable }) => stockWindowAttention(qkv!, qkvBias!, biasTable!, shape) }
-      : ({} as Partial<OpCase>)),
+    variants: (adapter) => windowAttention.supported({ ...shape, headSize }, adapter),
+    kernelsOnly: !stock,
+    build: (ops, { qkv, qkvBias, biasTable }) => ops.windowAttention(qkv!, qkvBias!, biasTable!, shape),
     reference: ({ qkv, qkvBias, biasTable }) => [
       windowAttentionReference(qkv!.values, qkvBias!.values, biasTable!.values, shape),
     ],
@@ -70,17 +55,10 @@ function relativeCase({ headSize, bench, stock = bench, ...shape }: RelativeCase
       rows: randomTensor(table, 3),
       columns: randomTensor(table, 4),
     },
-    variants: (adapter) => supportedRelativeWindowAttentionVariants(adapter, { window, headSize }),
-    run: ({ qkv, qkvBias, rows, columns }, variant) =>
-      relativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape, {
-        variant: variant as RelativeWindowAttentionVariant | undefined,
-      }),
-    ...(stock
-      ? {
-          stock: ({ qkv, qkvBias, rows, columns }) =>
-            stockRelativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape),
-        }
-      : ({} as Partial<OpCase>)),
+    variants: (adapter) => relativeWindowAttention.supported({ ...shape, shift: 0, headSize }, adapter),
+    kernelsOnly: !stock,
+    build: (ops, { qkv, qkvBias, rows, columns }) =>
+      ops.relativeWindowAttention(qkv!, qkvBias!, rows!, columns!, shape),
     reference: ({ qkv, qkvBias, rows, columns }) => [
       relativeWindowAttentionReference(qkv!.values, qkvBias!.values, rows!.values, columns!.values, shape),
     ],

@@ -1,24 +1,16 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { defineProgram, f32 } from '../../dispatch/program.js';
-import { getRuntime } from '../../dispatch/runtime.js';
-import { ShapeError } from '../shape-error.js';
-import type { WindowAttentionVariant } from './select.js';
-import { tunedWindowAttention } from './tuning.js';
-import windowWgsl from './window.wgsl';
+import { defineOp } from '../../op/define.js';
+import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
 export {
   type RelativeWindowAttentionOptions,
   type RelativeWindowAttentionVariant,
   type RelativeWindowShape,
   relativeWindowAttention,
-  selectRelativeWindowAttention,
-  supportedRelativeWindowAttentionVariants,
 } from './relative.js';
-export {
-  selectWindowAttention,
-  supportedWindowAttentionVariants,
-  type WindowAttentionVariant,
-} from './select.js';
+
+/** `direct`: each invocation loads every key. `shuffle`: a subgroup loads as many keys as it has lanes and passes them on. */
+export type WindowAttentionVariant = 'direct' | 'shuffle';
 
 /** The geometry of a windowed attention. */
 export interface WindowAttentionShape {
@@ -38,6 +30,11 @@ export interface WindowAttentionOptions {
   variant?: WindowAttentionVariant;
 }
 
+const kernels = {
+  direct: windowKernel('window-attention/direct', { RELATIVE: false, SG: 0, KEYS: 1 }),
+  shuffle: windowKernel('window-attention/shuffle', { RELATIVE: false }),
+};
+
 /**
  * Multi-head self-attention within square windows, as in Swin Transformer (Liu et al., 2021): scaled dot products, a
  * relative position bias, and with shifted windows -100 between tokens that are no neighbours in the image. The image is
@@ -51,69 +48,43 @@ export interface WindowAttentionOptions {
  * @returns float32 [height * width, C].
  * @throws ShapeError when the operands do not fit.
  */
-export function windowAttention(
-  qkv: Tensor,
-  qkvBias: Tensor,
-  biasTable: Tensor,
-  shape: WindowAttentionShape,
-  options: WindowAttentionOptions = {},
-): Tensor {
-  const { height, width, window, shift, heads } = shape;
-  const runtime = getRuntime();
-  const channels = (qkv.shape[1] ?? 0) / 3;
-  const headSize = channels / heads;
-  if (qkv.rank !== 2 || qkv.shape[0] !== height * width || ![16, 24, 32, 64].includes(headSize)) {
-    throw new ShapeError(
-      'windowAttention',
-      `qkv of ${height} x ${width} tokens and ${heads} heads of 16, 24, 32 or 64`,
-      {
-        qkv,
-      },
-    );
-  }
-  if (qkvBias.size !== 3 * channels || biasTable.size !== (2 * window - 1) ** 2 * heads) {
-    throw new ShapeError(
-      'windowAttention',
-      `a bias of ${3 * channels} and a table of ${(2 * window - 1) ** 2} x ${heads}`,
-      {
-        qkvBias,
-        biasTable,
-      },
-    );
-  }
-  if (!(shift >= 0 && shift < window)) {
-    throw new ShapeError('windowAttention', `a shift from 0 to ${window - 1}, not ${shift},`, { qkv });
-  }
-  const out = runtime.allocate([height * width, channels]);
-  const windowsX = Math.ceil(width / window);
-  const windowsY = Math.ceil(height / window);
-  const { adapterClass } = runtime;
-  const tuned = { height, width, window, shift, heads, headSize };
-  const variant =
-    options.variant ??
-    runtime.chooser.choose(tunedWindowAttention, tuned, windowAttention, [qkv, qkvBias, biasTable, shape, options]);
-  const subgroup = variant === 'shuffle' ? adapterClass.subgroupSize : 0;
-  runtime.launch({
-    program: defineProgram({
-      name: `window-attention/${variant}`,
-      template: windowWgsl,
-      params: { HEAD4: headSize / 4, SG: subgroup, KEYS: subgroup || 1, RELATIVE: false },
-      buffers: ['read', 'read', 'read', 'write'],
-    }),
-    inputs: [qkv, qkvBias, biasTable],
-    outputs: [out],
-    uniforms: [
-      height,
-      width,
-      windowsX,
-      windowsY * window,
-      windowsX * window,
-      window,
-      shift,
-      channels / 4,
-      f32(1 / Math.sqrt(headSize)),
-    ],
-    workgroups: [windowsX * windowsY, heads, Math.ceil((window * window) / 64)],
-  });
-  return out;
-}
+export const windowAttention = defineOp({
+  name: 'window-attention',
+  kernels: Object.values(kernels),
+  supported: (_: WindowShape, { subgroupSize }): readonly WindowAttentionVariant[] =>
+    subgroupSize > 0 && 64 % subgroupSize === 0 ? ['direct', 'shuffle'] : ['direct'],
+  // A GPU serves loads of the same address by a whole subgroup at the price of one; a software rasteriser pays for each lane,
+  // and little for a shuffle.
+  select: (_, { kind, subgroupSize }) =>
+    kind === 'software' && subgroupSize > 0 && 64 % subgroupSize === 0 ? 'shuffle' : 'direct',
+  work: windowWork,
+  run(
+    call,
+    qkv: Tensor,
+    qkvBias: Tensor,
+    biasTable: Tensor,
+    shape: WindowAttentionShape,
+    _options: WindowAttentionOptions = {},
+  ): Tensor {
+    const { height, width, window, shift, heads } = shape;
+    const channels = (qkv.shape[1] ?? 0) / 3;
+    const headSize = channels / heads;
+    if (qkv.rank !== 2 || qkv.shape[0] !== height * width || ![16, 24, 32, 64].includes(headSize)) {
+      throw call.wrong(`qkv of ${height} x ${width} tokens and ${heads} heads of 16, 24, 32 or 64`, { qkv });
+    }
+    const distances = (2 * window - 1) ** 2;
+    if (qkvBias.size !== 3 * channels || biasTable.size !== distances * heads) {
+      throw call.wrong(`a bias of ${3 * channels} and a table of ${distances} x ${heads}`, { qkvBias, biasTable });
+    }
+    if (!(shift >= 0 && shift < window)) throw call.wrong(`a shift from 0 to ${window - 1}, not ${shift},`, { qkv });
+    const out = call.allocate([height * width, channels]);
+    const geometry = { height, width, window, shift, heads, headSize };
+    const variant = call.choose(geometry);
+    const { subgroupSize } = call.adapter;
+    launchWindow(call.runtime, kernels[variant], geometry, {
+      params: variant === 'shuffle' ? { SG: subgroupSize, KEYS: subgroupSize } : {},
+      tensors: { qkv, qkvBias, positions: biasTable, out },
+    });
+    return out;
+  },
+});

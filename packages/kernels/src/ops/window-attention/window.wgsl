@@ -25,12 +25,12 @@ struct Params {
 #endif
 }
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(1) var<storage, read> qkv_bias: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(auto) var<storage, read> qkv_bias: array<vec4f>;
 // Position terms: of RELATIVE those of each query and head, otherwise one for each distance and head.
-@group(0) @binding(2) var<storage, read> positions: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(auto) var<storage, read> positions: array<f32>;
+@group(0) @binding(auto) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(auto) var<uniform> params: Params;
 
 const MASKED = -100.0;
 

@@ -1,0 +1,141 @@
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import {
+  lintWgsl,
+  preprocess,
+  readInterface,
+  type WgslInterface,
+  WgslInterfaceError,
+  type WgslParams,
+} from '../wgsl/index.js';
+
+/** A kernel, or a launch of it, that does not go with what its WGSL declares. */
+export class KernelDefinitionError extends Error {
+  override readonly name = 'KernelDefinitionError';
+  constructor(
+    /** Kernel and variant. */
+    readonly kernel: string,
+    /** The binding or uniform at fault, as the WGSL calls it. */
+    readonly field: string,
+    message: string,
+  ) {
+    super(`kernel ${kernel}: ${field} ${message}`);
+  }
+}
+
+/** The declaration of a kernel: all there is to say about it beside its WGSL. */
+export interface KernelSpec {
+  /** Kernel and variant, as shown in profiles: `gemm/broadcast`. */
+  readonly name: string;
+  /** WGSL for the preprocessor, with `struct Params` for uniforms and `@group(0) @binding(auto)` for buffers. */
+  readonly template: string;
+  readonly includes?: Readonly<Record<string, string>>;
+  /** Parameters of the template that are the same in every launch. */
+  readonly params?: WgslParams;
+  /**
+   * Bindings that a launch may do without. The parameter of the same name in capitals tells the template which are there:
+   * `bias` is behind `#if BIAS`.
+   */
+  readonly optional?: readonly string[];
+}
+
+/** Tensors by the names of their bindings, in camel case. Missing is one that is undefined. */
+export type KernelTensors = Readonly<Record<string, TensorInfo | undefined>>;
+
+/** Numbers by the names of the members of `struct Params`, in camel case; lists for vectors and arrays. */
+export type KernelUniforms = Readonly<Record<string, number | readonly number[]>>;
+
+/** One text of a kernel, with its parameters put in, and what it is launched with. Made once, and shared. */
+export interface Program extends WgslInterface {
+  /** Kernel and variant. */
+  readonly name: string;
+  /** Identifies the text; equal keys mean equal WGSL. */
+  readonly key: string;
+  readonly wgsl: string;
+  /** Names of bindings and uniforms in a launch. */
+  readonly bindingKeys: readonly string[];
+  readonly uniformKeys: readonly string[];
+}
+
+const programs = new Map<string, Program>();
+
+/** Every program made so far in this process, for compile-only checks and snapshots. */
+export const definedPrograms = (): readonly Program[] => [...programs.values()];
+
+const camelCase = (name: string): string => name.replace(/_+(\w)/g, (_, first: string) => first.toUpperCase());
+
+/** A kernel and its programs. Of `defineKernel`. */
+export class Kernel {
+  readonly name: string;
+  /** All that its programs are made from, for fingerprints. */
+  readonly sources: readonly string[];
+  readonly #switches: readonly (readonly [binding: string, parameter: string])[];
+  readonly #programs = new Map<string, Program>();
+
+  constructor(private readonly spec: KernelSpec) {
+    const { name, template, includes = {}, params = {}, optional = [] } = spec;
+    this.name = name;
+    this.sources = [template, ...Object.values(includes), JSON.stringify(params)];
+    this.#switches = optional.map((binding) => [binding, binding.replace(/[A-Z]/g, '_$&').toUpperCase()]);
+    const text = this.sources.join('\n');
+    for (const [binding, parameter] of this.#switches) {
+      if (!new RegExp(`^\\s*#(?:el)?if .*\\b${parameter}\\b`, 'm').test(text)) {
+        throw new KernelDefinitionError(name, binding, `is optional, but nothing is behind #if ${parameter}`);
+      }
+    }
+  }
+
+  /**
+   * The program for these parameters and for the tensors that are there.
+   * @throws WgslTemplateError for a wrong template; KernelDefinitionError when the result breaks a rule of the lint or cannot
+   *   be bound.
+   */
+  program(params: WgslParams | undefined, tensors: KernelTensors): Program {
+    let key = '';
+    for (const parameter in params) key += `|${parameter}=${params[parameter]}`;
+    for (const [binding, parameter] of this.#switches) key += `|${parameter}=${tensors[binding] !== undefined}`;
+    const known = this.#programs.get(key);
+    if (known) return known;
+    const switches = Object.fromEntries(
+      this.#switches.map(([binding, name]) => [name, tensors[binding] !== undefined]),
+    );
+    const program = this.#expand(key, { ...this.spec.params, ...params, ...switches });
+    this.#programs.set(key, program);
+    programs.set(program.key, program);
+    return program;
+  }
+
+  #expand(key: string, params: WgslParams): Program {
+    const { name, template, includes } = this.spec;
+    const wgsl = preprocess(name, template, params, includes);
+    const [finding] = lintWgsl(wgsl);
+    if (finding) throw new KernelDefinitionError(name, `line ${finding.line}`, finding.message);
+    try {
+      const read = readInterface(wgsl);
+      return {
+        ...read,
+        name,
+        key: name + key,
+        wgsl,
+        bindingKeys: read.bindings.map((binding) => camelCase(binding.name)),
+        uniformKeys: read.uniforms.map((uniform) => camelCase(uniform.name)),
+      };
+    } catch (error) {
+      if (error instanceof WgslInterfaceError) throw new KernelDefinitionError(name, error.field, error.message);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Declares a kernel. Its WGSL is read for what it is launched with, so that nothing is said twice.
+ * @throws KernelDefinitionError for a declaration that contradicts itself.
+ */
+export const defineKernel = (spec: KernelSpec): Kernel => new Kernel(spec);
+
+/** Complains about the names that a launch has beyond those of the WGSL. */
+export function refuseUnknown(program: Program, given: object, known: readonly string[], kind: string): never {
+  const unknown = Object.keys(given).find(
+    (name) => (given as Record<string, unknown>)[name] !== undefined && !known.includes(name),
+  )!;
+  throw new KernelDefinitionError(program.name, unknown, `is no ${kind} of it; there is ${known.join(', ') || 'none'}`);
+}

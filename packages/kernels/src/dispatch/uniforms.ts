@@ -1,0 +1,52 @@
+import { KernelDefinitionError, type KernelUniforms, type Program, refuseUnknown } from './kernel.js';
+
+const MAX_WORDS = 1024;
+const words = new Uint32Array(MAX_WORDS);
+const floats = new Float32Array(words.buffer);
+
+/** Whether a number can be stored in a uniform as it is. A float may lose digits, but has to be a number. */
+function fits(value: unknown, type: string): boolean {
+  if (typeof value !== 'number') return false;
+  if (type === 'u32') return value >>> 0 === value;
+  if (type === 'i32') return (value | 0) === value;
+  return !Number.isNaN(value);
+}
+
+const EXPECTED = { u32: 'an integer from 0 to 4294967295', i32: 'an integer of 32 bits', f32: 'a number' };
+
+function refuse(program: Program, index: number, value: unknown): never {
+  const { name, type, length } = program.uniforms[index]!;
+  const expected = length === 1 ? EXPECTED[type] : `a list of ${length}, each ${EXPECTED[type]}`;
+  throw new KernelDefinitionError(program.name, name, `wants ${expected}, got ${value}`);
+}
+
+/**
+ * Puts uniforms in the places that a program's `struct Params` gives them, for `packedUniforms`.
+ * @returns A text that is equal for equal contents.
+ * @throws KernelDefinitionError for a name that is missing or unknown, a fraction where an integer belongs, a list of another length.
+ */
+export function packUniforms(program: Program, values: KernelUniforms): string {
+  const { uniforms, uniformKeys, uniformWords } = program;
+  words.fill(0, 0, uniformWords);
+  for (let i = 0; i < uniforms.length; i++) {
+    const { type, offset, length } = uniforms[i]!;
+    const value = values[uniformKeys[i]!];
+    const list = length > 1 ? (value as readonly number[]) : undefined;
+    if (list && (!Array.isArray(list) || list.length !== length)) refuse(program, i, value);
+    for (let j = 0; j < length; j++) {
+      const number = list ? list[j] : value;
+      if (!fits(number, type)) refuse(program, i, value);
+      if (type === 'f32') floats[offset + j] = number as number;
+      else words[offset + j] = number as number;
+    }
+  }
+  let given = 0;
+  for (const name in values) if (values[name] !== undefined) given++;
+  if (given !== uniforms.length) refuseUnknown(program, values, uniformKeys, 'uniform');
+  let key = '';
+  for (let i = 0; i < uniformWords; i++) key += `,${words[i]}`;
+  return key;
+}
+
+/** What was packed last. */
+export const packedUniforms = ({ uniformWords }: Program): Uint32Array<ArrayBuffer> => words.slice(0, uniformWords);

@@ -1,0 +1,73 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import type { AdapterClass } from '../device/adapter.js';
+import type { Choosable, Work } from '../dispatch/chooser.js';
+import type { Kernel } from '../dispatch/kernel.js';
+import { getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
+import { ShapeError } from './shape-error.js';
+
+/** The declaration of an operation. */
+interface OpSpec<Args extends unknown[], Result, Shape extends object, Variant extends string> {
+  /** As its folder is called. */
+  readonly name: string;
+  /** The kernels that it launches. */
+  readonly kernels: readonly Kernel[];
+  /** The variants that can compute a shape on an adapter, all of them by default `run` itself chooses among. */
+  supported?(shape: Shape, adapter: AdapterClass): readonly Variant[];
+  /** The variant to use where nothing was measured; the first one supported by default. */
+  select?(shape: Shape, adapter: AdapterClass): Variant;
+  /** Variants that round operands to float16: never used unless the caller asked for them. */
+  readonly rounding?: readonly Variant[];
+  work?(shape: Shape): Work;
+  /** Checks the operands and launches. */
+  run(call: Call<Shape, Variant>, ...args: Args): Result;
+}
+
+/** An operation: a function that knows its name, its variants, and what it costs. */
+export interface Op<Args extends unknown[], Result, Shape extends object = object, Variant extends string = string>
+  extends Choosable<Shape, Variant> {
+  (...args: Args): Result;
+}
+
+/** One call of an operation, on the current runtime. */
+export class Call<Shape extends object, Variant extends string> {
+  constructor(
+    private readonly op: Op<never[], unknown, Shape, Variant>,
+    readonly runtime: Runtime,
+    private readonly args: readonly unknown[],
+  ) {}
+
+  get adapter(): AdapterClass {
+    return this.runtime.adapterClass;
+  }
+
+  /** The variant that computes a shape: the one that the last argument's `variant` forces, or that which the runtime chooses. */
+  choose(shape: Shape): Variant {
+    const options = this.args.at(-1) as { variant?: Variant } | undefined;
+    return options?.variant ?? this.runtime.chooser.choose(this.op, shape, this.args);
+  }
+
+  allocate(shape: readonly number[], dtype?: 'float32' | 'int32'): Tensor {
+    return this.runtime.allocate(shape, dtype);
+  }
+
+  launch(kernel: Kernel, launch: Launch): void {
+    this.runtime.launch(kernel, launch);
+  }
+
+  /** What to throw for operands that do not fit together. */
+  wrong(expected: string, tensors: Readonly<Record<string, TensorInfo | undefined>>): ShapeError {
+    return new ShapeError(this.op.name, expected, tensors);
+  }
+}
+
+/** Declares an operation. What it is called with is what `run` takes behind the call. */
+export function defineOp<Args extends unknown[], Result, Shape extends object = object, Variant extends string = never>(
+  spec: OpSpec<Args, Result, Shape, Variant>,
+): Op<Args, Result, Shape, Variant> {
+  const { name, kernels, supported = () => [], rounding = [], work = () => ({ flops: 0, bytes: 0 }), run } = spec;
+  const select = spec.select ?? ((shape: Shape, adapter: AdapterClass) => supported(shape, adapter)[0]!);
+  const call = (...args: Args): Result => run(new Call(op as never, getRuntime(), args), ...args);
+  Object.defineProperty(call, 'name', { value: name });
+  const op = Object.assign(call, { kernels, supported, select, rounding, work }) as Op<Args, Result, Shape, Variant>;
+  return op;
+}

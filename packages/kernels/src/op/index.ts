@@ -1,0 +1,3 @@
+export { Call, defineOp, type Op } from './define.js';
+export { ShapeError } from './shape-error.js';
+export { type MatrixView, matrixView } from './view.js';

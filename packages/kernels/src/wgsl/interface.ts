@@ -1,0 +1,133 @@
+/** A storage buffer of a kernel. */
+export interface WgslBinding {
+  readonly name: string;
+  readonly access: 'read' | 'write';
+  /** What tensors it can be bound to; any where it is declared as words (`u32`). */
+  readonly dtype: 'float32' | 'int32' | undefined;
+}
+
+/** The scalar types of uniforms. */
+export type WgslScalar = 'u32' | 'i32' | 'f32';
+
+/** A member of a kernel's `struct Params`. */
+export interface WgslUniform {
+  readonly name: string;
+  readonly type: WgslScalar;
+  /** First word, and number of scalars: 1, those of a vector, or those of an array of vectors of 4. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** What a kernel is launched with, as its text declares it. */
+export interface WgslInterface {
+  /** In the order of their numbers, 0, 1, ... */
+  readonly bindings: readonly WgslBinding[];
+  readonly uniforms: readonly WgslUniform[];
+  /** Words of the uniform buffer, which has the number after the last; 0 where there is none. */
+  readonly uniformWords: number;
+  /** Invocations of a workgroup. */
+  readonly workgroupSize: number;
+  /** Whether a flat count of workgroups may be folded into two dimensions: whether the text reads `num_workgroups`. */
+  readonly folds: boolean;
+}
+
+/** A declaration that does not hold together; `field` is the binding or the uniform at fault. */
+export class WgslInterfaceError extends Error {
+  override readonly name = 'WgslInterfaceError';
+  constructor(
+    readonly field: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Reads the bindings and the uniforms from the text of a kernel. Bindings are of group 0, the uniform buffer is a `struct Params`
+ * of scalars, vectors and arrays of vectors of 4.
+ * @throws WgslInterfaceError for declarations that cannot be bound.
+ */
+export function readInterface(wgsl: string): WgslInterface {
+  const text = wgsl.replace(/\/\/.*$/gm, '');
+  const aliases = new Map(
+    [...text.matchAll(/\balias\s+(\w+)\s*=\s*([\w<>]+)\s*;/g)].map(([, name, type]) => [name!, type!]),
+  );
+  const numbers: string[] = [];
+  const bindings: WgslBinding[] = [];
+  let uniformBinding = -1;
+  const declarations =
+    /(?:@group\(0\)\s*@binding\((\w+)\)\s*)?\bvar<(storage|uniform)(?:,\s*(\w+))?>\s*(\w+)\s*:\s*([^;]+);/g;
+  for (const [, number, space, access, name, type] of text.matchAll(declarations)) {
+    if (number === undefined) throw new WgslInterfaceError(name!, `has no @group(0) @binding(auto)`);
+    if (numbers.includes(number)) throw new WgslInterfaceError(name!, `has the number of another binding, ${number}`);
+    numbers.push(number);
+    if (space === 'uniform') {
+      if (type!.trim() !== 'Params')
+        throw new WgslInterfaceError(name!, `is a uniform buffer of ${type}, not of struct Params`);
+      uniformBinding = Number(number);
+    } else {
+      const [, element = ''] = /^array<(?:atomic<)?(\w+)/.exec(type!.trim()) ?? [];
+      const scalar = scalarOf(aliases.get(element) ?? element);
+      const dtype = scalar === 'f32' ? 'float32' : scalar === 'i32' ? 'int32' : undefined;
+      bindings[Number(number)] = { name: name!, access: access === 'read_write' ? 'write' : 'read', dtype };
+    }
+  }
+  const order = numbers.map(Number).sort((a, b) => a - b);
+  const gap = order.findIndex((number, i) => number !== i);
+  if (gap >= 0) throw new WgslInterfaceError('bindings', `are numbered ${order.join(', ')}, not one after the other`);
+  if (uniformBinding >= 0 && uniformBinding < bindings.length) {
+    throw new WgslInterfaceError('Params', 'has a binding before the last');
+  }
+  const [, members] = /\bstruct\s+Params\s*\{([^}]*)\}/.exec(text) ?? [];
+  if ((members === undefined) !== uniformBinding < 0) {
+    throw new WgslInterfaceError(
+      'Params',
+      members === undefined ? 'is not declared' : 'is declared, but no uniform buffer of it',
+    );
+  }
+  const uniforms = readStruct(members ?? '');
+  const last = uniforms.at(-1);
+  return {
+    bindings,
+    uniforms,
+    uniformWords: last ? Math.ceil((last.offset + last.length) / 4) * 4 : 0,
+    workgroupSize: readWorkgroupSize(text),
+    folds: /\bnum_workgroups\b/.test(text),
+  };
+}
+
+/** The scalar that a type consists of: `vec4f`, `vec4<f32>` and `f32` consist of `f32`. */
+function scalarOf(type: string): WgslScalar | undefined {
+  const [, scalar] = /^(?:vec[234]<)?([uif])(?:32)?>?$/.exec(type.replace(/^vec[234](?=[uif]$)/, '')) ?? [];
+  return scalar === undefined ? undefined : (`${scalar}32` as WgslScalar);
+}
+
+/** Members with their places, by the layout rules of the uniform address space. */
+function readStruct(members: string): WgslUniform[] {
+  const uniforms: WgslUniform[] = [];
+  let end = 0;
+  for (const [, name, type] of members.matchAll(/(\w+)\s*:\s*(\w+(?:<[^>]*>)?)/g)) {
+    const [, element = type!, count = '1'] = /^array<\s*(vec4[uif]|vec4<\w+)>?\s*,\s*(\d+)u?\s*>$/.exec(type!) ?? [];
+    const scalar = scalarOf(element);
+    if (!scalar)
+      throw new WgslInterfaceError(name!, `of struct Params is a ${type}, which no number can be written to`);
+    const width = Number(/^vec([234])/.exec(element)?.[1] ?? 1);
+    const align = width === 3 ? 4 : width;
+    const offset = Math.ceil(end / align) * align;
+    const length = width * Number(count);
+    uniforms.push({ name: name!, type: scalar, offset, length });
+    end = offset + length;
+  }
+  return uniforms;
+}
+
+/** Invocations of a workgroup; its sides may be constants of the text. */
+function readWorkgroupSize(text: string): number {
+  const [, sides = '1'] = /@workgroup_size\(([^)]*)\)/.exec(text) ?? [];
+  return sides.split(',').reduce((size, side) => {
+    const literal = /^\d+u?$/.test(side.trim())
+      ? side
+      : (new RegExp(`\\bconst\\s+${side.trim()}\\s*(?::\\s*u32)?\\s*=\\s*(\\d+)u?\\s*;`).exec(text)?.[1] ?? 'NaN');
+    return size * Number.parseInt(literal, 10);
+  }, 1);
+}
