@@ -11,6 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from torch import distributed
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -29,11 +34,12 @@ from segmenter import Prompts, Segmenter, Trunk
 from segmenter.clicks import first_click, next_click, noisy_box, perturbed
 from segmenter.loss import total_cost
 from segmenter.model import Encoded
-from segmenter.scenes import Scene, SceneWorker, draw_target
+from segmenter.scenes import Scene, SceneGenerator, draw_target
 from segmenter.validate import Validation, feature_maps
 
 MASKS_PER_SCENE = 3
-SCENES_PER_STEP = 8
+#: Of all processes together.
+SCENES_PER_STEP = 12
 #: Rounds of clicks before the one that is learned from, and how often.
 ROUNDS = (0.45, 0.25, 0.18, 0.12)
 MOST_POINTS = 6
@@ -134,6 +140,34 @@ class Average:
             self.state[key].lerp_(value, 1 - d)
 
 
+class Crew:
+    """Processes that average their gradients. The first starts the others, each in a session of its own."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.rank = size, int(os.environ.get("SEGMENTER_RANK", 0))
+        if size == 1:
+            return
+        if self.rank == 0:
+            meeting = Path(tempfile.mkdtemp()) / "meeting"
+            os.environ["SEGMENTER_MEETING"] = str(meeting)
+            for rank in range(1, size):
+                subprocess.Popen([sys.executable, *sys.argv], env={**os.environ, "SEGMENTER_RANK": str(rank)}, start_new_session=True)
+        distributed.init_process_group("gloo", init_method=f"file://{os.environ['SEGMENTER_MEETING']}", rank=self.rank, world_size=size)
+
+    def average(self, gradients: list[Tensor], elapsed: float) -> float:
+        """Replaces gradients by their mean over the processes; returns the elapsed time of the first."""
+        if self.size == 1:
+            return elapsed
+        flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([elapsed * self.size if self.rank == 0 else 0.0])])
+        distributed.all_reduce(flat)
+        flat /= self.size
+        at = 0
+        for g in gradients:
+            g.copy_(flat[at : at + g.numel()].view_as(g))
+            at += g.numel()
+        return float(flat[-1])
+
+
 def learning_rate(progress: float, step: int, peak: float) -> float:
     warm = min(1.0, (step + 1) / 150)
     return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
@@ -149,15 +183,17 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 384], help="sides of the windows, one after the other")
     parser.add_argument("--until", type=float, nargs="+", default=[0.6], help="shares of the training at which the side changes")
-    parser.add_argument("--new-scenes", type=int, default=3, help="scenes drawn a step; the others of the step are recent ones")
+    parser.add_argument("--new-share", type=float, default=0.4, help="share of a step's scenes that is drawn for it; the others are recent ones")
     parser.add_argument("--recent", type=int, default=64)
     parser.add_argument("--validate-minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--processes", type=int, default=1, help="that share a step")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.run.mkdir(parents=True, exist_ok=True)
+    crew = Crew(args.processes)
 
     trunk = Trunk(args.tracker).to(memory_format=torch.channels_last)
     torch.manual_seed(args.seed)
@@ -176,9 +212,11 @@ def main() -> None:
         optimiser.load_state_dict(saved["optimiser"])
         average.state, average.steps = saved["average"], saved["average_steps"]
         step, elapsed, history = saved["step"], saved["elapsed"], saved["history"]
-    validation = Validation(Materials(args.materials, validation=True), trunk)
+    validation = Validation(Materials(args.materials, validation=True), trunk) if crew.rank == 0 else None
     recent: deque[Held] = deque(maxlen=args.recent)
-    worker, side, drawn = None, 0, step * args.new_scenes
+    materials, side, drawn = Materials(args.materials, validation=False), 0, 0
+    scenes_a_step = max(1, SCENES_PER_STEP // crew.size)
+    new_a_step = max(1, round(args.new_share * scenes_a_step))
 
     def log(text: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {text}"
@@ -211,22 +249,18 @@ def main() -> None:
     model.to(memory_format=torch.channels_last).train()
     while elapsed < 60 * args.minutes:
         start = time.perf_counter()
-        rng = np.random.default_rng((args.seed, step))
+        rng = np.random.default_rng((args.seed, step, crew.rank))
         wanted = args.sides[sum(elapsed / (60 * args.minutes) >= share for share in args.until)]
         if side != wanted:
-            if worker is not None:
-                worker.close()
-            side, low, worker = wanted, wanted // 4, SceneWorker(args.materials, wanted, args.seed, drawn)
+            side, low, scenes = wanted, wanted // 4, SceneGenerator(materials, wanted)
             recent.clear()
-        fresh = worker.take(args.new_scenes)
-        while len(recent) + len(fresh) < SCENES_PER_STEP:
-            fresh += worker.take(1)
+        fresh = [scenes.scene(rng) for _ in range(max(new_a_step, scenes_a_step - len(recent)))]
         drawn += len(fresh)
         for scene, maps in zip(fresh, feature_maps(trunk, fresh)):
             recent.append(Held(scene, maps))
         newest = list(recent)[-len(fresh) :]
         older = list(recent)[: -len(fresh)]
-        chosen = newest + [older[i] for i in rng.permutation(len(older))[: SCENES_PER_STEP - len(newest)]]
+        chosen = newest + [older[i] for i in rng.permutation(len(older))[: scenes_a_step - len(newest)]]
         questions = [ask(rng, h.scene) for h in chosen for _ in range(MASKS_PER_SCENE)]
         image_of = torch.arange(len(chosen)).repeat_interleave(MASKS_PER_SCENE)
         maps, origin = batch_of(chosen)
@@ -235,7 +269,7 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            rounds = int(rng.choice(len(ROUNDS), p=ROUNDS))
+            rounds = int(np.random.default_rng((args.seed, step)).choice(len(ROUNDS), p=ROUNDS))  # the same in all processes
             if rounds:
                 with torch.no_grad():
                     seen = model.encode(maps, origin)
@@ -248,12 +282,14 @@ def main() -> None:
         cost, truth = total_cost(logits, iou, target, single)
         optimiser.zero_grad(set_to_none=True)
         cost.backward()
+        elapsed = crew.average([p.grad for p in model.parameters()], elapsed + time.perf_counter() - start)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if torch.isfinite(norm):
             optimiser.step()
             average.update(model)
         step += 1
-        elapsed += time.perf_counter() - start
+        if crew.rank > 0:
+            continue
         boxed = torch.tensor([q.box is not None for q in questions])
         note("cost", cost.detach()[None])
         if rounds == 0:
@@ -263,7 +299,7 @@ def main() -> None:
         else:
             note("after", truth[:, 0])
         if step % 50 == 0:
-            log(f"step {step}  {drawn} scenes  {elapsed / 60:.1f} min  lr {rate:.1e}  " + "  ".join(f"{k} {sums[k] / max(1, counts[k]):.3f}" for k in sums) + f"  norm {float(norm):.2f}")
+            log(f"step {step}  {drawn * crew.size} scenes  {elapsed / 60:.1f} min  lr {rate:.1e}  " + "  ".join(f"{k} {sums[k] / max(1, counts[k]):.3f}" for k in sums) + f"  norm {float(norm):.2f}")
             sums, counts = dict.fromkeys(sums, 0.0), dict.fromkeys(sums, 0)
         if step % 100 == 0:
             save()
@@ -271,7 +307,8 @@ def main() -> None:
             validate()
             save()
             next_validation = elapsed + 60 * args.validate_minutes
-    save()
+    if crew.rank == 0:
+        save()
 
 
 if __name__ == "__main__":

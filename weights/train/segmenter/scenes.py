@@ -5,9 +5,7 @@ A scene is one square window of the 512-pixel frame. Some windows have the zeros
 
 from __future__ import annotations
 
-import multiprocessing as mp
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -107,33 +105,3 @@ def draw_target(rng: Rng, scene: Scene) -> np.ndarray:
         if part is not None:
             mask = part
     return mask
-
-
-def draw_for_ever(materials: Path, side: int, seed: int, first: int, out: "mp.Queue") -> None:
-    """A worker process: scene after scene, each from its own seed."""
-    cv2.setNumThreads(1)
-    generator = SceneGenerator(Materials(materials, validation=False), side)
-    number = first
-    while True:
-        out.put(generator.scene(np.random.default_rng((seed, side, number))))
-        number += 1
-
-
-class SceneWorker:
-    """take(n): the next scenes, drawn beside whatever else goes on. At least one, at most n of those that are ready."""
-
-    def __init__(self, materials: Path, side: int, seed: int, first: int) -> None:
-        context = mp.get_context("spawn")
-        self.queue = context.Queue(maxsize=12)
-        self.process = context.Process(target=draw_for_ever, args=(materials, side, seed, first, self.queue), daemon=True)
-        self.process.start()
-
-    def take(self, most: int) -> list[Scene]:
-        scenes = [self.queue.get()]
-        while len(scenes) < most and not self.queue.empty():
-            scenes.append(self.queue.get())
-        return scenes
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.join()
