@@ -38,8 +38,6 @@ from segmenter.scenes import Scene, SceneGenerator, draw_target
 from segmenter.validate import Validation, feature_maps
 
 MASKS_PER_SCENE = 3
-#: Of all processes together.
-SCENES_PER_STEP = 12
 #: Rounds of clicks before the one that is learned from, and how often.
 ROUNDS = (0.45, 0.25, 0.18, 0.12)
 MOST_POINTS = 6
@@ -183,9 +181,11 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 384], help="sides of the windows, one after the other")
     parser.add_argument("--until", type=float, nargs="+", default=[0.6], help="shares of the training at which the side changes")
+    parser.add_argument("--scenes-per-step", type=int, default=12, help="of all processes together")
     parser.add_argument("--new-share", type=float, default=0.4, help="share of a step's scenes that is drawn for it; the others are recent ones")
     parser.add_argument("--recent", type=int, default=64)
     parser.add_argument("--validate-minutes", type=float, default=10)
+    parser.add_argument("--validation-scenes", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--processes", type=int, default=1, help="that share a step")
@@ -212,10 +212,10 @@ def main() -> None:
         optimiser.load_state_dict(saved["optimiser"])
         average.state, average.steps = saved["average"], saved["average_steps"]
         step, elapsed, history = saved["step"], saved["elapsed"], saved["history"]
-    validation = Validation(Materials(args.materials, validation=True), trunk) if crew.rank == 0 else None
+    validation = Validation(Materials(args.materials, validation=True), trunk, args.validation_scenes) if crew.rank == 0 else None
     recent: deque[Held] = deque(maxlen=args.recent)
     materials, side, drawn = Materials(args.materials, validation=False), 0, 0
-    scenes_a_step = max(1, SCENES_PER_STEP // crew.size)
+    scenes_a_step = max(1, args.scenes_per_step // crew.size)
     new_a_step = max(1, round(args.new_share * scenes_a_step))
 
     def log(text: str) -> None:

@@ -14,7 +14,7 @@ from .clicks import box_of, first_click, next_click
 from .model import FRAME, Prompts, Segmenter, Trunk
 from .scenes import Scene, SceneGenerator
 
-SCENES, MASKS_OF_SCENE = 32, 2
+MASKS_OF_SCENE = 2
 CLICKS = 5
 
 
@@ -43,7 +43,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 class Validation:
     """validation(model): mean IoU after 1, 3 and 5 clicks, of the best of three masks for the first, and for the exact box."""
 
-    def __init__(self, materials: Materials, trunk: Trunk, scenes: int = SCENES) -> None:
+    def __init__(self, materials: Materials, trunk: Trunk, scenes: int) -> None:
         generator = SceneGenerator(materials, FRAME)
         self.scenes, self.masks, self.image_of = [], [], []
         for i in range(scenes):
