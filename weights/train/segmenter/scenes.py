@@ -5,6 +5,7 @@ A scene is one square window of the 512-pixel frame. Some windows have the zeros
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import cv2
@@ -40,6 +41,12 @@ class SceneGenerator:
 
     def __init__(self, materials: Materials, side: int) -> None:
         self.side = side
+        materials = copy(materials)
+        # Regions of one colour are mostly ground and sky: enough of them remain to learn that such things can be meant.
+        materials.segments = [s for i, s in enumerate(materials.segments) if s["kind"] == "thing" or i % 3 == 0]
+        materials.segments_of = {}
+        for segment in materials.segments:
+            materials.segments_of.setdefault(segment["photo"], []).append(segment)
         # The same pixels an object in every window: a small window shows a part of the frame.
         self.clips = ClipGenerator(materials, side, side, 1, 1.5 * (FRAME * 288) / side**2)
 
