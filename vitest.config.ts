@@ -56,6 +56,7 @@ export default defineConfig({
       project('pipeline', 'packages/pipeline'),
       project('app', 'packages/app', { globalSetup: ['./test/build.ts'] }),
       project('weights', 'weights'),
+      project('house', 'scripts', { include: ['*.test.mjs'] }),
       project('examples', 'examples'),
       project('consumers', 'consumers', {
         globalSetup: [fileURLToPath(new URL('consumers/src/global-setup.ts', import.meta.url))],

@@ -1,4 +1,8 @@
-import type { Size } from './deaot/model.js';
+/** Height and width in pixels or tokens. */
+export interface Size {
+  height: number;
+  width: number;
+}
 
 /** What a program that tracks a video needs of a tracker; `DeAotTracker` and `LabelPropagationTracker` are ones. */
 export interface Tracker {

@@ -3,16 +3,13 @@ import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import { type Encoder, loadEncoder } from '../encoders/index.js';
 import { type Affine, asConv, convLayout, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import type { Size } from '../tracker.js';
 import { type DeAotConfig, EMBED, GROUP_OBJECTS, tokenGrid } from './config.js';
 import { FpnDecoder } from './decoder.js';
 import { GatedPropagation, type Seed } from './gated-propagation.js';
 import type { LayerMemory } from './memory.js';
 
-/** Height and width in pixels or tokens. */
-export interface Size {
-  height: number;
-  width: number;
-}
+export type { Size } from '../tracker.js';
 
 /** What the encoder makes of a frame; shared by all groups of objects. */
 export interface FrameFeatures {
