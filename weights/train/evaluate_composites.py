@@ -1,6 +1,6 @@
-"""J and F per number of objects on synthetic clips from held-out pictures.
+"""J and F on synthetic clips from held-out pictures, per number of objects and per kind of difficulty.
 
-    python evaluate_composites.py --weights deaot-t.safetensors [--objects 2 5 12] [--clips 10]
+    python evaluate_composites.py --weights deaot-t.safetensors [--objects 2 5 12] [--kinds turn thin ...] [--clips 10]
 
 Twelve objects run as two groups of ten. The clips are a function of the seed and the prepared materials.
 """
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from clips.generator import ClipGenerator, Materials
-from deaot import DeAOT, Engine
+from clips.kinds import KINDS, KindClips
+from deaot import NEVER, DeAOT, Engine
 from deaot.checkpoint import load_weights
 from metrics import contour_accuracy, jaccard
 from train import normalise
@@ -27,10 +28,13 @@ def main() -> None:
     parser.add_argument("--model", default="deaott")
     parser.add_argument("--materials", type=Path, default=Path.home() / ".cache/samtrack-train/prepared")
     parser.add_argument("--objects", type=int, nargs="*", default=[2, 5, 12])
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     parser.add_argument("--clips", type=int, default=10)
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--size", type=int, nargs=2, default=[257, 449])
     parser.add_argument("--seed", type=int, default=4321)
+    parser.add_argument("--long-term-gap", type=int, default=NEVER)
+    parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--bf16", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -38,13 +42,13 @@ def main() -> None:
     model = DeAOT.named(args.model).eval()
     load_weights(model, args.weights)
     materials = Materials(args.materials, validation=True)
-    for count in args.objects:
-        generator = ClipGenerator(materials, *args.size, args.frames, objects=count)
+    def score(name: str, generator: ClipGenerator, seed: tuple[int, ...]) -> None:
         j, f = [], []
         for number in range(args.clips):
-            pictures, labels = generator.clip(np.random.default_rng((args.seed, count, number)))
+            pictures, labels = generator.clip(np.random.default_rng((*seed, number)))
+            count = int(labels[0].max())
             images = normalise(torch.from_numpy(pictures))
-            engine = Engine(model)
+            engine = Engine(model, args.long_term_gap, args.long_term_cap)
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
                 engine.add_reference(images[:1], torch.from_numpy(labels[:1].astype(np.int64)), count)
                 for t in range(1, args.frames):
@@ -55,7 +59,12 @@ def main() -> None:
                         a, b = predicted[0].numpy() == i, labels[t] == i
                         j.append(jaccard(a, b))
                         f.append(contour_accuracy(a, b))
-        print(f"{count:3d} objects, {args.clips} clips: J {np.mean(j):.3f}  F {np.mean(f):.3f}  J&F {(np.mean(j) + np.mean(f)) / 2:.3f}", flush=True)
+        print(f"{name:12s} {args.clips} clips: J {np.mean(j):.3f}  F {np.mean(f):.3f}  J&F {(np.mean(j) + np.mean(f)) / 2:.3f}", flush=True)
+
+    for count in args.objects:
+        score(f"{count} objects", ClipGenerator(materials, *args.size, args.frames, objects=count), (args.seed, count))
+    for kind in args.kinds:
+        score(kind, KindClips(materials, *args.size, args.frames, kind=kind), (args.seed, 100 + KINDS.index(kind)))
 
 
 if __name__ == "__main__":

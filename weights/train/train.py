@@ -68,6 +68,7 @@ CURRICULA: dict[str, tuple[Phase, ...]] = {
         Phase(1.00, 353, 641, 5, 14, 0.7, 0.9),
     ),
     "last": (Phase(1.00, 257, 449, 4, 2, 0.6, 1.0),),
+    "long": (Phase(1.00, 257, 449, 8, 1, 0.8, 1.0),),
     "tiny": (Phase(0.5, 97, 97, 3, 2, 0.0, 1.3), Phase(1.00, 97, 129, 3, 2, 0.5, 1.0)),
 }
 
@@ -318,6 +319,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--clip-uses", type=int, default=1, help="the most batches one clip may serve where the workers are slower than the device")
+    parser.add_argument("--kinds", type=float, default=0.0, help="share of the clips that are of one of the hard kinds (clips.kinds), 0 to 1")
     parser.add_argument("--pseudo", type=Path, help="mix clips of this folder (clips.pseudo) into the last phase")
     parser.add_argument("--pseudo-share", type=float, default=0.3, help="share of those clips, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
@@ -331,6 +333,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     curriculum = CURRICULA[args.curriculum or device.type]
+    if not 0 <= args.kinds <= 1:
+        parser.error(f"--kinds {args.kinds}: must be 0 to 1")
     mixture = None
     if args.pseudo is not None:
         if not 0 <= args.pseudo_share <= 1:
@@ -395,7 +399,7 @@ def main() -> None:
     log(f"{device}, {args.threads} threads, {sum(p.numel() for p in model.parameters() if p.requires_grad) / 1e6:.2f} M trained parameters, {vars(args)}")
     if step == 0 and held_out is not None:
         check()
-    loader = Loader(curriculum, args.materials, args.seed, clips, args.workers, args.clip_uses, pin=device.type == "cuda", mixture=mixture)
+    loader = Loader(curriculum, args.materials, args.seed, clips, args.workers, args.clip_uses, pin=device.type == "cuda", mixture=mixture, kinds=args.kinds)
     mark, losses, ious, mark_clips, waited = time.monotonic(), [], [], clips, 0.0
     last_save = last_check = elapsed
     previous_phase = -1

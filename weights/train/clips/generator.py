@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .motion import Camera, Deformation, ObjectMotion, Rng, frame_times, log_uniform, similarity, translation
+from .motion import Camera, Deformation, ObjectMotion, Rng, Turn, frame_times, log_uniform, similarity, translation
 from .photometric import Look
 
 #: Weights of 1 to 10 objects.
@@ -42,6 +42,8 @@ class Layer:
     shadow_depth: float = 0.0
     shadow_blur: float = 0.0
     centre: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    turn: Turn | None = None
+    """Turns about its own vertical axis: `rgba` is what it looks like at time 0."""
 
     def matrix(self, t: float, camera: np.ndarray) -> np.ndarray:
         m = self.place
@@ -272,7 +274,8 @@ class ClipGenerator:
         y = (inverse[1, 0] * gx + inverse[1, 1] * gy + inverse[1, 2]) / depth
         if layer.deformation is not None:
             x, y = layer.deformation.apply(x, y, t)
-        drawn = cv2.remap(layer.rgba, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        rgba = layer.rgba if layer.turn is None else layer.turn.at(layer.rgba, t)
+        drawn = cv2.remap(rgba, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         length = layer.blur * float(np.hypot(*step))
         if length > 1.5:
             drawn = cv2.filter2D(drawn, -1, line_kernel(step, min(length, 25)), borderType=cv2.BORDER_CONSTANT)
@@ -334,15 +337,18 @@ class ClipGenerator:
         camera = Camera(rng, self.height, self.width)
         if video is not None:
             camera.at = lambda t: np.eye(3)  # type: ignore[method-assign]
-        look = Look(rng, self.height, self.width)
+        return self._render(world if video is None else video, place, layers, camera, Look(rng, self.height, self.width))
+
+    def _render(self, ground: np.ndarray | list[np.ndarray], place: np.ndarray, layers: list[Layer], camera: Camera, look: Look) -> tuple[np.ndarray, np.ndarray]:
+        """Frames and labels of layers, back to front, over a picture that is placed in the frame, or over a frame each."""
         frames = np.empty((self.frames, self.height, self.width, 3), np.uint8)
         labels = np.zeros((self.frames, self.height, self.width), np.uint8)
         for i, t in enumerate(self.times):
             c = camera.at(t)
-            if video is not None:
-                frame = cv2.resize(np.ascontiguousarray(video[i]), (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float32)
+            if isinstance(ground, list):
+                frame = cv2.resize(np.ascontiguousarray(ground[i]), (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float32)
             else:
-                frame = cv2.warpPerspective(world, c @ place, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+                frame = cv2.warpPerspective(ground, c @ place, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
             before = camera.at(t - 1)
             for layer in layers:
                 if layer.shadow is not None:

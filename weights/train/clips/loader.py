@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from .generator import ClipGenerator, Materials
+from .kinds import KindClips
 from .motion import Rng
 from .stored import StoredClips
 
@@ -62,23 +63,26 @@ def views(memory: np.ndarray, slot: int, shape: ClipShape) -> tuple[np.ndarray, 
 
 
 class Source:
-    """clip(rng, phase): a clip drawn from the materials, or in `mixture.share` of the cases a stored one."""
+    """clip(rng, phase): a clip drawn from the materials, in a share `kinds` of the cases one of a hard kind, or in `mixture.share` of the
+    cases a stored one."""
 
-    def __init__(self, materials: Path, curriculum: Sequence[ClipShape], mixture: Mixture | None = None) -> None:
-        self.pictures, self.curriculum, self.mixture = Materials(materials, validation=False), curriculum, mixture
+    def __init__(self, materials: Path, curriculum: Sequence[ClipShape], mixture: Mixture | None = None, kinds: float = 0.0) -> None:
+        self.pictures, self.curriculum, self.mixture, self.kinds = Materials(materials, validation=False), curriculum, mixture, kinds
         self.stored = None if mixture is None else StoredClips(mixture.folder)
 
     def clip(self, rng: Rng, phase: int) -> tuple[np.ndarray, np.ndarray]:
         p = self.curriculum[phase]
         if self.stored is not None and phase >= self.mixture.phase and rng.random() < self.mixture.share:
             return self.stored.clip(rng, p.height, p.width, p.frames)
+        if self.kinds and rng.random() < self.kinds:
+            return KindClips(self.pictures, p.height, p.width, p.frames, p.zoom).clip(rng)
         return ClipGenerator(self.pictures, p.height, p.width, p.frames, p.zoom).clip(rng)
 
 
-def generate(worker: int, seed: int, start: int, materials: Path, curriculum: Sequence[ClipShape], phase: "mp.Value", file: str, size: tuple[int, int], free: "mp.Queue", ready: "mp.Queue", mixture: Mixture | None = None) -> None:
+def generate(worker: int, seed: int, start: int, materials: Path, curriculum: Sequence[ClipShape], phase: "mp.Value", file: str, size: tuple[int, int], free: "mp.Queue", ready: "mp.Queue", mixture: Mixture | None = None, kinds: float = 0.0) -> None:
     """Worker process: clips of the current phase, each from its own seed, for ever."""
     cv2.setNumThreads(1)
-    source = Source(materials, curriculum, mixture)
+    source = Source(materials, curriculum, mixture, kinds)
     memory = np.memmap(file, np.uint8, "r+", shape=size)
     number = start
     while True:
@@ -137,7 +141,7 @@ class Loader:
     uses: the most batches a clip may serve. A clip is mirrored in half of them.
     """
 
-    def __init__(self, curriculum: Sequence[ClipShape], materials: Path, seed: int, start: int, workers: int, uses: int = 1, pin: bool = False, mixture: Mixture | None = None) -> None:
+    def __init__(self, curriculum: Sequence[ClipShape], materials: Path, seed: int, start: int, workers: int, uses: int = 1, pin: bool = False, mixture: Mixture | None = None, kinds: float = 0.0) -> None:
         context = mp.get_context("spawn")
         self.curriculum, self.pin = curriculum, pin
         largest = max(p.batch for p in curriculum)
@@ -154,7 +158,7 @@ class Loader:
         for slot in range(slots):
             self.free.put(slot)
         self.workers = [
-            context.Process(target=generate, args=(w, seed, start, materials, curriculum, self.phase, file, size, self.free, self.ready, mixture), daemon=True)
+            context.Process(target=generate, args=(w, seed, start, materials, curriculum, self.phase, file, size, self.free, self.ready, mixture, kinds), daemon=True)
             for w in range(workers)
         ]
         for worker in self.workers:

@@ -145,3 +145,39 @@ class Deformation:
             c, s = np.cos(weight), np.sin(weight)
             x, y = bend.joint[0] + c * dx - s * dy, bend.joint[1] + s * dx + c * dy
         return x.astype(np.float32), y.astype(np.float32)
+
+
+class Turn:
+    """A body that turns about its vertical axis. Each row of a silhouette is the outline of a disc, its texture lies on the front half;
+    what the turn brings into view comes from another texture."""
+
+    def __init__(self, rng: Rng, front: np.ndarray, back: np.ndarray) -> None:
+        """front, back: premultiplied float32 [h, w, 4] of one size; of `back` only the colours count."""
+        self.back = back[..., :3]
+        self.angle = Wander(rng, np.radians(log_uniform(rng, 8.0, 40.0)))
+        alpha = front[..., 3]
+        inside = alpha > 0.05
+        rows = inside.any(1)
+        left = np.where(rows, inside.argmax(1), 0).astype(np.float32)
+        right = np.where(rows, inside.shape[1] - 1 - inside[:, ::-1].argmax(1), 1).astype(np.float32)
+        # Outlines that jump from row to row would tear the texture.
+        smooth = lambda v: cv2.GaussianBlur(v[:, None], (1, 0), sigmaX=1, sigmaY=max(1.0, len(v) / 40))[:, 0] if len(v) > 3 else v  # noqa: E731
+        self.middle, self.radius = smooth((left + right) / 2)[:, None], np.maximum(1.0, smooth((right - left) / 2))[:, None]
+
+    def at(self, front: np.ndarray, t: float) -> np.ndarray:
+        """What is seen at time t, [h, w, 4]: the silhouette stays."""
+        angle = float(np.clip(self.angle.at(t)[0], -2.6, 2.6))
+        if abs(angle) < 1e-3:
+            return front
+        h, w = front.shape[:2]
+        x = np.arange(w, dtype=np.float32)[None, :].repeat(h, 0)
+        y = np.arange(h, dtype=np.float32)[:, None].repeat(w, 1)
+        theta = np.arcsin(np.clip((x - self.middle) / self.radius, -1, 1)) - np.float32(angle)
+        # Outside of the front half lies the back, seen from behind.
+        behind = np.abs(theta) > np.pi / 2
+        place = (self.middle + self.radius * np.sin(theta)).astype(np.float32)
+        opaque = front[..., :3] / np.maximum(front[..., 3:], 0.3)
+        shown = cv2.remap(opaque, place, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        hidden = cv2.remap(self.back, place, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        colour = np.where(behind[..., None], hidden, shown)
+        return np.dstack([colour * front[..., 3:], front[..., 3]]).astype(np.float32)
