@@ -4,7 +4,7 @@ export { BlobSource, type ByteSource, MemorySource, ReadAheadSource } from './by
 export { CheckpointError, type CheckpointErrorCode, type CheckpointErrorFields } from './error.js';
 export { decodeBf16, decodeF16, encodeBf16, encodeF16, f16ToF32, f32ToF16 } from './half.js';
 export { withOfficialKeys } from './key-maps/index.js';
-export { type CheckpointInput, type OpenCheckpointOptions, openCheckpoint } from './open.js';
+export { type CheckpointInput, type OpenCheckpointOptions, openByteSource, openCheckpoint } from './open.js';
 export { type Manifest, type ManifestTensor, openManifest, proceduralTensor } from './procedural.js';
 export { openPyTorchLegacy, openPyTorchZip } from './pytorch.js';
 export {

@@ -25,7 +25,7 @@ export interface OpenCheckpointOptions extends ReadOptions {
  */
 export async function openCheckpoint(input: CheckpointInput, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
   options.signal?.throwIfAborted();
-  const source = await toSource(input, options);
+  const source = await openByteSource(input, options);
   try {
     return await openSource(source, options);
   } catch (error) {
@@ -38,7 +38,14 @@ export async function openCheckpoint(input: CheckpointInput, options: OpenCheckp
   }
 }
 
-async function toSource(input: CheckpointInput, { name, signal }: OpenCheckpointOptions): Promise<ByteSource> {
+/**
+ * A checkpoint's bytes, as they are stored.
+ * @throws CheckpointError where there is no such file or it cannot be read
+ */
+export async function openByteSource(
+  input: CheckpointInput,
+  { name, signal }: OpenCheckpointOptions = {},
+): Promise<ByteSource> {
   if (typeof input === 'string' || input instanceof URL) return openLocation(input, { signal });
   if (input instanceof Blob) return new BlobSource(input, name);
   if (input instanceof ArrayBuffer) return new MemorySource(new Uint8Array(input), name);

@@ -1,5 +1,5 @@
 /** New objects of a run of `samtrack track`: what is written about them, and what an interrupted run left. */
-import type { ObjectInfo, OutputFolder } from '../io/index.js';
+import type { ObjectInfo, ResultWriter } from '../io/index.js';
 import { compressRle, decompressRle } from '../io/index.js';
 import { type CandidateSource, type DiscoveredObject, Discoverer } from '../modes/index.js';
 import type { DiscoverySettings } from './discovery-options.js';
@@ -9,11 +9,10 @@ const OBJECTS_FILE = 'objects.json';
 const CANDIDATES_FILE = 'candidates.json';
 
 export interface DiscoveryRunOptions {
-  folder: OutputFolder;
+  /** Takes the results; what was found goes to the same folder. */
+  writer: ResultWriter;
   settings: DiscoverySettings;
   candidates: CandidateSource;
-  /** Names of the frames that an interrupted run has finished. */
-  done: ReadonlySet<string>;
   /** Gets names and classes of new objects, for the other results. */
   infos: Map<number, ObjectInfo>;
   report: Report;
@@ -49,12 +48,13 @@ export class DiscoveryRun {
   }
 
   static async open(options: DiscoveryRunOptions): Promise<DiscoveryRun> {
-    const { folder, done } = options;
+    const { folder, done } = options.writer;
     const bytes = done.size > 0 ? await folder.readFile(OBJECTS_FILE) : undefined;
     const stored: DiscoveredObject[] = bytes ? JSON.parse(new TextDecoder().decode(bytes)).objects : [];
     // What was found in a frame without a result will be found again.
     const before = stored.filter(({ frameName }) => frameName === undefined || done.has(frameName));
     const run = new DiscoveryRun(options, before);
+    options.writer.atEnd(() => run.finish());
     const waiting = done.size > 0 ? await folder.readFile(CANDIDATES_FILE) : undefined;
     for (const entry of waiting ? JSON.parse(new TextDecoder().decode(waiting)).candidates : []) {
       const mask = decompressRle(entry.mask);
@@ -64,22 +64,25 @@ export class DiscoveryRun {
   }
 
   /** Waits for what is being written, and writes the rest. @returns names of the files */
-  async finish(): Promise<string[]> {
+  private async finish(): Promise<string[]> {
     await this.writing;
     await this.write();
-    const { folder, settings } = this.options;
+    const { writer, settings } = this.options;
     if (!settings.options.review) return [OBJECTS_FILE];
     const candidates = this.discoverer.queue.waiting.map(({ candidate: _, mask, ...entry }) => ({
       ...entry,
       mask: compressRle(mask),
     }));
-    await folder.writeFile(CANDIDATES_FILE, toText({ format: 'samtrack-candidates', version: 1, candidates }));
+    await writer.folder.writeFile(CANDIDATES_FILE, toText({ format: 'samtrack-candidates', version: 1, candidates }));
     return [OBJECTS_FILE, CANDIDATES_FILE];
   }
 
   private write(): Promise<void> {
     const { objects } = this.discoverer;
-    return this.options.folder.writeFile(OBJECTS_FILE, toText({ format: 'samtrack-objects', version: 1, objects }));
+    return this.options.writer.folder.writeFile(
+      OBJECTS_FILE,
+      toText({ format: 'samtrack-objects', version: 1, objects }),
+    );
   }
 
   private describe(): void {

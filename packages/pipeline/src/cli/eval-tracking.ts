@@ -13,6 +13,7 @@ import {
   openSource,
   type ResultSummary,
   ResultWriter,
+  type RunInput,
   readMask,
 } from '../io/index.js';
 import { EvaluationError, type YouTubeVosVideo } from '../metrics/index.js';
@@ -22,7 +23,7 @@ import type { VideoTracker } from '../tracking/video-tracker.js';
 import { isExpected } from './command.js';
 import { INTERRUPTED } from './interrupt.js';
 import type { Report } from './progress.js';
-import type { TrackerSettings } from './tracking.js';
+import { namedWeights, reportReplaced, runIdentity, type TrackerSettings } from './tracking.js';
 import { type TrackingHost, WarmHost } from './tracking-host.js';
 
 /** A sequence to track, from masks of its first frame. */
@@ -42,8 +43,8 @@ export interface EvalSequence {
 /** Masks from simulated clicks on the given ones, instead of these. */
 export interface SimulatedClicks extends Omit<ClickOptions, 'signal'> {
   clicks: number;
-  /** The segmenter, for the record of a run. */
-  model: string;
+  /** The segmenter's weights, for the record of a run. */
+  weights: string;
   /** Gives it, once the tracker has opened the GPU. It stays the giver's. */
   load(report: Report): Segmenter;
 }
@@ -55,6 +56,8 @@ export interface EvalRun {
   /** What results depend on besides the tracker's settings. */
   identity: Record<string, string | number | null>;
   overwrite: boolean;
+  /** The data set, which results must not touch. */
+  inputs: readonly RunInput[];
   clicks?: SimulatedClicks;
   host: TrackingHost;
 }
@@ -65,7 +68,13 @@ export const davisSequence = (root: string, name: string, resolution: string, ye
   open: () => openDavisSequence(root, name, { resolution }),
   frameNames: async () => imageFiles(await readdir(join(root, 'JPEGImages', resolution, name))).map(stemOf),
   async firstMask(source) {
-    const mask = await readMask(join(root, 'Annotations', resolution, name, '00000.png'), source);
+    const [first] = source.frameNames ?? [];
+    const { width, height } = source;
+    const mask = await readMask(join(root, 'Annotations', resolution, name, `${first}.png`), {
+      width,
+      height,
+      dataSet: true,
+    });
     if (year === 2016) mask.data = mask.data.map((id) => (id ? 1 : 0));
     return mask;
   },
@@ -80,7 +89,7 @@ export function youTubeVosSequence(folder: string, { name, frames }: YouTubeVosV
     name,
     open: () => openSource(pictures),
     frameNames: async () => frames,
-    firstMask: ({ width, height }) => readMask(maskOf(frames[0]!), { width, height }),
+    firstMask: ({ width, height }) => readMask(maskOf(frames[0]!), { width, height, dataSet: true }),
     async range() {
       const stems = imageFiles(await readdir(pictures)).map(stemOf);
       const [from, last] = [stems.indexOf(frames[0]!), stems.indexOf(frames.at(-1)!)];
@@ -107,7 +116,7 @@ export function youTubeVosSequence(folder: string, { name, frames }: YouTubeVosV
  */
 export async function trackSequence(
   sequence: EvalSequence,
-  { results, settings, identity: more, overwrite, clicks, host }: EvalRun,
+  { results, settings, identity: more, overwrite, inputs, clicks, host }: EvalRun,
   prefix = '',
 ): Promise<{ summary: ResultSummary; error?: unknown } | undefined> {
   const { report, signal } = host;
@@ -115,8 +124,13 @@ export async function trackSequence(
   let tracker: VideoTracker | undefined;
   try {
     const folder = openOutputFolder(join(results, sequence.name));
-    const identity = { ...settings.identity, ...more };
-    if (!overwrite && (await ResultWriter.isComplete({ folder, source, identity }))) return undefined;
+    const identity = {
+      ...(await runIdentity(settings)),
+      ...more,
+      ...(clicks && { clicks: clicks.clicks, segmenter: await namedWeights(clicks.weights) }),
+    };
+    const kept = { folder, source, identity, masks: { bits: 8 }, masksFolder: '' } as const;
+    if (!overwrite && (await ResultWriter.isComplete(kept))) return undefined;
     const range = (await sequence.range?.()) ?? {};
     let firstMask = await sequence.firstMask(source);
     const held = (tracker = await host.acquire(settings));
@@ -134,14 +148,12 @@ export async function trackSequence(
       firstMask,
       reviser: await sequence.reviser?.(),
       writer: await ResultWriter.open({
-        folder,
-        source,
-        masksFolder: '',
-        masks: { bits: 8 },
+        ...kept,
+        inputs,
         overlay: false,
         coco: false,
         existing: overwrite ? 'replace' : 'resume',
-        identity,
+        onReplace: (files) => reportReplaced(report, folder.label, files),
       }),
       ...range,
       signal,

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { labelIds } from '../io/index.js';
+import { dataSetInputs, labelIds } from '../io/index.js';
 import {
   type DavisOptions,
   davisSequences,
@@ -226,7 +226,7 @@ const TASKS = ['semi-supervised', 'unsupervised'] as const;
 
 function clicksOf(clicks: number, options: EvalOptions): SimulatedClicks {
   const settings = segmenterSettings(options);
-  return { clicks, model: settings.name, load: (report) => loadSegmenter(settings, report) };
+  return { clicks, weights: settings.weights, load: (report) => loadSegmenter(settings, report) };
 }
 
 async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, signal: AbortSignal): Promise<number> {
@@ -284,9 +284,8 @@ function trackAll(
 }
 
 /** How the sequences of an evaluation are tracked. */
-export function evalRun({ results, settings, clicks, year }: EvalPlan) {
-  const identity = { year, ...(clicks && { clicks: clicks.clicks, segmenter: clicks.model }) };
-  return { results, settings: settings!, identity, clicks };
+export function evalRun({ root, results, settings, clicks, year }: EvalPlan) {
+  return { results, settings: settings!, identity: { year }, clicks, inputs: dataSetInputs(root) };
 }
 
 /** What the archive must hold of a sequence. @param objects ids that may occur; default those of the first mask */
@@ -303,13 +302,13 @@ async function submissionOf(sequence: EvalSequence, objects?: readonly { id: num
 
 async function pack(
   dataset: 'davis' | 'youtube-vos',
-  { results, zip }: EvalPlan,
+  { root, results, zip }: EvalPlan,
   sequences: SubmissionSequence[],
   report: Report,
   signal: AbortSignal,
 ): Promise<number> {
   report.progress('checking and packing the submission');
-  const files = await writeSubmission({ dataset, results, sequences, zip: zip!, signal });
+  const files = await writeSubmission({ dataset, results, sequences, zip: zip!, inputs: dataSetInputs(root), signal });
   report.end();
   report.note(`${files} masks of ${sequences.length} sequences, as the server wants them`);
   process.stdout.write(`${resolve(zip!)}\n`);

@@ -19,10 +19,13 @@ ${FORMATS_HELP}  --out FOLDER          where it goes; default RESULTS
   --fps N               frames per second of an image folder; default 24
   --palette NAME        voc, davis (default) or samtrack: colours of mask files
   --gif-edge N          longest side of GIFs; default 480
+  --partial             accept frames without a mask and masks without a frame: they are left out
+  --json                print what was made, and the names of what was left out, as JSON
   -q, --quiet           no progress
   -h, --help            print this
 
-Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped.
+Nothing is replaced but what samtrack itself made there.
+Exit status: 0 done, 1 a failure or something left out, 2 wrong usage, 130 stopped.
 `;
 
 const OPTIONS = {
@@ -33,6 +36,8 @@ const OPTIONS = {
   fps: { type: 'string' },
   palette: { type: 'string' },
   'gif-edge': { type: 'string' },
+  partial: { type: 'boolean' },
+  json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -66,7 +71,8 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const source = await openSource(options.source!, { fps, sequence: options.sequence });
     try {
-      const { files, warnings } = await exportResults({
+      for (const note of source.notes ?? []) report.note(`note: ${note}`);
+      const { frames, framesWithoutMask, masksWithoutFrame, files, warnings } = await exportResults({
         results: openOutputFolder(results),
         source,
         formats,
@@ -78,10 +84,34 @@ async function run(argv: string[]): Promise<number> {
       });
       report.end();
       for (const warning of warnings) report.note(`note: ${warning}`);
-      for (const file of files) process.stdout.write(`${join(resolve(out), file)}\n`);
-      return 0;
+      const paths = files.map((file) => join(resolve(out), file));
+      const isWhole = framesWithoutMask.length === 0 && masksWithoutFrame.length === 0;
+      if (options.json) {
+        const summary = { frames, complete: isWhole, framesWithoutMask, masksWithoutFrame, files: paths };
+        process.stdout.write(`${JSON.stringify(summary, null, 1)}\n`);
+      } else {
+        for (const file of paths) process.stdout.write(`${file}\n`);
+      }
+      const counts = [
+        `${frames} frames exported`,
+        ...count(framesWithoutMask, 'frames without a mask'),
+        ...count(masksWithoutFrame, 'masks without a frame'),
+      ].join('; ');
+      if (isWhole || options.partial) {
+        report.note(counts);
+        return 0;
+      }
+      report.failure(`samtrack export: ${counts}. --partial accepts this`);
+      return 1;
     } finally {
       await source.close();
     }
   });
+}
+
+/** How many there are, and the names of the first ones; nothing for none. */
+function count(names: readonly string[], what: string): string[] {
+  if (names.length === 0) return [];
+  const first = names.length > 6 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
+  return [`${names.length} ${what}: ${first}`];
 }

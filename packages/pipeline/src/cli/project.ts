@@ -9,11 +9,13 @@ import { reportProgress, type TrackerSettings } from './tracking.js';
  * Opens the GPU, loads the weights, and opens the project, or begins one.
  * @param file Where it is kept; in memory if undefined.
  * @param begin Gives a new session its objects.
+ * @param goOn Looks at one that has objects already.
  */
 export async function openProject(
   file: string | undefined,
   source: FrameSource,
   begin: (session: Session) => Promise<unknown>,
+  goOn: (session: Session) => void,
   { model, weights, adapter, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
@@ -33,6 +35,7 @@ export async function openProject(
     const session = await st.open(source, { project: file, memoryMB });
     if (session.repaired) report.note(`${file}: the last line was cut short and is dropped`);
     if (session.objects.length === 0) await begin(session);
+    else goOn(session);
     return { st, session };
   } catch (error) {
     await st.dispose();

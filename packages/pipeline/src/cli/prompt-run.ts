@@ -1,9 +1,18 @@
 /** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { initialize, shutdown } from '@samtrack/kernels';
 import type { Segmenter } from '../assist/index.js';
-import { drawOverlay, type FrameSource, idColour, OutputError, palette, type ResultSummary } from '../io/index.js';
+import {
+  drawOverlay,
+  type FrameSource,
+  idColour,
+  OutputError,
+  palette,
+  type ResultSummary,
+  type RunInput,
+  writeOwnedFile,
+} from '../io/index.js';
 import { type FramePrompt, type PromptedFrame, type PromptedObject, promptedMasks } from '../prompts/index.js';
 import type { Session } from '../session/index.js';
 import type { TrackingHost } from './tracking-host.js';
@@ -87,14 +96,14 @@ export async function previewPrompts(
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
   folder: string,
-  existing: 'error' | 'replace' | 'resume',
+  existing: 'error' | 'replace' | 'resume' | 'renew',
   { adapter }: { readonly adapter?: string },
   host: TrackingHost,
 ): Promise<{ summary: ResultSummary }> {
   const runtime = await initialize({ adapter, tuning: 'cached' });
   try {
     const frames = await showPrompts(source, objects, segmenter, host);
-    const files = await writePreview(folder, frames, existing === 'replace');
+    const files = await writePreview(folder, frames, existing === 'replace', source.inputs);
     return { summary: { frames: 0, complete: true, files, warnings: [] } };
   } finally {
     segmenter.dispose();
@@ -107,7 +116,12 @@ export async function previewPrompts(
  * @returns their names
  * @throws OutputError where a file of that name is there, unless it may be overwritten
  */
-async function writePreview(folder: string, frames: readonly PromptedFrame[], overwrite: boolean): Promise<string[]> {
+async function writePreview(
+  folder: string,
+  frames: readonly PromptedFrame[],
+  overwrite: boolean,
+  inputs: readonly RunInput[] = [],
+): Promise<string[]> {
   const names = frames.map(({ frame }) => (frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
   const files = names.map((name) => join(folder, name));
   for (const file of overwrite ? [] : files) {
@@ -115,20 +129,19 @@ async function writePreview(folder: string, frames: readonly PromptedFrame[], ov
       () => true,
       () => false,
     );
-    if (there) throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it');
+    if (there)
+      throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it if samtrack made it');
   }
   const { default: sharp } = await import('sharp');
   for (const [i, prompted] of frames.entries()) {
     const { width, height, rgba } = prompted.frame;
-    try {
-      await mkdir(folder, { recursive: true });
-      await sharp(drawOverlay(rgba, prompted.labels, { contour: 'object' }), { raw: { width, height, channels: 4 } })
-        .composite([{ input: Buffer.from(promptsSvg(prompted)) }])
-        .removeAlpha()
-        .toFile(files[i]!);
-    } catch (cause) {
-      throw new OutputError('not-writable', files[i]!, (cause as Error).message, { cause });
-    }
+    const overlay = drawOverlay(rgba, prompted.labels, { contour: 'object' });
+    const png = await sharp(overlay, { raw: { width, height, channels: 4 } })
+      .composite([{ input: Buffer.from(promptsSvg(prompted)) }])
+      .removeAlpha()
+      .png()
+      .toBuffer();
+    await writeOwnedFile(files[i]!, png, inputs);
   }
   return names;
 }

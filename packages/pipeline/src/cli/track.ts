@@ -1,21 +1,29 @@
 /** `samtrack track`: what prompts or a mask of the first frame show, carried through a video. */
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   clipSource,
   type FrameSource,
+  fileInput,
+  labelDigest,
   labelIds,
+  MASK_READINGS,
   type ObjectInfo,
+  OutputError,
   openOutputFolder,
   openSource,
+  projectInputs,
   type ResultSummary,
   ResultWriter,
+  type RunInput,
   readMask,
 } from '../io/index.js';
 import { describedBy, everything } from '../modes/index.js';
 import { checkPromptedObjects, promptedInfos } from '../prompts/index.js';
 import type { Session } from '../session/index.js';
 import { trackToFolder } from '../tracking/track.js';
+import { isUrl } from '../tracking/weights-digest.js';
 import {
   DETECTOR_HELP,
   DETECTOR_OPTIONS,
@@ -35,7 +43,15 @@ import { Report } from './progress.js';
 import { openProject, trackProject } from './project.js';
 import { checkPromptUse, PROMPT_HELP, PROMPT_OPTIONS, promptedObjects } from './prompt-options.js';
 import { previewPrompts, promptSession, showPrompts } from './prompt-run.js';
-import { recorded, TRACKER_HELP, TRACKER_OPTIONS, trackerSettings } from './tracking.js';
+import {
+  namedWeights,
+  recorded,
+  reportReplaced,
+  runIdentity,
+  TRACKER_HELP,
+  TRACKER_OPTIONS,
+  trackerSettings,
+} from './tracking.js';
 import { TerminalHost, type TrackingHost } from './tracking-host.js';
 
 const HELP = `Usage: samtrack track SOURCE [--mask FILE | prompts] --out FOLDER [options]
@@ -48,6 +64,8 @@ SOURCE is a video (mp4, mov, webm, mkv), a folder or zip of images, or a DAVIS f
 Input:
   --mask FILE           masks of the first frame: palette, grey or 16-bit label PNG, or one object as 0/255;
                         default for a DAVIS sequence: its own annotation
+  --mask-as NAME        how to read the mask, where its file leaves it open: labels (the stored value is the object), binary
+                        (one object), colours (each colour but black), alpha (one object); what is taken is said
   --resize-mask         accept a mask of another size (nearest neighbour)
   --sequence NAME       sequence of a DAVIS folder
   --fps N               frames per second of an image folder; default 24
@@ -75,6 +93,7 @@ Ctrl-C keeps what is done. Exit status: 0 done, 1 a failure, 2 wrong usage, 130 
 
 const OPTIONS = {
   mask: { type: 'string' },
+  'mask-as': { type: 'string' },
   'resize-mask': { type: 'boolean' },
   sequence: { type: 'string' },
   fps: { type: 'string' },
@@ -117,7 +136,7 @@ async function run(argv: string[]): Promise<number> {
   if (options.resume && options.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
-    const existing = options.resume ? 'resume' : options.overwrite || options.project ? 'replace' : 'error';
+    const existing = options.resume ? 'resume' : options.overwrite ? 'replace' : options.project ? 'renew' : 'error';
     const { summary, error } = await trackVideo(plan, out, existing, new TerminalHost(report, signal));
     for (const file of summary.files) process.stdout.write(`${join(resolve(out), file)}\n`);
     if (error === undefined) return 0;
@@ -185,6 +204,7 @@ export function planTrack(argv: string[]) {
     detector,
     formats: exportFormats(options.format),
     bits: oneOf('bits', options.bits, ['8', '16'] as const),
+    maskAs: oneOf('mask-as', options['mask-as'], MASK_READINGS),
     palette: oneOf('palette', options.palette, ['davis', 'samtrack'] as const) ?? 'davis',
     range,
     fps: positiveNumber('fps', options.fps),
@@ -198,19 +218,25 @@ export function planTrack(argv: string[]) {
 export async function trackVideo(
   plan: TrackPlan,
   out: string,
-  existing: 'error' | 'replace' | 'resume',
+  existing: 'error' | 'replace' | 'resume' | 'renew',
   host: TrackingHost,
 ): Promise<{ summary: ResultSummary; error?: unknown }> {
   const { options, settings, shown, later, discovery, segmenter, detector, bits, range } = plan;
   const { report, signal } = host;
-  const source = await openSource(plan.input, { fps: plan.fps, sequence: options.sequence });
+  const exclude = options.mask === undefined ? [] : [options.mask];
+  const source = await openSource(plan.input, { fps: plan.fps, sequence: options.sequence, exclude });
   try {
+    for (const note of source.notes ?? []) report.note(`note: ${note}`);
     const from = range.from ?? 0;
     const { name, width, height, frameCount } = source;
     if (shown) checkPromptedObjects(shown, { name, width, height, from, to: range.to ?? frameCount });
     const masks = segmenter && loadSegmenter(segmenter, report);
     if (shown && options.preview) return await previewPrompts(source, shown, masks!, out, existing, options, host);
-    const maskFile = shown || discovery?.mode === 'automatic' ? undefined : (options.mask ?? ownMask(source, from));
+    const hasOwnMasks = options.project !== undefined && existsSync(options.project);
+    const maskFile =
+      shown || discovery?.mode === 'automatic'
+        ? undefined
+        : (options.mask ?? (hasOwnMasks ? undefined : ownMask(source, from)));
     let firstMask =
       maskFile === undefined
         ? undefined
@@ -218,16 +244,27 @@ export async function trackVideo(
             width: source.width,
             height: source.height,
             resize: options['resize-mask'] ? 'nearest' : 'error',
+            as: plan.maskAs,
+            dataSet: options.mask === undefined,
+            onMeaning: (meaning) => report.note(`${maskFile}: ${meaning}`),
           });
     // Weights first: results that are there are replaced only once there is something to replace them with.
     const begin = (session: Session) =>
       shown
         ? promptSession(session, source, from, shown, masks!, host)
-        : session.prompt({ frame: 0, mask: firstMask! });
+        : session.prompt({ frame: 0, mask: firstMask ?? missingMask() });
+    const goOn = (session: Session) => {
+      if (options.mask === undefined || !firstMask || session.beganWith(0, firstMask)) return;
+      throw new OutputError(
+        'resume-mismatch',
+        options.project!,
+        `it began with other masks than those of ${options.mask}; without --mask it goes on with its own`,
+      );
+    };
     const project =
       options.project === undefined && !later
         ? undefined
-        : await openProject(options.project, clipSource(source, from, range.to), begin, settings, report, signal);
+        : await openProject(options.project, clipSource(source, from, range.to), begin, goOn, settings, report, signal);
     const own = project ? undefined : await host.acquire(settings);
     const tracker = project?.st.tracker ?? own!;
     const assistants: { dispose(): unknown }[] = [
@@ -236,24 +273,33 @@ export async function trackVideo(
     ];
     try {
       if (shown && !project) firstMask = (await showPrompts(source, shown, masks!, host))[0]!.labels;
-      const folder = openOutputFolder(out);
       const infos = shown ? promptedInfos(shown) : new Map<number, ObjectInfo>();
       const writer = await ResultWriter.open({
-        folder,
+        folder: openOutputFolder(out),
         source,
         masks: { palette: plan.palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
         overlay: options['no-overlay'] ? false : {},
         coco: options['no-coco'] ? false : {},
         formats: plan.formats,
         objects: infos,
+        inputs: inputsOf(maskFile, options.project, [settings.weights, segmenter?.weights, detector?.weights]),
         existing,
+        onReplace: (files) => reportReplaced(report, resolve(out), files),
         identity: {
-          ...settings.identity,
-          mask: maskFile === undefined ? null : basename(maskFile),
+          ...(await runIdentity(settings)),
+          // A project has masks of its own.
+          ...(options.project === undefined
+            ? {
+                mask: firstMask
+                  ? { name: basename(maskFile ?? 'prompts'), digest: await labelDigest(firstMask) }
+                  : null,
+              }
+            : { project: basename(options.project) }),
           ...(shown && { prompts: JSON.stringify(shown) }),
           ...recorded(range),
           ...discovery?.identity,
-          ...(segmenter && { segmenter: segmenter.name, detector: detector?.name ?? null }),
+          ...(segmenter && { segmenter: await namedWeights(segmenter.weights) }),
+          ...(detector && { detector: await namedWeights(detector.weights) }),
         },
       });
       let finding: DiscoveryRun | undefined;
@@ -263,18 +309,11 @@ export async function trackVideo(
         const candidates = boxes
           ? describedBy(boxes, masks!, discovery.text!)
           : everything(masks!, discovery.everything);
-        finding = await DiscoveryRun.open({
-          folder,
-          settings: discovery,
-          candidates,
-          done: writer.done,
-          infos,
-          report,
-        });
+        finding = await DiscoveryRun.open({ writer, settings: discovery, candidates, infos, report });
       }
       report.note(
         `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
-          `${objectCount(shown?.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
+          `${objectCount(shown?.length ?? project?.session.objects.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
       );
       const { summary, error } = project
         ? await trackProject({
@@ -299,7 +338,6 @@ export async function trackVideo(
           });
       report.end();
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
-      if (finding) summary.files.push(...(await finding.finish()));
       return { summary, error };
     } finally {
       for (const loaded of assistants.reverse()) await loaded.dispose();
@@ -313,9 +351,25 @@ const objectCount = (objects: number | undefined): string =>
   objects === undefined ? 'objects to be found' : `${objects} object${objects === 1 ? '' : 's'}`;
 
 /** The annotation of a DAVIS sequence's frame. */
-function ownMask({ annotations }: Pick<FrameSource, 'annotations'>, frame: number): string {
-  if (!annotations) {
-    throw new UsageError('track needs --mask FILE, the masks of the first frame, or prompts such as --point X,Y');
-  }
-  return join(annotations, `${String(frame).padStart(5, '0')}.png`);
+function ownMask({ annotations, frameNames = [] }: FrameSource, frame: number): string {
+  if (!annotations) return missingMask();
+  if (frame >= frameNames.length) throw new UsageError(`--from ${frame}: there are ${frameNames.length} frames`);
+  return join(annotations, `${frameNames[frame]}.png`);
+}
+
+function missingMask(): never {
+  throw new UsageError('track needs --mask FILE, the masks of the first frame, or prompts such as --point X,Y');
+}
+
+/** What a run reads besides its source. */
+function inputsOf(
+  mask: string | undefined,
+  project: string | undefined,
+  weights: readonly (string | undefined)[],
+): RunInput[] {
+  return [
+    ...(mask === undefined ? [] : [fileInput(mask, 'the mask of the first frame')]),
+    ...weights.filter((file) => file !== undefined && !isUrl(file)).map((file) => fileInput(file!, 'the weights')),
+    ...(project === undefined ? [] : projectInputs(project)),
+  ];
 }

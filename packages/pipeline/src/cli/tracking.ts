@@ -1,9 +1,11 @@
 /** What commands that track have in common: the options of the tracker, loading it, and reporting how far it is. */
 import { basename } from 'node:path';
 import { DEAOT_CONFIGS, type DeAotName, type MemoryPolicy } from '@samtrack/models';
+import type { NamedDigest, RunIdentity } from '../io/index.js';
 import type { TrackProgress } from '../tracking/track.js';
 import { TRACKER_KINDS, type TrackerKind } from '../tracking/tracking-model.js';
 import { VideoTracker } from '../tracking/video-tracker.js';
+import { weightsDigest } from '../tracking/weights-digest.js';
 import { oneOf, positiveNumber, UsageError } from './command.js';
 import { defaultWeights } from './default-weights.js';
 import { formatDuration, type Report } from './progress.js';
@@ -76,6 +78,29 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
 /** Options as part of a run's identity: those not given are null. */
 export const recorded = (options: Record<string, string | number | undefined>) =>
   Object.fromEntries(Object.entries(options).map(([key, value]) => [key, value ?? null]));
+
+/** Whatever results depend on, with the weights by their content. @throws CheckpointError */
+export async function runIdentity({ identity, weights }: TrackerSettings): Promise<RunIdentity> {
+  return { ...identity, weights: await namedWeights(weights) };
+}
+
+/** Weights by their content. @throws CheckpointError */
+export async function namedWeights(location: string): Promise<NamedDigest> {
+  return { name: basename(location), digest: await weightsDigest(location) };
+}
+
+/** Says what is about to be deleted. */
+export function reportReplaced(report: Report, folder: string, files: readonly string[]): void {
+  const counts = new Map<string, number>();
+  for (const file of files) {
+    const [top, inner] = file.split('/', 2) as [string, string?];
+    const what = inner === undefined ? top : `${top}/`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  const parts = [...counts].map(([what, count]) => (what.endsWith('/') ? `${count} files in ${what}` : what));
+  const few = parts.length > 8 ? [...parts.slice(0, 6), `${parts.length - 6} more files`] : parts;
+  report.note(`deleting what an earlier run made in ${folder}: ${few.join(', ')}`);
+}
 
 /** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */
 export async function loadTracker(

@@ -2,11 +2,15 @@ import type { ObjectInfo } from '../io/coco-json.js';
 import { MaskError } from '../io/errors.js';
 import type { FrameSource } from '../io/frame-source.js';
 import type { OutputFolder } from '../io/output-folder.js';
+import { OwnedFolder } from '../io/owned-folder.js';
 import { decodeLabelPng } from '../io/palette-png.js';
+import { fileInput } from '../io/run-inputs.js';
 import type { ExportContext } from './exporter.js';
-import { type ExportFormat, openExporters } from './formats.js';
+import { EXPORT_FORMATS, type ExportFormat, openExporters } from './formats.js';
 
-export interface ExportResultsOptions extends Omit<ExportContext, 'source' | 'objects'> {
+export interface ExportResultsOptions extends Omit<ExportContext, 'folder' | 'source' | 'objects'> {
+  /** Where it goes; of what is there, only what samtrack made is replaced. */
+  folder: OutputFolder;
   /** Folder of an earlier run: `masks/<frame>.png`, or `<frame>.png` as in DAVIS results; `objects.json` names the objects, if it is there. */
   results: OutputFolder;
   /** What was tracked. */
@@ -24,12 +28,24 @@ async function readObjects(results: OutputFolder): Promise<Map<number, ObjectInf
   return new Map(named.map(({ id, label }) => [id, { label, name: `${label} ${id}` }]));
 }
 
+/** What was exported. */
+export interface ExportSummary {
+  /** Frames with a mask that are in what was made. */
+  frames: number;
+  /** Frames of the source that have no mask, and masks that are of no frame: names. Both are left out. */
+  framesWithoutMask: string[];
+  masksWithoutFrame: string[];
+  /** Paths of what was made, relative to the folder. */
+  files: string[];
+  /** For people to read. */
+  warnings: string[];
+}
+
 /**
- * Writes the results of an earlier run in other formats. Frames without a mask are left out.
+ * Writes the results of an earlier run in other formats. Frames without a mask are left out, and counted.
  *
- * Throws `MaskError` (`not-found` where no frame has a mask, `size-mismatch`, and those of exporters), `OutputError`, `SourceError`, `FrameError`,
- * and the signal's reason; unfinished files are removed then.
- * @returns paths of what was made, relative to the folder, and warnings for people to read
+ * Throws `MaskError` (`not-found` where no frame has a mask, `size-mismatch`, and those of exporters), `OutputError` (as `ResultWriter.open`), `SourceError`,
+ * `FrameError`, and the signal's reason; unfinished files are removed then.
  */
 export async function exportResults({
   results,
@@ -37,36 +53,68 @@ export async function exportResults({
   formats,
   signal,
   onProgress,
+  folder,
   ...context
-}: ExportResultsOptions): Promise<{ frames: number; files: string[]; warnings: string[] }> {
+}: ExportResultsOptions): Promise<ExportSummary> {
   const inFolder = (await results.list('masks')).some((name) => name.endsWith('.png'));
   const names = await results.list(inFolder ? 'masks' : '');
-  const masks = new Set(names.filter((name) => name.endsWith('.png')).map((name) => name.slice(0, -'.png'.length)));
+  const masks = new Set(
+    names.filter((name) => name.endsWith('.png') && !name.startsWith('.')).map((name) => name.slice(0, -'.png'.length)),
+  );
+  const pathOf = (name: string) => `${inFolder ? 'masks/' : ''}${name}.png`;
   const none = () => new MaskError('not-found', results.label, `holds no mask of a frame of ${source.name}`);
   if (masks.size === 0) throw none();
-  const exporters = await openExporters(formats, { ...context, source, objects: await readObjects(results) });
-  let done = 0;
+  const inputs = [
+    ...(source.inputs ?? []),
+    ...[...masks].map((name) => fileInput(`${results.label}/${pathOf(name)}`, 'a mask that is exported')),
+  ];
+  const makes = formats.map((format) => EXPORT_FORMATS[format].path);
+  const owned = await OwnedFolder.claim(folder, { inputs, makes });
   try {
-    for await (const frame of source.frames({ signal })) {
-      if (!masks.has(frame.name)) continue;
-      const path = `${inFolder ? 'masks/' : ''}${frame.name}.png`;
-      const labels = decodeLabelPng((await results.readFile(path))!, `${results.label}/${path}`);
-      if (labels.width !== frame.width || labels.height !== frame.height) {
-        throw new MaskError(
-          'size-mismatch',
-          `${results.label}/${path}`,
-          `the mask has ${labels.width}x${labels.height} pixels, the frame has ${frame.width}x${frame.height}`,
-        );
+    await owned.refuseForeignIn(makes, source.frameNames);
+    const exporters = await openExporters(formats, {
+      ...context,
+      folder: owned,
+      source,
+      objects: await readObjects(results),
+    });
+    const withoutMask: string[] = [];
+    const waiting = new Set(masks);
+    try {
+      for await (const frame of source.frames({ signal })) {
+        if (!waiting.delete(frame.name)) {
+          withoutMask.push(frame.name);
+          continue;
+        }
+        const path = pathOf(frame.name);
+        const labels = decodeLabelPng((await results.readFile(path))!, `${results.label}/${path}`);
+        if (labels.width !== frame.width || labels.height !== frame.height) {
+          throw new MaskError(
+            'size-mismatch',
+            `${results.label}/${path}`,
+            `the mask has ${labels.width}x${labels.height} pixels, the frame has ${frame.width}x${frame.height}`,
+          );
+        }
+        for (const exporter of exporters) await exporter.add(frame, labels);
+        onProgress?.({ done: masks.size - waiting.size, total: masks.size });
       }
-      for (const exporter of exporters) await exporter.add(frame, labels);
-      onProgress?.({ done: ++done, total: masks.size });
+      const frames = masks.size - waiting.size;
+      if (frames === 0) throw none();
+      const files: string[] = [];
+      const isPart = withoutMask.length > 0;
+      for (const exporter of exporters) if (await exporter.finish(isPart)) files.push(exporter.path);
+      return {
+        frames,
+        framesWithoutMask: withoutMask,
+        masksWithoutFrame: [...waiting],
+        files,
+        warnings: exporters.flatMap(({ warnings }) => warnings),
+      };
+    } catch (error) {
+      for (const exporter of exporters) await exporter.discard();
+      throw error;
     }
-    if (done === 0) throw none();
-    const files: string[] = [];
-    for (const exporter of exporters) if (await exporter.finish()) files.push(exporter.path);
-    return { frames: done, files, warnings: exporters.flatMap(({ warnings }) => warnings) };
-  } catch (error) {
-    for (const exporter of exporters) await exporter.discard();
-    throw error;
+  } finally {
+    await owned.release();
   }
 }

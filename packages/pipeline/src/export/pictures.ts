@@ -12,7 +12,7 @@ async function openPngFolder(
   { folder }: ExportContext,
   draw: (frame: Frame, labels: LabelMap, file: string) => Uint8Array | undefined,
 ): Promise<Exporter> {
-  for (const name of await folder.list(path)) if (name.endsWith('.png')) await folder.remove(`${path}/${name}`);
+  await folder.clear(path);
   await folder.removeUnfinished(path);
   let files = 0;
   return {

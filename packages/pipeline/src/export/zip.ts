@@ -26,9 +26,14 @@ export class ZipWriter {
     await this.flush();
   }
 
-  async finish(): Promise<void> {
+  /** Writes what an archive has at its end. The file is not committed. */
+  async end(): Promise<void> {
     this.zip.end();
     await this.flush();
+  }
+
+  async finish(): Promise<void> {
+    await this.end();
     await this.file.commit();
   }
 

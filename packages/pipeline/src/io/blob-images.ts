@@ -1,3 +1,4 @@
+import { blobDigest } from './content-digest.js';
 import type { FrameSource } from './frame-source.js';
 import { type ImageSourceOptions, imageFiles, imageSource, type RgbaImage, stemOf } from './image-source.js';
 
@@ -15,6 +16,7 @@ export async function openBlobImages(
     file: name,
     stem: stemOf(name),
     load: async () => decodeImage(new Uint8Array(await byName.get(name)!.arrayBuffer())),
+    digest: (budget: number) => blobDigest(byName.get(name)!, budget),
   }));
   const folder = files[0]?.webkitRelativePath?.split('/')[0];
   return imageSource(folder || 'images', entries, { fps: options.fps });

@@ -1,4 +1,5 @@
 import { BlobSource } from 'mediabunny';
+import { blobDigest } from './content-digest.js';
 import type { DecodeTrack } from './decoded.js';
 import { stemOf } from './image-source.js';
 import { type VideoSource, videoSource } from './video-source.js';
@@ -8,5 +9,10 @@ export function openBlobVideo(blob: Blob, decode: DecodeTrack): Promise<VideoSou
   const name = (blob as File).name ?? 'video';
   const readAt = async (offset: number, length: number) =>
     new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
-  return videoSource(name, stemOf(name), { source: new BlobSource(blob), readAt }, decode);
+  return videoSource(
+    name,
+    stemOf(name),
+    { source: new BlobSource(blob), readAt, digest: () => blobDigest(blob) },
+    decode,
+  );
 }

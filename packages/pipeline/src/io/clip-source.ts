@@ -2,7 +2,7 @@ import type { FrameRange, FrameSource } from './frame-source.js';
 
 /** The frames `from` to the one before `to` of a source, counted from 0. The source stays the caller's to close. */
 export function clipSource(source: FrameSource, from: number, to?: number): FrameSource {
-  const { kind, name, width, height, fps, annotations } = source;
+  const { kind, name, width, height, fps, annotations, frameNames, inputs, notes } = source;
   const end = Math.min(to ?? Number.POSITIVE_INFINITY, source.frameCount ?? Number.POSITIVE_INFINITY);
   const frames = async function* ({ signal, ...range }: FrameRange = {}) {
     const last = Math.min(end, from + (range.to ?? Number.POSITIVE_INFINITY));
@@ -17,6 +17,10 @@ export function clipSource(source: FrameSource, from: number, to?: number): Fram
     ...(Number.isFinite(end) ? { frameCount: Math.max(0, end - from) } : {}),
     ...(fps === undefined ? {} : { fps }),
     ...(annotations === undefined ? {} : { annotations }),
+    ...(frameNames && { frameNames: frameNames.slice(from, end) }),
+    ...(inputs && { inputs }),
+    ...(notes && { notes }),
+    ...(source.digest && { digest: () => source.digest!() }),
     frames,
     [Symbol.asyncIterator]: () => frames(),
     close: async () => {},

@@ -40,6 +40,8 @@ export type MaskErrorCode =
   | 'unreadable'
   | 'unsupported'
   | 'size-mismatch'
+  /** Two readings are equally good; an option decides. */
+  | 'ambiguous'
   | 'no-objects'
   | 'too-many-objects';
 
@@ -57,7 +59,12 @@ export class MaskError extends Error {
   }
 }
 
+/**
+ * `input`: it is something that the run reads. `foreign`: samtrack did not make it, or it was changed since. `busy`: somebody else writes there.
+ */
 export type OutputErrorCode =
+  | 'input'
+  | 'foreign'
   | 'disk-full'
   | 'not-writable'
   | 'write-failed'

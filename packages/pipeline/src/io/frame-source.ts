@@ -1,3 +1,5 @@
+import type { RunInput } from './run-inputs.js';
+
 /** One decoded frame, as a viewer sees it: rotated upright, square pixels. */
 export interface Frame {
   /** 0-based position in presentation order. */
@@ -43,6 +45,14 @@ export interface FrameSource extends AsyncIterable<Frame> {
   readonly fps?: number;
   /** The folder with one mask a frame, if the source is a DAVIS sequence that has one. */
   readonly annotations?: string;
+  /** Names of all frames, where they are known without decoding. */
+  readonly frameNames?: readonly string[];
+  /** What is read, so that results can be kept from it. */
+  readonly inputs?: readonly RunInput[];
+  /** What is different from what one might expect of the source, for people to read. It may grow while frames are read. */
+  readonly notes?: readonly string[];
+  /** By what the content is known again, whatever its name: see `contentDigest`. Missing where there is nothing to read twice. */
+  digest?(): Promise<string>;
   frames(range?: FrameRange): AsyncIterable<Frame>;
   /** Frees decoders and file handles; iterations under way end with a `SourceError`. Idempotent. */
   close(): Promise<void>;

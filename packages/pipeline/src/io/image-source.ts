@@ -1,6 +1,8 @@
+import { listDigest, shareOfBudget } from './content-digest.js';
 import { FrameError, SourceError } from './errors.js';
 import { DECODE_AHEAD, type Frame, type FrameRange, type FrameSource } from './frame-source.js';
 import { prefetch } from './prefetch.js';
+import type { RunInput } from './run-inputs.js';
 
 /** A decoded picture. `rgba` as in `Frame`. */
 export interface RgbaImage {
@@ -17,11 +19,22 @@ export interface ImageEntry {
   stem: string;
   /** Reads and decodes the image; rejects if it is damaged. */
   load(): Promise<RgbaImage>;
+  /** Its `contentDigest`, with at most so many bytes read. */
+  digest?(budget: number): Promise<string>;
 }
 
 export interface ImageSourceOptions {
   /** Frames per second that the images stand for. Default 24, DAVIS's rate. */
   fps?: number;
+}
+
+/** What else is known of images; see `FrameSource`. */
+export interface ImageSourceDetails {
+  annotations?: string;
+  inputs?: readonly RunInput[];
+  notes?: readonly string[];
+  /** Default: of the entries. */
+  digest?: () => Promise<string>;
 }
 
 export const IMAGE_EXTENSION = /\.(jpe?g|png|webp|bmp)$/i;
@@ -46,6 +59,10 @@ function checkFps(fps: number): number {
 class ImageSource implements FrameSource {
   readonly kind = 'images';
   readonly frameCount: number;
+  readonly frameNames: readonly string[];
+  readonly annotations?: string;
+  readonly inputs?: readonly RunInput[];
+  readonly notes?: readonly string[];
   #closed = false;
 
   constructor(
@@ -53,9 +70,25 @@ class ImageSource implements FrameSource {
     private readonly entries: readonly ImageEntry[],
     private readonly first: RgbaImage,
     readonly fps: number,
-    readonly annotations?: string,
+    { annotations, inputs, notes, digest }: ImageSourceDetails,
   ) {
     this.frameCount = entries.length;
+    this.frameNames = entries.map(({ stem }) => stem);
+    this.annotations = annotations;
+    this.inputs = inputs;
+    this.notes = notes;
+    if (digest) this.digest = digest;
+    else if (entries.every((entry) => entry.digest)) this.digest = () => this.entriesDigest();
+  }
+
+  digest?: () => Promise<string>;
+
+  private async entriesDigest(): Promise<string> {
+    const budget = shareOfBudget(this.entries.length);
+    const digests = prefetch(this.entries.length, DECODE_AHEAD, (i) => this.entries[i]!.digest!(budget));
+    const parts: { name: string; digest: string }[] = [];
+    for await (const digest of digests) parts.push({ name: this.entries[parts.length]!.stem, digest });
+    return listDigest(parts);
   }
 
   get width() {
@@ -118,7 +151,7 @@ class ImageSource implements FrameSource {
 export async function imageSource(
   name: string,
   entries: readonly ImageEntry[],
-  { fps = 24, annotations }: ImageSourceOptions & { annotations?: string } = {},
+  { fps = 24, ...details }: ImageSourceOptions & ImageSourceDetails = {},
 ): Promise<FrameSource> {
   checkFps(fps);
   if (entries.length === 0) throw new SourceError('no-frames', name, 'no jpg, png, webp or bmp images');
@@ -138,5 +171,5 @@ export async function imageSource(
     });
   }
   // Only the size is kept: the pixels are decoded again when frames are asked for.
-  return new ImageSource(name, entries, { ...first, rgba: new Uint8Array() }, fps, annotations);
+  return new ImageSource(name, entries, { ...first, rgba: new Uint8Array() }, fps, details);
 }

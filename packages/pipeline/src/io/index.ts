@@ -9,19 +9,39 @@ export {
 } from '#platform';
 export { clipSource } from './clip-source.js';
 export { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
+export { bytesDigest, type Content, contentDigest } from './content-digest.js';
 export * from './errors.js';
 export * from './frame-source.js';
 export { type ImageEntry, type ImageSourceOptions, imageSource, type RgbaImage } from './image-source.js';
 export * from './label-map.js';
 export { type LiveFrame, type LiveSourceOptions, liveSource } from './live-source.js';
-export { fitMask, type ReadMaskOptions, readMask } from './mask-read.js';
+export {
+  fitMask,
+  interpretMask,
+  MASK_READINGS,
+  type MaskPicture,
+  type MaskReading,
+  type MaskReadingName,
+  maskPicture,
+  type ReadMaskOptions,
+  readMask,
+} from './mask/index.js';
 export { MemoryFolder } from './memory-folder.js';
 export type { OutputFile, OutputFolder } from './output-folder.js';
 export { drawOverlay, type OverlayOptions } from './overlay.js';
+export { checkOwnedFile, makeOwnedFile, writeOwnedFile } from './owned-file.js';
+export { type ClaimOptions, OwnedFolder } from './owned-folder.js';
 export { idColour, type Palette, type PaletteName, palette } from './palette.js';
 export { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
 export { type AppendFile, MemoryStorage, type ProjectStorage } from './project-storage.js';
-export { RESULT_FILES, type ResultSummary, ResultWriter, type ResultWriterOptions } from './result-writer.js';
+export {
+  type NamedDigest,
+  RESULT_FILES,
+  type ResultSummary,
+  ResultWriter,
+  type ResultWriterOptions,
+  type RunIdentity,
+} from './result-writer.js';
 export {
   type CompressedRle,
   compressRle,
@@ -33,6 +53,7 @@ export {
   rleArea,
   rleBox,
 } from './rle.js';
+export { dataSetInputs, fileInput, projectInputs, type RunInput } from './run-inputs.js';
 export type { BinarySource, OpenSourceOptions, SourceInput } from './source-input.js';
 export { frameNumber, type VideoSource } from './video-source.js';
 export { VideoWriter, type VideoWriterOptions } from './video-writer.js';

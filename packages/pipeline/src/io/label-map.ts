@@ -1,3 +1,5 @@
+import { bytesDigest } from './content-digest.js';
+
 /** Which object each pixel belongs to. */
 export interface LabelMap {
   width: number;
@@ -41,4 +43,14 @@ export function resizeLabelMap(map: LabelMap, width: number, height: number): La
     for (let x = 0; x < width; x++) out.data[y * width + x] = map.data[source + columns[x]!]!;
   }
   return out;
+}
+
+/** By what masks are known again, however their file stores them: see `contentDigest`. */
+export function labelDigest({ width, height, data }: LabelMap): Promise<string> {
+  const bytes = new Uint8Array(8 + 2 * data.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  for (let i = 0; i < data.length; i++) view.setUint16(8 + 2 * i, data[i]!);
+  return bytesDigest(bytes);
 }

@@ -1,8 +1,13 @@
+import { bytesDigest } from './content-digest.js';
+import { OutputError } from './errors.js';
 import type { OutputFile, OutputFolder } from './output-folder.js';
+import { type AppendFile, MemoryAppendFile } from './project-storage.js';
 
 /** An output folder in memory: for results that a page offers for download, and for tests. */
 export class MemoryFolder implements OutputFolder {
   readonly files = new Map<string, Uint8Array>();
+  readonly token = 'memory';
+  #locked = false;
 
   constructor(readonly label = 'memory') {}
 
@@ -37,8 +42,11 @@ export class MemoryFolder implements OutputFolder {
         bytes.set(data, position);
         length = Math.max(length, end);
       },
-      commit: async () => {
-        if (open) this.files.set(path, bytes.slice(0, length));
+      commit: async (onDigest) => {
+        if (!open) return;
+        const content = bytes.slice(0, length);
+        await onDigest?.(await bytesDigest(content));
+        this.files.set(path, content);
         open = false;
       },
       discard: async () => {
@@ -51,5 +59,27 @@ export class MemoryFolder implements OutputFolder {
     this.files.delete(path);
   }
 
-  async removeUnfinished(_folder: string): Promise<void> {}
+  async removeUnfinished(): Promise<void> {}
+
+  async digest(path: string): Promise<string | undefined> {
+    const bytes = this.files.get(path);
+    return bytes && bytesDigest(bytes);
+  }
+
+  async openAppend(path: string): Promise<AppendFile> {
+    return new MemoryAppendFile(`${this.label}/${path}`, path, this.files);
+  }
+
+  async lock(): Promise<() => Promise<void>> {
+    if (this.#locked) throw new OutputError('busy', this.label, 'another run writes to it');
+    this.#locked = true;
+    return async () => {
+      this.#locked = false;
+    };
+  }
+
+  /** Nothing that is read lies in it. */
+  async guard(): Promise<() => Promise<void>> {
+    return async () => {};
+  }
 }

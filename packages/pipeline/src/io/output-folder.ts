@@ -1,14 +1,21 @@
+import type { AppendFile } from './project-storage.js';
+import type { RunInput } from './run-inputs.js';
+
 /** A file being written, at any position; it appears under its name only once it is complete. */
 export interface OutputFile {
   write(data: Uint8Array, position: number): Promise<void>;
-  /** Closes the file and gives it its name, replacing an older file of that name. */
-  commit(): Promise<void>;
+  /**
+   * Closes the file and gives it its name, replacing an older file of that name.
+   * @param onDigest is told what the file holds (see `contentDigest`), before it gets its name where the platform allows
+   */
+  commit(onDigest?: (digest: string) => Promise<void>): Promise<void>;
   /** Closes the file and removes what was written. Idempotent, also after `commit`. */
   discard(): Promise<void>;
 }
 
 /**
- * Where results go: a folder on disk (Node), an OPFS folder (browser), or memory.
+ * Where results go: a folder on disk (Node), an OPFS folder (browser), or memory. It writes whatever it is told to; `OwnedFolder` is what
+ * keeps it from what samtrack did not make.
  *
  * Paths are relative, with `/`. Writes are atomic: a reader sees the whole old file, the whole new one, or none.
  * Every method throws `OutputError`: `disk-full` on ENOSPC or an exceeded quota, `not-writable` without permission, else `write-failed`.
@@ -16,13 +23,30 @@ export interface OutputFile {
 export interface OutputFolder {
   /** For messages: the folder's path or name. */
   readonly label: string;
+  /** Part of the names that unfinished files have. */
+  readonly token: string;
   writeFile(path: string, data: Uint8Array | string): Promise<void>;
   /** The file's bytes, or undefined if there is none. */
   readFile(path: string): Promise<Uint8Array | undefined>;
+  /** The file's `contentDigest`; undefined if there is none, null for what is no plain file: a link, a folder. */
+  digest(path: string): Promise<string | undefined | null>;
   /** Names of the files in a folder, sorted; empty if there is no such folder. */
   list(folder: string): Promise<string[]>;
   createFile(path: string): Promise<OutputFile>;
+  /** Opens a file that grows at its end, and creates it where there is none. */
+  openAppend(path: string): Promise<AppendFile>;
   remove(path: string): Promise<void>;
-  /** Removes what killed runs left half-written in a folder. */
-  removeUnfinished(folder: string): Promise<void>;
+  /** Removes what runs of these tokens left half-written in a folder. */
+  removeUnfinished(folder: string, tokens: ReadonlySet<string>): Promise<void>;
+  /**
+   * Keeps other writers away.
+   * @returns a function that lets them in again
+   * @throws OutputError `busy` while somebody else writes
+   */
+  lock(): Promise<() => Promise<void>>;
+  /**
+   * Knows the inputs of a run wherever links, relative paths and the case of letters lead.
+   * @returns a function that throws `OutputError` (`input`) where a change of the path would touch one of them
+   */
+  guard(inputs: readonly RunInput[]): Promise<(path: string) => Promise<void>>;
 }

@@ -63,6 +63,10 @@ export interface PngSamples {
   /** Bits a sample in the file: 1, 2, 4, 8 or 16. */
   depth: number;
   data: Uint8Array | Uint16Array;
+  /** Red, green, blue, and alpha where the file has it, of each index. */
+  palette?: readonly (readonly number[])[];
+  /** The grey value or colour that stands for transparency. */
+  transparency?: ArrayLike<number>;
 }
 
 /** One element a sample, from rows of bit-packed samples that each start at a byte. */
@@ -105,7 +109,8 @@ export function decodePngSamples(bytes: Uint8Array, name: string): PngSamples {
   }
   const kind = png.palette ? 'palette' : channels <= 2 ? 'grey' : 'colour';
   const data = depth < 8 ? unpackBits(png.data, width, height, depth) : (png.data as Uint8Array | Uint16Array);
-  return { width, height, kind, channels, depth, data };
+  const transparency = png.transparency?.length ? png.transparency : undefined;
+  return { width, height, kind, channels, depth, data, palette: png.palette, transparency };
 }
 
 /**

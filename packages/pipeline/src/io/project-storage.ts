@@ -75,7 +75,7 @@ export class MemoryStorage implements ProjectStorage {
 }
 
 /** Appends in chunks, so that growing costs no more than what is added. */
-class MemoryAppendFile implements AppendFile {
+export class MemoryAppendFile implements AppendFile {
   #buffer: Uint8Array;
   #size: number;
 

@@ -6,7 +6,9 @@ import type { Frame, FrameSource } from './frame-source.js';
 import type { LabelMap } from './label-map.js';
 import type { OutputFolder } from './output-folder.js';
 import type { OverlayOptions } from './overlay.js';
+import { OwnedFolder } from './owned-folder.js';
 import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
+import type { RunInput } from './run-inputs.js';
 import type { VideoSource } from './video-source.js';
 import type { VideoWriterOptions } from './video-writer.js';
 
@@ -33,7 +35,9 @@ export const RESULT_FILES = {
 export interface ResultWriterOptions {
   folder: OutputFolder;
   /** The source that the results are of. */
-  source: Pick<FrameSource, 'name' | 'kind' | 'width' | 'height' | 'frameCount'> & Pick<Partial<VideoSource>, 'audio'>;
+  source: RecordedSource & Pick<FrameSource, 'inputs' | 'frameNames'> & Pick<Partial<VideoSource>, 'audio'>;
+  /** What the run reads besides the source: mask, weights, annotations, project. Where results would touch it, the run is refused. */
+  inputs?: readonly RunInput[];
   /** One label PNG a frame, `masks/<frame name>.png`; always written, since resuming needs them. */
   masks?: LabelPngOptions;
   /** Where the masks go within the folder; default `masks`. Empty: into the folder itself, as DAVIS wants results. */
@@ -47,22 +51,42 @@ export interface ResultWriterOptions {
   /** Names and classes by object id, for all formats; it may grow during the run. */
   objects?: ReadonlyMap<number, ObjectInfo>;
   /**
-   * What to do about results that the folder already holds: `error` (default) refuses, `replace` deletes them, `resume` goes on with them
-   * (an empty folder is fine for all three).
+   * What to do about results that the folder already holds: `error` (default) refuses, `replace` deletes them, `resume` goes on with them,
+   * `renew` deletes those of the same run and refuses others (an empty folder is fine for all). Only what samtrack made is ever deleted.
    */
-  existing?: 'error' | 'replace' | 'resume';
+  existing?: 'error' | 'replace' | 'resume' | 'renew';
+  /** Called before `replace` or `renew` deletes, with the paths of the files. */
+  onReplace?: (files: readonly string[]) => void;
   /**
    * What the results depend on (model, weights, first mask, options ...), flat. Stored in `run.json`; a run is resumed only with equal values.
    */
-  identity?: Readonly<Record<string, string | number | boolean | null>>;
+  identity?: RunIdentity;
 }
 
+/** A file by its content: the name is for people, the digest (see `contentDigest`) is compared. */
+export interface NamedDigest {
+  name: string;
+  digest: string;
+}
+
+export type RunIdentity = Readonly<Record<string, string | number | boolean | null | NamedDigest>>;
+
+type RecordedSource = Pick<FrameSource, 'name' | 'kind' | 'width' | 'height' | 'frameCount' | 'fps' | 'digest'>;
+
+/** What `run.json` says of a run, beside the files that were made. */
 interface RunRecord {
-  format: 'samtrack-run';
-  version: 1;
-  source: { name: string; kind: string; width: number; height: number; frameCount: number | null };
-  identity: Record<string, string | number | boolean | null>;
+  source: {
+    content: string | NamedDigest;
+    kind: string;
+    width: number;
+    height: number;
+    frameCount: number | null;
+    fps: number | null;
+  };
+  identity: RunIdentity;
   complete: boolean;
+  /** Frames with a result. */
+  frames: number;
 }
 
 /**
@@ -79,9 +103,12 @@ export class ResultWriter {
   private turn: Promise<unknown> = Promise.resolve();
   private summary?: ResultSummary;
   private readonly warnings: string[] = [];
+  private readonly companions: (() => Promise<string[]>)[] = [];
 
   private constructor(
     private readonly options: ResultWriterOptions,
+    /** The folder, in which only what samtrack made is replaced. */
+    readonly folder: OwnedFolder,
     private readonly record: RunRecord,
     /** Names of the frames whose masks stood in the folder when a run was resumed. */
     readonly done: ReadonlySet<string>,
@@ -91,67 +118,67 @@ export class ResultWriter {
   }
 
   /**
-   * Throws `OutputError`: `not-empty` and `resume-mismatch` (see `existing`, `identity`), `unsupported` (no video encoder), and what writing throws.
+   * Throws `OutputError`: `input` where the results would touch what the run reads, `foreign` where they would replace what samtrack did not make, `busy` while
+   * another run writes there, `not-empty` and `resume-mismatch` (see `existing`, `identity`), `unsupported` (no video encoder), and what writing
+   * throws. All but the last two before anything is written.
    */
   static async open(options: ResultWriterOptions): Promise<ResultWriter> {
-    const { folder, existing = 'error', overlay = {}, coco = {}, source, masksFolder = RESULT_FILES.masks } = options;
-    const record = recordOf(options);
-    const masks = (await folder.list(masksFolder)).filter((file) => file.endsWith('.png'));
-    const done = new Set<string>();
-    if (masks.length > 0) {
-      if (existing === 'error') {
-        throw new OutputError(
-          'not-empty',
-          folder.label,
-          `holds ${masks.length} masks of an earlier run; resume it, replace it, or choose another folder`,
-        );
-      }
-      if (existing === 'replace') {
-        for (const file of masks) await folder.remove(within(masksFolder, file));
-      } else {
-        await checkResumable(folder, record);
-        for (const file of masks) done.add(file.slice(0, -'.png'.length));
-      }
-    }
-    await folder.removeUnfinished('');
-    await folder.removeUnfinished(masksFolder);
-    // What an earlier run finished no longer goes with the masks about to be written.
-    for (const { path } of Object.values(EXPORT_FORMATS)) if (!path.endsWith('/')) await folder.remove(path);
-    await folder.writeFile(RESULT_FILES.run, toText(record));
-
-    const { audio, quality, codecs, ...look } = overlay || {};
+    const { overlay = {}, coco = {}, source, masksFolder = RESULT_FILES.masks } = options;
     const formats: ExportFormat[] = [
       ...(coco ? (['coco'] as const) : []),
       ...(overlay ? (['overlay'] as const) : []),
       ...(options.formats ?? []),
     ];
-    const objects = options.objects ?? (coco ? coco.objects : undefined);
-    const { palette } = options.masks ?? {};
-    const exporters = await openExporters(formats, {
-      folder,
-      source,
-      objects,
-      palette: typeof palette === 'string' ? palette : undefined,
-      overlay: look,
-      video: { quality, codecs },
-      audio,
-    });
-    return new ResultWriter(options, record, done, exporters);
+    const record = await recordOf(options);
+    const makes = [
+      ...formats.map((format) => EXPORT_FORMATS[format].path),
+      masksFolder === '' ? './' : `${masksFolder}/`,
+    ];
+    const inputs = [...(source.inputs ?? []), ...(options.inputs ?? [])];
+    const folder = await OwnedFolder.claim(options.folder, { inputs, makes });
+    try {
+      const done = await prepare(folder, record, options, makes);
+      await folder.describe({ ...record });
+      const { audio, quality, codecs, ...look } = overlay || {};
+      const objects = options.objects ?? (coco ? coco.objects : undefined);
+      const { palette } = options.masks ?? {};
+      const exporters = await openExporters(formats, {
+        folder,
+        source,
+        objects,
+        palette: typeof palette === 'string' ? palette : undefined,
+        overlay: look,
+        video: { quality, codecs },
+        audio,
+      });
+      return new ResultWriter(options, folder, record, done, exporters);
+    } catch (error) {
+      await folder.release();
+      throw error;
+    }
   }
 
   /**
-   * Whether the folder holds the complete results of a run with this source and identity.
+   * Whether the folder holds the complete results of a run with this source and identity, and none of its masks is missing.
    * Throws `OutputError` (`resume-mismatch`) if it holds those of another one.
    */
-  static async isComplete(options: Pick<ResultWriterOptions, 'folder' | 'source' | 'identity'>): Promise<boolean> {
-    if (!(await options.folder.readFile(RESULT_FILES.run))) return false;
-    return (await checkResumable(options.folder, recordOf(options))).complete === true;
+  static async isComplete(
+    options: Pick<ResultWriterOptions, 'folder' | 'source' | 'identity' | 'masks' | 'masksFolder'>,
+  ): Promise<boolean> {
+    const { folder, masksFolder = RESULT_FILES.masks } = options;
+    const bytes = await folder.readFile(RESULT_FILES.run);
+    if (!bytes) return false;
+    const before = parseRecord(bytes);
+    checkResumable(folder, before, await recordOf(options));
+    const files = Object.keys(before?.files ?? {}).filter((path) => isMaskIn(masksFolder, path));
+    const there = new Set((await folder.list(masksFolder)).map((name) => within(masksFolder, name)));
+    return before?.complete === true && files.length > 0 && files.every((path) => there.has(path));
   }
 
   /** The stored label map of a frame in `done`. Throws `MaskError` if the file is damaged or of another size. */
   async readDone(frame: Pick<Frame, 'name' | 'width' | 'height'>): Promise<LabelMap> {
     const path = this.maskPath(frame);
-    const bytes = await this.options.folder.readFile(path);
+    const bytes = await this.folder.readFile(path);
     if (!bytes) throw new MaskError('not-found', path, 'no such mask');
     const map = decodeLabelPng(bytes, path);
     if (map.width !== frame.width || map.height !== frame.height) {
@@ -188,10 +215,9 @@ export class ResultWriter {
         `the label map has ${labels.width}x${labels.height} pixels, the frame has ${frame.width}x${frame.height}`,
       );
     }
-    const { folder, masks } = this.options;
-    const png = this.done.has(frame.name) ? undefined : encodeLabelPng(labels, masks, path);
+    const png = this.done.has(frame.name) ? undefined : encodeLabelPng(labels, this.options.masks, path);
     try {
-      if (png) await folder.writeFile(path, png);
+      if (png) await this.folder.writeFile(path, png);
       for (const exporter of this.exporters) await exporter.add(frame, labels);
     } catch (error) {
       this.failed = true;
@@ -201,6 +227,11 @@ export class ResultWriter {
     this.added.add(frame.name);
   }
 
+  /** Has more files written at the end of the run, before others may write to the folder again. @param write returns their paths */
+  atEnd(write: () => Promise<string[]>): void {
+    this.companions.push(write);
+  }
+
   /** Completes every file. Throws `OutputError`; then `abort` still closes what can be closed. */
   finish(): Promise<ResultSummary> {
     return this.inTurn(() => this.complete());
@@ -208,11 +239,12 @@ export class ResultWriter {
 
   private async complete(): Promise<ResultSummary> {
     if (this.summary) return this.summary;
-    const { folder } = this.options;
     const files: string[] = [];
     try {
       for (const exporter of this.exporters) if (await exporter.finish()) files.push(exporter.path);
-      await folder.writeFile(RESULT_FILES.run, toText({ ...this.record, complete: true }));
+      for (const write of this.companions) files.push(...(await write()));
+      await this.folder.describe({ ...this.record, complete: true, frames: this.names.size });
+      await this.folder.release();
     } catch (error) {
       this.failed = true;
       throw error;
@@ -240,6 +272,14 @@ export class ResultWriter {
         this.warnings.push(`${exporter.path} could not be completed: ${(error as Error).message}`);
       }
     }
+    try {
+      for (const write of this.companions) files.push(...(await write()));
+      await this.folder.describe({ ...this.record, frames: this.names.size });
+    } catch (error) {
+      this.warnings.push((error as Error).message);
+    } finally {
+      await this.folder.release().catch((error) => this.warnings.push((error as Error).message));
+    }
     return (this.summary = this.summarise(false, files));
   }
 
@@ -254,51 +294,128 @@ export class ResultWriter {
     return result;
   }
 
+  /** Names of the frames with a result. */
+  private get names(): Set<string> {
+    return new Set([...this.done, ...this.added]);
+  }
+
   private summarise(complete: boolean, files: string[]): ResultSummary {
-    const names = new Set([...this.done, ...this.added]);
-    if (names.size > 0) files.unshift(this.options.masksFolder ?? RESULT_FILES.masks);
-    return { frames: names.size, complete, files: [...files, RESULT_FILES.run], warnings: [...this.warnings] };
+    const frames = this.names.size;
+    if (frames > 0) files.unshift(this.options.masksFolder ?? RESULT_FILES.masks);
+    return { frames, complete, files: [...files, RESULT_FILES.run], warnings: [...this.warnings] };
   }
 }
 
 const within = (folder: string, file: string) => (folder === '' ? file : `${folder}/${file}`);
 
-const recordOf = ({ source, identity = {} }: Pick<ResultWriterOptions, 'source' | 'identity'>): RunRecord => {
+/** Whether a path is that of a mask directly in the folder. */
+const isMaskIn = (folder: string, path: string): boolean =>
+  path.endsWith('.png') && within(folder, path.slice(path.lastIndexOf('/') + 1)) === path;
+
+async function recordOf({
+  source,
+  identity = {},
+  masks: { bits = 'auto', palette = 'voc' } = {},
+}: Pick<ResultWriterOptions, 'source' | 'identity' | 'masks'>): Promise<RunRecord> {
   const { name, kind, width, height, frameCount = null } = source;
+  const digest = await source.digest?.();
   return {
-    format: 'samtrack-run',
-    version: 1,
-    source: { name, kind, width, height, frameCount },
-    identity: { ...identity },
+    source: {
+      content: digest === undefined ? name : { name, digest },
+      kind,
+      width,
+      height,
+      frameCount,
+      // Those of videos are part of their content.
+      fps: kind === 'images' ? (source.fps ?? null) : null,
+    },
+    identity: { ...identity, bits, palette: typeof palette === 'string' ? palette : 'own' },
     complete: false,
+    frames: 0,
   };
-};
+}
 
-const toText = (record: RunRecord) => `${JSON.stringify(record, null, 2)}\n`;
+type StoredRun = Partial<RunRecord> & { files?: Record<string, string> };
 
-/** Refuses to go on with results that came from something else. */
-async function checkResumable(folder: OutputFolder, record: RunRecord): Promise<Partial<RunRecord>> {
-  const bytes = await folder.readFile(RESULT_FILES.run);
-  const path = `${folder.label}/${RESULT_FILES.run}`;
-  let before: Partial<RunRecord>;
+function parseRecord(bytes: Uint8Array): StoredRun | undefined {
   try {
-    before = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array()));
-  } catch (cause) {
-    throw new OutputError('resume-mismatch', path, 'missing or damaged, so it is not known what the masks are of', {
-      cause,
-    });
+    return JSON.parse(new TextDecoder().decode(bytes)) as StoredRun;
+  } catch {
+    return undefined;
   }
-  for (const part of ['source', 'identity'] as const) {
-    const [old, now] = [before[part] ?? {}, record[part]] as Record<string, unknown>[];
-    for (const key of new Set([...Object.keys(old!), ...Object.keys(now!)])) {
-      if (old![key] !== now![key]) {
-        throw new OutputError(
-          'resume-mismatch',
-          path,
-          `${part} ${key} was ${JSON.stringify(old![key])} and is now ${JSON.stringify(now![key])}`,
-        );
-      }
+}
+
+/**
+ * Does with an earlier run's results what was asked for.
+ * @param makes what the run will make
+ * @returns names of the frames whose masks stay
+ */
+async function prepare(
+  folder: OwnedFolder,
+  record: RunRecord,
+  { existing = 'error', masksFolder = RESULT_FILES.masks, source, onReplace }: ResultWriterOptions,
+  makes: readonly string[],
+): Promise<Set<string>> {
+  const owned = await folder.owned();
+  const masks = owned.filter((path) => isMaskIn(masksFolder, path));
+  const isMade = (path: string) => makes.some((made) => path === made || (made.endsWith('/') && path.startsWith(made)));
+  await folder.refuseForeignIn(makes, source.frameNames);
+  if (existing === 'resume') {
+    if (masks.length > 0) checkResumable(folder, folder.before as StoredRun, record);
+  } else {
+    const inTheWay = existing === 'replace' ? [] : owned.filter((path) => isMaskIn(masksFolder, path) || isMade(path));
+    if (inTheWay.length > 0 && !(existing === 'renew' && isSame(folder.before as StoredRun, record))) {
+      const what = masks.length > 0 ? `${masks.length} masks` : inTheWay[0];
+      throw new OutputError(
+        'not-empty',
+        folder.label,
+        `holds ${what} of an earlier run; resume it, replace it, or choose another folder`,
+      );
     }
   }
-  return before;
+  await folder.removeUnfinished('');
+  await folder.removeUnfinished(masksFolder);
+  // Killed from here on, the folder must not pass for a complete run.
+  if (folder.before) await folder.describe({ ...folder.before, complete: false });
+  const stays = new Set(existing === 'resume' ? masks : []);
+  // What an earlier run finished no longer goes with the masks about to be written.
+  const goes = existing === 'resume' ? owned.filter((path) => FINISHED.has(path)) : existing === 'error' ? [] : owned;
+  if (existing !== 'resume' && goes.length > 0) onReplace?.(goes);
+  for (const path of goes) await folder.remove(path);
+  return new Set([...stays].map((path) => path.slice(path.lastIndexOf('/') + 1, -'.png'.length)));
+}
+
+/** Files that hold all frames of a run. */
+const FINISHED: ReadonlySet<string> = new Set(Object.values(EXPORT_FORMATS).map(({ path }) => path));
+
+const nameOf = (value: unknown) =>
+  typeof value === 'object' && value !== null ? JSON.stringify((value as NamedDigest).name) : JSON.stringify(value);
+const digestOf = (value: unknown) =>
+  typeof value === 'object' && value !== null ? (value as NamedDigest).digest : value;
+
+/** The first thing in which two runs differ, in words. */
+function difference(before: StoredRun, now: RunRecord): string | undefined {
+  for (const part of ['source', 'identity'] as const) {
+    const [old, current] = [before[part] ?? {}, now[part]] as [Record<string, unknown>, Record<string, unknown>];
+    for (const key of new Set([...Object.keys(old), ...Object.keys(current)])) {
+      const [a, b] = [old[key] ?? null, current[key] ?? null];
+      if (digestOf(a) === digestOf(b)) continue;
+      const what = part === 'source' && key === 'content' ? 'source' : part === 'source' ? `source ${key}` : key;
+      if (nameOf(a) === nameOf(b)) return `${what} ${nameOf(a)} has other content than it had`;
+      return `${what} was ${nameOf(a)} and is now ${nameOf(b)}`;
+    }
+  }
+  return undefined;
+}
+
+const isSame = (before: StoredRun | undefined, record: RunRecord) =>
+  !!before && difference(before, record) === undefined;
+
+/** Refuses to go on with results that came from something else. */
+function checkResumable(folder: Pick<OutputFolder, 'label'>, before: StoredRun | undefined, record: RunRecord): void {
+  const differs =
+    before?.source === undefined
+      ? 'missing or damaged, so it is not known what the masks are of'
+      : difference(before, record);
+  if (differs !== undefined) throw new OutputError('resume-mismatch', `${folder.label}/${RESULT_FILES.run}`, differs);
 }

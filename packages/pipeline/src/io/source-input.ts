@@ -9,6 +9,8 @@ export interface OpenSourceOptions {
   fps?: number;
   /** Sequence to open where the input is a DAVIS root folder. */
   sequence?: string;
+  /** Files (Node) that are no frames though they lie in the folder of images, such as a mask. */
+  exclude?: readonly string[];
   /** Resolution folder of a DAVIS root; default `480p`. */
   resolution?: string;
 }

@@ -14,6 +14,7 @@ import { FrameError, SourceError } from './errors.js';
 import type { Frame, FrameRange, FrameSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
 import { orient } from './orient.js';
+import type { RunInput } from './run-inputs.js';
 import { isYuvFormat, type YuvColour, yuvToRgba } from './yuv.js';
 
 /** A frame source over a video file, with what an overlay video takes over from it. */
@@ -30,6 +31,9 @@ export interface VideoSource extends FrameSource {
 export interface VideoBytes {
   source: Source;
   readAt: ReadAt;
+  /** See `FrameSource`. */
+  digest?: () => Promise<string>;
+  inputs?: readonly RunInput[];
 }
 
 /** Frame name of a video: its number with at least five digits. */
@@ -83,6 +87,9 @@ class MediaVideoSource implements VideoSource {
   readonly kind = 'video';
   readonly frameCount: number;
   readonly fps?: number;
+  readonly digest?: () => Promise<string>;
+  readonly inputs?: readonly RunInput[];
+  #names: readonly string[] | undefined;
   #closed = false;
 
   constructor(
@@ -94,11 +101,18 @@ class MediaVideoSource implements VideoSource {
     readonly height: number,
     readonly timestamps: Float64Array,
     private readonly decode: DecodeTrack,
+    { digest, inputs }: Pick<VideoBytes, 'digest' | 'inputs'>,
     readonly audio?: InputAudioTrack,
   ) {
+    this.digest = digest;
+    this.inputs = inputs;
     this.frameCount = timestamps.length;
     const span = timestamps.at(-1)! - timestamps[0]!;
     if (span > 0) this.fps = (this.frameCount - 1) / span;
+  }
+
+  get frameNames(): readonly string[] {
+    return (this.#names ??= Array.from(this.timestamps, (_, i) => frameNumber(i)));
   }
 
   async *frames({ from = 0, to = this.frameCount, signal }: FrameRange = {}): AsyncGenerator<Frame, void, undefined> {
@@ -236,7 +250,7 @@ async function presentationEnd(file: string, track: InputVideoTrack, read: ReadA
 export async function videoSource(
   file: string,
   name: string,
-  { source, readAt }: VideoBytes,
+  { source, readAt, ...known }: VideoBytes,
   decode: DecodeTrack,
 ): Promise<VideoSource> {
   const input = new Input({ source, formats: ALL_FORMATS });
@@ -255,7 +269,7 @@ export async function videoSource(
     if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');
     const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
     const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);
-    return new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, audio);
+    return new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, known, audio);
   } catch (cause) {
     input.dispose();
     if (cause instanceof SourceError) throw cause;

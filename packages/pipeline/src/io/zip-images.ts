@@ -1,7 +1,15 @@
 import { unzipSync } from 'fflate';
+import { bytesDigest } from './content-digest.js';
 import { SourceError } from './errors.js';
 import type { FrameSource } from './frame-source.js';
-import { type ImageSourceOptions, imageFiles, imageSource, type RgbaImage, stemOf } from './image-source.js';
+import {
+  type ImageSourceDetails,
+  type ImageSourceOptions,
+  imageFiles,
+  imageSource,
+  type RgbaImage,
+  stemOf,
+} from './image-source.js';
 
 /** Whether a file is a zip archive by its name. */
 export const isZip = (name: string): boolean => /\.zip$/i.test(name);
@@ -19,7 +27,7 @@ export async function zipImages(
   file: string,
   bytes: Uint8Array,
   decode: (bytes: Uint8Array) => Promise<RgbaImage>,
-  options: ImageSourceOptions = {},
+  options: ImageSourceOptions & ImageSourceDetails = {},
 ): Promise<FrameSource> {
   const paths: string[] = [];
   try {
@@ -50,5 +58,5 @@ export async function zipImages(
       load: async () => decode(unzipSync(bytes, { filter: (entry) => entry.name === path })[path]!),
     };
   });
-  return imageSource(stemOf(file), entries, options);
+  return imageSource(stemOf(file), entries, { ...options, digest: () => bytesDigest(bytes) });
 }

@@ -1,6 +1,8 @@
-import { listFolder, openOutputFolder, readBinary } from '#platform';
+import { listFolder, readBinary } from '#platform';
 import type { LabelMap } from '../io/label-map.js';
+import { checkOwnedFile, writeOwnedFile } from '../io/owned-file.js';
 import { decodeLabelPng } from '../io/palette-png.js';
+import { dataSetInputs } from '../io/run-inputs.js';
 import { globalCsv, perSequenceCsv, reportTable } from './csv.js';
 import { EvaluationError } from './errors.js';
 import {
@@ -166,16 +168,16 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
 export async function runMetrics(
   options: DavisOptions & { out?: string; json?: string },
 ): Promise<{ report: DavisReport; files: string[]; table: string }> {
-  const { out = options.results, json } = options;
+  const { out = options.results, json, split = 'val' } = options;
+  const paths = [`${out}/global_results-${split}.csv`, `${out}/per-sequence_results-${split}.csv`];
+  const inputs = dataSetInputs(options.root);
+  for (const path of [...paths, ...(json ? [json] : [])]) await checkOwnedFile(path, inputs);
   const report = await evaluateDavis(options);
   const files = new Map([
-    [`${out}/global_results-${report.split}.csv`, globalCsv(report.summary)],
-    [`${out}/per-sequence_results-${report.split}.csv`, perSequenceCsv(report.sequences)],
+    [paths[0]!, globalCsv(report.summary)],
+    [paths[1]!, perSequenceCsv(report.sequences)],
   ]);
   if (json) files.set(json, `${JSON.stringify(report, null, 1)}\n`);
-  for (const [path, text] of files) {
-    const [, folder = '.', name] = /^(?:(.*)\/)?([^/]+)$/.exec(path)!;
-    await openOutputFolder(folder || '/').writeFile(name!, text);
-  }
+  for (const [path, text] of files) await writeOwnedFile(path, text, inputs);
   return { report, files: [...files.keys()], table: reportTable(report) };
 }

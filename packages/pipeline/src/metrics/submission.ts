@@ -1,6 +1,8 @@
-import { openOutputFolder, readBinary } from '#platform';
+import { readBinary } from '#platform';
 import { ZipWriter } from '../export/zip.js';
+import { makeOwnedFile } from '../io/owned-file.js';
 import { decodePngSamples } from '../io/palette-png.js';
+import type { RunInput } from '../io/run-inputs.js';
 import { EvaluationError } from './errors.js';
 
 /** One sequence of a submission. */
@@ -24,6 +26,8 @@ export interface SubmissionOptions {
   sequences: readonly SubmissionSequence[];
   /** The archive. */
   zip: string;
+  /** What is read besides the results: the data set. */
+  inputs?: readonly RunInput[];
   signal?: AbortSignal;
 }
 
@@ -55,13 +59,8 @@ function checkPng(bytes: Uint8Array, path: string, { width, height }: Submission
  * DAVIS submission of one sequence; `MaskError` for a damaged PNG; `OutputError`.
  * @returns number of PNGs in the archive
  */
-export async function writeSubmission({
-  dataset,
-  results,
-  sequences,
-  zip,
-  signal,
-}: SubmissionOptions): Promise<number> {
+export async function writeSubmission(options: SubmissionOptions): Promise<number> {
+  const { dataset, results, sequences, zip, signal } = options;
   if (sequences.length === 0) throw new EvaluationError('bad-option', 'sequences', 'no sequences to submit');
   if (dataset === 'davis' && sequences.length === 1) {
     throw new EvaluationError(
@@ -70,10 +69,9 @@ export async function writeSubmission({
       'the server takes a single folder at the top of the archive for a wrapping folder and refuses it; submit the whole split',
     );
   }
-  const [, folder = '.', name] = /^(?:(.*)\/)?([^/]+)$/.exec(zip)!;
-  const archive = new ZipWriter(await openOutputFolder(folder || '/').createFile(name!));
-  let files = 0;
-  try {
+  return makeOwnedFile(zip, options.inputs ?? [], async (file) => {
+    const archive = new ZipWriter(file);
+    let files = 0;
     for (const sequence of sequences) {
       const ids = new Set(sequence.ids);
       for (const frame of sequence.frames) {
@@ -88,10 +86,7 @@ export async function writeSubmission({
         files++;
       }
     }
-    await archive.finish();
+    await archive.end();
     return files;
-  } catch (error) {
-    await archive.discard();
-    throw error;
-  }
+  });
 }

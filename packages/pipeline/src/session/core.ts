@@ -84,7 +84,7 @@ export class SessionCore {
     const header = {
       format: 'samtrack-session',
       version: 1,
-      source: fingerprint(source, first),
+      source: await fingerprint(source, first),
       tracker: identity,
     } as const;
     return new SessionCore(options, storage, await Project.open(storage, header));

@@ -9,6 +9,8 @@ export interface SourceFingerprint {
   readonly height: number;
   /** Null where it is not known. */
   readonly frameCount: number | null;
+  /** See `contentDigest`; null where the source has none. Projects of earlier versions lack it. */
+  readonly digest?: string | null;
   /** The first frame's brightness in 8 x 8 fields, two hexadecimal digits each. */
   readonly thumbprint: string;
 }
@@ -39,9 +41,10 @@ function thumbprint({ width, height, rgba }: Pick<Frame, 'width' | 'height' | 'r
 }
 
 /** The fingerprint of a source, given its first frame. */
-export function fingerprint(source: FrameSource, first: Frame): SourceFingerprint {
+export async function fingerprint(source: FrameSource, first: Frame): Promise<SourceFingerprint> {
   const { name, kind, width, height, frameCount = null } = source;
-  return { name, kind, width, height, frameCount, thumbprint: thumbprint(first) };
+  const digest = (await source.digest?.()) ?? null;
+  return { name, kind, width, height, frameCount, digest, thumbprint: thumbprint(first) };
 }
 
 /** @throws SessionError `source-mismatch` where a project was made with another source. Its name may have changed. */
@@ -55,6 +58,13 @@ export function checkSource(project: string, before: SourceFingerprint, now: Sou
         `${project} is of "${before.name}", whose ${key} was ${before[key]}; that of "${now.name}" is ${now[key]}`,
       );
     }
+  }
+  if (before.digest && now.digest) {
+    if (before.digest === now.digest) return;
+    throw new SessionError(
+      'source-mismatch',
+      `${project} is of "${before.name}"; the content of "${now.name}" is another`,
+    );
   }
   const fields = (text: string) => (text.match(/../g) ?? []).map((digits) => Number.parseInt(digits, 16));
   const [a, b] = [fields(before.thumbprint), fields(now.thumbprint)];

@@ -1,4 +1,4 @@
-import type { AppendFile, ProjectStorage } from '../io/index.js';
+import { type AppendFile, OutputError, type ProjectStorage } from '../io/index.js';
 import { SessionError } from './errors.js';
 import { isProjectLine, type ProjectHeader, type ProjectLine } from './events.js';
 import { checkSource } from './fingerprint.js';
@@ -30,6 +30,15 @@ export class Project {
     let file: AppendFile | undefined;
     try {
       file = await storage.open('');
+      // What stands beside a project that is only about to begin is somebody else's.
+      const [stranger] = file.size === 0 ? await storage.list() : [];
+      if (stranger !== undefined) {
+        throw new OutputError(
+          'foreign',
+          file.label,
+          `its folder of masks holds ${stranger}, but there is no project yet`,
+        );
+      }
       const { header, lines, repaired } = await readLog(file, now);
       checkSource(file.label, header.source, now.source);
       checkTracker(file.label, header, now);
@@ -124,6 +133,9 @@ function applyLine(history: History, line: ProjectLine, file: string, number: nu
 /** Masks of another model, or of the same one with other options, do not go together. */
 function checkTracker(file: string, { tracker: before }: ProjectHeader, { tracker: now }: ProjectHeader): void {
   for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
+    // Weights are known by their content; projects of earlier versions know them by name only.
+    const known = before.weightsDigest !== undefined;
+    if (key === (known ? 'weights' : 'weightsDigest')) continue;
     if (before[key] !== now[key]) {
       throw new SessionError(
         'tracker-mismatch',

@@ -12,6 +12,7 @@ import {
   type SourceInput,
 } from '../io/index.js';
 import { VideoTracker } from '../tracking/index.js';
+import { weightsDigest } from '../tracking/weights-digest.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
@@ -118,6 +119,7 @@ export class SamTrack {
       detector:
         typeof detector === 'string' ? new GroundingDinoDetector(await checkpointOf(detector, DETECTORS)) : detector,
     };
+    const digest = await weightsDigest(weights);
     const tracker = await VideoTracker.load({
       model,
       weights,
@@ -133,6 +135,7 @@ export class SamTrack {
     const identity = {
       model,
       weights: weights.replace(/^.*[\\/]/, ''),
+      weightsDigest: digest,
       longEdge: longEdge ?? null,
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,

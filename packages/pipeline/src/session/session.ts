@@ -1,4 +1,4 @@
-import { compressRle, encodeRle, type Frame, type FrameSource } from '../io/index.js';
+import { compressRle, encodeRle, type Frame, type FrameSource, type LabelMap, labelIds } from '../io/index.js';
 import type { SessionMemory } from './budget.js';
 import { SessionCore, type SessionOptions } from './core.js';
 import { driftOf, type FrameDrift, type Suggestion, suggestFrame } from './drift.js';
@@ -71,6 +71,14 @@ export class Session {
         prompt: this.#earlierPrompt(frame, object) ?? {},
       })),
     );
+  }
+
+  /** Whether the session's first event annotated a frame with the masks of exactly these regions. */
+  beganWith(frame: number, labels: LabelMap): boolean {
+    const [first] = this.core.project.history.nodes;
+    if (first?.event.type !== 'annotate' || first.event.frame !== frame) return false;
+    const regions = this.core.encode(labels, labelIds(labels)).map(({ counts }) => counts);
+    return regions.join(' ') === first.event.masks.map(({ counts }) => counts).join(' ');
   }
 
   /** Whether the project file ended in the middle of a line when it was opened: that one was never confirmed, and is dropped. */

@@ -17,7 +17,7 @@ export class GivenMasks implements FrameReviser {
 
   /** @throws MaskError */
   async revise({ name, width, height }: Frame, labels: LabelMap): Promise<LabelMap | undefined> {
-    const given = await readMask(this.masks.get(name)!, { width, height, allowEmpty: true });
+    const given = await readMask(this.masks.get(name)!, { width, height, allowEmpty: true, dataSet: true });
     if (!given.data.some((id) => id > 0)) return undefined;
     return { width, height, data: labels.data.map((id, i) => given.data[i] || id) };
   }

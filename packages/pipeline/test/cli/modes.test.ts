@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { encode } from 'fast-png';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Detector } from '../../src/assist/index.js';
@@ -32,8 +33,8 @@ const detector = (): Detector => ({
 
 vi.mock('../../src/cli/assistants.js', async (original) => ({
   ...(await original<object>()),
-  segmenterSettings: () => ({ name: 'colours', weights: '' }),
-  detectorSettings: () => ({ name: 'told', weights: '' }),
+  segmenterSettings: () => ({ name: 'colours', weights: fileURLToPath(import.meta.url) }),
+  detectorSettings: () => ({ name: 'told', weights: fileURLToPath(import.meta.url) }),
   loadSegmenter: () => colourSegmenter(),
   loadDetector: () => detector(),
 }));
@@ -66,7 +67,7 @@ describe('samtrack track --mode', () => {
     const { status, out, err } = await samtrack(automatic('auto', '--format', 'csv,new-objects', '--format', 'mots'));
     expect(status).toBe(0);
     expect(out.trim().split('\n')).toEqual(
-      ['masks', 'coco.json', 'boxes.csv', 'new-objects', 'mots.txt', 'run.json', 'objects.json'].map((name) =>
+      ['masks', 'coco.json', 'boxes.csv', 'new-objects', 'mots.txt', 'objects.json', 'run.json'].map((name) =>
         at('auto', name),
       ),
     );
@@ -237,7 +238,7 @@ describe('samtrack eval --clicks', () => {
       err: expect.stringMatching(/balls \(1\/1\): object: clicks, IoU of its mask: 1: 1, 1\.000/),
     });
     expect(out).toMatch(/^balls +0\.9/m);
-    expect(json('clicked/balls/run.json').identity).toMatchObject({ clicks: 2, segmenter: 'colours' });
+    expect(json('clicked/balls/run.json').identity).toMatchObject({ clicks: 2, segmenter: { name: 'modes.test.ts' } });
   });
 });
 

@@ -16,6 +16,7 @@ import {
   type LabelMap,
   MaskError,
   MemoryFolder,
+  OwnedFolder,
   openOutputFolder,
   openSource,
   palette,
@@ -45,12 +46,14 @@ function labelsOf({ index, width, height }: Frame): LabelMap {
 }
 
 async function exportAll(source: FrameSource, out: string, formats: readonly ExportFormat[], from = 0) {
-  const exporters = await openExporters(formats, { folder: openOutputFolder(out), source, objects: OBJECTS });
+  const folder = await OwnedFolder.claim(openOutputFolder(out));
+  const exporters = await openExporters(formats, { folder, source, objects: OBJECTS });
   for await (const frame of source.frames({ from })) {
     for (const exporter of exporters) await exporter.add(frame, labelsOf(frame));
   }
   const made: string[] = [];
   for (const exporter of exporters) if (await exporter.finish()) made.push(exporter.path);
+  await folder.release();
   return { made, warnings: exporters.flatMap(({ warnings }) => warnings) };
 }
 
@@ -334,7 +337,7 @@ describe('more than 255 objects', () => {
     ['mots', 1000, /mots\.txt: object id 1000 does not fit MOTS/],
   ] as const)('%s refuses id %i, and nothing is cut off', async (format, id, message) => {
     const folder = new MemoryFolder();
-    const [exporter] = await openExporters([format], { folder, source });
+    const [exporter] = await openExporters([format], { folder: await OwnedFolder.claim(folder), source });
     const map = { ...many, data: new Uint16Array(400) };
     map.data[7] = id;
     const error = await errorOf(() => exporter!.add(frame, map));
@@ -354,7 +357,10 @@ describe('more than 255 objects', () => {
 test('a GIF is reduced, and leaves out frames that viewers could not show', async () => {
   const [width, height] = [960, 480];
   const folder = new MemoryFolder();
-  const [gif] = await openExporters(['gif'], { folder, source: { name: 'x', width, height } });
+  const [gif] = await openExporters(['gif'], {
+    folder: await OwnedFolder.claim(folder),
+    source: { name: 'x', width, height },
+  });
   const rgba = new Uint8Array(width * height * 4).fill(200);
   const map = { width, height, data: new Uint16Array(width * height) };
   for (let index = 0; index < 5; index++) {

@@ -1,17 +1,21 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FilePathSource } from 'mediabunny';
 import { openBlobImages } from '../blob-images.js';
 import { openBlobVideo } from '../blob-video.js';
+import { bytesDigest } from '../content-digest.js';
 import { SourceError } from '../errors.js';
 import type { FrameSource } from '../frame-source.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
+import { dataSetInputs, fileInput, type RunInput } from '../run-inputs.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
-import { type VideoSource, videoSource } from '../video-source.js';
+import { frameNumber, type VideoSource, videoSource } from '../video-source.js';
 import { isZip, zipImages } from '../zip-images.js';
 import { prepareCodecs } from './codecs.js';
+import { digestOfFile } from './content.js';
 import { decodeTrack } from './decode.js';
-import { decodeImage, readBinary } from './read.js';
+import { decodeImage, readAnimation, readBinary } from './read.js';
 
 const isFolder = async (path: string) =>
   stat(path).then(
@@ -23,17 +27,21 @@ const fileEntry = (file: string): ImageEntry => ({
   file,
   stem: stemOf(file),
   load: async () => decodeImage(await readBinary(file)),
+  digest: (budget) => digestOfFile(file, budget),
 });
 
 /**
  * A folder of images in natural order. A folder `…/JPEGImages/<resolution>/<sequence>` of a DAVIS tree also gets its `annotations`.
  * Throws `SourceError` (`not-found`, `unreadable`, `no-frames`, `unsupported`) and `FrameError` for a damaged first image.
  */
-export async function openImageFolder(folder: string, { fps }: { fps?: number } = {}): Promise<FrameSource> {
+export async function openImageFolder(
+  folder: string,
+  { fps, exclude = [] }: Pick<OpenSourceOptions, 'fps' | 'exclude'> = {},
+): Promise<FrameSource> {
   const path = resolve(folder);
-  let names: string[];
+  let found: Dirent[];
   try {
-    names = await readdir(path);
+    found = await readdir(path, { withFileTypes: true });
   } catch (cause) {
     throw statError(folder, cause);
   }
@@ -45,17 +53,53 @@ export async function openImageFolder(folder: string, { fps }: { fps?: number } 
   ];
   const annotations = join(root, 'Annotations', resolution, sequence);
   const hasAnnotations = kind === 'JPEGImages' && (await isFolder(annotations));
-  const entries = imageFiles(names).map((name) => fileEntry(join(folder, name)));
-  return imageSource(sequence, entries, { fps, annotations: hasAnnotations ? annotations : undefined });
+  const excluded = new Set(await Promise.all(exclude.map((file) => realpath(file).catch(() => resolve(file)))));
+  const real = await realpath(path);
+  const notes: string[] = [];
+  const names: string[] = [];
+  const inputs: RunInput[] = [{ path, what: 'the source', scope: 'folder' }];
+  for (const entry of found) {
+    if (entry.isDirectory()) continue;
+    const target = entry.isSymbolicLink()
+      ? await realpath(join(path, entry.name)).catch(() => '')
+      : join(real, entry.name);
+    if (excluded.has(target)) {
+      if (IMAGE_EXTENSION.test(entry.name)) notes.push(`${join(folder, entry.name)} is the mask, and no frame`);
+      continue;
+    }
+    names.push(entry.name);
+    if (entry.isSymbolicLink()) inputs.push(fileInput(join(path, entry.name), 'a frame of the source'));
+  }
+  if (hasAnnotations) inputs.push(...dataSetInputs(root));
+  const images = imageFiles(names);
+  notes.push(...mixedKinds(images));
+  const entries = images.map((name) => fileEntry(join(folder, name)));
+  return imageSource(sequence, entries, {
+    fps,
+    annotations: hasAnnotations ? annotations : undefined,
+    inputs,
+    notes,
+  });
+}
+
+/** Says where a folder holds images of several kinds: one of them may be no frame. */
+function mixedKinds(names: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    const kind = name.slice(name.lastIndexOf('.')).toLowerCase().replace('.jpeg', '.jpg');
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  if (counts.size < 2) return [];
+  return [`all images of the folder are frames: ${[...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')}`];
 }
 
 /** A sequence of a DAVIS tree, `<root>/JPEGImages/<resolution>/<sequence>`. Throws as `openImageFolder`. */
 export async function openDavisSequence(
   root: string,
   sequence: string,
-  { resolution = '480p', fps }: { resolution?: string; fps?: number } = {},
+  { resolution = '480p', fps, exclude }: Omit<OpenSourceOptions, 'sequence'> = {},
 ): Promise<FrameSource> {
-  return openImageFolder(join(root, 'JPEGImages', resolution, sequence), { fps });
+  return openImageFolder(join(root, 'JPEGImages', resolution, sequence), { fps, exclude });
 }
 
 /** A video: a file on disk, or a Blob. Throws `SourceError`: `not-found`, `unreadable`, `unsupported`, `no-frames`. */
@@ -71,7 +115,12 @@ export async function openVideo(input: string | Blob): Promise<VideoSource> {
   return videoSource(
     input,
     stemOf(input),
-    { source, readAt: (offset, length) => readAt(input, offset, length) },
+    {
+      source,
+      readAt: (offset, length) => readAt(input, offset, length),
+      digest: () => digestOfFile(input),
+      inputs: [fileInput(input, 'the source')],
+    },
     decodeTrack,
   );
 }
@@ -100,13 +149,16 @@ function statError(path: string, cause: unknown): SourceError {
 
 async function openDavisRoot(
   root: string,
-  { sequence, resolution = '480p', fps }: OpenSourceOptions,
+  { sequence, resolution = '480p', fps, exclude }: OpenSourceOptions,
 ): Promise<FrameSource> {
   const folder = join(root, 'JPEGImages', resolution);
   if (!(await isFolder(folder)))
     throw new SourceError('not-found', root, `a DAVIS folder without JPEGImages/${resolution}`);
-  if (sequence) return openDavisSequence(root, sequence, { resolution, fps });
-  const sequences = (await readdir(folder)).sort().join(', ');
+  if (sequence) return openDavisSequence(root, sequence, { resolution, fps, exclude });
+  const sequences = (await readdir(folder))
+    .filter((name) => !name.startsWith('.'))
+    .sort()
+    .join(', ');
   throw new SourceError('bad-option', 'sequence', `${root} is a DAVIS folder; say which sequence: ${sequences}`);
 }
 
@@ -126,12 +178,41 @@ export async function openSource(input: SourceInput, options: OpenSourceOptions 
     if (await isFolder(join(input, 'JPEGImages'))) return openDavisRoot(input, options);
     return openImageFolder(input, options);
   }
-  if (isZip(input) || IMAGE_EXTENSION.test(input)) {
+  if (isZip(input) || IMAGE_EXTENSION.test(input) || ANIMATION_EXTENSION.test(input)) {
     await stat(input).catch((cause) => {
       throw statError(input, cause);
     });
-    if (isZip(input)) return zipImages(input, await readBinary(input), decodeImage, options);
-    return imageSource(stemOf(input), [fileEntry(input)], options);
+    const inputs = [fileInput(input, 'the source')];
+    if (isZip(input)) return zipImages(input, await readBinary(input), decodeImage, { ...options, inputs });
+    const animation = await openAnimation(input, options);
+    return animation ?? imageSource(stemOf(input), [fileEntry(input)], { ...options, inputs });
   }
   return openVideo(input);
+}
+
+/** Files of one or several pictures that are opened as such a file only, not as an image of a folder. */
+const ANIMATION_EXTENSION = /\.gif$/i;
+
+/** The pictures of an animated image, undefined for a still one. */
+async function openAnimation(file: string, { fps }: OpenSourceOptions): Promise<FrameSource | undefined> {
+  let animation: Awaited<ReturnType<typeof readAnimation>>;
+  const bytes = await readBinary(file);
+  try {
+    animation = await readAnimation(bytes);
+  } catch (cause) {
+    throw new SourceError('unsupported', file, (cause as Error).message, { cause });
+  }
+  if (!animation) return undefined;
+  const { count, durations, load } = animation;
+  const seconds = durations.reduce((sum, duration) => sum + duration, 0);
+  const uneven = new Set(durations).size > 1;
+  const entries = Array.from({ length: count }, (_, i) => {
+    return { file: `${file} (picture ${i})`, stem: frameNumber(i), load: () => load(i) };
+  });
+  return imageSource(stemOf(file), entries, {
+    fps: fps ?? (seconds > 0 ? Math.min(1000, count / seconds) : undefined),
+    inputs: [fileInput(file, 'the source')],
+    notes: uneven ? ['its pictures are shown for unequal times; results show each for the mean of them'] : [],
+    digest: () => bytesDigest(bytes),
+  });
 }

@@ -1,27 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { OutputError } from '../errors.js';
+import { contentDigest } from '../content-digest.js';
 import type { OutputFile, OutputFolder } from '../output-folder.js';
+import type { AppendFile } from '../project-storage.js';
+import type { RunInput } from '../run-inputs.js';
+import { openAppendFile } from './append-file.js';
+import { contentOf, digestOfFile } from './content.js';
+import { guardInputs } from './guard.js';
+import { takeLock } from './lock-file.js';
+import { outputError } from './output-error.js';
 
 /** The file operations the writer uses; tests hand in others that fail. */
 export const nodeFiles = { mkdir, open, readdir, readFile, rename, rm };
 export type NodeFiles = typeof nodeFiles;
 
-const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-const NOT_WRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR']);
+/** Unfinished files: hidden, so that a file left by a killed run is not read as a result. The group is the writer's token. */
+const TEMPORARY = /^\..*\.([0-9a-f]{8})-\d+\.partial$/;
 
-export function outputError(path: string, cause: unknown): OutputError {
-  const code = (cause as NodeJS.ErrnoException).code ?? '';
-  const detail = (cause as Error).message;
-  if (DISK_FULL.has(code)) return new OutputError('disk-full', path, `the disk is full (${detail})`, { cause });
-  if (NOT_WRITABLE.has(code)) return new OutputError('not-writable', path, `cannot be written (${detail})`, { cause });
-  return new OutputError('write-failed', path, detail, { cause });
-}
-
-/** A name beside `path` that no other run takes; hidden, so that a file left by a killed run is not read as a result. */
-const temporaryFor = (path: string) => join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.partial`);
-const isTemporary = (name: string) => name.startsWith('.') && name.endsWith('.partial');
+/** What stands in every folder that is written to. */
+export const LOCK_FILE = '.samtrack.lock';
 
 class NodeOutputFile implements OutputFile {
   #done = false;
@@ -45,9 +43,10 @@ class NodeOutputFile implements OutputFile {
     }
   }
 
-  async commit(): Promise<void> {
+  async commit(onDigest?: (digest: string) => Promise<void>): Promise<void> {
     if (this.#done) return;
     try {
+      await onDigest?.(await contentDigest(await contentOf(this.handle)));
       // A full disk may show only here, on file systems that allocate late.
       await this.handle.sync();
       await this.handle.close();
@@ -68,7 +67,9 @@ class NodeOutputFile implements OutputFile {
 }
 
 class NodeOutputFolder implements OutputFolder {
+  readonly token = randomUUID().slice(0, 8);
   private readonly made = new Set<string>();
+  private unfinished = 0;
 
   constructor(
     readonly label: string,
@@ -79,8 +80,9 @@ class NodeOutputFolder implements OutputFolder {
     const path = join(this.label, relative);
     try {
       await this.make(dirname(path));
-      const temporary = temporaryFor(path);
-      return new NodeOutputFile(path, temporary, await this.files.open(temporary, 'w'), this.files);
+      const name = `.${basename(path)}.${this.token}-${this.unfinished++}.partial`;
+      const temporary = join(dirname(path), name);
+      return new NodeOutputFile(path, temporary, await this.files.open(temporary, 'w+'), this.files);
     } catch (cause) {
       throw outputError(path, cause);
     }
@@ -108,11 +110,36 @@ class NodeOutputFolder implements OutputFolder {
   }
 
   async list(folder: string): Promise<string[]> {
-    return (await this.names(folder)).filter((name) => !isTemporary(name));
+    return (await this.names(folder)).filter((name) => !TEMPORARY.test(name));
   }
 
-  async removeUnfinished(folder: string): Promise<void> {
-    for (const name of (await this.names(folder)).filter(isTemporary)) await this.remove(join(folder, name));
+  async removeUnfinished(folder: string, tokens: ReadonlySet<string>): Promise<void> {
+    for (const name of await this.names(folder)) {
+      const token = TEMPORARY.exec(name)?.[1];
+      if (token !== undefined && tokens.has(token)) await this.remove(join(folder, name));
+    }
+  }
+
+  async digest(relative: string): Promise<string | undefined | null> {
+    const path = join(this.label, relative);
+    try {
+      return (await lstat(path)).isFile() ? await digestOfFile(path) : null;
+    } catch (cause) {
+      if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) return undefined;
+      throw outputError(path, cause);
+    }
+  }
+
+  openAppend(relative: string): Promise<AppendFile> {
+    return openAppendFile(join(this.label, relative), this.files.open);
+  }
+
+  lock(): Promise<() => Promise<void>> {
+    return takeLock(join(this.label, LOCK_FILE), this.label);
+  }
+
+  guard(inputs: readonly RunInput[]): Promise<(path: string) => Promise<void>> {
+    return guardInputs(this.label, inputs);
   }
 
   async remove(relative: string): Promise<void> {
@@ -129,7 +156,7 @@ class NodeOutputFolder implements OutputFolder {
     try {
       const entries = await this.files.readdir(path, { withFileTypes: true });
       return entries
-        .filter((entry) => entry.isFile())
+        .filter((entry) => entry.isFile() || entry.isSymbolicLink())
         .map(({ name }) => name)
         .sort();
     } catch (cause) {

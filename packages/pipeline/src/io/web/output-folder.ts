@@ -1,15 +1,10 @@
+import { blobDigest } from '../content-digest.js';
 import { OutputError } from '../errors.js';
 import type { OutputFile, OutputFolder } from '../output-folder.js';
-
-export function outputError(path: string, cause: unknown): OutputError {
-  const { name, message } = cause as DOMException;
-  if (name === 'QuotaExceededError')
-    return new OutputError('disk-full', path, `no storage left (${message})`, { cause });
-  if (name === 'NotAllowedError' || name === 'NoModificationAllowedError') {
-    return new OutputError('not-writable', path, `cannot be written (${message})`, { cause });
-  }
-  return new OutputError('write-failed', path, message, { cause });
-}
+import type { AppendFile } from '../project-storage.js';
+import { WebAppendFile } from './append-file.js';
+import { outputError } from './output-error.js';
+import { webLock } from './web-lock.js';
 
 const isNotFound = (cause: unknown) => (cause as DOMException).name === 'NotFoundError';
 
@@ -19,6 +14,7 @@ class WebOutputFile implements OutputFile {
 
   constructor(
     private readonly path: string,
+    private readonly handle: FileSystemFileHandle,
     private readonly stream: FileSystemWritableFileStream,
   ) {}
 
@@ -30,11 +26,13 @@ class WebOutputFile implements OutputFile {
     }
   }
 
-  async commit(): Promise<void> {
+  /** A page cannot read its swap file, so the digest is told once the file has its name. */
+  async commit(onDigest?: (digest: string) => Promise<void>): Promise<void> {
     if (this.#done) return;
     this.#done = true;
     try {
       await this.stream.close();
+      await onDigest?.(await blobDigest(await this.handle.getFile()));
     } catch (cause) {
       throw outputError(this.path, cause);
     }
@@ -47,8 +45,12 @@ class WebOutputFile implements OutputFile {
   }
 }
 
+/** Names the folder's lock: only the folder itself can tell it from others of the same name. */
+const LOCK_FILE = '.samtrack.lock';
+
 class WebOutputFolder implements OutputFolder {
   readonly label: string;
+  readonly token = 'web';
 
   constructor(private readonly root: FileSystemDirectoryHandle) {
     this.label = root.name || 'storage';
@@ -58,7 +60,7 @@ class WebOutputFolder implements OutputFolder {
     try {
       const { folder, name } = await this.locate(path, true);
       const handle = await folder.getFileHandle(name, { create: true });
-      return new WebOutputFile(path, await handle.createWritable());
+      return new WebOutputFile(path, handle, await handle.createWritable());
     } catch (cause) {
       throw outputError(path, cause);
     }
@@ -110,7 +112,39 @@ class WebOutputFolder implements OutputFolder {
   }
 
   /** Nothing to do: browsers drop a writable's swap file with the page. */
-  async removeUnfinished(_folder: string): Promise<void> {}
+  async removeUnfinished(): Promise<void> {}
+
+  async digest(path: string): Promise<string | undefined> {
+    try {
+      const { folder, name } = await this.locate(path, false);
+      return await blobDigest(await (await folder.getFileHandle(name)).getFile());
+    } catch (cause) {
+      if (isNotFound(cause)) return undefined;
+      throw outputError(path, cause);
+    }
+  }
+
+  async openAppend(path: string): Promise<AppendFile> {
+    try {
+      const { folder, name } = await this.locate(path, true);
+      const handle = await folder.getFileHandle(name, { create: true });
+      return new WebAppendFile(`${this.label}/${path}`, handle, (await handle.getFile()).size);
+    } catch (cause) {
+      throw outputError(path, cause);
+    }
+  }
+
+  /** A lock among the tabs and workers of the origin; the browser gives it back when one of them is closed. */
+  async lock(): Promise<() => Promise<void>> {
+    let name = new TextDecoder().decode(await this.readFile(LOCK_FILE));
+    if (name === '') await this.writeFile(LOCK_FILE, (name = crypto.randomUUID()));
+    return webLock(`samtrack output ${name}`, this.label);
+  }
+
+  /** A page is given files, not paths: it cannot tell whether one of them lies in the folder. */
+  async guard(): Promise<() => Promise<void>> {
+    return async () => {};
+  }
 
   private async locate(path: string, create: boolean): Promise<{ folder: FileSystemDirectoryHandle; name: string }> {
     const parts = path.split('/').filter((part) => part !== '' && part !== '.');

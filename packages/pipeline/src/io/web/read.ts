@@ -1,3 +1,4 @@
+import { mayBeAnimated } from '../animation.js';
 import type { RgbaImage } from '../image-source.js';
 import type { BinarySource } from '../source-input.js';
 
@@ -14,6 +15,7 @@ export async function listFolder(_path: string): Promise<string[] | undefined> {
 
 /** Decodes an image to RGBA, upright by its EXIF orientation, without colour-space conversion. Rejects damaged images. */
 export async function decodeImage(bytes: Uint8Array): Promise<RgbaImage> {
+  if (mayBeAnimated(bytes)) throw new Error('animated: only single pictures can be read here; convert it to a video');
   const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
     colorSpaceConversion: 'none',
     premultiplyAlpha: 'none',

@@ -1,0 +1,378 @@
+import { MaskError } from '../errors.js';
+import type { LabelMap } from '../label-map.js';
+import { palette } from '../palette.js';
+import type { MaskPicture } from './picture.js';
+import { structureOf, type ValueStructure } from './structure.js';
+
+/** How a mask can be read: see `ReadMaskOptions.as`. */
+export const MASK_READINGS = ['labels', 'binary', 'colours', 'alpha'] as const;
+export type MaskReadingName = (typeof MASK_READINGS)[number];
+
+/** What a mask file means. */
+export interface MaskReading {
+  as: MaskReadingName;
+  labels: LabelMap;
+  /** For people: how many objects, and what was not obvious. */
+  meaning: string;
+}
+
+/** Colours that masks may have; more means a photo, or lossy compression. */
+const MAX_COLOURS = 255;
+/** Numbers that data sets give to objects; 255 beside them is void. */
+const DATA_SET_IDS = 31;
+const VOID = 255;
+
+const shareOf = (entries: readonly ValueStructure[], key: 'interior' | 'between') => {
+  const area = entries.reduce((sum, entry) => sum + entry.area, 0);
+  return area === 0 ? 0 : entries.reduce((sum, entry) => sum + entry[key], 0) / area;
+};
+
+const channels = (colour: number) => [colour >> 16, (colour >> 8) & 255, colour & 255] as const;
+const brightest = (colour: number) => Math.max(...channels(colour));
+/** Whether a colour is grey; noise of lossy compression tints it a little. */
+const isGrey = (colour: number, tolerance = 0) => {
+  const [r, g, b] = channels(colour);
+  return Math.max(r, g, b) - Math.min(r, g, b) <= tolerance;
+};
+const isBlack = (colour: number) => brightest(colour) <= 8;
+const distance = (a: number, b: number) => {
+  const [p, q] = [channels(a), channels(b)];
+  return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]);
+};
+
+const ambiguous = (name: string, message: string) => new MaskError('ambiguous', name, message);
+const countOf = (count: number) => (count === 1 ? 'one object' : `${count} objects`);
+
+/**
+ * What a mask file means, from its pixels alone.
+ *
+ * - Transparent pixels (alpha below one half, in any kind of file) are background. If the rest has one colour, or is a photo, its shape is the
+ *   object: `alpha`.
+ * - `binary`: one number besides 0 and the largest one, or black and white with soft edges between them (resized, supersampled, blurred, JPEG):
+ *   one object, cut in the middle.
+ * - `labels`: palette indices or grey values are ids. 255 beside ids up to 31, as data sets have them, or with the palette's colour of void, is void.
+ * - `colours`: colour files, and palettes whose black is not at 0: black is background, other colours are objects. Colours of the VOC and
+ *   DAVIS palettes have their index as id, others 1, 2, ... in ascending 0xRRGGBB order.
+ *
+ * @param as reads it in this way, whatever it looks like
+ * @param dataSet the file is an annotation of DAVIS, YouTube-VOS or VOC: values are ids, 255 is void
+ * @throws MaskError `ambiguous` where two readings are equally good, `unsupported` where none is
+ */
+export function interpretMask(
+  picture: MaskPicture,
+  name: string,
+  { as, dataSet = false }: { as?: MaskReadingName; dataSet?: boolean } = {},
+): MaskReading {
+  const { width, height } = picture;
+  const result = (ids: Uint16Array, kind: MaskReadingName, more = ''): MaskReading => {
+    const seen = new Set(ids);
+    seen.delete(0);
+    return { as: kind, labels: { width, height, data: ids }, meaning: `${countOf(seen.size)}${more}` };
+  };
+  if (as) return readAs(picture, name, as, result);
+  const { values, opaque } = picture;
+  if (opaque && !opaque.includes(1)) {
+    throw new MaskError('no-objects', name, 'every pixel is transparent: the mask has no objects');
+  }
+  if (values && dataSet) return readDataSet(values, opaque, result);
+  if (opaque) {
+    const shown = coloursWithin(picture.colours(), opaque);
+    if (shown.size === 1 || shown.size > (values ? 64 : MAX_COLOURS)) {
+      return result(Uint16Array.from(opaque), 'alpha', ': its alpha channel is the mask');
+    }
+  }
+  if (values && !picture.lossy) {
+    const grey = greyValues(picture, values);
+    if (grey) {
+      const soft = softThreshold(grey.values, width, height, grey.max, false);
+      if (soft !== undefined) return result(cut(grey.values, soft), 'binary', softly(soft));
+    }
+    if (!picture.palette || !hasBlackElsewhere(picture.palette, values, opaque)) {
+      return readLabels(picture, values, name, result);
+    }
+    if (grey) return readGrey({ ...picture, palette: undefined, max: grey.max }, grey.values, name, result);
+  }
+  return readColours(picture, name, result);
+}
+
+type Result = (ids: Uint16Array, kind: MaskReadingName, more?: string) => MaskReading;
+
+const softly = (threshold: number) => `, soft edges, threshold ${Math.ceil(threshold)}`;
+const cut = (values: Uint16Array, threshold: number) => values.map((value) => (value >= threshold ? 1 : 0));
+
+function coloursWithin(colours: Uint32Array, opaque: Uint8Array | undefined): Set<number> {
+  const seen = new Set<number>();
+  for (let i = 0; i < colours.length; i++) if (!opaque || opaque[i]) seen.add(colours[i]!);
+  return seen;
+}
+
+/** Values with 0 where pixels are transparent. */
+const shownValues = (values: Uint16Array, opaque: Uint8Array | undefined): Uint16Array =>
+  opaque ? values.map((value, i) => (opaque[i] ? value : 0)) : values;
+
+/** Grey values of a grey file, or of a palette file whose used colours are all grey. */
+function greyValues(
+  { max, palette: entries, opaque }: MaskPicture,
+  values: Uint16Array,
+): { values: Uint16Array; max: number } | undefined {
+  if (!entries) return { values: shownValues(values, opaque), max };
+  const used = new Set(values);
+  for (const index of used) if (!isGrey(entries[index] ?? 0)) return undefined;
+  const grey = values.map((index) => (entries[index] ?? 0) & 255);
+  return { values: shownValues(grey, opaque), max: 255 };
+}
+
+/** Whether black is used, and is not the colour of index 0: then indices are those of a program that has sorted colours, not ids. */
+function hasBlackElsewhere(entries: Uint32Array, values: Uint16Array, opaque: Uint8Array | undefined): boolean {
+  if (isBlack(entries[0] ?? 0)) return false;
+  for (let i = 0; i < values.length; i++) {
+    if ((!opaque || opaque[i]) && values[i] !== 0 && isBlack(entries[values[i]!] ?? 0)) return true;
+  }
+  return false;
+}
+
+/**
+ * Where a black and white picture with soft edges is cut; undefined for any other.
+ *
+ * Levels between black and white then lie on edges only, each with a darker and a lighter neighbour, while objects of a label map have
+ * an inside. Noise of lossy compression is levelled first: it shows by several levels just below white.
+ */
+export function softThreshold(
+  values: Uint16Array,
+  width: number,
+  height: number,
+  max: number,
+  lossy: boolean,
+): number | undefined {
+  const levels = [...new Set(values)].sort((a, b) => a - b);
+  const top = levels.at(-1)!;
+  if (top < max / 2 || levels.length < 3) return undefined;
+  const white = top >= 0.9 * max ? max : top;
+  const noisy = lossy || (max >= 255 && levels.filter((level) => level >= 0.92 * max && level < top).length >= 3);
+  const margin = noisy ? (lossy ? 0.16 : 0.08) * max : 0;
+  const levelled = values.map((value) => (value <= margin ? 0 : value >= white - margin ? white : value));
+  const structure = structureOf(levelled, width, height, false);
+  const [black, core] = [structure.get(0), structure.get(white) ?? structure.get(top)];
+  const mids = [...structure].filter(([level]) => level !== 0 && level !== white && level !== top).map(([, s]) => s);
+  const hasGround = (black?.interior ?? 0) > 0;
+  const middle = white / 2;
+  if (mids.length === 0) return noisy && hasGround ? middle : undefined;
+  const isEdge = shareOf(mids, 'interior') <= 0.05 && shareOf(mids, 'between') >= 0.5;
+  if (!isEdge || !hasGround) return undefined;
+  return (core?.interior ?? 0) > 0 || levels.length > 32 ? middle : undefined;
+}
+
+/** Whether several values occur only on edges between others: an edge of several objects was smoothed. */
+function hasSmoothedEdges(structure: ReadonlyMap<number, ValueStructure>): boolean {
+  const ground = structure.get(0);
+  if (!ground || ground.interior < ground.area / 2) return false;
+  const edges = [...structure].filter(([value, s]) => value !== 0 && s.interior === 0 && s.between >= 0.8 * s.area);
+  return edges.length >= 3;
+}
+
+const SMOOTHED = 'its edges are smoothed between several objects; save it without smoothing, or say';
+
+/** Palette indices or grey values as ids. */
+function readLabels(picture: MaskPicture, values: Uint16Array, name: string, result: Result): MaskReading {
+  const { width, height, opaque, palette: entries } = picture;
+  if (!entries) return readGrey(picture, shownValues(values, opaque), name, result);
+  const ids = shownValues(values, opaque);
+  const colours = ids.map((id) => id) as Uint16Array;
+  const shown = Uint32Array.from(colours, (id) => entries[id] ?? 0);
+  const used = new Set(ids);
+  used.delete(0);
+  if (used.size === 1 && used.has(picture.max) && picture.max >= 255) return result(cut(ids, 1), 'binary');
+  if (used.size > 3 && hasSmoothedEdges(structureOf(shown, width, height, true))) {
+    throw ambiguous(name, `${SMOOTHED} --mask-as labels (each index an object)`);
+  }
+  return readVoid(ids, entries, name, result);
+}
+
+function readGrey(picture: MaskPicture, ids: Uint16Array, name: string, result: Result): MaskReading {
+  const { width, height, max } = picture;
+  const used = new Set(ids);
+  used.delete(0);
+  if (used.size === 1 && used.has(max) && max >= 255) return result(cut(ids, 1), 'binary');
+  if (used.size > 3 && hasSmoothedEdges(structureOf(ids, width, height, false))) {
+    throw ambiguous(name, `${SMOOTHED} --mask-as labels (each value an object) or --mask-as binary (one object)`);
+  }
+  if (max !== 255) return result(ids, 'labels');
+  return readVoid(ids, undefined, name, result);
+}
+
+/** Ids, with 255 as void where a data set's file has it. */
+function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: string, result: Result): MaskReading {
+  const used = [...new Set(ids)].filter((id) => id !== 0 && id !== VOID);
+  if (!ids.includes(VOID) || used.length === 0 || used.includes(254)) return result(ids, 'labels');
+  const voidColours = (['voc', 'davis'] as const).map((which) => {
+    const [r, g, b] = palette(which).subarray(3 * VOID, 3 * VOID + 3);
+    return (r! << 16) | (g! << 8) | b!;
+  });
+  const isSmall = used.every((id) => id <= DATA_SET_IDS);
+  const isLarge = used.every((id) => id > DATA_SET_IDS);
+  if (isSmall || (entries && voidColours.includes(entries[VOID] ?? 0))) {
+    return result(
+      ids.map((id) => (id === VOID ? 0 : id)),
+      'labels',
+      '; 255 is void',
+    );
+  }
+  if (isLarge) return result(ids, 'labels');
+  throw ambiguous(
+    name,
+    '255 may be void or an object; --mask-as labels makes it an object, 0 in its place makes it void',
+  );
+}
+
+/** An annotation of a data set. */
+function readDataSet(values: Uint16Array, opaque: Uint8Array | undefined, result: Result): MaskReading {
+  const ids = shownValues(values, opaque);
+  const used = new Set(ids);
+  used.delete(0);
+  if (used.size === 1 && used.has(VOID)) return result(cut(ids, 1), 'binary');
+  return result(
+    ids.map((id) => (id === VOID ? 0 : id)),
+    'labels',
+    used.has(VOID) ? '; 255 is void' : '',
+  );
+}
+
+/** Ids of a known palette by colour, so that a palette mask saved as RGB keeps its ids. */
+function paletteLookup(which: 'voc' | 'davis'): Map<number, number> {
+  const colours = palette(which);
+  const byColour = new Map<number, number>();
+  for (let id = 255; id >= 0; id--) {
+    byColour.set((colours[3 * id]! << 16) | (colours[3 * id + 1]! << 8) | colours[3 * id + 2]!, id);
+  }
+  return byColour;
+}
+
+function readColours(picture: MaskPicture, name: string, result: Result): MaskReading {
+  const { width, height, opaque, lossy } = picture;
+  const colours = picture.colours().map((colour, i) => (opaque && !opaque[i] ? 0 : colour));
+  const used = new Set(colours);
+  if ([...used].every((colour) => isGrey(colour, lossy ? 10 : 0))) {
+    const grey = Uint16Array.from(colours, brightest);
+    const soft = softThreshold(grey, width, height, 255, lossy);
+    if (soft !== undefined) return result(cut(grey, soft), 'binary', softly(soft));
+    if (lossy && used.size > 2) throw lossyError(name);
+    return readGrey({ ...picture, values: grey, max: 255 }, grey, name, result);
+  }
+  const structure = used.size <= 4096 ? structureOf(colours, width, height, true) : undefined;
+  const one = oneSmoothedColour(colours, structure, lossy);
+  if (one) return result(one, 'colours', ', soft edges, cut halfway to black');
+  if (lossy) throw lossyError(name);
+  used.delete(0);
+  if (used.size > MAX_COLOURS) {
+    throw new MaskError(
+      'unsupported',
+      name,
+      `${used.size} different colours: this is a picture or a lossy copy of a mask, not a label mask (at most ${MAX_COLOURS})`,
+    );
+  }
+  const known = (['voc', 'davis'] as const)
+    .map(paletteLookup)
+    .find((byColour) => [...used].every((colour) => byColour.has(colour)));
+  if (!known && hasSmoothedEdges(structure!)) {
+    throw ambiguous(name, `${SMOOTHED} --mask-as colours (each colour an object)`);
+  }
+  if (!known && !opaque && ![...used, ...(colours.includes(0) ? [0] : [])].some(isBlack)) {
+    throw ambiguous(
+      name,
+      'no colour is black, so it is not clear which one is background; --mask-as colours makes each an object',
+    );
+  }
+  return result(
+    idsOfColours(colours, known),
+    'colours',
+    `${known ? '' : ' by colour'}${picture.palette ? ', black is background' : ''}`,
+  );
+}
+
+const lossyError = (name: string) =>
+  new MaskError(
+    'unsupported',
+    name,
+    'lossy compression has mixed the values of several objects; save the mask as PNG, or say --mask-as binary for one object',
+  );
+
+function idsOfColours(colours: Uint32Array, known?: ReadonlyMap<number, number>): Uint16Array {
+  const used = [...new Set(colours)]
+    .filter((colour) => (known ? colour !== 0 : !isBlack(colour)))
+    .sort((a, b) => a - b);
+  const idOf = known ?? new Map(used.map((colour, i) => [colour, i + 1]));
+  return Uint16Array.from(colours, (colour) => idOf.get(colour) ?? 0);
+}
+
+/** The one object of a picture of black and another colour with what lies between them; undefined for any other picture. */
+function oneSmoothedColour(
+  colours: Uint32Array,
+  structure: ReadonlyMap<number, ValueStructure> | undefined,
+  lossy: boolean,
+): Uint16Array | undefined {
+  if (!structure) return undefined;
+  const ground = [...structure].filter(([colour]) => isBlack(colour)).map(([, s]) => s);
+  if (shareOf(ground, 'interior') === 0) return undefined;
+  const others = [...structure].filter(([colour]) => !isBlack(colour)).sort(([, a], [, b]) => b.area - a.area);
+  const [main] = others;
+  if (!main || others.length < 2) return undefined;
+  const rest = others.slice(1);
+  if (lossy || rest.length > MAX_COLOURS) {
+    // What is neither black nor the colour must lie between them, and near one of them for the most part.
+    const reach = brightest(main[0]);
+    if (reach < 64) return undefined;
+    let near = 0;
+    let far = 0;
+    for (const [colour, { area }] of structure) {
+      const [a, b] = [distance(colour, 0), distance(colour, main[0])];
+      if (a + b > 1.25 * distance(main[0], 0)) far += area;
+      else if (Math.min(a, b) <= 40) near += area;
+    }
+    if (far > 0.02 * colours.length || near < 0.85 * colours.length) return undefined;
+  } else {
+    const isEdge = shareOf(
+      rest.map(([, s]) => s),
+      'between',
+    );
+    if (main[1].interior === 0 || rest.some(([, s]) => s.interior > 0) || isEdge < 0.8) return undefined;
+  }
+  return Uint16Array.from(colours, (colour) => (distance(colour, main[0]) <= distance(colour, 0) ? 1 : 0));
+}
+
+/** The reading that was asked for. */
+function readAs(picture: MaskPicture, name: string, as: MaskReadingName, result: Result): MaskReading {
+  const { values, opaque, hasAlpha } = picture;
+  switch (as) {
+    case 'alpha': {
+      if (!hasAlpha) throw new MaskError('unsupported', name, 'it has no alpha channel to be read as');
+      const ids = opaque ? Uint16Array.from(opaque) : new Uint16Array(picture.width * picture.height).fill(1);
+      return result(ids, 'alpha', ': its alpha channel is the mask');
+    }
+    case 'labels': {
+      const own = values ?? greyOf(picture);
+      if (!own) throw new MaskError('unsupported', name, 'a colour picture holds no ids; --mask-as colours reads it');
+      return result(shownValues(own, opaque), 'labels');
+    }
+    case 'colours': {
+      const colours = picture.colours().map((colour, i) => (opaque && !opaque[i] ? 0 : colour));
+      if (new Set(colours).size > MAX_COLOURS + 1) {
+        throw new MaskError('unsupported', name, `more than ${MAX_COLOURS} different colours`);
+      }
+      return result(idsOfColours(colours), 'colours', ' by colour');
+    }
+    case 'binary': {
+      const grey = shownValues(
+        picture.palette || !values ? Uint16Array.from(picture.colours(), brightest) : values,
+        opaque,
+      );
+      const top = grey.reduce((most, value) => Math.max(most, value), 0);
+      if (top === 0) return result(new Uint16Array(grey.length), 'binary');
+      return result(cut(grey, top / 2), 'binary', `, everything from ${Math.ceil(top / 2)} up`);
+    }
+  }
+}
+
+function greyOf(picture: MaskPicture): Uint16Array | undefined {
+  const colours = picture.colours();
+  return colours.every((colour) => isGrey(colour)) ? Uint16Array.from(colours, brightest) : undefined;
+}
