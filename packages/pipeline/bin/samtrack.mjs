@@ -6,7 +6,13 @@ if (!existsSync(cli)) {
   console.error('samtrack is not built yet. In a checkout run `npm run setup` once, then try again.');
   process.exit(1);
 }
-const { main } = await import(cli.href);
+const load = () =>
+  import(cli.href).catch((error) => {
+    if (!/EMFILE|ENFILE|too many open files/i.test(`${error.code} ${error.message}`)) throw error;
+    console.error('samtrack: too many files are open at once: this shell allows too few (see ulimit -n; 256 are enough)');
+    process.exit(1);
+  });
+const { main } = await load();
 const status = await main(process.argv.slice(2));
 // Dawn's worker threads would keep the process alive.
 process.stdout.write('', () => process.exit(status));

@@ -21,7 +21,7 @@ import { type ClickOptions, simulateClicks } from '../modes/index.js';
 import { type FrameReviser, GivenMasks, trackToFolder } from '../tracking/index.js';
 import type { VideoTracker } from '../tracking/video-tracker.js';
 import { isExpected } from './command.js';
-import { INTERRUPTED } from './interrupt.js';
+import { stoppedStatus } from './interrupt.js';
 import type { Report } from './progress.js';
 import { namedWeights, reportReplaced, runIdentity, type TrackerSettings } from './tracking.js';
 import { type TrackingHost, WarmHost } from './tracking-host.js';
@@ -187,7 +187,7 @@ export async function trackSequences(
       report.failure(
         `samtrack eval: ${sequence.name} stopped after ${summary.frames} frames. All results are kept: the same command goes on.${cause}`,
       );
-      return signal.aborted ? INTERRUPTED : 1;
+      return signal.aborted ? stoppedStatus(signal) : 1;
     }
     return 0;
   } finally {

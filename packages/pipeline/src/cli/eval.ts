@@ -4,8 +4,10 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dataSetInputs, labelIds } from '../io/index.js';
 import {
+  annotationYear,
   type DavisOptions,
   davisSequences,
+  EvaluationError,
   runMetrics,
   type SubmissionSequence,
   writeSubmission,
@@ -38,7 +40,7 @@ Data:
   --root FOLDER         DAVIS: JPEGImages, Annotations, ImageSets; YouTube-VOS: the split's folder, with meta.json
   --results FOLDER      results: FOLDER/<sequence>/00000.png, the value is the object;
                         default samtrack-results/<data set>-<year>-<split>, and --run
-  --year YEAR           2016 (one object: any value above 0), 2017 or 2019; default 2017
+  --year YEAR           2016 (one object: any value above 0), 2017 or 2019; default as the annotations show
   --split NAME          list of sequences in ImageSets; default val
   --sequences A,B       these sequences instead
   --resolution NAME     folder below JPEGImages and Annotations; default 480p
@@ -47,7 +49,8 @@ Data:
 Scores:
   --compat              also the official toolkit's two quirks: no decay above 256 frames, and unsupervised objects
                         in the order of the proposals
-  --out FOLDER          where global_results-<split>.csv and per-sequence_results-<split>.csv go; default --results
+  --out FOLDER          where global_results-<split>.csv and per-sequence_results-<split>.csv go; default --results;
+                        with --sequences their names end in those of the sequences
   --json FILE           write every frame's J and F of each object there
   --jobs N              threads that score; default one for each processor
 
@@ -118,8 +121,11 @@ async function run(argv: string[]): Promise<number> {
   const { dataset, plan } = planEval(argv);
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
-    if (options.farm) return (await farm()).evaluate({ argv, plan, options, report, signal });
-    if (dataset === 'davis') return evalDavis(plan, options, report, signal);
+    if (dataset === 'davis') {
+      const seen = await withYear(plan, options, report);
+      if (options.farm) return (await farm()).evaluate({ argv, plan: seen, options, report, signal });
+      return evalDavis(seen, options, report, signal);
+    }
     const { folder, videos } = await youTubeVosVideos(plan.root, plan.sequences);
     const status = await trackAll(
       plan,
@@ -164,6 +170,27 @@ export function planEval(argv: string[]): { dataset: (typeof DATASETS)[number]; 
   }
   if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
   return { dataset, plan: planOf(dataset, options), options };
+}
+
+/**
+ * Takes the year from the annotations, or finds that the one that was asked for contradicts them.
+ * @throws UsageError, EvaluationError, MaskError
+ */
+async function withYear(plan: EvalPlan, options: EvalOptions, report: Report): Promise<EvalPlan> {
+  const { root, results, split, sequences } = plan;
+  const { resolution, task, year: asked } = options;
+  const davis = { root, results, split, sequences, resolution, task: oneOf('task', task, TASKS) };
+  const seen = await annotationYear(asked === undefined ? davis : { ...davis, year: plan.year });
+  if (seen?.year !== 2016) return plan;
+  if (asked === undefined) {
+    report.note(`${seen.file} holds 0 and 255 only, as annotations of DAVIS-2016 do: one object`);
+    const own = options.results ?? join('samtrack-results', `davis-2016-${split}`);
+    return { ...plan, year: 2016, results: own };
+  }
+  if (asked !== '2016') {
+    throw new UsageError(`${seen.file} holds 0 and 255 only: it is of DAVIS-2016, not ${asked}; use --year 2016`);
+  }
+  return plan;
 }
 
 const named = (words: readonly string[]) => (words.length === 0 ? '' : `, not "${words.join(' ')}"`);
@@ -252,9 +279,10 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
   if (plan.score) {
     const pool = jobs > 1 ? ScorePool.open() : undefined;
     try {
-      const { files, table } = await runMetrics({
+      const { report: { timing }, files, table } = await runMetrics({
         ...davis,
         sequences: names,
+        wholeSplit: plan.sequences === undefined,
         ...(pool ? { jobs, score: (task, stop) => pool.score(task, stop) } : {}),
         out,
         json,
@@ -262,8 +290,14 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
           report.progress(`scored ${sequence} (${done}/${total})`, done / total),
       });
       report.end();
+      if (timing) report.note(`tracked at ${timing.framesPerSecond.toFixed(2)} frames per second`);
       process.stdout.write(table);
       for (const file of files) process.stdout.write(`${resolve(file)}\n`);
+    } catch (error) {
+      if (!(error instanceof EvaluationError && error.code === 'missing-result' && !plan.settings)) throw error;
+      throw new EvaluationError(error.code, error.subject, 'no such file; --run tracks the sequences first', {
+        cause: error,
+      });
     } finally {
       await pool?.close();
     }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isOutOfFiles, outOfFiles } from '../io/node/out-of-files.js';
 import { type Command, isExpected, UsageError } from './command.js';
 import { detectCommand } from './detect.js';
 import { devicesCommand } from './devices.js';
@@ -41,12 +42,24 @@ function version(): string {
   return manifest.version as string;
 }
 
+/** Who reads what is printed may stop reading (`| head`, a closed terminal): the work goes on. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(ignoreClosed)) stream.on('error', ignoreClosed);
+  }
+}
+
+function ignoreClosed(error: NodeJS.ErrnoException): void {
+  if (!['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED'].includes(error.code ?? '')) throw error;
+}
+
 /**
  * The `samtrack` program.
  * @param argv Those after the program's name.
- * @returns The exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C.
+ * @returns The exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP).
  */
 export async function main([name, ...argv]: readonly string[]): Promise<number> {
+  outliveReaders();
   if (name === undefined || name === '-h' || name === '--help' || name === 'help') {
     process.stdout.write(HELP);
     return name === undefined ? 2 : 0;
@@ -75,8 +88,9 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
       process.stderr.write(`samtrack ${name}: ${(error as Error).message}\nTry: samtrack ${name} --help\n`);
       return 2;
     }
-    if (!isExpected(error)) throw error;
-    process.stderr.write(`samtrack ${name}: ${error.message}\n`);
+    const told = isOutOfFiles(error) ? outOfFiles('samtrack', error) : error;
+    if (!isExpected(told)) throw told;
+    process.stderr.write(`samtrack ${name}: ${told.message}\n`);
     return 1;
   }
 }

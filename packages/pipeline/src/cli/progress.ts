@@ -6,7 +6,7 @@ export function formatDuration(seconds: number): string {
 
 /** A progress line: rewritten in place on a terminal, otherwise printed at every tenth of the way. */
 class ProgressLine {
-  #tenth = -1;
+  #last = '';
   #open = false;
 
   constructor(
@@ -23,9 +23,11 @@ class ProgressLine {
       this.#open = true;
       return;
     }
-    const tenth = Math.floor((fraction ?? 0) * 10);
-    if (fraction === undefined || tenth === this.#tenth) return;
-    this.#tenth = tenth;
+    if (fraction === undefined) return;
+    // What stands before the first number names the work.
+    const place = `${/^\D*/.exec(text)![0]}${Math.floor(fraction * 10)}`;
+    if (place === this.#last) return;
+    this.#last = place;
     this.stream.write(`${text}\n`);
   }
 
@@ -33,7 +35,6 @@ class ProgressLine {
   end(): void {
     if (this.#open) this.stream.write('\n');
     this.#open = false;
-    this.#tenth = -1;
   }
 }
 

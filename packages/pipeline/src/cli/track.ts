@@ -38,7 +38,7 @@ import { type Command, isExpected, oneOf, positiveNumber, UsageError, wholeNumbe
 import { DISCOVERY_HELP, DISCOVERY_OPTIONS, discoverySettings } from './discovery-options.js';
 import { DiscoveryRun } from './discovery-run.js';
 import { exportFormats, FORMATS_HELP } from './export-options.js';
-import { INTERRUPTED, interruptible } from './interrupt.js';
+import { interruptible, stoppedStatus } from './interrupt.js';
 import { Report } from './progress.js';
 import { openProject, trackProject } from './project.js';
 import { checkPromptUse, PROMPT_HELP, PROMPT_OPTIONS, promptedObjects } from './prompt-options.js';
@@ -144,7 +144,7 @@ async function run(argv: string[]): Promise<number> {
     if (options.project) {
       report.failure(`samtrack track: stopped. ${options.project} keeps what is tracked: the same command goes on.`);
       if (!signal.aborted) report.failure((error as Error).message);
-      return signal.aborted ? INTERRUPTED : 1;
+      return signal.aborted ? stoppedStatus(signal) : 1;
     }
     const goOn = plan.later
       ? ' They are kept. With --project FILE, such a run can be gone on with.'
@@ -152,7 +152,7 @@ async function run(argv: string[]): Promise<number> {
     const kept = summary.frames > 0 ? goOn : '';
     const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
     report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
-    return signal.aborted ? INTERRUPTED : 1;
+    return signal.aborted ? stoppedStatus(signal) : 1;
   });
 }
 

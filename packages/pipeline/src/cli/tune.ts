@@ -12,7 +12,7 @@ import {
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
 import { cachedWeights } from './cached-weights.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
-import { INTERRUPTED, interruptible } from './interrupt.js';
+import { interruptible, stoppedStatus } from './interrupt.js';
 import { Report } from './progress.js';
 import { trackerSettings } from './tracking.js';
 import { type LoadOptions, type TunableModel, tunableDetector, tunableSegmenter, tunableTracker } from './tune-work.js';
@@ -96,7 +96,7 @@ async function run(argv: string[]): Promise<number> {
         report.end();
         await tuningStore().save(tuning.table);
         process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : describe(result));
-        return result.stopped === 'aborted' ? INTERRUPTED : 0;
+        return result.stopped === 'aborted' ? stoppedStatus(signal) : 0;
       } finally {
         model.dispose();
       }

@@ -35,7 +35,7 @@ export interface Exporter {
 export interface ExportContext {
   folder: OwnedFolder;
   /** The source of the frames. */
-  source: Pick<FrameSource, 'name' | 'width' | 'height'> & Pick<Partial<VideoSource>, 'audio'>;
+  source: Pick<FrameSource, 'name' | 'width' | 'height' | 'frameCount'> & Pick<Partial<VideoSource>, 'audio'>;
   /** Names and classes by object id; it may grow during the run. */
   objects?: ReadonlyMap<number, ObjectInfo>;
   /** Colours of indexed PNGs; default `voc`. */

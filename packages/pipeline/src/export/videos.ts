@@ -11,7 +11,7 @@ async function openVideoExporter(
   kind: Pick<Parameters<typeof VideoWriter.open>[1], 'container' | 'codecs' | 'alpha'>,
   draw: (frame: Frame, labels: LabelMap) => Uint8Array,
 ): Promise<Exporter> {
-  const { width, height } = source;
+  const { width, height, frameCount } = source;
   const file = await folder.createFile(path);
   let writer: VideoWriter;
   try {
@@ -27,18 +27,19 @@ async function openVideoExporter(
     await file.discard();
     throw error;
   }
-  let frames = 0;
+  let last = -1;
   const { droppedAudio, container } = writer;
   return {
     path,
     warnings: droppedAudio ? [`${path} has no sound: ${container} cannot hold ${droppedAudio} audio`] : [],
     async add(frame, labels) {
       await writer.add(frame, draw(frame, labels));
-      frames++;
+      last = frame.index;
     },
     async finish(stopped) {
-      await writer.finish(stopped);
-      return frames > 0;
+      // The sound ends with the pictures, unless they are all of the source's.
+      await writer.finish(stopped || (frameCount !== undefined && last < frameCount - 1));
+      return last >= 0;
     },
     discard: () => writer.discard(),
   };

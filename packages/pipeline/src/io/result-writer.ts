@@ -87,6 +87,8 @@ interface RunRecord {
   complete: boolean;
   /** Frames with a result. */
   frames: number;
+  /** Frames tracked so far, in all runs that were needed, and seconds that took. */
+  tracked?: { frames: number; seconds: number };
 }
 
 /**
@@ -225,6 +227,15 @@ export class ResultWriter {
     }
     this.lastIndex = frame.index;
     this.added.add(frame.name);
+  }
+
+  /** Notes for the record how many frames were tracked, and how long that took. */
+  timed(frames: number, seconds: number): void {
+    const before = this.done.size > 0 ? (this.folder.before as StoredRun | undefined)?.tracked : undefined;
+    this.record.tracked = {
+      frames: frames + (before?.frames ?? 0),
+      seconds: Math.round((seconds + (before?.seconds ?? 0)) * 1000) / 1000,
+    };
   }
 
   /** Has more files written at the end of the run, before others may write to the folder again. @param write returns their paths */

@@ -48,16 +48,16 @@ const DEFAULT_CODECS: readonly VideoCodec[] = ['avc', 'vp9', 'av1', 'hevc'];
 
 /** Copies an audio track's packets as the video's time passes, so that the file stays interleaved. */
 class AudioCopy {
-  private readonly packets: AsyncGenerator<EncodedPacket, void, unknown>;
+  private packets: AsyncGenerator<EncodedPacket, void, unknown> | undefined;
+  /** Time of the source at which the video begins, in seconds. */
+  private start = 0;
   private waiting: EncodedPacket | undefined;
   private first = true;
 
   private constructor(
     readonly source: EncodedAudioPacketSource,
     private readonly track: InputAudioTrack,
-  ) {
-    this.packets = new EncodedPacketSink(track).packets();
-  }
+  ) {}
 
   /** Undefined if the container cannot hold the track's codec. */
   static async of(track: InputAudioTrack, format: OutputFormat): Promise<AudioCopy | undefined> {
@@ -66,20 +66,33 @@ class AudioCopy {
     return new AudioCopy(new EncodedAudioPacketSource(codec), track);
   }
 
-  /** Copies the packets that begin before `time` (seconds). */
+  /** Begins at a time of the source (seconds), which becomes that of the copy's beginning. Nothing is copied yet. */
+  async begin(start: number): Promise<void> {
+    this.start = start;
+    const sink = new EncodedPacketSink(this.track);
+    this.packets = sink.packets(start > 0 ? ((await sink.getPacket(start)) ?? undefined) : undefined);
+  }
+
+  /** Copies the packets that begin before `time` (seconds of the copy). */
   async until(time: number): Promise<void> {
     for (;;) {
-      this.waiting ??= (await this.packets.next()).value ?? undefined;
-      if (!this.waiting || this.waiting.timestamp >= time) return;
+      this.waiting ??= (await this.packets!.next()).value ?? undefined;
+      if (!this.waiting || this.waiting.timestamp - this.start >= time) return;
+      if (this.start > 0 && this.waiting.timestamp < this.start) {
+        this.waiting = undefined;
+        continue;
+      }
       const decoderConfig = this.first ? await this.track.getDecoderConfig() : null;
-      await this.source.add(this.waiting, decoderConfig ? { decoderConfig } : undefined);
+      const packet =
+        this.start > 0 ? this.waiting.clone({ timestamp: this.waiting.timestamp - this.start }) : this.waiting;
+      await this.source.add(packet, decoderConfig ? { decoderConfig } : undefined);
       this.first = false;
       this.waiting = undefined;
     }
   }
 
   async end(): Promise<void> {
-    await this.packets.return();
+    await this.packets?.return();
   }
 }
 
@@ -104,6 +117,8 @@ function withAlpha(planes: Uint8Array, rgba: Uint8Array, width: number, height: 
  */
 export class VideoWriter {
   private last?: { time: number; duration: number };
+  /** What is taken off all times. */
+  private start = 0;
   private started = false;
   private closed = false;
 
@@ -162,40 +177,45 @@ export class VideoWriter {
   }
 
   /**
-   * Appends a picture at the frame's time. Times ascend.
+   * Appends a picture at the frame's time. Times ascend. Where the first picture is not the source's first frame, the video begins with it.
    * @param rgba picture of the writer's size
    * Throws `OutputError`.
    */
-  async add(frame: Pick<Frame, 'time' | 'duration'>, rgba: Uint8Array): Promise<void> {
+  async add(frame: Pick<Frame, 'index' | 'time' | 'duration'>, rgba: Uint8Array): Promise<void> {
     const { width, height, alpha } = this.options;
+    if (!this.last && frame.index > 0) this.start = frame.time;
+    const time = frame.time - this.start;
     // Some containers give the last frame no duration: it is shown as long as the one before.
-    const duration = frame.duration || (this.last ? frame.time - this.last.time : 1 / 25);
+    const duration = frame.duration || (this.last ? time - this.last.time : 1 / 25);
     const matrix = defaultMatrix(height);
     const { data, codedWidth, codedHeight } = rgbaToI420(rgba, width, height, matrix);
     const sample = new VideoSample(alpha ? withAlpha(data, rgba, width, height) : data, {
       format: alpha ? 'I420A' : 'I420',
       codedWidth,
       codedHeight,
-      timestamp: frame.time,
+      timestamp: time,
       duration,
       colorSpace: { matrix, primaries: matrix, transfer: matrix, fullRange: false },
     });
     try {
       await this.guard(async () => {
-        if (!this.started) await this.output.start();
+        if (!this.started) {
+          await this.output.start();
+          await this.audio?.begin(this.start);
+        }
         this.started = true;
-        await this.audio?.until(frame.time);
+        await this.audio?.until(time);
         await this.video.add(sample);
       });
     } finally {
       sample.close();
     }
-    this.last = { time: frame.time, duration };
+    this.last = { time, duration };
   }
 
   /**
    * Completes the file. Without a single frame there is none.
-   * @param stopped the run broke off: the audio ends with the last frame instead of going on to its own end
+   * @param stopped the source goes on behind the last frame: the audio ends with the last frame instead of going on to its own end
    */
   async finish(stopped = false): Promise<void> {
     if (this.closed) return;

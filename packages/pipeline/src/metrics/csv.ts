@@ -1,4 +1,5 @@
-import { type ObjectScores, type SequenceScores, type Summary, summarise } from './evaluate.js';
+import type { SequenceTiming } from './davis.js';
+import { type SequenceScores, type Summary, summarise } from './evaluate.js';
 
 /**
  * Three decimals as C and Python print them: the nearest, and the even one of two that are equally near. `toFixed` rounds such ties up.
@@ -13,19 +14,29 @@ export function threeDecimals(value: number): string {
 }
 
 /** The toolkit's `global_results-<set>.csv`. */
-export function globalCsv({ jf, j, f }: Summary): string {
+export function globalCsv({ jf, j, f }: Summary, timing?: SequenceTiming): string {
   const values = [jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay];
-  return `J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay\n${values.map(threeDecimals).join(',')}\n`;
+  const header = 'J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay';
+  const [names, numbers] = timing ? [TIMING_COLUMNS, timingFields(timing)] : ['', ''];
+  return `${header}${names}\n${values.map(threeDecimals).join(',')}${numbers}\n`;
 }
 
+/** Columns behind the toolkit's, where the time of tracking is known. */
+const TIMING_COLUMNS = ',Frames,Seconds,Frames-per-Second';
+const timingFields = (timing: SequenceTiming | undefined): string =>
+  timing ? `,${timing.frames},${threeDecimals(timing.seconds)},${threeDecimals(timing.framesPerSecond)}` : ',,,';
+
 /** The toolkit's `per-sequence_results-<set>.csv`: one row an object, `<sequence>_<number from 1>`, in the order of the scores. */
-export function perSequenceCsv(sequences: readonly SequenceScores[]): string {
-  const row = (sequence: string, object: ObjectScores, i: number) => {
-    const { j, f } = summarise([object]);
-    return `${sequence}_${i + 1},${threeDecimals(j.mean)},${threeDecimals(f.mean)}\n`;
-  };
-  const rows = sequences.flatMap(({ name, objects }) => objects.map((object, i) => row(name, object, i)));
-  return `Sequence,J-Mean,F-Mean\n${rows.join('')}`;
+export function perSequenceCsv(sequences: readonly (SequenceScores & { timing?: SequenceTiming })[]): string {
+  const isTimed = sequences.some(({ timing }) => timing);
+  const rows = sequences.flatMap(({ name, objects, timing }) =>
+    objects.map((object, i) => {
+      const { j, f } = summarise([object]);
+      const time = isTimed ? timingFields(timing) : '';
+      return `${name}_${i + 1},${threeDecimals(j.mean)},${threeDecimals(f.mean)}${time}\n`;
+    }),
+  );
+  return `Sequence,J-Mean,F-Mean${isTimed ? TIMING_COLUMNS : ''}\n${rows.join('')}`;
 }
 
 /** The scores of each sequence and of all, aligned for a terminal. */

@@ -1,5 +1,5 @@
 import { listFolder, readBinary } from '#platform';
-import type { LabelMap } from '../io/label-map.js';
+import { type LabelMap, labelIds } from '../io/label-map.js';
 import { checkOwnedFile, writeOwnedFile } from '../io/owned-file.js';
 import { decodeLabelPng } from '../io/palette-png.js';
 import { dataSetInputs } from '../io/run-inputs.js';
@@ -48,7 +48,33 @@ export interface DavisReport {
   /** Over all objects of all sequences. */
   summary: Summary;
   /** With every frame's J and F of each object. */
-  sequences: (SequenceScores & { summary: Summary })[];
+  sequences: (SequenceScores & { summary: Summary; timing?: SequenceTiming })[];
+  /** Of all sequences whose results tell it. */
+  timing?: SequenceTiming;
+}
+
+/** How long tracking took, from decoded frame to label map, as the results' record says. */
+export interface SequenceTiming {
+  /** Frames tracked. */
+  frames: number;
+  seconds: number;
+  framesPerSecond: number;
+}
+
+const timingOf = (frames: number, seconds: number): SequenceTiming => ({
+  frames,
+  seconds: Math.round(seconds * 1000) / 1000,
+  framesPerSecond: Math.round((frames / Math.max(seconds, 1e-9)) * 1000) / 1000,
+});
+
+async function readTiming(results: string): Promise<SequenceTiming | undefined> {
+  const bytes = await readBinary(`${results}/run.json`).catch(() => undefined);
+  try {
+    const { tracked } = JSON.parse(new TextDecoder().decode(bytes));
+    return tracked.frames > 0 ? timingOf(tracked.frames, tracked.seconds) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function annotationFolder({ root, task, resolution = '480p' }: DavisOptions): Promise<string> {
@@ -60,11 +86,12 @@ async function annotationFolder({ root, task, resolution = '480p' }: DavisOption
 
 /** Sequence names of a split, from the list DAVIS ships; 2016's own lists hold file pairs, of which the folder is the name. */
 async function splitSequences(options: DavisOptions, annotations: string): Promise<string[]> {
-  const { root, year = 2017, split = 'val', resolution = '480p' } = options;
-  const lists = [
-    `${root}/ImageSets/${year}/${split}.txt`,
-    ...(year === 2016 ? [`${root}/ImageSets/${resolution}/${split}.txt`] : []),
-  ];
+  const { root, year, split = 'val', resolution = '480p' } = options;
+  const years = year === undefined ? [2017, 2016] : [year];
+  const lists = years.flatMap((each) => [
+    `${root}/ImageSets/${each}/${split}.txt`,
+    ...(each === 2016 ? [`${root}/ImageSets/${resolution}/${split}.txt`] : []),
+  ]);
   for (const list of lists) {
     const bytes = await readBinary(list).catch(() => undefined);
     if (!bytes) continue;
@@ -74,7 +101,18 @@ async function splitSequences(options: DavisOptions, annotations: string): Promi
   if (await listFolder(`${root}/ImageSets`)) {
     throw new EvaluationError('not-found', lists[0]!, 'no such list of sequences; name the sequences to score');
   }
-  return (await listFolder(annotations))!.filter((name) => !name.startsWith('.')).sort();
+  const names: string[] = [];
+  for (const name of (await listFolder(annotations))!.filter((entry) => !entry.startsWith('.')).sort()) {
+    // Whatever else lies there, such as a picture viewer's index, is no folder of annotations.
+    if ((await labelFiles(`${annotations}/${name}`))?.length) names.push(name);
+  }
+  return names;
+}
+
+/** The label PNGs of a folder, hidden files left out; undefined if there is no such folder. */
+async function labelFiles(folder: string): Promise<string[] | undefined> {
+  const names = await listFolder(folder);
+  return names?.filter((name) => name.endsWith('.png') && !name.startsWith('.')).sort();
 }
 
 /**
@@ -83,6 +121,36 @@ async function splitSequences(options: DavisOptions, annotations: string): Promi
  */
 export async function davisSequences(options: DavisOptions): Promise<readonly string[]> {
   return options.sequences ?? splitSequences(options, await annotationFolder(options));
+}
+
+/**
+ * Which DAVIS the annotations are of, from the first one of each sequence: 0 and 255 alone is 2016's way to mark its one object, other numbers are
+ * the objects of 2017 and later.
+ * @returns the year and a file that shows it; undefined where nothing does
+ * Throws `EvaluationError` (`not-found`; `bad-option` where sequences differ) and `MaskError`.
+ */
+export async function annotationYear(
+  options: DavisOptions,
+): Promise<{ year: 2016 | 2017; file: string } | undefined> {
+  const annotations = await annotationFolder(options);
+  let seen: { year: 2016 | 2017; file: string } | undefined;
+  for (const name of await davisSequences(options)) {
+    const [first] = (await labelFiles(`${annotations}/${name}`)) ?? [];
+    if (first === undefined) continue;
+    const file = `${annotations}/${name}/${first}`;
+    const ids = labelIds(await readLabels(file, 'not-found'));
+    if (ids.length === 0) continue;
+    const year = ids.length === 1 && ids[0] === 255 ? 2016 : 2017;
+    if (seen && seen.year !== year) {
+      throw new EvaluationError(
+        'bad-option',
+        file,
+        `its values are those of DAVIS-${year}, those of ${seen.file} of DAVIS-${seen.year}; score them apart`,
+      );
+    }
+    seen ??= { year, file };
+  }
+  return seen;
 }
 
 async function readLabels(path: string, missing: 'missing-result' | 'not-found'): Promise<LabelMap> {
@@ -138,14 +206,15 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
   const work = async () => {
     for (const [i, name] of tasks) {
       const folder = `${annotations}/${name}`;
-      const files = (await listFolder(folder))?.filter((file) => file.endsWith('.png')).sort();
+      const files = await labelFiles(folder);
       if (!files) throw new EvaluationError('not-found', folder, 'no such sequence');
       const evaluate = { task, compat, binary: year === 2016 };
       const scores = await score(
         { name, annotations: folder, results: `${options.results}/${name}`, files, evaluate },
         signal,
       );
-      sequences[i] = { ...scores, summary: summarise(scores.objects, { compat }) };
+      const timing = await readTiming(`${options.results}/${name}`);
+      sequences[i] = { ...scores, summary: summarise(scores.objects, { compat }), ...(timing && { timing }) };
       onProgress?.({ done: ++done, total: names.length, sequence: name });
     }
   };
@@ -154,8 +223,22 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
     sequences.flatMap(({ objects }) => objects),
     { compat },
   );
-  return { year, split, task, compat, summary, sequences };
+  const timings = sequences.flatMap(({ timing }) => timing ?? []);
+  const sum = (key: 'frames' | 'seconds') => timings.reduce((total, timing) => total + timing[key], 0);
+  return {
+    year,
+    split,
+    task,
+    compat,
+    summary,
+    sequences,
+    ...(timings.length > 0 && { timing: timingOf(sum('frames'), sum('seconds')) }),
+  };
 }
+
+/** Names a choice of sequences. */
+const chosenName = (names: readonly string[]): string =>
+  names.length > 3 ? `${names[0]}-and-${names.length - 1}-more` : names.join('-');
 
 /**
  * Scores results and writes the report: what a command line needs.
@@ -166,15 +249,22 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
  * @returns the report, the paths written, and the scores as a table for a terminal
  */
 export async function runMetrics(
-  options: DavisOptions & { out?: string; json?: string },
+  options: DavisOptions & {
+    out?: string;
+    json?: string;
+    /** The given sequences are all of the split; without this, `sequences` are a choice, and the files' names say so. */
+    wholeSplit?: boolean;
+  },
 ): Promise<{ report: DavisReport; files: string[]; table: string }> {
   const { out = options.results, json, split = 'val' } = options;
-  const paths = [`${out}/global_results-${split}.csv`, `${out}/per-sequence_results-${split}.csv`];
+  // Scores of some sequences do not take the place of the whole table's.
+  const chosen = options.sequences && !options.wholeSplit ? `-${chosenName(options.sequences)}` : '';
+  const paths = ['global', 'per-sequence'].map((kind) => `${out}/${kind}_results-${split}${chosen}.csv`);
   const inputs = dataSetInputs(options.root);
   for (const path of [...paths, ...(json ? [json] : [])]) await checkOwnedFile(path, inputs);
   const report = await evaluateDavis(options);
   const files = new Map([
-    [paths[0]!, globalCsv(report.summary)],
+    [paths[0]!, globalCsv(report.summary, report.timing)],
     [paths[1]!, perSequenceCsv(report.sequences)],
   ]);
   if (json) files.set(json, `${JSON.stringify(report, null, 1)}\n`);

@@ -10,10 +10,12 @@ export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
 export {
   type DavisOptions,
   type DavisReport,
+  annotationYear,
   davisSequences,
   evaluateDavis,
   runMetrics,
   type SequenceTask,
+  type SequenceTiming,
   scoreSequence,
 } from './davis.js';
 export { EvaluationError, type EvaluationErrorCode } from './errors.js';

@@ -168,7 +168,10 @@ export async function trackToFolder(
   options: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => Promise<void> | void },
 ): Promise<{ summary: ResultSummary; error?: unknown }> {
   try {
-    for await (const progress of track(options)) await options.onProgress?.(progress);
+    for await (const progress of track(options)) {
+      options.writer.timed(progress.tracked, progress.seconds);
+      await options.onProgress?.(progress);
+    }
     return { summary: await options.writer.finish() };
   } catch (error) {
     return { summary: await options.writer.abort(), error };

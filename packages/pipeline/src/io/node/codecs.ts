@@ -1,4 +1,5 @@
 import { SourceError } from '../errors.js';
+import { isOutOfFiles, outOfFiles } from './out-of-files.js';
 
 let ready: Promise<void> | undefined;
 
@@ -7,6 +8,7 @@ async function register(): Promise<void> {
   try {
     server = await import('@mediabunny/server');
   } catch (cause) {
+    if (isOutOfFiles(cause)) throw outOfFiles('video codecs', cause);
     throw new SourceError(
       'unsupported',
       'video codecs',
