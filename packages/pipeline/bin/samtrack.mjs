@@ -9,7 +9,9 @@ if (!existsSync(cli)) {
 const load = () =>
   import(cli.href).catch((error) => {
     if (!/EMFILE|ENFILE|too many open files/i.test(`${error.code} ${error.message}`)) throw error;
-    console.error('samtrack: too many files are open at once: this shell allows too few (see ulimit -n; 256 are enough)');
+    console.error(
+      'samtrack: too many files are open at once: this shell allows too few (see ulimit -n; 256 are enough)',
+    );
     process.exit(1);
   });
 const { main } = await load();

@@ -279,7 +279,11 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
   if (plan.score) {
     const pool = jobs > 1 ? ScorePool.open() : undefined;
     try {
-      const { report: { timing }, files, table } = await runMetrics({
+      const {
+        report: { timing },
+        files,
+        table,
+      } = await runMetrics({
         ...davis,
         sequences: names,
         wholeSplit: plan.sequences === undefined,

@@ -25,18 +25,21 @@ export const stoppedStatus = (signal: AbortSignal): number =>
 export async function interruptible(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const controller = new AbortController();
   const { signal } = controller;
-  const names = Object.keys(SIGNALS) as StopSignal[];
+  const listeners = (Object.keys(SIGNALS) as StopSignal[]).map((name) => [name, () => stop(name)] as const);
+  const forget = () => {
+    for (const [name, listener] of listeners) process.off(name, listener);
+  };
   const stop = (name: StopSignal) => {
-    for (const each of names) process.off(each, stop);
+    forget();
     controller.abort(new Stopped(name));
   };
-  for (const name of names) process.on(name, stop);
+  for (const [name, listener] of listeners) process.on(name, listener);
   try {
     return await work(signal);
   } catch (error) {
     if (signal.aborted && error === signal.reason) return stoppedStatus(signal);
     throw error;
   } finally {
-    for (const name of names) process.off(name, stop);
+    forget();
   }
 }

@@ -12,7 +12,7 @@ export function openBlobVideo(blob: Blob, decode: DecodeTrack): Promise<VideoSou
   return videoSource(
     name,
     stemOf(name),
-    { source: new BlobSource(blob), readAt, digest: () => blobDigest(blob) },
+    { source: new BlobSource(blob), size: blob.size, readAt, digest: () => blobDigest(blob) },
     decode,
   );
 }

@@ -8,6 +8,7 @@ import {
   type Source,
   type VideoSample,
 } from 'mediabunny';
+import { diagnoseVideo } from './container.js';
 import type { DecodeTrack } from './decoded.js';
 import { type ReadAt, readEditList } from './edit-list.js';
 import { FrameError, SourceError } from './errors.js';
@@ -30,6 +31,8 @@ export interface VideoSource extends FrameSource {
 /** A video file's bytes: for mediabunny, and to look at directly. */
 export interface VideoBytes {
   source: Source;
+  /** Bytes of the file. */
+  size: number;
   readAt: ReadAt;
   /** See `FrameSource`. */
   digest?: () => Promise<string>;
@@ -89,6 +92,7 @@ class MediaVideoSource implements VideoSource {
   readonly fps?: number;
   readonly digest?: () => Promise<string>;
   readonly inputs?: readonly RunInput[];
+  readonly notes: string[] = [];
   #names: readonly string[] | undefined;
   #closed = false;
 
@@ -214,16 +218,25 @@ const isShownVp8 = (data: Uint8Array) => (data[0]! & 0x10) !== 0;
  * Presentation times of the track's frames, without decoding. Frames that an edit list cuts off (times below zero, or from `end` on) are
  * left out, so that numbers agree with FFmpeg's.
  */
-async function readTimestamps(track: InputVideoTrack, end: number): Promise<Float64Array> {
+async function readTimestamps(
+  track: InputVideoTrack,
+  end: number,
+): Promise<{ timestamps: Float64Array; empty: number }> {
   const mayHide = (await track.getCodec()) === 'vp8';
   const packets = new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: !mayHide });
   const times: number[] = [];
-  for await (const { timestamp, data } of packets) {
+  let empty = 0;
+  for await (const { timestamp, byteLength, data } of packets) {
+    // Players skip samples without data.
+    if (byteLength === 0) {
+      empty++;
+      continue;
+    }
     const isCut = timestamp < -SAME_TIME || timestamp >= end - SAME_TIME;
     if (!isCut && !(mayHide && !isShownVp8(data))) times.push(timestamp);
   }
   const sorted = Float64Array.from(times).sort();
-  return sorted.filter((time, i) => i === 0 || time - sorted[i - 1]! > SAME_TIME);
+  return { timestamps: sorted.filter((time, i) => i === 0 || time - sorted[i - 1]! > SAME_TIME), empty };
 }
 
 /** When the edit list of an MP4 or MOV file ends the track, in seconds. Throws `SourceError` for lists that would need the media cut up. */
@@ -253,26 +266,39 @@ export async function videoSource(
   { source, readAt, ...known }: VideoBytes,
   decode: DecodeTrack,
 ): Promise<VideoSource> {
+  if (known.size === 0) throw new SourceError('unreadable', file, (await diagnoseVideo(file, readAt, 0))!);
   const input = new Input({ source, formats: ALL_FORMATS });
   try {
+    const told = () => diagnoseVideo(file, readAt, known.size);
     if (!(await input.canRead())) {
-      throw new SourceError('unreadable', file, 'not a video in a known container (mp4, mov, webm, mkv, ts)');
+      const why = (await told()) ?? 'not a video in a known container (mp4, mov, webm, mkv, ts)';
+      throw new SourceError('unreadable', file, why);
     }
     const track = await input.getPrimaryVideoTrack();
-    if (!track) throw new SourceError('no-frames', file, 'the file has no video track');
+    if (!track) {
+      const why = await told();
+      if (why) throw new SourceError('unreadable', file, why);
+      const sound = await input.getPrimaryAudioTrack();
+      throw new SourceError('no-frames', file, `the file has no video track${sound ? ', only sound' : ''}`);
+    }
     const codec = await track.getCodec();
     if (!codec || !(await track.canDecode())) {
       const label = codec ?? String(await track.getInternalCodecId());
       throw new SourceError('unsupported', file, `video codec ${label} cannot be decoded here`);
     }
-    const timestamps = await readTimestamps(track, await presentationEnd(file, track, readAt));
+    const { timestamps, empty } = await readTimestamps(track, await presentationEnd(file, track, readAt));
     if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');
     const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
     const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);
-    return new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, known, audio);
+    const video = new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, known, audio);
+    if (empty > 0) video.notes.push(`${empty} empty sample${empty === 1 ? '' : 's'} skipped`);
+    return video;
   } catch (cause) {
     input.dispose();
     if (cause instanceof SourceError) throw cause;
-    throw new SourceError('unreadable', file, `the video cannot be read (${(cause as Error).message})`, { cause });
+    const why = await diagnoseVideo(file, readAt, known.size).catch(() => undefined);
+    throw new SourceError('unreadable', file, why ?? `the video cannot be read (${(cause as Error).message})`, {
+      cause,
+    });
   }
 }

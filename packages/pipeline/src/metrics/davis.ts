@@ -129,9 +129,7 @@ export async function davisSequences(options: DavisOptions): Promise<readonly st
  * @returns the year and a file that shows it; undefined where nothing does
  * Throws `EvaluationError` (`not-found`; `bad-option` where sequences differ) and `MaskError`.
  */
-export async function annotationYear(
-  options: DavisOptions,
-): Promise<{ year: 2016 | 2017; file: string } | undefined> {
+export async function annotationYear(options: DavisOptions): Promise<{ year: 2016 | 2017; file: string } | undefined> {
   const annotations = await annotationFolder(options);
   let seen: { year: 2016 | 2017; file: string } | undefined;
   for (const name of await davisSequences(options)) {

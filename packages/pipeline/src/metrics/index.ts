@@ -8,9 +8,9 @@ export {
 } from './coco-detection.js';
 export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
 export {
+  annotationYear,
   type DavisOptions,
   type DavisReport,
-  annotationYear,
   davisSequences,
   evaluateDavis,
   runMetrics,

@@ -78,6 +78,7 @@ export async function* decodeTrack(track: InputVideoTrack, from: number): AsyncG
     av.FFmpegError.throwIfError(await context.open2(codec, options), 'open the decoder');
 
     for await (const { data, type, timestamp, duration, microsecondTimestamp } of packets) {
+      if (data.length === 0) continue;
       const pts = BigInt(microsecondTimestamp);
       times.set(pts, { timestamp, duration });
       packet.isKeyframe = type === 'key';

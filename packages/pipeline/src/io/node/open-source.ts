@@ -104,10 +104,12 @@ export async function openDavisSequence(
 
 /** A video: a file on disk, or a Blob. Throws `SourceError`: `not-found`, `unreadable`, `unsupported`, `no-frames`. */
 export async function openVideo(input: string | Blob): Promise<VideoSource> {
+  let size = 0;
   if (typeof input === 'string') {
-    await stat(input).catch((cause) => {
+    const info = await stat(input).catch((cause) => {
       throw statError(input, cause);
     });
+    size = info.size;
   }
   await prepareCodecs();
   if (typeof input !== 'string') return openBlobVideo(input, decodeTrack);
@@ -117,6 +119,7 @@ export async function openVideo(input: string | Blob): Promise<VideoSource> {
     stemOf(input),
     {
       source,
+      size,
       readAt: (offset, length) => readAt(input, offset, length),
       digest: () => digestOfFile(input),
       inputs: [fileInput(input, 'the source')],

@@ -16,7 +16,9 @@ export function outputError(path: string, cause: unknown): OutputError {
   const full = FULL[code];
   if (full !== undefined) return new OutputError('disk-full', path, `${full} (${detail})`, { cause });
   if (NO_HANDLES.has(code)) {
-    return new OutputError('write-failed', path, `too many files are open at once here (ulimit -n; ${detail})`, { cause });
+    return new OutputError('write-failed', path, `too many files are open at once here (ulimit -n; ${detail})`, {
+      cause,
+    });
   }
   if (NOT_WRITABLE.has(code)) return new OutputError('not-writable', path, `cannot be written (${detail})`, { cause });
   return new OutputError('write-failed', path, detail, { cause });
