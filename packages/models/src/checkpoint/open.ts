@@ -1,6 +1,7 @@
 import { openLocation } from '#platform';
 import { BlobSource, type ByteSource, MemorySource } from './byte-source.js';
 import { CheckpointError } from './error.js';
+import { withPlainKeys } from './key-maps/wrappers.js';
 import { openManifest } from './procedural.js';
 import { openPyTorchLegacy, openPyTorchZip } from './pytorch.js';
 import { openSafetensors } from './safetensors.js';
@@ -27,7 +28,7 @@ export async function openCheckpoint(input: CheckpointInput, options: OpenCheckp
   options.signal?.throwIfAborted();
   const source = await openByteSource(input, options);
   try {
-    return await openSource(source, options);
+    return withPlainKeys(await openSource(source, options));
   } catch (error) {
     await source.close();
     // An allocation or a collection beyond the engine's limits; only absurd sizes get there.

@@ -2,6 +2,25 @@ import { CheckpointError } from './error.js';
 import { TensorRef } from './torch-globals.js';
 import { PyDict, type PyValue } from './unpickler.js';
 
+/** Names under which training scripts keep weights; averaged ones count where they are the only ones. */
+const CONTAINERS = [
+  'state_dict',
+  'model',
+  'model_state_dict',
+  'model_state',
+  'net',
+  'network',
+  'weights',
+  'params',
+  'state_dict_ema',
+  'model_ema',
+  'ema_state_dict',
+  'ema_model',
+  'ema',
+  'params_ema',
+  'module',
+];
+
 /** The weights found in what a `.pth` file held. */
 export interface StateDict {
   readonly tensors: ReadonlyMap<string, TensorRef>;
@@ -12,9 +31,8 @@ export interface StateDict {
 }
 
 /**
- * Picks the state dict out of an unpickled object: its `state_dict`, else its `model`, else the object itself.
- * One leading `module.` (left by DataParallel) is removed from a key, unless the plain key exists too.
- * Only one level is looked at, so cyclic data is harmless.
+ * Picks the state dict out of an unpickled object: the first of `CONTAINERS` that holds a dict, else the object itself. Keys stay as they are.
+ * Two levels are looked at, so cyclic data is harmless.
  */
 export function findStateDict(root: PyValue, file: string): StateDict {
   if (!(root instanceof PyDict)) {
@@ -22,30 +40,23 @@ export function findStateDict(root: PyValue, file: string): StateDict {
   }
   let container = '';
   let dict = root;
-  for (const name of ['state_dict', 'model']) {
-    const inner = root.get(name);
-    if (inner instanceof PyDict) {
-      container = name;
-      dict = inner;
-      break;
-    }
+  const skipped: string[] = [];
+  for (let level = 0; level < 2; level++) {
+    const name = CONTAINERS.find((each) => dict.get(each) instanceof PyDict);
+    if (name === undefined) break;
+    for (const key of dict.keys()) if (typeof key === 'string' && key !== name) skipped.push(key);
+    container = container ? `${container}.${name}` : name;
+    dict = dict.get(name) as PyDict;
   }
   const stored = new Map<string, TensorRef>();
-  const skipped: string[] = [];
   for (const [key, value] of dict) {
     if (typeof key !== 'string') continue;
     if (value instanceof TensorRef) stored.set(key, value);
     else skipped.push(key);
   }
-  if (container) for (const key of root.keys()) if (typeof key === 'string' && key !== container) skipped.push(key);
   if (stored.size === 0) {
     const names = skipped.slice(0, 8).join(', ') || 'nothing';
     throw new CheckpointError('unknown-format', `no tensors by name were found; the dict holds ${names}`, { file });
   }
-  const tensors = new Map<string, TensorRef>();
-  for (const [key, tensor] of stored) {
-    const plain = key.startsWith('module.') ? key.slice('module.'.length) : key;
-    tensors.set(stored.has(plain) ? key : plain, tensor);
-  }
-  return { tensors, container, skipped };
+  return { tensors: stored, container, skipped };
 }

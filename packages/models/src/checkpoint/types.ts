@@ -65,7 +65,7 @@ export interface ReadOptions {
 
 /**
  * An open checkpoint: names and shapes are known, values are read on demand, one tensor at a time.
- * Keys are state-dict keys, a leading `module.` already removed.
+ * Keys are state-dict keys; `openCheckpoint` has removed what wrappers put before them (`module.`, `_orig_mod.`, `model.`).
  * Every method that fails throws `CheckpointError`, or the signal's reason when aborted.
  */
 export interface Checkpoint {

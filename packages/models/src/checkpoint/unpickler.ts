@@ -251,6 +251,7 @@ class Unpickler {
         // ADDITEMS
         const items = this.#popMark();
         const set = this.#top();
+        if (set instanceof PyInert) return undefined;
         if (!(set instanceof Set)) throw this.#error('corrupt', 'pickle adds items to something that is no set');
         for (const item of items) set.add(item);
         return undefined;
@@ -355,12 +356,15 @@ class Unpickler {
 
   #list(): PyValue[] {
     const list = this.#top();
+    // What is added to an inert object goes with it.
+    if (list instanceof PyInert) return [];
     if (!Array.isArray(list)) throw this.#error('corrupt', 'pickle appends to something that is no list');
     return list;
   }
 
   #setItems(items: readonly PyValue[]): void {
     const dict = this.#top();
+    if (dict instanceof PyInert) return;
     if (!(dict instanceof PyDict)) throw this.#error('corrupt', 'pickle sets items of something that is no dict');
     if (items.length % 2) throw this.#error('corrupt', 'pickle sets a dict key without a value');
     for (let i = 0; i < items.length; i += 2) dict.set(items[i]!, items[i + 1]!);

@@ -28,6 +28,7 @@ export const P = {
   emptyList: ']',
   append: 'a',
   setItem: 's',
+  setItems: 'u',
   tuple: 't',
   tuple1: [0x85],
   reduce: 'R',

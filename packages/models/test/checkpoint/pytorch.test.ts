@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type ByteSource, type CheckpointInput, MemorySource, openCheckpoint } from '../../src/checkpoint/index.js';
+import {
+  type ByteSource,
+  type CheckpointInput,
+  MemorySource,
+  openCheckpoint,
+  writeSafetensors,
+} from '../../src/checkpoint/index.js';
 import { concat, dictPickle, floats, P, pickle, tensorPickle, torchLegacy, torchZip, u64, zip } from './builders.js';
 
 const fixture = (name: string) => new URL(`../fixtures/checkpoint/${name}`, import.meta.url);
@@ -180,7 +186,7 @@ describe('structure', () => {
     expect((await attempt(torchZip(model, storages))).keys).toEqual(['m']);
   });
 
-  it('strips one module. and keeps the plain key when both exist', async () => {
+  it('strips module., however often, and keeps the plain key when both exist', async () => {
     const data = pickle(
       dictPickle({
         'module.module.a': tensorPickle(),
@@ -189,8 +195,57 @@ describe('structure', () => {
       }),
     );
     const checkpoint = await attempt(torchZip(data, storages));
-    expect(checkpoint.keys).toEqual(['module.a', 'module.b', 'b']);
+    expect(checkpoint.keys).toEqual(['a', 'module.b', 'b']);
     expect([...(await checkpoint.read('b')).data]).toEqual([2]);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['torch.compile', ['_orig_mod.a.w', '_orig_mod.b'], ['a.w', 'b']],
+    ['a compiled part', ['a._orig_mod.w', 'b'], ['a.w', 'b']],
+    ['DataParallel of DataParallel', ['module.module.a', 'module.module.b'], ['a', 'b']],
+    [
+      'DataParallel of a compiled model in a trainer',
+      ['module._orig_mod.model.a', 'module._orig_mod.model.b'],
+      ['a', 'b'],
+    ],
+    ['a trainer', ['model.a', 'model.b', 'criterion.weight'], ['a', 'b', 'criterion.weight']],
+    ['AveragedModel', ['n_averaged', 'module.a'], ['n_averaged', 'a']],
+    ['an EMA', ['ema_model.a', 'ema_model.b', 'initted'], ['a', 'b', 'initted']],
+    ['a model with a part of that name', ['model.a', 'head.b'], ['model.a', 'head.b']],
+  ])('sees through %s', async (_, stored, plain) => {
+    const data = pickle(dictPickle(Object.fromEntries(stored.map((key) => [key, tensorPickle()]))));
+    const checkpoint = await attempt(torchZip(data, storages));
+    expect(checkpoint.keys).toEqual(plain);
+    for (const key of plain) expect([...(await checkpoint.read(key)).data]).toEqual([1, 2, 3, 4]);
+    const tensor = { dtype: 'f32', shape: [1], data: floats(7) } as const;
+    const other = await attempt(writeSafetensors(stored.map((key) => ({ key, ...tensor }))));
+    expect([...other.keys].sort()).toEqual([...plain].sort());
+  });
+
+  it.each(['model_state_dict', 'state_dict_ema', 'ema_state_dict', 'module'])('looks into %s', async (name) => {
+    const data = pickle(dictPickle({ epoch: P.int(3), [name]: dictPickle({ a: tensorPickle() }) }));
+    expect((await attempt(torchZip(data, storages))).keys).toEqual(['a']);
+  });
+
+  it('skips harmless values beside the weights', async () => {
+    const call = (module: string, name: string, ...args: (Uint8Array | string | number[])[]) =>
+      concat(P.global(module, name), P.mark, ...args, P.tuple, P.reduce);
+    const beside = {
+      best: call('numpy._core.multiarray', 'scalar', call('numpy', 'dtype', P.string('f8')), P.string('12345678')),
+      history: concat(
+        call('numpy._core.multiarray', '_reconstruct', P.global('numpy', 'ndarray'), P.emptyTuple, P.string('b')),
+        concat(P.mark, P.int(1), P.string('xyz'), P.tuple),
+        P.build,
+      ),
+      path: call('pathlib', 'PosixPath', P.string('/'), P.string('home')),
+      when: call('datetime', 'datetime', P.string('\x07abc')),
+      options: concat(call('easydict', 'EasyDict'), P.mark, P.string('lr'), P.int(1), P.setItems),
+      dtype: P.global('torch', 'float16'),
+    };
+    const data = pickle(dictPickle({ ...beside, state_dict: dictPickle({ a: tensorPickle() }) }));
+    const checkpoint = await attempt(torchZip(data, storages));
+    expect(checkpoint.keys).toEqual(['a']);
+    expect(checkpoint.metadata.skipped).toBe(Object.keys(beside).join(', '));
   });
 
   it('reads zip64 archives', async () => {
