@@ -1,8 +1,8 @@
 import type { ObjectInfo } from '../io/coco-json.js';
 import type { Frame, FrameSource } from '../io/frame-source.js';
 import type { LabelMap } from '../io/label-map.js';
+import type { OutputFolder } from '../io/output-folder.js';
 import type { OverlayOptions } from '../io/overlay.js';
-import type { OwnedFolder } from '../io/owned-folder.js';
 import type { PaletteName } from '../io/palette.js';
 import type { VideoSource } from '../io/video-source.js';
 import type { VideoWriterOptions } from '../io/video-writer.js';
@@ -33,7 +33,8 @@ export interface Exporter {
 
 /** What exporters get to know of a run. */
 export interface ExportContext {
-  folder: OwnedFolder;
+  /** An `OwnedFolder`, or a folder that was made for the export alone. */
+  folder: OutputFolder;
   /** The source of the frames. */
   source: Pick<FrameSource, 'name' | 'width' | 'height' | 'frameCount'> & Pick<Partial<VideoSource>, 'audio'>;
   /** Names and classes by object id; it may grow during the run. */

@@ -12,8 +12,7 @@ async function openPngFolder(
   { folder }: ExportContext,
   draw: (frame: Frame, labels: LabelMap, file: string) => Uint8Array | undefined,
 ): Promise<Exporter> {
-  await folder.clear(path);
-  await folder.removeUnfinished(path);
+  await folder.clear?.(path);
   let files = 0;
   return {
     path,

@@ -9,7 +9,7 @@ import type { ExportContext, Exporter } from './exporter.js';
 export async function openYouTubeVos({ folder, source, objects, palette }: ExportContext): Promise<Exporter> {
   const path = 'youtube-vos';
   const annotations = `${path}/Annotations/${source.name}`;
-  await folder.clear(annotations);
+  await folder.clear?.(annotations);
   const framesOf = new Map<number, string[]>();
   return {
     path,

@@ -36,6 +36,8 @@ export interface OutputFolder {
   /** Opens a file that grows at its end, and creates it where there is none. */
   openAppend(path: string): Promise<AppendFile>;
   remove(path: string): Promise<void>;
+  /** Removes what samtrack made in a folder, where the folder knows what that is. */
+  clear?(folder: string): Promise<void>;
   /** Removes what runs of these tokens left half-written in a folder. */
   removeUnfinished(folder: string, tokens: ReadonlySet<string>): Promise<void>;
   /**

@@ -185,6 +185,7 @@ export class OwnedFolder implements OutputFolder {
 
   /** Removes what samtrack made in a folder, and leaves the rest. */
   async clear(folder: string): Promise<void> {
+    await this.removeUnfinished(folder);
     for (const path of await this.owned()) if (path.startsWith(`${folder}/`)) await this.remove(path);
   }
 
