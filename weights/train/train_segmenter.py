@@ -65,8 +65,11 @@ class Question:
 def ask(rng: Rng, scene: Scene) -> Question:
     mask = draw_target(rng, scene)
     q = Question(mask, [], [], None, None)
-    if rng.random() < 0.5:
-        q.box = noisy_box(mask, rng)
+    # Half of the prompts are boxes, more of those that say little: where much of the box is something else.
+    box = noisy_box(mask, rng)
+    filled = mask.sum() / ((box[2] - box[0]) * (box[3] - box[1]))
+    if rng.random() < np.clip(0.5 + 1.2 * (0.55 - filled), 0.3, 0.8):
+        q.box = box
     else:
         q.points.append(first_click(mask, rng))
         q.labels.append(1)

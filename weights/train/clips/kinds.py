@@ -59,10 +59,12 @@ class Swing:
 
 
 class KindClips(ClipGenerator):
-    """As `ClipGenerator`; every clip is of one kind, `kind` or a random one."""
+    """As `ClipGenerator`; every clip is of one kind, `kind` or a random one. `start` is the time of the first frame: later than 0, things
+    have moved already."""
 
-    def __init__(self, *args, kind: str | None = None, **options) -> None:
+    def __init__(self, *args, kind: str | None = None, start: float = 0.0, **options) -> None:
         super().__init__(*args, **options)
+        self.start = start
         if kind is not None and kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind}")
         self.kind = kind
@@ -70,7 +72,7 @@ class KindClips(ClipGenerator):
     def _attempt(self, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
         kind = self.kind or str(rng.choice(KINDS))
         # Frame by frame, as a video: each kind is hard enough without jumps.
-        self.times = np.arange(self.frames) * rng.uniform(0.8, 1.5)
+        self.times = self.start + np.arange(self.frames) * rng.uniform(0.8, 1.5)
         world, place, _, video = self._background(rng)
         while video is not None:
             world, place, _, video = self._background(rng)

@@ -20,6 +20,8 @@ from .model import FRAME, Prompts, Segmenter, Trunk
 ZOOM_MARGIN = 2.0
 #: The same at least, as a share of the picture's longer side; from this share on the picture is not cut.
 ZOOM_LEAST, ZOOM_MOST = 0.2, 0.85
+#: Pieces without a click stay from this share of the clicked pieces' area on.
+PIECE_LEAST = 0.3
 
 
 @dataclass
@@ -147,13 +149,24 @@ class Predictor:
 
     def predict(self, clicks: Clicks, previous: Tensor | None = None) -> tuple[Tensor, float]:
         """previous: logits of the picture from the last call with fewer clicks -> logits [H, W] (mask: > 0), predicted IoU."""
-        if previous is None:
-            logits, iou = self._pass(self.whole, clicks, None)
-            if not self.zoom:
-                return logits, iou
-        else:
-            logits, iou = previous, 0.0
+        logits, iou = (previous, 0.0) if previous is not None else self._pass(self.whole, clicks, None)
         window = self.window_of(logits.numpy() > 0, clicks) if self.zoom else self.whole
-        if previous is None and window == self.whole:
-            return logits, iou
-        return self._pass(window, clicks, logits)
+        if previous is not None or window != self.whole:
+            logits, iou = self._pass(window, clicks, logits)
+        return clicked_pieces(logits, clicks), iou
+
+
+def clicked_pieces(logits: Tensor, clicks: Clicks) -> Tensor:
+    """Pieces of the mask that no positive click asks for and that are small beside those that one does become background."""
+    labels = cv2.connectedComponentsWithStats((logits.numpy() > 0).astype(np.uint8))
+    count, pieces, stats = labels[0], labels[1], labels[2]
+    keep = np.zeros(count, bool)
+    for (x, y), label in zip(clicks.points, clicks.labels):
+        if label == 1:
+            keep[pieces[int(round(y)), int(round(x))]] = True
+    keep[0] = False
+    if not keep.any():
+        return logits
+    keep |= stats[:, cv2.CC_STAT_AREA] > PIECE_LEAST * stats[keep, cv2.CC_STAT_AREA].sum()
+    keep[0] = True
+    return torch.where(torch.from_numpy(keep[pieces]), logits, torch.full_like(logits, -4.0))

@@ -12,12 +12,15 @@ import cv2
 import numpy as np
 
 from clips.generator import ClipGenerator, Materials
+from clips.kinds import KindClips
 from clips.motion import Rng
 
 from .model import FRAME, STRIDE
 
 #: Least pixels of a mask.
 LEAST_PIXELS = 80
+#: Share of scenes whose things have limbs or poles: few cut-outs leave much of their box empty.
+BRANCHED = 0.2
 
 
 @dataclass
@@ -48,12 +51,15 @@ class SceneGenerator:
         for segment in materials.segments:
             materials.segments_of.setdefault(segment["photo"], []).append(segment)
         # The same pixels an object in every window: a small window shows a part of the frame.
-        self.clips = ClipGenerator(materials, side, side, 1, 1.5 * (FRAME * 288) / side**2)
+        zoom = 1.5 * (FRAME * 288) / side**2
+        self.clips = ClipGenerator(materials, side, side, 1, zoom)
+        self.branched = [KindClips(materials, side, side, 1, zoom, kind=kind, start=6.0) for kind in ("unfold", "thin")]
 
     def scene(self, rng: Rng) -> Scene:
         side = self.side
         while True:
-            frames, labels = self.clips.clip(rng)
+            clips = self.clips if rng.random() > BRANCHED else self.branched[int(rng.integers(len(self.branched)))]
+            frames, labels = clips.clip(rng)
             image, labels = frames[0], labels[0].copy()
             origin = rng.integers(0, (FRAME - side) // STRIDE + 1, size=2) * STRIDE
             valid = [side, side]

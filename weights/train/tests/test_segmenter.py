@@ -11,7 +11,7 @@ import torch
 from clips.generator import Materials
 from segmenter import Prompts, Segmenter, Trunk
 from segmenter.clicks import box_of, deepest, first_click, next_click, noisy_box, perturbed
-from segmenter.infer import Clicks, Predictor, Window
+from segmenter.infer import Clicks, Predictor, Window, clicked_pieces
 from segmenter.loss import mask_cost, total_cost
 from segmenter.model import FRAME, box_weights, dense_prompt, point_weights
 from segmenter.scenes import SceneGenerator, draw_target, part_of, touching
@@ -177,6 +177,15 @@ def test_masks_come_back_to_the_picture(trunk, model):
     assert again.shape == (90, 160)
     boxed, _ = predictor.predict(Clicks(box=(20.0, 10.0, 60.0, 50.0)))
     assert torch.isfinite(boxed).all()
+
+
+def test_pieces_that_nobody_clicked_go_unless_they_are_large():
+    logits = torch.full((60, 80), -3.0)
+    logits[5:25, 5:35], logits[40:44, 50:54], logits[30:55, 5:25] = 2.0, 2.0, 2.0
+    kept = clicked_pieces(logits, Clicks([(10.0, 10.0), (60.0, 5.0)], [1, 0])) > 0
+    assert kept[5:25, 5:35].all() and kept[30:55, 5:25].all() and not kept[40:44, 50:54].any()
+    assert torch.equal(clicked_pieces(logits, Clicks(box=(0, 0, 9, 9))), logits)
+    assert torch.equal(clicked_pieces(logits, Clicks([(70.0, 5.0)], [1])), logits)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
