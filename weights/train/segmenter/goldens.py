@@ -22,15 +22,25 @@ from .infer import Predictor, frame_input
 from .model import Prompts, Segmenter, Trunk
 
 
+#: Colour, centre and half axes; the last lies on the first.
+ELLIPSES = (((200, 60, 40), (130, 120), (70, 45)), ((40, 160, 70), (290, 200), (60, 80)), ((230, 220, 90), (150, 95), (20, 15)))
+
+
+def ellipse(number: int) -> np.ndarray:
+    """bool [300, 400]."""
+    mask = np.zeros((300, 400), np.uint8)
+    _, centre, axes = ELLIPSES[number]
+    cv2.ellipse(mask, centre, axes, 20, 0, 360, 1, -1)
+    return mask > 0
+
+
 def picture() -> np.ndarray:
     """Ellipses of several colours on a gradient, 300 x 400, with noise; no photograph."""
     rng = np.random.default_rng(15)
     y, x = np.mgrid[0:300, 0:400].astype(np.float32)
     image = np.stack([60 + 0.3 * x, 90 + 0.2 * y, 140 - 0.1 * x], -1)
-    for colour, centre, axes in (((200, 60, 40), (130, 120), (70, 45)), ((40, 160, 70), (290, 200), (60, 80)), ((230, 220, 90), (150, 95), (20, 15))):
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.ellipse(mask, centre, axes, 20, 0, 360, 1, -1)
-        image[mask > 0] = colour
+    for number, (colour, _, _) in enumerate(ELLIPSES):
+        image[ellipse(number)] = colour
     return np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
 """The segmenter: what it is asked, what it looks at, that it learns, and that it can be run as the product runs it."""
 
-import sys
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,14 @@ import torch
 from clips.generator import Materials
 from segmenter import Prompts, Segmenter, Trunk
 from segmenter.clicks import box_of, deepest, first_click, next_click, noisy_box, perturbed
+from segmenter.goldens import ellipse, picture
 from segmenter.infer import Clicks, Predictor, Window, clicked_pieces
 from segmenter.loss import mask_cost, total_cost
 from segmenter.model import FRAME, box_weights, dense_prompt, point_weights
 from segmenter.scenes import SceneGenerator, draw_target, part_of, touching
+from segmenter.validate import iou
 
+SHIPPED = Path(__file__).parents[2] / "embedded" / "samtrack-small.safetensors"
 TRACKER = Path(__file__).parents[2] / "embedded" / "deaot-t.safetensors"
 
 
@@ -186,6 +189,20 @@ def test_pieces_that_nobody_clicked_go_unless_they_are_large():
     assert kept[5:25, 5:35].all() and kept[30:55, 5:25].all() and not kept[40:44, 50:54].any()
     assert torch.equal(clicked_pieces(logits, Clicks(box=(0, 0, 9, 9))), logits)
     assert torch.equal(clicked_pieces(logits, Clicks([(70.0, 5.0)], [1])), logits)
+
+
+def test_the_shipped_weights_find_what_is_clicked():
+    predictor = Predictor.load(SHIPPED, TRACKER)
+    assert SHIPPED.stat().st_size < 8e6
+    predictor.set_image(picture())
+    mask = ellipse(1)
+    boxed, _ = predictor.predict(Clicks(box=tuple(box_of(mask))))
+    assert iou(boxed.numpy() > 0, mask) > 0.9
+    clicked, _ = predictor.predict(Clicks([first_click(mask)], [1]))
+    assert (clicked.numpy() > 0)[mask].mean() > 0.9
+    other = ellipse(0) & ~ellipse(2)
+    without, _ = predictor.predict(Clicks([first_click(mask), first_click(other)], [1, 0]))
+    assert (without.numpy() > 0)[mask].mean() > 0.9
 
 
 @pytest.mark.parametrize("processes", [1, 2])
