@@ -9,6 +9,7 @@ import { cases as deformableAttention } from './deformable-attention/cases.js';
 import { cases as depthwiseConv } from './depthwise-conv/cases.js';
 import { cases as feedForward } from './feed-forward/cases.js';
 import { cases as filterPixels } from './filter-pixels/cases.js';
+import { cases as gatherRows } from './gather-rows/cases.js';
 import { cases as gemm } from './gemm/cases.js';
 import { cases as groupNorm } from './group-norm/cases.js';
 import { cases as idEmbedding } from './id-embedding/cases.js';
@@ -35,6 +36,7 @@ import { cases as windowAttention } from './window-attention/cases.js';
 export const allCases: OpCase[] = [
   ...gemm,
   ...broadcastAdd,
+  ...gatherRows,
   ...conv2d,
   ...copyBlock,
   ...layerNorm,

@@ -8,6 +8,7 @@ export * from './deformable-attention/index.js';
 export * from './depthwise-conv/index.js';
 export * from './feed-forward/index.js';
 export * from './filter-pixels/index.js';
+export * from './gather-rows/index.js';
 export * from './gemm/index.js';
 export * from './group-norm/index.js';
 export * from './id-embedding/index.js';

@@ -17,6 +17,8 @@ import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { feedForward } from './feed-forward/index.js';
 import { stockFeedForward } from './feed-forward/stock.js';
+import { gatherRows } from './gather-rows/index.js';
+import { stockGatherRows } from './gather-rows/stock.js';
 import { gemm } from './gemm/index.js';
 import { stockGemm } from './gemm/stock.js';
 import { groupNorm } from './group-norm/index.js';
@@ -75,6 +77,7 @@ export interface OpSet {
   resizeBilinear: Portable<typeof resizeBilinear>;
   maxPool: Portable<typeof maxPool>;
   broadcastAdd: Signature<typeof broadcastAdd>;
+  gatherRows: Signature<typeof gatherRows>;
   maskLogits: Signature<typeof maskLogits>;
   multiHeadAttention: (
     query: Tensor,
@@ -108,6 +111,7 @@ export const fusedOps: OpSet = {
   resizeBilinear,
   maxPool,
   broadcastAdd,
+  gatherRows,
   maskLogits,
   multiHeadAttention,
   patchMerge,
@@ -136,6 +140,7 @@ export const stockOps: OpSet = {
   resizeBilinear: stockResizeBilinear,
   maxPool: stockMaxPool,
   broadcastAdd: stockBroadcastAdd,
+  gatherRows: stockGatherRows,
   maskLogits: stockMaskLogits,
   multiHeadAttention: stockMultiHeadAttention,
   patchMerge: stockPatchMerge,

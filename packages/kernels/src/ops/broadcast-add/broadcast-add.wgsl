@@ -1,4 +1,4 @@
-// x + y, y repeated as often as x holds it.
+// activate(x + y), y repeated as often as x holds it.
 struct Params {
   size: u32,      // elements of x / ${VEC}
   period: u32,    // elements of y / ${VEC}
@@ -15,6 +15,8 @@ alias T = f32;
 @group(0) @binding(auto) var<storage, read_write> out: array<T>;
 @group(0) @binding(auto) var<uniform> params: Params;
 
+#include "activation"
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -25,5 +27,10 @@ fn main(
   if (i >= params.size) {
     return;
   }
-  out[i] = x[i] + y[i % params.period];
+  let sum = x[i] + y[i % params.period];
+#if VEC == 4
+  out[i] = activate(sum);
+#else
+  out[i] = activate(vec4f(sum)).x;
+#endif
 }

@@ -1,12 +1,17 @@
+import type { Activation } from '../../families/activation/index.js';
 import { type OpCase, randomTensor } from '../case.js';
 import { broadcastAddReference } from './reference.js';
 
-const addCase = (x: number[], y: number[], bench = false): OpCase => ({
+const addCase = (
+  x: number[],
+  y: number[],
+  { bench = false, activation }: { bench?: boolean; activation?: Activation } = {},
+): OpCase => ({
   op: 'broadcast-add',
-  name: `[${x.join(', ')}] + [${y.join(', ')}]`,
+  name: `[${x.join(', ')}] + [${y.join(', ')}]${activation ? `, ${activation}` : ''}`,
   inputs: { x: randomTensor(x, 1), y: randomTensor(y, 2) },
-  build: (ops, { x, y }) => ops.broadcastAdd(x!, y!),
-  reference: ({ x, y }) => [broadcastAddReference(x!.values, y!.values)],
+  build: (ops, { x, y }) => ops.broadcastAdd(x!, y!, { activation }),
+  reference: ({ x, y }) => [broadcastAddReference(x!.values, y!.values, activation)],
   ...(bench ? { flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) } : {}),
 });
 
@@ -15,6 +20,9 @@ export const cases: OpCase[] = [
   addCase([5, 7], [7]),
   addCase([3, 5, 12], [5, 12]),
   addCase([65, 4], [65, 4]),
+  addCase([5, 7], [7], { activation: 'gelu' }),
+  addCase([9, 16], [16], { activation: 'sigmoid' }),
+  addCase([2, 33, 8], [33, 8], { activation: 'gelu' }),
   addCase([70_001, 64], [64]),
-  addCase([4, 4096, 256], [4096, 256], true),
+  addCase([4, 4096, 256], [4096, 256], { bench: true }),
 ];

@@ -1,12 +1,20 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
 import { defineOp } from '../../op/define.js';
 import broadcastAddWgsl from './broadcast-add.wgsl';
 
-const add = defineKernel({ name: 'broadcast-add', template: broadcastAddWgsl });
+const add = defineKernel({ name: 'broadcast-add', template: broadcastAddWgsl, includes: ACTIVATION_INCLUDES });
+
+/** Options of `broadcastAdd`. */
+export interface BroadcastAddOptions {
+  /** Applied to the sum; none by default. */
+  activation?: Activation;
+}
 
 /**
- * Sum of a tensor and one that is repeated over its leading dimensions, such as a positional encoding over a batch.
+ * Sum of a tensor and one that is repeated over its leading dimensions, such as a positional encoding over a batch, and an
+ * activation of that.
  *
  * @param x float32 [..., *shape of y].
  * @param y float32; the last dimensions of `x`.
@@ -16,7 +24,7 @@ const add = defineKernel({ name: 'broadcast-add', template: broadcastAddWgsl });
 export const broadcastAdd = defineOp({
   name: 'broadcast-add',
   kernels: [add],
-  run(call, x: Tensor, y: Tensor): Tensor {
+  run(call, x: Tensor, y: Tensor, { activation = 'none' }: BroadcastAddOptions = {}): Tensor {
     if (y.size === 0 || y.rank > x.rank || y.shape.some((side, i) => side !== x.shape[x.rank - y.rank + i])) {
       throw call.wrong('x to end in the dimensions of y', { x, y });
     }
@@ -24,7 +32,7 @@ export const broadcastAdd = defineOp({
     const vector = y.size % 4 === 0 ? 4 : 1;
     const size = x.size / vector;
     call.launch(add, {
-      params: { VEC: vector },
+      params: { VEC: vector, ACTIVATION: activation },
       tensors: { x, y, out },
       uniforms: { size, period: y.size / vector },
       invocations: size,

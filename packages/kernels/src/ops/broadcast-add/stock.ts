@@ -1,4 +1,7 @@
 import { add, type Tensor } from '@tensorflow/tfjs-core';
+import { stockActivation } from '../gemm/stock.js';
+import type { BroadcastAddOptions } from './index.js';
 
 /** The twin of `broadcastAdd`, from stock tfjs operations. */
-export const stockBroadcastAdd = (x: Tensor, y: Tensor): Tensor => add(x, y);
+export const stockBroadcastAdd = (x: Tensor, y: Tensor, { activation = 'none' }: BroadcastAddOptions = {}): Tensor =>
+  stockActivation(add(x, y), activation);

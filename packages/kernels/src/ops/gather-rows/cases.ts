@@ -1,0 +1,28 @@
+import { type OpCase, randomTensor, randomValues } from '../case.js';
+import { gatherRowsReference } from './reference.js';
+
+/** @param count rows of the result, of which some are none. */
+const gatherCase = (height: number, columns: number, count: number, filled: boolean): OpCase => ({
+  op: 'gather-rows',
+  name: `${count} of [${height}, ${columns}]${filled ? ', filled' : ''}`,
+  inputs: {
+    x: randomTensor([height, columns], 1),
+    rows: {
+      shape: [count],
+      values: Int32Array.from(randomValues(count, 2), (v) => Math.floor((v + 0.8) * (height / 2))).map((row) =>
+        Math.max(-1, Math.min(height - 1, row)),
+      ),
+    },
+    ...(filled ? { fill: randomTensor([columns], 3) } : {}),
+  },
+  build: (ops, { x, rows, fill }) => ops.gatherRows(x!, rows!, fill),
+  reference: ({ x, rows, fill }) => [gatherRowsReference(x!.values, rows!.values, columns, fill?.values)],
+});
+
+export const cases: OpCase[] = [
+  gatherCase(1, 1, 1, false),
+  gatherCase(7, 5, 13, true),
+  gatherCase(3, 4, 65, true),
+  gatherCase(64, 12, 97, false),
+  gatherCase(100, 96, 1200, true),
+];

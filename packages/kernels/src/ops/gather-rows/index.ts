@@ -1,0 +1,38 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { defineKernel } from '../../dispatch/kernel.js';
+import { defineOp } from '../../op/define.js';
+import gatherRowsWgsl from './gather-rows.wgsl';
+
+const gather = defineKernel({ name: 'gather-rows', template: gatherRowsWgsl });
+
+/**
+ * Rows of a matrix in another order, some of them more than once or not at all: windows of an image and back, the nearest
+ * pixels of a smaller one, blocks of pixels.
+ *
+ * @param x float32 [R, C].
+ * @param rows int32 [N]: which row of `x` each row of the result is; -1 for one that is none.
+ * @param fill float32 [C], what stands in rows that are none; zeros by default.
+ * @returns float32 [N, C].
+ * @throws ShapeError when the operands do not fit.
+ */
+export const gatherRows = defineOp({
+  name: 'gather-rows',
+  kernels: [gather],
+  run(call, x: Tensor, rows: Tensor, fill?: Tensor): Tensor {
+    const columns = x.shape[1] ?? 0;
+    if (x.rank !== 2 || x.size === 0 || rows.rank !== 1 || rows.dtype !== 'int32') {
+      throw call.wrong('a matrix and int32 rows [N]', { x, rows });
+    }
+    if (fill && fill.size !== columns) throw call.wrong(`a fill of ${columns}`, { x, fill });
+    const out = call.allocate([rows.size, columns]);
+    const vector = columns % 4 === 0 ? 4 : 1;
+    const size = out.size / vector;
+    call.launch(gather, {
+      params: { VEC: vector, FILL: fill !== undefined },
+      tensors: { x, rows, fill, out },
+      uniforms: { size, columns: columns / vector },
+      invocations: size,
+    });
+    return out;
+  },
+});
