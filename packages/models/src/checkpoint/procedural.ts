@@ -106,7 +106,9 @@ class ProceduralCheckpoint implements Checkpoint {
   constructor(manifest: Manifest, file: string) {
     this.file = file;
     this.#seed = manifest.seed;
-    this.metadata = { seed: String(manifest.seed) };
+    // What else the manifest says, such as a model's sizes, as JSON.
+    const { tensors: _, ...rest } = manifest as Manifest & Record<string, unknown>;
+    this.metadata = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, JSON.stringify(value)]));
     for (const tensor of manifest.tensors) {
       if (this.#recipes.has(tensor.name)) {
         throw new CheckpointError('corrupt', `tensor "${tensor.name}" stands twice`, { file, key: tensor.name });

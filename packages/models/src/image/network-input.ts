@@ -1,7 +1,7 @@
 import { filterPixels, getRuntime, type Runtime } from '@samtrack/kernels';
 import { dispose, type Tensor, type Tensor3D, tensor } from '@tensorflow/tfjs-core';
 import { channelsOf, checkSize, type PixelImage } from './pixels.js';
-import { resizeAntialiased, type Taps, triangleTaps } from './resize-antialiased.js';
+import { filterTaps, resizeAntialiased, type Taps } from './resize-antialiased.js';
 
 /** How pixels become the input of a network. */
 export interface NetworkInput {
@@ -50,8 +50,8 @@ export function networkInput(image: PixelImage, { height, width, table, channels
   trimForeign(runtime, image);
   const pixels = runtime.allocate([words], 'int32');
   const operands = {
-    columns: tapsTensor(triangleTaps(image.width, width)),
-    rows: tapsTensor(triangleTaps(image.height, height)),
+    columns: tapsTensor(filterTaps(image.width, width)),
+    rows: tapsTensor(filterTaps(image.height, height)),
     table: tensor(Float32Array.from(table.flatMap((values) => [...values])), [3, 256]),
   };
   try {

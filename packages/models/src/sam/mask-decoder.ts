@@ -13,7 +13,7 @@ const MASK_TOKENS = 4;
 const UP_CHANNELS = [64, 32] as const;
 
 /** Three linear layers with ReLU between them. */
-type Mlp = readonly [Linear, Linear, Linear];
+export type Mlp = readonly [Linear, Linear, Linear];
 
 /** Masks of some prompts, before selection and at the network's resolution. */
 export interface DecodedMasks {
@@ -146,7 +146,8 @@ export class MaskDecoder {
   }
 }
 
-async function loadMlp(weights: WeightReader, key: string, outputs: number): Promise<Mlp> {
+/** Reads three linear layers, `key.layers.0` to `.2`. */
+export async function loadMlp(weights: WeightReader, key: string, outputs: number): Promise<Mlp> {
   const hidden = (layer: number) =>
     loadLinear(weights, `${key}.layers.${layer}`, EMBEDDING_CHANNELS, EMBEDDING_CHANNELS);
   return [await hidden(0), await hidden(1), await loadLinear(weights, `${key}.layers.2`, EMBEDDING_CHANNELS, outputs)];
@@ -156,7 +157,12 @@ async function loadMlp(weights: WeightReader, key: string, outputs: number): Pro
  * A transposed 2x2 convolution of stride 2, [in, out, 2, 2], as a matrix: no two outputs share an input, so each input pixel
  * gives the four pixels of a block, here side by side with their channels, [in, 4 * out].
  */
-async function loadUpscale(weights: WeightReader, key: string, inputs: number, outputs: number): Promise<Linear> {
+export async function loadUpscale(
+  weights: WeightReader,
+  key: string,
+  inputs: number,
+  outputs: number,
+): Promise<Linear> {
   const source = await weights.take(`${key}.weight`, [inputs, outputs, 2, 2]);
   const bias = await weights.take(`${key}.bias`, [outputs]);
   const weight = new Float32Array(source.length);

@@ -53,8 +53,12 @@ export class PromptEncoder {
     },
   ) {}
 
-  static async load(weights: WeightReader, imageSize: number, ops: OpSet): Promise<PromptEncoder> {
-    const key = 'prompt_encoder';
+  static async load(
+    weights: WeightReader,
+    imageSize: number,
+    ops: OpSet,
+    key = 'prompt_encoder',
+  ): Promise<PromptEncoder> {
     const embedding = (name: string) => weights.take(`${key}.${name}.weight`, [1, EMBEDDING_CHANNELS]);
     const gaussian = await weights.take(`${key}.pe_layer.positional_encoding_gaussian_matrix`, [
       2,

@@ -69,6 +69,8 @@ export class TwoWayTransformer {
       const [self, toImage, toToken] = ['self_attn', 'cross_attn_token_to_image', 'cross_attn_image_to_token'].map(
         (name) => `${key}.${name}`,
       ) as [string, string, string];
+      // SAM 2 has other names for the perceptron's layers.
+      const mlp = weights.has(`${key}.mlp.layers.0.weight`) ? ['layers.0', 'layers.1'] : ['lin1', 'lin2'];
       const norm = (n: number) => loadAffine(weights, [`${key}.norm${n}`], EMBEDDING_CHANNELS);
       layers.push({
         selfQueryKey: await loadJoined(weights, [`${self}.q_proj`, `${self}.k_proj`], EMBEDDING_CHANNELS),
@@ -78,8 +80,8 @@ export class TwoWayTransformer {
         toImageQuery: await cross(`${toImage}.q_proj`),
         toImageOut: await loadOut(weights, toImage, CROSS_CHANNELS),
         norm2: await norm(2),
-        mlp1: await loadLinear(weights, `${key}.mlp.lin1`, EMBEDDING_CHANNELS, MLP_CHANNELS),
-        mlp2: await loadLinear(weights, `${key}.mlp.lin2`, MLP_CHANNELS, EMBEDDING_CHANNELS),
+        mlp1: await loadLinear(weights, `${key}.mlp.${mlp[0]}`, EMBEDDING_CHANNELS, MLP_CHANNELS),
+        mlp2: await loadLinear(weights, `${key}.mlp.${mlp[1]}`, MLP_CHANNELS, EMBEDDING_CHANNELS),
         norm3: await norm(3),
         toTokenKey: await cross(`${toToken}.k_proj`),
         toTokenValue: await cross(`${toToken}.v_proj`),

@@ -6,6 +6,8 @@ fn activate(x: vec4f) -> vec4f { return max(x, vec4f()); }
 fn activate(x: vec4f) -> vec4f { return clamp(x, vec4f(), vec4f(6.0)); }
 #elif ACTIVATION == 'silu'
 fn activate(x: vec4f) -> vec4f { return x / (1.0 + exp(-x)); }
+#elif ACTIVATION == 'sigmoid'
+fn activate(x: vec4f) -> vec4f { return 1.0 / (1.0 + exp(-x)); }
 #elif ACTIVATION == 'gelu'
 // Exact form, 0.5 x (1 + erf(x / sqrt 2)); erf after Abramowitz and Stegun 7.1.26 would be off by 1.5e-7 absolutely, which
 // shows after many layers, so the complementary function is evaluated by a degree-9 rational fit (Numerical Recipes erfc).

@@ -13,6 +13,8 @@ export function stockActivation(x: Tensor, activation: Activation): Tensor {
       return relu6(x);
     case 'silu':
       return mul(x, sigmoid(x));
+    case 'sigmoid':
+      return sigmoid(x);
     case 'gelu':
       return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
   }

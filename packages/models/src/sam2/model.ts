@@ -1,0 +1,394 @@
+import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
+import type { HieraTap } from '../encoders/hiera.js';
+import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { fingerprint } from '../sam/embedding.js';
+import { loadMlp, type Mlp } from '../sam/mask-decoder.js';
+import { PointLabel, PromptEncoder } from '../sam/prompt-encoder.js';
+import type { Point } from '../sam/transforms.js';
+import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config } from './config.js';
+import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
+import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
+import { perceptron, Sam2MaskDecoder } from './mask-decoder.js';
+import { MemoryAttention, type MemoryContext } from './memory-attention.js';
+import { MemoryEncoder } from './memory-encoder.js';
+import { sineOf } from './positions.js';
+
+/** Options of `Sam2Model.load`. */
+export interface Sam2LoadOptions {
+  /** The operations to build on; the hand-written kernels by default. */
+  ops?: OpSet;
+  /** Sizes that shapes do not tell; those of the published model of this width and depth by default. */
+  config?: Sam2Config;
+  signal?: AbortSignal;
+  /** Called with the share of the weights that is loaded, 0..1. */
+  onProgress?: (fraction: number) => void;
+}
+
+/** A prompt in the network's image: pixels of `imageSize` squared. */
+export interface FramePoints {
+  points: readonly Point[];
+  /** One for each point, `PointLabel`. */
+  labels: readonly number[];
+}
+
+/** When a single mask gives way to the best of the three others. */
+export interface StabilityFallback {
+  /** How far from the threshold stability is measured. */
+  delta: number;
+  /** Stability below which it does. */
+  threshold: number;
+}
+
+/** The published ones (sam2, `build_sam.py`). */
+export const STABILITY_FALLBACK: StabilityFallback = { delta: 0.05, threshold: 0.98 };
+
+/** Logit of every pixel of an object that is not there. */
+export const ABSENT_LOGIT = -1024;
+
+/** Logits of a mask that is given, inside and outside of the object. */
+const GIVEN_LOGIT = 10;
+
+/** What the heads of the tracker make of a prompt or of a memory. */
+export interface ObjectOutput {
+  /** Logits of the mask, side 4 n. */
+  lowRes: Float32Array;
+  /** float32 [256]. */
+  pointer: Float32Array;
+  /** Logit of the object's being there. */
+  score: number;
+  /** IoU with the true mask, as the network predicts it. */
+  iou: number;
+}
+
+/** All that the decoder gave, for comparison with other implementations. */
+export interface RawOutput {
+  masks: Float32Array;
+  iou: Float32Array;
+  score: number;
+  tokens: Float32Array;
+}
+
+const IGNORED_KEYS = ['no_mem_pos_enc'];
+
+/** Channels of a memory token, of which a pointer becomes several. */
+const POINTER_TOKENS = FEATURES / MEMORY_CHANNELS;
+
+/**
+ * SAM 2.1 (Ravi et al., "SAM 2: Segment Anything in Images and Videos", 2024; sam2, `modeling/sam2_base.py`): the network alone.
+ * Which frames an object remembers is `Sam2VideoEngine`'s matter, images are `Sam2Predictor`'s.
+ */
+export class Sam2Model {
+  private constructor(
+    readonly ops: OpSet,
+    readonly config: Sam2Config,
+    /** Identifies the weights. */
+    readonly fingerprint: string,
+    /** Keys of the checkpoint that the network does not know. */
+    readonly unexpectedKeys: readonly string[],
+    private readonly encoder: Sam2ImageEncoder,
+    private readonly prompts: PromptEncoder,
+    private readonly decoder: Sam2MaskDecoder,
+    private readonly memoryAttention: MemoryAttention,
+    private readonly memoryEncoder: MemoryEncoder,
+    private readonly p: {
+      pointer: Mlp;
+      pointerPosition: Linear;
+      /** Added to features that no memory is attended from, float32 [256]. */
+      noMemory: Tensor;
+      /** A given mask on its way to the mask prompt, [16, 1]. */
+      maskDown: Linear;
+    },
+    private readonly absentPointer: Float32Array,
+  ) {}
+
+  /**
+   * Loads a model from a checkpoint with the keys of sam2.
+   * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0.
+   */
+  static async load(checkpoint: Checkpoint, options: Sam2LoadOptions = {}): Promise<Sam2Model> {
+    const { ops = fusedOps, onProgress } = options;
+    const weights = new WeightReader(checkpoint, { signal: options.signal });
+    try {
+      const config = options.config ?? publishedConfig(weights);
+      const encoder = await Sam2ImageEncoder.load(weights, config, ops, (fraction) => onProgress?.(0.9 * fraction));
+      const prompts = await PromptEncoder.load(weights, config.imageSize, ops, 'sam_prompt_encoder');
+      const decoder = await Sam2MaskDecoder.load(weights, ops);
+      const side = config.imageSize / FEATURE_STRIDE;
+      const memoryAttention = await MemoryAttention.load(weights, config, side, ops);
+      const memoryEncoder = await MemoryEncoder.load(weights, ops);
+      const down = await weights.take('mask_downsample.weight', [1, 1, 4, 4]);
+      const p = {
+        pointer: await loadMlp(weights, 'obj_ptr_proj', FEATURES),
+        pointerPosition: await loadLinear(weights, 'obj_ptr_tpos_proj', FEATURES, MEMORY_CHANNELS),
+        noMemory: weights.own(tensor(await weights.take('no_mem_embed', [1, 1, FEATURES]), [FEATURES])),
+        maskDown: {
+          weight: weights.own(tensor(transposeLinear(down, 16, 0, 1), [4, 4, 1, 1])),
+          bias: weights.own(tensor(await weights.take('mask_downsample.bias', [1]))),
+        },
+      };
+      const absentPointer = await weights.take('no_obj_ptr', [1, FEATURES]);
+      onProgress?.(1);
+      const identity = fingerprint([prompts.identity, decoder.identity]);
+      const unexpected = weights.finish(IGNORED_KEYS);
+      return new Sam2Model(
+        ops,
+        config,
+        identity,
+        unexpected,
+        encoder,
+        prompts,
+        decoder,
+        memoryAttention,
+        memoryEncoder,
+        p,
+        absentPointer,
+      );
+    } catch (error) {
+      weights.abandon();
+      throw error;
+    }
+  }
+
+  /** Side of the square image in pixels. */
+  get imageSize(): number {
+    return this.config.imageSize;
+  }
+
+  /** Positions along a side of the features. */
+  get side(): number {
+    return this.imageSize / FEATURE_STRIDE;
+  }
+
+  /** Side of mask logits and mask prompts. */
+  get lowRes(): number {
+    return 4 * this.side;
+  }
+
+  /** @param image float32 [imageSize, imageSize, 4], normalised, the fourth channel zero. The result is the caller's. */
+  encode(image: Tensor, onTap?: HieraTap): ImageFeatures {
+    return this.encoder.forward(image, onTap);
+  }
+
+  /** Features of an image for a decoder without memory, float32 [n^2, 256]. */
+  withoutMemory(features: Tensor): Tensor {
+    return this.ops.broadcastAdd(features, this.p.noMemory);
+  }
+
+  /** Features that an object's memory was attended from, float32 [n^2, 256]. */
+  withMemory(features: Tensor, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
+    return this.memoryAttention.forward(features, context, onTap);
+  }
+
+  /** Tokens of pointers and their positions. @param distances of each in frames, 0 to 1 for the furthest */
+  pointerContext(pointers: readonly Float32Array[], distances: readonly number[]): MemoryContext['pointers'] {
+    if (pointers.length === 0) return undefined;
+    const tokens = new Float32Array(pointers.length * FEATURES);
+    const sines = new Float32Array(pointers.length * FEATURES);
+    for (const [i, pointer] of pointers.entries()) {
+      tokens.set(pointer, i * FEATURES);
+      sines.set(sineOf(distances[i]!, FEATURES), i * FEATURES);
+    }
+    const { weight, bias } = this.p.pointerPosition;
+    return tidy(() => {
+      const positions = this.ops.gemm(tensor(sines, [pointers.length, FEATURES]), weight, { bias });
+      const repeated = this.ops.concatColumns(Array.from({ length: POINTER_TOKENS }, () => ({ x: positions })));
+      const rows = [pointers.length * POINTER_TOKENS, MEMORY_CHANNELS];
+      return { tokens: tensor(tokens, rows as [number, number]), positions: reshape(repeated, rows) } as never;
+    }) as MemoryContext['pointers'];
+  }
+
+  /** Embedded points, flat [points, 256]. Every prompt with points ends in one that is none. */
+  embedPoints({ points, labels }: FramePoints): Float32Array {
+    return this.prompts.sparse({ points, labels }, { cornerLabels: true });
+  }
+
+  /** An embedded mask, float32 [n^2, 256]. @param logits float32 [lowRes, lowRes] */
+  embedMask(logits: Tensor): Tensor {
+    return this.prompts.dense(reshape(logits, [1, this.lowRes, this.lowRes]));
+  }
+
+  /** Positions of the features' grid, float32 [n^2, 256]. The model's own. */
+  get densePe(): Tensor {
+    return this.prompts.densePe;
+  }
+
+  /**
+   * Decodes one prompt.
+   * @param features From `withoutMemory` or `withMemory`.
+   * @param points Embedded points, from `embedPoints`; may be empty.
+   * @param mask Logits of an earlier mask, float32 [lowRes, lowRes].
+   */
+  async decode(
+    features: Tensor,
+    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    points: Float32Array,
+    mask?: Tensor,
+  ): Promise<RawOutput & { pointers: Float32Array }> {
+    const { ops, decoder, prompts } = this;
+    const result = tidy(() => {
+      const dense = mask ? this.embedMask(mask) : reshape(prompts.noMask, [FEATURES]);
+      const tokens = ops.broadcastAdd(features, dense);
+      const image = { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
+      const decoded = decoder.decode(decoder.tokens([points]), 1, image, undefined, skips, prompts.densePe);
+      return { ...decoded, pointers: perceptron(ops, this.p.pointer, decoded.tokens) } as never;
+    }) as { masks: Tensor; iou: Tensor; score: Tensor; tokens: Tensor; pointers: Tensor };
+    try {
+      const runtime = getRuntime();
+      const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
+      const [masks, iou, score, tokens, pointers] = await Promise.all([
+        read(result.masks),
+        read(result.iou),
+        read(result.score),
+        read(result.tokens),
+        read(result.pointers),
+      ]);
+      return { masks, iou: iou.map(sigmoid), score: score[0]!, tokens, pointers };
+    } finally {
+      dispose(result as never);
+    }
+  }
+
+  /** The mask of a prompt, and the mask token it comes from. @param multimask whether it is the best of three or the single one */
+  choose(
+    { masks, iou }: RawOutput,
+    multimask: boolean,
+    fallback: StabilityFallback | undefined,
+  ): { mask: number; token: number } {
+    const best = iou[2]! > iou[1]! ? (iou[3]! > iou[2]! ? 3 : 2) : iou[3]! > iou[1]! ? 3 : 1;
+    if (multimask) return { mask: best, token: best };
+    const single = masks.subarray(0, this.lowRes ** 2);
+    const stable = !fallback || stabilityScore(single, fallback.delta) >= fallback.threshold;
+    // A mask that steps in keeps the token of the one it stands for.
+    return { mask: stable ? 0 : best, token: 0 };
+  }
+
+  /** The tracker's heads (sam2, `_forward_sam_heads`). */
+  async segment(
+    features: Tensor,
+    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    points: Float32Array,
+    options: { mask?: Tensor; multimask: boolean; fallback?: StabilityFallback; onRaw?: (raw: RawOutput) => void },
+  ): Promise<ObjectOutput> {
+    const raw = await this.decode(features, skips, points, options.mask);
+    options.onRaw?.(raw);
+    const { mask, token } = this.choose(raw, options.multimask, options.fallback);
+    const present = raw.score > 0;
+    const pixels = this.lowRes ** 2;
+    return {
+      lowRes: present
+        ? raw.masks.slice(mask * pixels, (mask + 1) * pixels)
+        : new Float32Array(pixels).fill(ABSENT_LOGIT),
+      pointer: present ? raw.pointers.slice(token * FEATURES, (token + 1) * FEATURES) : this.absentPointer.slice(),
+      score: raw.score,
+      iou: raw.iou[mask]!,
+    };
+  }
+
+  /**
+   * A given mask as the network's own output (sam2, `_use_mask_as_output`).
+   * @param mask 0 and 1, side `imageSize`.
+   */
+  async adoptMask(
+    features: ImageFeatures,
+    mask: FloatMap,
+    onRaw?: (raw: RawOutput) => void,
+    onMask?: (logits: Float32Array) => void,
+  ): Promise<ObjectOutput> {
+    const given = mask.data.some((value) => value > 0);
+    const high = { ...mask, data: mask.data.map((value) => 2 * GIVEN_LOGIT * value - GIVEN_LOGIT) };
+    const { weight, bias } = this.p.maskDown;
+    const prompt = tidy(() => {
+      const image = tensor(mask.data, [mask.height, mask.width, 1]);
+      return reshape(this.ops.conv2d(image, weight, { bias, stride: 4 }), [this.lowRes, this.lowRes]);
+    });
+    try {
+      onMask?.(new Float32Array(await getRuntime().read(prompt)));
+      const output = await this.segment(features.features, features, this.embedPoints(NO_POINTS), {
+        mask: prompt,
+        multimask: false,
+        ...(onRaw ? { onRaw } : {}),
+      });
+      return {
+        lowRes: resizeMapAntialiased(high, this.lowRes, this.lowRes).data,
+        pointer: given ? output.pointer : this.absentPointer.slice(),
+        score: given ? GIVEN_LOGIT : -GIVEN_LOGIT,
+        iou: 1,
+      };
+    } finally {
+      prompt.dispose();
+    }
+  }
+
+  /** What the memories of all objects of a frame share. */
+  projectForMemory(features: Tensor): Tensor {
+    return this.memoryEncoder.project(features);
+  }
+
+  /**
+   * Makes a memory, float32 [n^2, 64].
+   * @param projected From `projectForMemory`.
+   * @param binary Whether the mask is cut into 0 and 1 first.
+   */
+  memorise(projected: Tensor, output: Pick<ObjectOutput, 'lowRes' | 'score'>, binary: boolean): Tensor {
+    const { ops, lowRes, imageSize } = this;
+    return tidy(() => {
+      const logits = { height: lowRes, width: lowRes, data: output.lowRes };
+      const mask = binary
+        ? tensor(
+            resizeMap(logits, imageSize, imageSize).data.map((logit) => (logit > 0 ? 0.5 : -0.5)),
+            [imageSize, imageSize],
+          )
+        : reshape(
+            ops.broadcastAdd(
+              ops.broadcastAdd(
+                ops.resizeBilinear(tensor(output.lowRes, [lowRes, lowRes, 1]), [imageSize, imageSize]),
+                tensor([0]),
+                { activation: 'sigmoid' },
+              ),
+              tensor([-0.5]),
+            ),
+            [imageSize, imageSize],
+          );
+      return this.memoryEncoder.encode(projected, mask, output.score > 0);
+    });
+  }
+
+  dispose(): void {
+    for (const part of [this.encoder, this.prompts, this.decoder, this.memoryAttention, this.memoryEncoder]) {
+      part.dispose();
+    }
+    dispose(this.p as never);
+  }
+}
+
+/** What a frame without prompts asks: one point that is none, and the one that every prompt ends in. */
+export const NO_POINTS: FramePoints = {
+  points: [
+    [0, 0],
+    [0, 0],
+  ],
+  labels: [PointLabel.padding, PointLabel.padding],
+};
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** @throws CheckpointError `wrong-architecture` */
+function publishedConfig(weights: WeightReader): Sam2Config {
+  const prefix = 'image_encoder.trunk.';
+  const [embed] = weights.shape(`${prefix}patch_embed.proj.weight`);
+  const has = (depth: number) => weights.has(`${prefix}blocks.${depth}.norm1.weight`);
+  const found = Object.values(SAM2_CONFIGS).find((config) => {
+    const depth = config.stages.reduce((a: number, b) => a + b, 0);
+    return config.embed === embed && has(depth - 1) && !has(depth);
+  });
+  if (found) return found;
+  throw new CheckpointError(
+    'wrong-architecture',
+    `no published SAM 2.1 has an encoder of width ${embed} and this depth`,
+    {
+      file: weights.file,
+    },
+  );
+}

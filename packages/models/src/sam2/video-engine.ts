@@ -1,0 +1,551 @@
+import { getRuntime } from '@samtrack/kernels';
+import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { PointLabel } from '../sam/prompt-encoder.js';
+import type { Box, ImageSize, Point } from '../sam/transforms.js';
+import { MEMORY_FRAMES } from './config.js';
+import { Sam2Error } from './error.js';
+import type { ImageFeatures } from './image-encoder.js';
+import { fillHoles, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
+import type { MemoryContext } from './memory-attention.js';
+import { closestConditioningFrames, pointerFrames, recentFrames } from './memory-frames.js';
+import {
+  ABSENT_LOGIT,
+  type FramePoints,
+  NO_POINTS,
+  type ObjectOutput,
+  type RawOutput,
+  type Sam2Model,
+  STABILITY_FALLBACK,
+  type StabilityFallback,
+} from './model.js';
+
+/** The video that an engine works on. */
+export interface Sam2Video extends ImageSize {
+  /** Number of frames. */
+  readonly frames: number;
+  /** Network input of a frame, float32 [imageSize, imageSize, 4]; the engine disposes it. */
+  input(frame: number): Promise<Tensor>;
+}
+
+/** How an engine differs from the published one. */
+export interface Sam2EngineOptions {
+  /** Cuts prompted masks into 0 and 1 before they are remembered (sam2, `binarize_mask_from_pts_for_mem_enc`). True by default. */
+  binaryPrompts?: boolean;
+  /** Area of holes that are filled, in pixels of the low resolution; 8 by default (sam2, `fill_hole_area`). */
+  fillHoleArea?: number;
+  /** Whether a pixel belongs to one object at most (sam2, `non_overlap_masks`). False by default. */
+  nonOverlap?: boolean;
+  /**
+   * Makes every prompted frame a conditioning one (sam2, `add_all_frames_to_correct_as_cond`). True by default: without it, a
+   * correction is lost when the next propagation passes its frame, as in the published engine.
+   */
+  conditionOnCorrections?: boolean;
+  /** Conditioning frames that a frame attends to at most, 2 or more (sam2, `max_cond_frames_in_attn`); all by default. */
+  maxConditioningFrames?: number;
+  /** Frames whose pointers a frame attends to at most (sam2, `max_obj_ptrs_in_encoder`); 16 by default. */
+  maxPointers?: number;
+  /** Distance of remembered frames but the last (sam2, `memory_temporal_stride_for_eval`); 1 by default. */
+  memoryStride?: number;
+  /** When a single mask gives way to the best of three; `false` for never. As published by default. */
+  fallback?: StabilityFallback | false;
+  /** What memories are rounded to; float32 by default, bfloat16 as published. */
+  memoryPrecision?: 'float32' | 'bfloat16';
+}
+
+/** Points and a box, in pixels of the video. */
+export interface VideoPrompt {
+  points?: readonly Point[];
+  /** One for each point: 1 on the object, 0 beside it. */
+  labels?: readonly number[];
+  box?: Box;
+  /** Adds to the points that the frame has; false by default. */
+  append?: boolean;
+}
+
+/** Masks of all objects on a frame. */
+export interface Sam2Frame {
+  frame: number;
+  objects: readonly number[];
+  /** Logits at the video's size, an object after the other. */
+  logits: readonly Float32Array[];
+  /** Logits of each object's being there; missing where it was not searched. */
+  scores: readonly (number | undefined)[];
+}
+
+/** Sees what the network computes, for comparison with other implementations; it may not keep tensors. */
+export type Sam2Tap = (name: string, value: Tensor | Float32Array | readonly number[]) => void;
+
+/** What is remembered of an object on a frame. */
+interface Entry extends ObjectOutput {
+  /** float32 [n^2, 64]; missing until it is needed. */
+  memory?: Tensor;
+}
+
+type Kind = 'conditioning' | 'tracked';
+
+class TrackedObject {
+  readonly conditioning = new Map<number, Entry>();
+  readonly tracked = new Map<number, Entry>();
+  /** Prompted since the last propagation. */
+  readonly pending = { conditioning: new Map<number, Entry>(), tracked: new Map<number, Entry>() };
+  readonly points = new Map<number, FramePoints>();
+  readonly masks = new Set<number>();
+  /** Frames that were passed, and whether backward. */
+  readonly passed = new Map<number, boolean>();
+
+  dispose(): void {
+    for (const entries of [this.conditioning, this.tracked]) {
+      for (const { memory } of entries.values()) memory?.dispose();
+    }
+  }
+}
+
+/**
+ * Video engine of SAM 2.1 (sam2, `sam2_video_predictor.py`): prompts on any frame, then propagation in either direction with a
+ * memory of prompted and recent frames. Objects are independent of each other and share the image features.
+ */
+export class Sam2VideoEngine {
+  readonly #objects = new Map<number, TrackedObject>();
+  readonly #options: Required<Omit<Sam2EngineOptions, 'fallback'>> & { fallback: StabilityFallback | undefined };
+  #features: { frame: number; image: ImageFeatures; projected: Tensor } | undefined;
+
+  constructor(
+    readonly model: Sam2Model,
+    readonly video: Sam2Video,
+    options: Sam2EngineOptions = {},
+    private readonly onTap?: Sam2Tap,
+  ) {
+    const { fallback = STABILITY_FALLBACK } = options;
+    this.#options = {
+      binaryPrompts: options.binaryPrompts ?? true,
+      fillHoleArea: options.fillHoleArea ?? 8,
+      nonOverlap: options.nonOverlap ?? false,
+      conditionOnCorrections: options.conditionOnCorrections ?? true,
+      maxConditioningFrames: options.maxConditioningFrames ?? Number.POSITIVE_INFINITY,
+      maxPointers: options.maxPointers ?? 16,
+      memoryStride: options.memoryStride ?? 1,
+      memoryPrecision: options.memoryPrecision ?? 'float32',
+      fallback: fallback || undefined,
+    };
+    if (this.#options.maxConditioningFrames < 2) {
+      throw new Sam2Error(
+        'option',
+        `maxConditioningFrames is ${options.maxConditioningFrames}, at least 2 are needed.`,
+      );
+    }
+  }
+
+  /** Ids of the objects, in the order of their first prompts. */
+  get objects(): readonly number[] {
+    return [...this.#objects.keys()];
+  }
+
+  /** Frames that are remembered of an object. */
+  rememberedFrames(object: number): { conditioning: number[]; tracked: number[] } {
+    const { conditioning, tracked } = this.#require(object);
+    const sorted = (entries: Map<number, Entry>) => [...entries.keys()].sort((a, b) => a - b);
+    return { conditioning: sorted(conditioning), tracked: sorted(tracked) };
+  }
+
+  /**
+   * Prompts an object on a frame; an unknown id is a new object.
+   * @returns Masks of all objects on the frame.
+   * @throws Sam2Error `prompt`, `frame`
+   */
+  async addPoints(frame: number, object: number, prompt: VideoPrompt): Promise<Sam2Frame> {
+    this.#checkFrame(frame);
+    const added = this.#framePoints(prompt);
+    const state = this.#object(object);
+    const before = prompt.append ? state.points.get(frame) : undefined;
+    const points: FramePoints = {
+      points: [...(before?.points ?? []), ...added.points],
+      labels: [...(before?.labels ?? []), ...added.labels],
+    };
+    state.points.set(frame, points);
+    state.masks.delete(frame);
+    const { kind, backward } = this.#promptedAs(state, frame);
+    const previous = state.pending[kind].get(frame) ?? state.conditioning.get(frame) ?? state.tracked.get(frame);
+    const image = await this.#imageFeatures(frame);
+    const name = this.#name(frame, state);
+    const features =
+      backward === undefined
+        ? this.model.withoutMemory(image.image.features)
+        : this.#withMemory(state, frame, backward, name);
+    const { lowRes } = this.model;
+    const mask = previous && tensor(previous.lowRes.map(clampLogit), [lowRes, lowRes]);
+    try {
+      const output = await this.#segment(features, image.image, points, mask, name);
+      state.pending[kind].set(frame, this.#filled(output, name));
+    } finally {
+      features.dispose();
+      mask?.dispose();
+    }
+    return this.#result(frame);
+  }
+
+  /**
+   * Gives an object's mask on a frame.
+   * @param mask 0 and 1, of the video's size.
+   * @throws Sam2Error `prompt`, `frame`
+   */
+  async addMask(frame: number, object: number, mask: ArrayLike<number>): Promise<Sam2Frame> {
+    this.#checkFrame(frame);
+    const { height, width } = this.video;
+    if (mask.length !== height * width) {
+      throw new Sam2Error('prompt', `The mask has ${mask.length} pixels, the video ${width}x${height}.`);
+    }
+    const { imageSize } = this.model;
+    const given = { height, width, data: Float32Array.from(mask, (value) => (value > 0 ? 1 : 0)) };
+    const square = resizeMapAntialiased(given, imageSize, imageSize);
+    const binary = { ...square, data: square.data.map((value) => (value >= 0.5 ? 1 : 0)) };
+    const state = this.#object(object);
+    state.points.delete(frame);
+    state.masks.add(frame);
+    const { kind } = this.#promptedAs(state, frame);
+    const { image } = await this.#imageFeatures(frame);
+    const name = this.#name(frame, state);
+    this.#tapPrompt(name, NO_POINTS, image.features);
+    const output = await this.model.adoptMask(
+      image,
+      binary,
+      (raw) => this.#tapRaw(name, raw),
+      (logits) => this.onTap?.(`${name}.mask_prompt_in`, logits),
+    );
+    state.pending[kind].set(frame, this.#filled(output, name));
+    return this.#result(frame);
+  }
+
+  /** Forgets what an object was prompted with on a frame. @throws Sam2Error `object` */
+  async clearPrompts(frame: number, object: number): Promise<Sam2Frame> {
+    this.#clear(this.#require(object), frame);
+    return this.#result(frame);
+  }
+
+  #clear(state: TrackedObject, frame: number): void {
+    state.points.delete(frame);
+    state.masks.delete(frame);
+    for (const entries of Object.values(state.pending)) entries.delete(frame);
+    const entry = state.conditioning.get(frame);
+    if (!entry) return;
+    state.conditioning.delete(frame);
+    this.#replace(state.tracked, frame, entry);
+    state.passed.delete(frame);
+  }
+
+  /** Forgets an object. @throws Sam2Error `object` */
+  removeObject(object: number): void {
+    this.#require(object).dispose();
+    this.#objects.delete(object);
+  }
+
+  /**
+   * Follows all objects.
+   * @param start First frame; by default the earliest that conditions an object.
+   * @param count Frames after the first at most.
+   * @throws Sam2Error `no-prompt` for an object that was never prompted.
+   */
+  async *propagate({
+    start,
+    count = this.video.frames,
+    backward = false,
+    signal,
+  }: {
+    start?: number;
+    count?: number;
+    backward?: boolean;
+    signal?: AbortSignal;
+  } = {}): AsyncGenerator<Sam2Frame, void, undefined> {
+    await this.#preflight();
+    const first =
+      start ?? Math.min(...[...this.#objects.values()].flatMap(({ conditioning }) => [...conditioning.keys()]));
+    this.#checkFrame(first);
+    // Backward from the first frame there is nothing to do, as in the published engine.
+    if (backward && first === 0) return;
+    const last = backward ? Math.max(first - count, 0) : Math.min(first + count, this.video.frames - 1);
+    for (let frame = first; backward ? frame >= last : frame <= last; frame += backward ? -1 : 1) {
+      signal?.throwIfAborted();
+      for (const state of this.#objects.values()) {
+        if (!state.conditioning.has(frame)) await this.#track(state, frame, backward);
+        state.passed.set(frame, backward);
+      }
+      yield this.#result(frame);
+    }
+  }
+
+  async #track(state: TrackedObject, frame: number, backward: boolean): Promise<void> {
+    const { image, projected } = await this.#imageFeatures(frame);
+    const name = this.#name(frame, state);
+    const features = this.#withMemory(state, frame, backward, name);
+    try {
+      const output = await this.#segment(features, image, { points: [], labels: [] }, undefined, name);
+      const memory = await this.#memory(projected, output, false);
+      this.onTap?.(`${name}.maskmem`, memory);
+      this.#replace(state.tracked, frame, { ...this.#filled(output, name), memory });
+    } finally {
+      features.dispose();
+    }
+  }
+
+  /** Remembers what was prompted. */
+  async #preflight(): Promise<void> {
+    for (const [id, state] of this.#objects) {
+      for (const kind of ['tracked', 'conditioning'] as const) {
+        const pending = [...state.pending[kind]];
+        for (const [frame, entry] of pending) {
+          const { projected } = await this.#imageFeatures(frame);
+          const memory = await this.#memory(projected, entry, this.#options.binaryPrompts);
+          this.onTap?.(`preflight.${this.#name(frame, state)}.maskmem`, memory);
+          this.#replace(state[kind], frame, { ...entry, memory });
+          state.pending[kind].delete(frame);
+        }
+      }
+      for (const frame of state.conditioning.keys()) this.#drop(state.tracked, frame);
+      if (state.conditioning.size === 0) {
+        throw new Sam2Error('no-prompt', `Object ${id} has no prompt on any frame.`);
+      }
+    }
+    if (this.#objects.size === 0) throw new Sam2Error('no-prompt', 'There is no object to follow.');
+  }
+
+  async #memory(projected: Tensor, output: ObjectOutput, binary: boolean): Promise<Tensor> {
+    const memory = this.model.memorise(projected, output, binary);
+    if (this.#options.memoryPrecision === 'float32') return memory;
+    const values = new Float32Array(await getRuntime().read(memory));
+    memory.dispose();
+    return tensor(values.map(roundBfloat16), memory.shape);
+  }
+
+  #replace(entries: Map<number, Entry>, frame: number, entry: Entry): void {
+    if (entries.get(frame) !== entry) this.#drop(entries, frame);
+    entries.set(frame, entry);
+  }
+
+  #drop(entries: Map<number, Entry>, frame: number): void {
+    entries.get(frame)?.memory?.dispose();
+    entries.delete(frame);
+  }
+
+  /** Features that an object's memory was attended from. */
+  #withMemory(state: TrackedObject, frame: number, backward: boolean, name: string): Tensor {
+    const { maxConditioningFrames, memoryStride, maxPointers } = this.#options;
+    const { frames: length } = this.video;
+    const { selected, rest } = closestConditioningFrames([...state.conditioning.keys()], frame, maxConditioningFrames);
+    const other = (at: number) => state.tracked.get(at) ?? (rest.includes(at) ? state.conditioning.get(at) : undefined);
+    const frames = selected.map((at) => ({ memory: state.conditioning.get(at)!.memory!, row: MEMORY_FRAMES - 1 }));
+    for (const { frame: at, row } of recentFrames(frame, memoryStride, backward)) {
+      const memory = other(at)?.memory;
+      if (memory) frames.push({ memory, row });
+    }
+    const most = Math.min(length, maxPointers);
+    const pointers: { pointer: Float32Array; distance: number }[] = [];
+    for (const at of selected) {
+      const distance = backward ? at - frame : frame - at;
+      if (distance >= 0) pointers.push({ pointer: state.conditioning.get(at)!.pointer, distance });
+    }
+    for (const { frame: at, distance } of pointerFrames(frame, most, length, backward)) {
+      const entry = other(at);
+      if (entry) pointers.push({ pointer: entry.pointer, distance });
+    }
+    const furthest = Math.max(most - 1, 1);
+    const context: MemoryContext = {
+      frames,
+      pointers: this.model.pointerContext(
+        pointers.map(({ pointer }) => pointer),
+        pointers.map(({ distance }) => distance / furthest),
+      ),
+    };
+    const { image } = this.#features!;
+    if (this.onTap) this.#tapMemory(name, context);
+    try {
+      return this.model.withMemory(image.features, context, (layer, x) => this.onTap?.(`${name}.mem_attn.${layer}`, x));
+    } finally {
+      if (context.pointers) dispose(context.pointers as never);
+    }
+  }
+
+  async #segment(
+    features: Tensor,
+    image: ImageFeatures,
+    points: FramePoints,
+    mask: Tensor | undefined,
+    name: string,
+  ): Promise<ObjectOutput> {
+    // The point that every prompt ends in does not count, nor does the one that stands for none.
+    const multimask = points.points.length <= 1;
+    const { fallback } = this.#options;
+    const asked: FramePoints =
+      points.points.length > 0
+        ? { points: [...points.points, [0, 0]], labels: [...points.labels, PointLabel.padding] }
+        : NO_POINTS;
+    this.#tapPrompt(name, asked, features);
+    return await this.model.segment(features, image, this.model.embedPoints(asked), {
+      multimask,
+      ...(mask ? { mask } : {}),
+      ...(fallback ? { fallback } : {}),
+      onRaw: (raw) => this.#tapRaw(name, raw),
+    });
+  }
+
+  /** With holes filled, as it is shown and remembered of prompted frames. */
+  #filled(output: ObjectOutput, name: string): Entry {
+    this.onTap?.(`${name}.low_res`, output.lowRes);
+    this.onTap?.(`${name}.obj_ptr`, output.pointer);
+    const { fillHoleArea } = this.#options;
+    if (fillHoleArea <= 0) return output;
+    const side = this.model.lowRes;
+    const { data, filled } = fillHoles({ height: side, width: side, data: output.lowRes }, fillHoleArea);
+    this.onTap?.(`${name}.n_filled`, [filled]);
+    return { ...output, lowRes: data };
+  }
+
+  /** Masks of all objects on a frame, with prompts that were not propagated yet. */
+  #result(frame: number): Sam2Frame {
+    const { lowRes } = this.model;
+    const { height, width } = this.video;
+    const entries = [...this.#objects.values()].map(
+      ({ pending, conditioning, tracked }) =>
+        pending.conditioning.get(frame) ?? pending.tracked.get(frame) ?? conditioning.get(frame) ?? tracked.get(frame),
+    );
+    const logits = entries.map((entry) =>
+      entry
+        ? resizeMap({ height: lowRes, width: lowRes, data: entry.lowRes }, height, width).data
+        : new Float32Array(height * width).fill(ABSENT_LOGIT),
+    );
+    if (this.#options.nonOverlap) separate(logits);
+    return { frame, objects: this.objects, logits, scores: entries.map((entry) => entry?.score) };
+  }
+
+  /** How a prompt on a frame is stored, and whether the frame was passed backward; not at all where it was not passed. */
+  #promptedAs(state: TrackedObject, frame: number): { kind: Kind; backward: boolean | undefined } {
+    const backward = state.passed.get(frame);
+    const conditions = backward === undefined || this.#options.conditionOnCorrections;
+    return { kind: conditions ? 'conditioning' : 'tracked', backward };
+  }
+
+  #framePoints({ points = [], labels = [], box, append }: VideoPrompt): FramePoints {
+    if (points.length !== labels.length) {
+      throw new Sam2Error('prompt', `There are ${points.length} points and ${labels.length} labels.`);
+    }
+    if (points.length === 0 && !box) throw new Sam2Error('prompt', 'A prompt needs a point or a box.');
+    if (box && append) throw new Sam2Error('prompt', 'A box begins a prompt: it cannot be added to earlier points.');
+    const { imageSize } = this.model;
+    const { height, width } = this.video;
+    const scaled = ([x, y]: Point): Point => [(x * imageSize) / width, (y * imageSize) / height];
+    const corners: Point[] = box
+      ? [
+          [box[0], box[1]],
+          [box[2], box[3]],
+        ]
+      : [];
+    return {
+      points: [...corners, ...points].map(scaled),
+      labels: [...(box ? [PointLabel.topLeft, PointLabel.bottomRight] : []), ...labels],
+    };
+  }
+
+  async #imageFeatures(frame: number): Promise<{ image: ImageFeatures; projected: Tensor }> {
+    if (this.#features?.frame !== frame) {
+      this.#forgetFeatures();
+      const input = await this.video.input(frame);
+      const image = this.model.encode(input);
+      input.dispose();
+      this.#features = { frame, image, projected: this.model.projectForMemory(image.features) };
+    }
+    return this.#features!;
+  }
+
+  #forgetFeatures(): void {
+    if (!this.#features) return;
+    dispose([this.#features.image, this.#features.projected] as never);
+    this.#features = undefined;
+  }
+
+  #object(id: number): TrackedObject {
+    let state = this.#objects.get(id);
+    if (!state) this.#objects.set(id, (state = new TrackedObject()));
+    return state;
+  }
+
+  #require(id: number): TrackedObject {
+    const state = this.#objects.get(id);
+    if (!state) throw new Sam2Error('object', `There is no object ${id}.`);
+    return state;
+  }
+
+  #checkFrame(frame: number): void {
+    const { frames } = this.video;
+    if (!(Number.isSafeInteger(frame) && frame >= 0 && frame < frames)) {
+      throw new Sam2Error('frame', `There is no frame ${frame}: the video has ${frames}.`);
+    }
+  }
+
+  /** Bytes of GPU memory that memories take. */
+  get memoryBytes(): number {
+    let count = 0;
+    for (const { conditioning, tracked } of this.#objects.values()) {
+      for (const { memory } of [...conditioning.values(), ...tracked.values()]) count += memory ? 4 * memory.size : 0;
+    }
+    return count;
+  }
+
+  dispose(): void {
+    this.#forgetFeatures();
+    for (const state of this.#objects.values()) state.dispose();
+    this.#objects.clear();
+  }
+
+  #name(frame: number, state: TrackedObject): string {
+    return `f${frame}.o${[...this.#objects.values()].indexOf(state)}`;
+  }
+
+  #tapPrompt(name: string, points: FramePoints, features: Tensor): void {
+    if (!this.onTap) return;
+    this.onTap(`${name}.sparse`, this.model.embedPoints(points));
+    this.onTap(`${name}.pix_feat`, features);
+  }
+
+  #tapRaw(name: string, { masks, iou, score, tokens }: RawOutput): void {
+    if (!this.onTap) return;
+    this.onTap(`${name}.masks4`, masks);
+    this.onTap(`${name}.ious`, iou);
+    this.onTap(`${name}.object_score`, [score]);
+    this.onTap(`${name}.mask_tokens_out`, tokens);
+  }
+
+  #tapMemory(name: string, { frames, pointers }: MemoryContext): void {
+    const tokens = pointers?.tokens.shape[0] ?? 0;
+    this.onTap?.(`${name}.n_memory_tokens`, [frames.length * this.model.side ** 2 + tokens, tokens]);
+    if (!pointers) return;
+    this.onTap?.(`${name}.ptr_tokens`, pointers.tokens);
+    this.onTap?.(`${name}.ptr_pos`, pointers.positions);
+  }
+}
+
+/** Largest logit of a mask that is a prompt again. */
+const MAX_PROMPT_LOGIT = 32;
+const clampLogit = (logit: number): number => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit));
+
+/** Largest logit of an object where another one is stronger. */
+const SUPPRESSED_LOGIT = -10;
+
+/** Suppresses all but the strongest object at each pixel (sam2, `_apply_non_overlapping_constraints`). */
+function separate(logits: readonly Float32Array[]): void {
+  if (logits.length < 2) return;
+  for (let i = 0; i < logits[0]!.length; i++) {
+    let best = 0;
+    for (let o = 1; o < logits.length; o++) if (logits[o]![i]! > logits[best]![i]!) best = o;
+    for (let o = 0; o < logits.length; o++) {
+      if (o !== best && logits[o]![i]! > SUPPRESSED_LOGIT) logits[o]![i] = SUPPRESSED_LOGIT;
+    }
+  }
+}
+
+const bits = new Uint32Array(1);
+const float = new Float32Array(bits.buffer);
+
+/** The nearest bfloat16, halves to the even one. */
+function roundBfloat16(value: number): number {
+  float[0] = value;
+  bits[0] = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
+  return float[0]!;
+}

@@ -1,0 +1,440 @@
+import { getRuntime, IMAGENET } from '@samtrack/kernels';
+import { reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import type { Checkpoint } from '../checkpoint/index.js';
+import { resizeAntialiased } from '../image/index.js';
+import { PointLabel } from '../sam/prompt-encoder.js';
+import type { Box, Point } from '../sam/transforms.js';
+import type { Sam2Config } from '../sam2/config.js';
+import { blockRows } from '../sam2/image-encoder.js';
+import { resizeMap, resizeMapAntialiased } from '../sam2/mask-arithmetic.js';
+import { type FramePoints, type Sam2LoadOptions, Sam2Model, STABILITY_FALLBACK } from '../sam2/model.js';
+import { type Sam2EngineOptions, type Sam2Frame, type Sam2Tap, Sam2VideoEngine } from '../sam2/video-engine.js';
+import { compareLabels, compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
+
+/** Largest difference allowed for the logit of an object's being there. */
+const SCORE_LIMIT = 1e-3;
+
+/** The parts of a manifest that say what was run. */
+interface Recipe {
+  config: Sam2Config;
+  image_prompts: {
+    name: string;
+    points: [number, number][] | null;
+    labels: number[] | null;
+    box: Box | null;
+    mask: string | null;
+    multimask: boolean[];
+  }[];
+  runs: {
+    name: string;
+    engine: Record<string, number | boolean>;
+    engine2?: Record<string, boolean>;
+    post?: Record<string, number | boolean>;
+    memory_dtype: 'float32' | 'bfloat16';
+    events: RecipeEvent[];
+    state_after: Record<string, { cond_frame_outputs: number[]; non_cond_frame_outputs: number[] }>[];
+  }[];
+  sub_sampling: Record<string, number[]>;
+  engine_defaults: Record<string, number | boolean>;
+  video: { h: number; w: number; frames: number };
+}
+
+type RecipeEvent =
+  | {
+      op: 'add_points_or_box';
+      frame: number;
+      obj: number;
+      points: Point[] | null;
+      labels: number[] | null;
+      clear_old_points: boolean;
+      box: Box | null;
+    }
+  | { op: 'add_mask'; frame: number; obj: number; mask: string }
+  | { op: 'propagate'; start_frame_idx: number | null; max_frame_num_to_track: number | null; reverse: boolean }
+  | { op: 'clear_prompts'; frame: number; obj: number }
+  | { op: 'remove_object'; obj: number };
+
+/** Taps that PyTorch has as [1, C, h, w]. */
+const CHANNELS_FIRST = /^(fpn\.|image\.(s0|s1|embed)|dense_pe|maskmem)|\.(pix_feat|maskmem|dense)$/;
+
+/** Compares what the network computes with the taps of the same names, whole or sub-sampled. */
+class Comparison {
+  readonly results: TapResult[] = [];
+  readonly #pending: Promise<void>[] = [];
+
+  constructor(
+    private readonly taps: Checkpoint,
+    private readonly steps: Record<string, number[]>,
+  ) {}
+
+  /** Compares a value where there is a tap. Tensors are read as they are now. */
+  check(name: string, value: Tensor | Float32Array | readonly number[], shape?: readonly number[]): void {
+    const key = this.taps.has(name) ? name : this.taps.has(`${name}_sub`) ? `${name}_sub` : undefined;
+    if (!key) return;
+    const channels = value instanceof Tensor ? value.shape.at(-1)! : 0;
+    const data =
+      value instanceof Tensor
+        ? getRuntime()
+            .read(value)
+            .then((bytes) => new Float32Array(bytes))
+        : Promise.resolve(Float32Array.from(value));
+    this.#pending.push(this.#compare(key, name, data, channels, shape));
+  }
+
+  async #compare(
+    key: string,
+    name: string,
+    data: Promise<Float32Array>,
+    channels: number,
+    shape: readonly number[] | undefined,
+  ): Promise<void> {
+    const limit = limitOf(name);
+    const reference = await this.taps.read(key);
+    let values = await data;
+    if (CHANNELS_FIRST.test(name) && channels > 0) values = transposed(values, channels);
+    const steps = this.steps[key];
+    if (steps) values = subsample(values, reference.shape, steps, shape);
+    if (name.endsWith('.object_score')) {
+      const error = Math.abs(values[0]! - reference.data[0]!);
+      this.results.push({ name, error, limit: SCORE_LIMIT, pass: error <= SCORE_LIMIT });
+    } else if (/\.n_(memory_tokens|filled)$/.test(name)) {
+      this.exact(name, [...values], [...reference.data]);
+    } else {
+      this.results.push(compareTap(key, values, reference.data, limit));
+    }
+  }
+
+  exact(name: string, actual: readonly number[], expected: readonly number[]): void {
+    const pass = String(actual) === String(expected);
+    this.results.push({
+      name: pass ? name : `${name}: ${actual.join(' ')} instead of ${expected.join(' ')}`,
+      error: pass ? 0 : 1,
+      limit: 0,
+      pass,
+    });
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.#pending.splice(0));
+  }
+}
+
+const limitOf = (name: string): number =>
+  /(masks4|low_res|iou|ious\d?|mask_logits|video_res|ious)$/.test(name) ? LOGIT_LIMIT : FEATURE_LIMIT;
+
+/** [n, C] to [C, n]. */
+function transposed(values: Float32Array, channels: number): Float32Array {
+  const rows = values.length / channels;
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < rows; i++) for (let c = 0; c < channels; c++) out[c * rows + i] = values[i * channels + c]!;
+  return out;
+}
+
+/** Every `steps[i]`-th position of each axis; without a shape, axes are multiples of their steps. */
+function subsample(
+  values: Float32Array,
+  wanted: readonly number[],
+  steps: readonly number[],
+  full: readonly number[] = wanted.map((count, i) => count * steps[i]!),
+): Float32Array {
+  const total = full.reduce((a, b) => a * b, 1);
+  if (total !== values.length) {
+    throw new VerificationError(`A tap of [${wanted}] in steps of [${steps}] is none of ${values.length} values.`);
+  }
+  let offsets = [0];
+  let stride = total;
+  for (const [axis, count] of wanted.entries()) {
+    stride /= full[axis]!;
+    const step = steps[axis]! * stride;
+    offsets = offsets.flatMap((offset) => Array.from({ length: count }, (_, k) => offset + k * step));
+  }
+  return Float32Array.from(offsets, (offset) => values[offset]!);
+}
+
+/**
+ * Runs a SAM 2.1 golden on this machine's adapter: procedural weights, the stored image and frames, and every stored
+ * intermediate of the image predictor and of the video engine, event by event, compared with ours.
+ *
+ * @param manifest The weights' recipe, which says what was run too.
+ * @throws VerificationError when manifest or taps lack what a run needs.
+ */
+export async function verifySam2(
+  manifest: Checkpoint,
+  taps: Checkpoint,
+  options: Sam2LoadOptions = {},
+): Promise<TapResult[]> {
+  const recipe = recipeOf(manifest);
+  const model = await Sam2Model.load(manifest, { ...options, config: configOf(manifest) });
+  const comparison = new Comparison(taps, recipe.sub_sampling);
+  try {
+    await verifyImage(model, recipe, taps, comparison);
+    for (const run of recipe.runs) await verifyRun(model, recipe, run, taps, comparison);
+  } finally {
+    model.dispose();
+  }
+  return comparison.results;
+}
+
+function recipeOf(manifest: Checkpoint): Recipe {
+  const field = (name: string) => {
+    const text = manifest.metadata[name];
+    if (text === undefined)
+      throw new VerificationError(`${manifest.file} does not say what was run: it has no "${name}".`);
+    return JSON.parse(text);
+  };
+  const names = ['config', 'image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video'];
+  return Object.fromEntries(names.map((name) => [name, field(name)])) as unknown as Recipe;
+}
+
+/** The sizes that a manifest states. */
+function configOf(manifest: Checkpoint): Sam2Config {
+  const config = JSON.parse(manifest.metadata['config']!);
+  return {
+    imageSize: config.image_size,
+    embed: config.embed_dim,
+    heads: config.num_heads,
+    stages: config.stages,
+    global: config.global_att_blocks,
+    windows: config.window_spec,
+    memoryLayers: config.mem_layers,
+    memoryHidden: config.mem_ffn,
+  };
+}
+
+async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, comparison: Comparison): Promise<void> {
+  const key = taps.has('image.rgb_u8') ? 'image.rgb_u8' : 'video.frame0.rgb_u8';
+  const { data, shape } = await taps.read(key);
+  const [height, width] = shape as [number, number];
+  const input = imageInput(data, height, width, model.imageSize);
+  comparison.check('image.input', planes(input, 3));
+  comparison.check('dense_pe', model.densePe);
+  const inputTensor = tensor(input, [model.imageSize, model.imageSize, 4]);
+  const image = model.encode(inputTensor, (name, x) => {
+    comparison.check(name.startsWith('fpn') ? name : `enc.${name}`, x);
+  });
+  inputTensor.dispose();
+  const unblocked = (x: Tensor, depth: number, channels: number) =>
+    tidy(() => {
+      const rows = blockRows(model.side, depth);
+      const back = new Int32Array(rows.length);
+      rows.forEach((row, i) => {
+        back[row] = i;
+      });
+      return model.ops.gatherRows(reshape(x, [rows.length, channels]), tensor(back, [back.length], 'int32'));
+    });
+  comparison.check('image.s0', unblocked(image.s0, 2, 32));
+  comparison.check('image.s1', unblocked(image.s1, 1, 64));
+  const features = model.withoutMemory(image.features);
+  comparison.check('image.embed', features);
+  await comparison.settle();
+  const best = new Map<string, Float32Array>();
+  for (const prompt of recipe.image_prompts) {
+    const name = `image.${prompt.name}`;
+    const scaled = ([x, y]: readonly number[]): Point => [
+      (x! * model.imageSize) / width,
+      (y! * model.imageSize) / height,
+    ];
+    const given = taps.has(`${name}.points`) ? pairs((await taps.read(`${name}.points`)).data) : [];
+    const box = taps.has(`${name}.box`) ? pairs((await taps.read(`${name}.box`)).data) : [];
+    const points: FramePoints = {
+      points: [...box, ...given].map(scaled),
+      labels: [...(box.length > 0 ? [PointLabel.topLeft, PointLabel.bottomRight] : []), ...(prompt.labels ?? [])],
+    };
+    const asked = points.points.length > 0 ? model.embedPoints(terminated(points)) : new Float32Array();
+    comparison.check(`${name}.sparse`, asked);
+    const mask = prompt.mask ? best.get(prompt.mask) : undefined;
+    const maskTensor = mask && tensor(mask, [model.lowRes, model.lowRes]);
+    if (maskTensor) {
+      comparison.check(`${name}.mask_in`, maskTensor);
+      comparison.check(`${name}.dense`, model.embedMask(maskTensor));
+    }
+    const raw = await model.decode(features, image, asked, maskTensor);
+    comparison.check(`${name}.masks4`, raw.masks);
+    comparison.check(`${name}.ious4`, raw.iou);
+    const pixels = model.lowRes ** 2;
+    const clamped = (i: number) =>
+      raw.masks.slice(i * pixels, (i + 1) * pixels).map((x) => Math.max(-32, Math.min(32, x)));
+    for (const multi of prompt.multimask) {
+      const chosen = multi ? [1, 2, 3] : [model.choose(raw, false, STABILITY_FALLBACK).mask];
+      const kind = `${name}.${multi ? 'multi' : 'single'}`;
+      comparison.check(
+        `${kind}.low_res`,
+        chosen.flatMap((i) => [...clamped(i)]),
+      );
+      comparison.check(
+        `${kind}.iou`,
+        chosen.map((i) => raw.iou[i]!),
+      );
+      const top = chosen.reduce((a, b) => (raw.iou[b]! > raw.iou[a]! ? b : a));
+      best.set(`${kind}.low_res:best`, clamped(top));
+      if (taps.has(`${kind}.mask_logits`) || taps.has(`${kind}.mask_logits_sub`)) {
+        const first = {
+          height: model.lowRes,
+          width: model.lowRes,
+          data: raw.masks.slice(chosen[0]! * pixels, (chosen[0]! + 1) * pixels),
+        };
+        comparison.check(`${kind}.mask_logits`, resizeMap(first, height, width).data, [1, height, width]);
+      }
+    }
+    await comparison.settle();
+    maskTensor?.dispose();
+  }
+}
+
+const terminated = ({ points, labels }: FramePoints): FramePoints => ({
+  points: [...points, [0, 0]],
+  labels: [...labels, PointLabel.padding],
+});
+
+const pairs = (values: Float32Array): Point[] =>
+  Array.from({ length: values.length / 2 }, (_, i): Point => [values[2 * i]!, values[2 * i + 1]!]);
+
+/** Pixels resized as floats with antialiasing and normalised, [side, side, 4] (sam2, `utils/transforms.py`). */
+function imageInput(rgb: Float32Array, height: number, width: number, side: number): Float32Array {
+  const out = new Float32Array(side * side * 4);
+  for (let c = 0; c < 3; c++) {
+    const plane = Float32Array.from({ length: height * width }, (_, i) => rgb[i * 3 + c]! / 255);
+    const { data } = resizeMapAntialiased({ height, width, data: plane }, side, side);
+    data.forEach((value, i) => {
+      out[i * 4 + c] = (value - IMAGENET.mean[c]!) / IMAGENET.std[c]!;
+    });
+  }
+  return out;
+}
+
+/** A frame as Pillow resizes it, normalised, [side, side, 4]. */
+function frameInput(rgb: Float32Array, height: number, width: number, side: number): Float32Array {
+  const { data } = resizeAntialiased({ height, width, data: Uint8Array.from(rgb) }, side, side, 'bicubic');
+  const out = new Float32Array(side * side * 4);
+  for (let i = 0; i < side * side; i++) {
+    for (let c = 0; c < 3; c++) out[i * 4 + c] = (data[i * 3 + c]! / 255 - IMAGENET.mean[c]!) / IMAGENET.std[c]!;
+  }
+  return out;
+}
+
+/** [n, 4] as the first planes one after the other. */
+function planes(values: Float32Array, count: number): Float32Array {
+  const pixels = values.length / 4;
+  return Float32Array.from({ length: count * pixels }, (_, i) => values[(i % pixels) * 4 + Math.floor(i / pixels)]!);
+}
+
+function engineOptions(recipe: Recipe, run: Recipe['runs'][number]): Sam2EngineOptions {
+  const settings = { ...recipe.engine_defaults, ...run.engine, ...run.engine2 };
+  const most = settings['max_cond_frames_in_attn'] as number;
+  const post = run.post ?? {};
+  return {
+    binaryPrompts: settings['binarize_mask_from_pts_for_mem_enc'] as boolean,
+    fillHoleArea: settings['fill_hole_area'] as number,
+    nonOverlap: settings['non_overlap_masks'] as boolean,
+    conditionOnCorrections: settings['add_all_frames_to_correct_as_cond'] as boolean,
+    ...(most >= 0 ? { maxConditioningFrames: most } : {}),
+    maxPointers: settings['max_obj_ptrs_in_encoder'] as number,
+    memoryStride: settings['memory_temporal_stride_for_eval'] as number,
+    memoryPrecision: run.memory_dtype,
+    fallback:
+      post['dynamic_multimask_via_stability'] === false
+        ? false
+        : {
+            delta: (post['dynamic_multimask_stability_delta'] as number | undefined) ?? STABILITY_FALLBACK.delta,
+            threshold:
+              (post['dynamic_multimask_stability_thresh'] as number | undefined) ?? STABILITY_FALLBACK.threshold,
+          },
+  };
+}
+
+async function verifyRun(
+  model: Sam2Model,
+  recipe: Recipe,
+  run: Recipe['runs'][number],
+  taps: Checkpoint,
+  comparison: Comparison,
+): Promise<void> {
+  const { h: height, w: width, frames } = recipe.video;
+  let event = '';
+  const onTap: Sam2Tap = (name, value) => comparison.check(`${event}.${name}`, value);
+  const engine = new Sam2VideoEngine(
+    model,
+    {
+      height,
+      width,
+      frames,
+      input: async (frame) => {
+        const { data } = await taps.read(`video.frame${frame}.rgb_u8`);
+        const input = frameInput(data, height, width, model.imageSize);
+        comparison.check(`video.frame${frame}.input`, planes(input, 3));
+        return tensor(input, [model.imageSize, model.imageSize, 4]);
+      },
+    },
+    engineOptions(recipe, run),
+    onTap,
+  );
+  const result = async ({ frame, objects, logits }: Sam2Frame) => {
+    const name = `${event}.f${frame}`;
+    if (taps.has(`${name}.obj_ids`)) {
+      comparison.exact(`${name}.obj_ids`, objects, [...(await taps.read(`${name}.obj_ids`)).data]);
+    }
+    if (taps.has(`${name}.video_mask_bits`)) {
+      const bits = (await taps.readRaw(`${name}.video_mask_bits`)).data;
+      const pixels = logits.flatMap((map) => Array.from(map, (logit) => (logit > 0 ? 1 : 0)));
+      const expected = pixels.map((_, i) => (bits[i >> 3]! >> (7 - (i & 7))) & 1);
+      comparison.results.push(compareLabels(`${name}.video_mask_bits`, pixels, expected));
+    }
+    if (taps.has(`${name}.video_res`))
+      comparison.check(
+        `${name}.video_res`,
+        logits.flatMap((map) => [...map]),
+        [logits.length, 1, height, width],
+      );
+    await comparison.settle();
+  };
+  try {
+    for (const [i, step] of run.events.entries()) {
+      event = `${run.name}.e${String(i).padStart(2, '0')}`;
+      const order: number[] = [];
+      switch (step.op) {
+        case 'add_points_or_box':
+          await result(
+            await engine.addPoints(step.frame, step.obj, {
+              points: step.points ?? [],
+              labels: step.labels ?? [],
+              ...(step.box ? { box: step.box } : {}),
+              append: !step.clear_old_points,
+            }),
+          );
+          break;
+        case 'add_mask':
+          await result(await engine.addMask(step.frame, step.obj, (await taps.read(`${step.mask}.mask_u8`)).data));
+          break;
+        case 'clear_prompts':
+          await result(await engine.clearPrompts(step.frame, step.obj));
+          break;
+        case 'remove_object':
+          engine.removeObject(step.obj);
+          break;
+        case 'propagate':
+          for await (const frame of engine.propagate({
+            ...(step.start_frame_idx === null ? {} : { start: step.start_frame_idx }),
+            ...(step.max_frame_num_to_track === null ? {} : { count: step.max_frame_num_to_track }),
+            backward: step.reverse,
+          })) {
+            order.push(frame.frame);
+            await result(frame);
+          }
+          if (taps.has(`${event}.frame_order`)) {
+            comparison.exact(`${event}.frame_order`, order, [...(await taps.read(`${event}.frame_order`)).data]);
+          }
+      }
+      const expected = Object.values(run.state_after[i]!);
+      engine.objects.forEach((object, index) => {
+        const { conditioning, tracked } = engine.rememberedFrames(object);
+        const state = expected[index]!;
+        const sorted = (values: number[]) => [...values].sort((a, b) => a - b);
+        comparison.exact(`${event}.o${index}.cond`, conditioning, sorted(state.cond_frame_outputs));
+        comparison.exact(`${event}.o${index}.non_cond`, tracked, sorted(state.non_cond_frame_outputs));
+      });
+      await comparison.settle();
+    }
+  } finally {
+    engine.dispose();
+  }
+}
