@@ -17,13 +17,20 @@ export type CheckpointSource =
   | { readonly kind: 'google-drive'; readonly id: string };
 
 /** Names of the tensors: those of the official implementation, or those of Hugging Face transformers. */
-export type KeyMapId = 'deaot' | 'sam' | 'mobile-sam' | 'grounding-dino' | 'grounding-dino-transformers';
+export type KeyMapId =
+  | 'deaot'
+  | 'sam'
+  | 'mobile-sam'
+  | 'sam2'
+  | 'sam2-transformers'
+  | 'grounding-dino'
+  | 'grounding-dino-transformers';
 
 export interface CatalogEntry {
   /** What `weights pull` takes. */
   readonly id: string;
   readonly title: string;
-  readonly family: 'deaot' | 'sam' | 'grounding-dino';
+  readonly family: 'deaot' | 'sam' | 'sam2' | 'grounding-dino';
   readonly encoder: string;
   /** Propagation layers (DeAOT), encoder layers (Grounding DINO). */
   readonly layers?: number;
@@ -77,7 +84,7 @@ function parseEntry(value: unknown, index: number): CatalogEntry {
     if (typeof entry[field] !== 'string' || entry[field] === '') throw fail(`${field} is no text`);
   }
   if (/[\\/]/.test(entry['file'] as string)) throw fail('file is no plain name');
-  if (!['deaot', 'sam', 'grounding-dino'].includes(entry['family'] as string)) throw fail('family is unknown');
+  if (!['deaot', 'sam', 'sam2', 'grounding-dino'].includes(entry['family'] as string)) throw fail('family is unknown');
   if (!['pytorch', 'safetensors'].includes(entry['format'] as string)) throw fail('format is unknown');
   if (!Array.isArray(entry['models']) || entry['models'].some((model) => typeof model !== 'string')) {
     throw fail('models is no list of names');

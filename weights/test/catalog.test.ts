@@ -17,6 +17,14 @@ describe('the catalogue', () => {
       'sam-vit-l',
       'sam-vit-h',
       'mobile-sam',
+      'sam2.1-tiny',
+      'sam2.1-small',
+      'sam2.1-base-plus',
+      'sam2.1-large',
+      'sam2.1-tiny-safetensors',
+      'sam2.1-small-safetensors',
+      'sam2.1-base-plus-safetensors',
+      'sam2.1-large-safetensors',
       'grounding-dino-t',
       'grounding-dino-t-safetensors',
       'grounding-dino-b',
@@ -50,7 +58,15 @@ describe('the catalogue', () => {
   });
 
   it('serves every model of the command line', () => {
-    for (const model of ['deaot-b', 'deaot-l', 'r50-deaot-l', 'sam-vit-h', 'mobile-sam', 'grounding-dino-b']) {
+    for (const model of [
+      'deaot-b',
+      'deaot-l',
+      'r50-deaot-l',
+      'sam-vit-h',
+      'mobile-sam',
+      'sam2.1-large',
+      'grounding-dino-b',
+    ]) {
       expect(entryForModel(model)?.models).toContain(model);
     }
     expect(entryForModel('grounding-dino-t')?.format).toBe('pytorch');

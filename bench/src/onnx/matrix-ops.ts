@@ -62,10 +62,10 @@ export function matrixOps(trace: OnnxTrace): MatrixOps {
       const hidden = ops.gemm(x, first.weight, { bias: first.bias, activation });
       return ops.gemm(hidden, second.weight, { bias: second.bias, residual });
     },
-    broadcastAdd: (x, y) => {
+    broadcastAdd: (x, y, { activation } = {}) => {
       const shape = x.size >= y.size ? x.shape : y.shape;
-      const name = trace.graph.node('Add', [trace.rows(x).name, trace.rows(y).name]);
-      return trace.tensor(shape, { name, layout: 'rows', shape });
+      const sum = trace.graph.node('Add', [trace.rows(x).name, trace.rows(y).name]);
+      return trace.tensor(shape, { name: trace.activate(sum, activation), layout: 'rows', shape });
     },
   };
   return ops;

@@ -207,6 +207,8 @@ export class OnnxTrace {
         return graph.node('Relu', [x]);
       case 'relu6':
         return graph.node('Clip', [x, this.scalar(0), this.scalar(6)]);
+      case 'sigmoid':
+        return graph.node('Sigmoid', [x]);
       case 'silu':
         return graph.node('Mul', [x, graph.node('Sigmoid', [x])]);
       case 'gelu': {

@@ -4,7 +4,10 @@ export interface Size {
   width: number;
 }
 
-/** What a program that tracks a video needs of a tracker; `DeAotTracker` and `LabelPropagationTracker` are ones. */
+/** Done at once, or later. */
+type Awaitable<T> = T | Promise<T>;
+
+/** What a program that tracks a video needs of a tracker; `DeAotTracker`, `Sam2Tracker` and `LabelPropagationTracker` are ones. */
 export interface Tracker {
   /** Size of the video's frames. */
   readonly size: Size;
@@ -19,19 +22,24 @@ export interface Tracker {
   /** The frames that are remembered for longer than the next few, by group of objects. */
   readonly memorisedFrames: readonly (readonly { frame: number; reference: boolean }[])[];
   /** Makes a frame with known masks a reference; the first one starts the tracking. Pixels are RGBA bytes. */
-  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void;
+  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Awaitable<void>;
   /** `propagate`, `update` and `labels` in one. */
   step(pixels: Uint8Array): Promise<Int32Array>;
   /** Finds the objects in the next frame; memory stays as it is. */
-  propagate(pixels: Uint8Array): void;
+  propagate(pixels: Uint8Array): Awaitable<void>;
   /** Ids of the pixels of the current frame, row-major. */
   labels(): Promise<Int32Array>;
   /** Pairs of label and entropy at stride 4, where the tracker has them; empty otherwise. */
   uncertainty(): Promise<Float32Array>;
   /** Remembers the current frame, with the labels found or with better ones. */
-  update(labels?: ArrayLike<number>, options?: { memorise?: boolean }): void;
+  update(labels?: ArrayLike<number>, options?: { memorise?: boolean }): Awaitable<void>;
   /** Remembers a frame whose masks are known from earlier, without searching it. */
-  recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, options?: { memorise?: boolean }): void;
+  recall(
+    frame: number,
+    pixels: Uint8Array,
+    labels: ArrayLike<number>,
+    options?: { memorise?: boolean },
+  ): Awaitable<void>;
   /** Whether a propagated frame would be remembered for longer than the next few. */
   memorises(frame: number): boolean;
   dispose(): void;

@@ -6,6 +6,7 @@ import type { Checkpoint } from './types.js';
 export type Architecture =
   | { readonly family: 'deaot'; readonly encoder: 'mobilenetv2' | 'resnet50' | 'swin-b'; readonly layers: number }
   | { readonly family: 'sam'; readonly encoder: 'vit-b' | 'vit-l' | 'vit-h' | 'vit-other' | 'tiny-vit' }
+  | { readonly family: 'sam2'; readonly encoder: 'tiny' | 'small' | 'base-plus' | 'large' | 'other' }
   | {
       readonly family: 'grounding-dino';
       readonly encoder: 'swin-t' | 'swin-b' | 'swin-other';
@@ -20,6 +21,8 @@ export function describeArchitecture(architecture: Architecture): string {
       return `DeAOT, ${architecture.encoder} encoder, ${layerCount(architecture.layers)} (${names})`;
     case 'sam':
       return `Segment Anything, ${architecture.encoder} encoder (${names})`;
+    case 'sam2':
+      return `SAM 2.1, ${architecture.encoder} encoder (${names})`;
     case 'grounding-dino':
       return `Grounding DINO, ${architecture.encoder} backbone, ${layerCount(architecture.layers)} (${names})`;
   }
@@ -39,6 +42,8 @@ export function modelNames(architecture: Architecture): string[] {
     case 'sam':
       if (architecture.encoder === 'tiny-vit') return ['mobile-sam'];
       return architecture.encoder === 'vit-other' ? [] : [`sam-${architecture.encoder}`];
+    case 'sam2':
+      return architecture.encoder === 'other' ? [] : [`sam2.1-${architecture.encoder}`];
     case 'grounding-dino':
       if (architecture.encoder === 'swin-other' || architecture.layers !== 6) return [];
       return [`grounding-dino-${architecture.encoder.slice(-1)}`];
@@ -47,11 +52,11 @@ export function modelNames(architecture: Architecture): string[] {
 
 /**
  * Tells the model from keys (official ones, or those of Hugging Face transformers) and a few shapes; `undefined` for none that we know.
- * @throws CheckpointError `wrong-architecture` for AOT, which resembles DeAOT and is another model
+ * @throws CheckpointError `wrong-architecture` for AOT and SAM 2.0, which resemble DeAOT and SAM 2.1 and are other models
  */
 export function detectArchitecture(checkpoint: Checkpoint): Architecture | undefined {
   const official = withOfficialKeys(checkpoint);
-  return detectDeAOT(official) ?? detectSam(official) ?? detectGroundingDino(official);
+  return detectDeAOT(official) ?? detectSam2(official) ?? detectSam(official) ?? detectGroundingDino(official);
 }
 
 function detectDeAOT(checkpoint: Checkpoint): Architecture | undefined {
@@ -72,6 +77,24 @@ function detectDeAOT(checkpoint: Checkpoint): Architecture | undefined {
   if (starts('encoder.layer1.')) return { family: 'deaot', encoder: 'resnet50', layers };
   if (starts('encoder.layers.')) return { family: 'deaot', encoder: 'swin-b', layers };
   return undefined;
+}
+
+/** Width and depth of the published encoders. */
+const SAM2_ENCODERS = { tiny: [96, 12], small: [96, 16], 'base-plus': [112, 24], large: [144, 48] } as const;
+
+function detectSam2(checkpoint: Checkpoint): Architecture | undefined {
+  if (!checkpoint.has('image_encoder.trunk.patch_embed.proj.weight')) return undefined;
+  if (checkpoint.has('memory_attention.norm.weight') && !checkpoint.has('no_obj_embed_spatial')) {
+    throw new CheckpointError(
+      'wrong-architecture',
+      'this is SAM 2.0, not SAM 2.1: it lacks "no_obj_embed_spatial". Use a file of SAM 2.1 (sam2.1_hiera_*.pt)',
+      { file: checkpoint.file, key: 'no_obj_embed_spatial' },
+    );
+  }
+  const width = firstDimension(checkpoint, 'image_encoder.trunk.patch_embed.proj.weight');
+  const depth = countLayers(checkpoint.keys, /^image_encoder\.trunk\.blocks\.(\d+)\./);
+  const found = Object.entries(SAM2_ENCODERS).find(([, size]) => size[0] === width && size[1] === depth);
+  return { family: 'sam2', encoder: (found?.[0] ?? 'other') as keyof typeof SAM2_ENCODERS | 'other' };
 }
 
 function detectSam(checkpoint: Checkpoint): Architecture | undefined {

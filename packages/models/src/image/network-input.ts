@@ -1,7 +1,7 @@
 import { filterPixels, getRuntime, type Runtime } from '@samtrack/kernels';
 import { dispose, type Tensor, type Tensor3D, tensor } from '@tensorflow/tfjs-core';
 import { channelsOf, checkSize, type PixelImage } from './pixels.js';
-import { filterTaps, resizeAntialiased, type Taps } from './resize-antialiased.js';
+import { filterTaps, type ResizeFilter, resizeAntialiased, type Taps } from './resize-antialiased.js';
 
 /** How pixels become the input of a network. */
 export interface NetworkInput {
@@ -10,6 +10,8 @@ export interface NetworkInput {
   readonly width: number;
   /** What the bytes of red, green and blue become: 256 values each. */
   readonly table: readonly Float32Array[];
+  /** `bilinear` by default. */
+  readonly filter?: ResizeFilter;
   /** A fourth channel is zero. */
   readonly channels: 3 | 4;
   /** What is filled up with zeros, below and at the right; the size itself by default. */
@@ -33,7 +35,10 @@ function trimForeign(runtime: Runtime, { height, width, data }: PixelImage): voi
  * @returns float32 [h, w, channels] of the frame.
  * @throws ImageError for a malformed picture or a size that is none.
  */
-export function networkInput(image: PixelImage, { height, width, table, channels, frame }: NetworkInput): Tensor3D {
+export function networkInput(
+  image: PixelImage,
+  { height, width, table, channels, frame, filter }: NetworkInput,
+): Tensor3D {
   const sourceChannels = channelsOf(image);
   checkSize(width, height);
   const runtime = getRuntime();
@@ -44,14 +49,14 @@ export function networkInput(image: PixelImage, { height, width, table, channels
     4 * Math.max(words, image.height * width) > maxBindingBytes &&
     (width !== image.width || height !== image.height)
   ) {
-    const resized = resizeAntialiased(image, width, height);
+    const resized = resizeAntialiased(image, width, height, filter);
     return networkInput(resized, { height, width, table, channels, frame });
   }
   trimForeign(runtime, image);
   const pixels = runtime.allocate([words], 'int32');
   const operands = {
-    columns: tapsTensor(filterTaps(image.width, width)),
-    rows: tapsTensor(filterTaps(image.height, height)),
+    columns: tapsTensor(filterTaps(image.width, width, filter)),
+    rows: tapsTensor(filterTaps(image.height, height, filter)),
     table: tensor(Float32Array.from(table.flatMap((values) => [...values])), [3, 256]),
   };
   try {

@@ -16,6 +16,14 @@ export interface MemoryContext {
   pointers?: { tokens: Tensor; positions: Tensor };
 }
 
+/** The part of the attention that does not depend on what is remembered; the tensors belong to the receiver. */
+export interface AttentionStart {
+  /** After the first layer has attended to itself, float32 [n^2, 256]. */
+  attended: Tensor;
+  /** What that asks the memory. */
+  query: Tensor;
+}
+
 /** A linear layer whose result is turned by rotary positions: the layer itself, and the same of each pair's other half. */
 interface RotaryLinear {
   layer: Linear;
@@ -91,11 +99,17 @@ export class MemoryAttention {
     });
   }
 
-  /**
-   * @param features float32 [n^2, 256].
-   * @returns float32 [n^2, 256], what replaces them.
-   */
-  forward(features: Tensor, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
+  /** What all objects of a frame share. @param features float32 [n^2, 256] */
+  begin(features: Tensor): AttentionStart {
+    const { ops, constants } = this;
+    return tidy(() => {
+      const attended = this.#attendSelf(this.layers[0]!, ops.broadcastAdd(features, constants.positions));
+      return { attended, query: this.#query(this.layers[0]!, attended) } as never;
+    }) as AttentionStart;
+  }
+
+  /** @returns What replaces the frame's features for an object, float32 [n^2, 256]. */
+  forward(start: AttentionStart, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
     const { ops, constants, norm } = this;
     const { frames, pointers } = context;
     return tidy(() => {
@@ -105,23 +119,24 @@ export class MemoryAttention {
       }));
       const positionedPointers = pointers && ops.broadcastAdd(pointers.tokens, pointers.positions);
       const values = rowsBelow(ops, [...frames.map(({ memory }) => memory), ...(pointers ? [pointers.tokens] : [])]);
-      let x: Tensor = ops.broadcastAdd(features, constants.positions);
+      let x: Tensor | undefined;
       for (const [i, layer] of this.layers.entries()) {
-        const next = tidy(() => {
-          const attended = this.#attendSelf(layer, x);
+        const next: Tensor = tidy(() => {
+          const attended = x ? this.#attendSelf(layer, x) : start.attended;
+          const query = x ? this.#query(layer, attended) : start.query;
           const keys = [
             ...memories.map(({ positioned }) => turn(ops, positioned, layer.key, constants.turns)),
             ...(positionedPointers ? [linear(ops, positionedPointers, layer.key.layer)] : []),
           ];
-          const seen = this.#attendMemory(layer, attended, keys, values);
+          const seen = this.#attendMemory(layer, attended, query, keys, values);
           const normal = ops.layerNorm(seen, layer.norm3.weight, layer.norm3.bias);
           return ops.feedForward(normal, layer.hidden, layer.output, { activation: 'relu', residual: seen });
         });
-        x.dispose();
+        x?.dispose();
         x = next;
-        onTap?.(`layer${i}`, x);
+        onTap?.(`layer${i}`, next);
       }
-      return ops.layerNorm(x, norm.weight, norm.bias);
+      return ops.layerNorm(x!, norm.weight, norm.bias);
     });
   }
 
@@ -142,12 +157,17 @@ export class MemoryAttention {
     });
   }
 
-  #attendMemory(layer: Layer, x: Tensor, keys: readonly Tensor[], values: Tensor): Tensor {
-    const { ops, constants } = this;
+  /** What a frame asks the memory. */
+  #query(layer: Layer, x: Tensor): Tensor {
+    const y = this.ops.layerNorm(x, layer.norm2.weight, layer.norm2.bias);
+    return turn(this.ops, y, layer.query, this.constants.turns);
+  }
+
+  #attendMemory(layer: Layer, x: Tensor, query: Tensor, keys: readonly Tensor[], values: Tensor): Tensor {
+    const { ops } = this;
     return tidy(() => {
-      const y = ops.layerNorm(x, layer.norm2.weight, layer.norm2.bias);
       const seen = ops.gatedAttention({
-        query: turn(ops, y, layer.query, constants.turns),
+        query,
         keys: ops.transpose(rowsBelow(ops, keys), { padded: true }),
         values: [{ tensor: values }],
         validKeys: values.shape[0]!,

@@ -11,7 +11,7 @@ import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Confi
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
 import { perceptron, Sam2MaskDecoder } from './mask-decoder.js';
-import { MemoryAttention, type MemoryContext } from './memory-attention.js';
+import { type AttentionStart, MemoryAttention, type MemoryContext } from './memory-attention.js';
 import { MemoryEncoder } from './memory-encoder.js';
 import { sineOf } from './positions.js';
 
@@ -176,9 +176,14 @@ export class Sam2Model {
     return this.ops.broadcastAdd(features, this.p.noMemory);
   }
 
+  /** Where memory attention begins, for all objects of a frame. @param features float32 [n^2, 256] */
+  beginAttention(features: Tensor): AttentionStart {
+    return this.memoryAttention.begin(features);
+  }
+
   /** Features that an object's memory was attended from, float32 [n^2, 256]. */
-  withMemory(features: Tensor, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
-    return this.memoryAttention.forward(features, context, onTap);
+  withMemory(start: AttentionStart, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
+    return this.memoryAttention.forward(start, context, onTap);
   }
 
   /** Tokens of pointers and their positions. @param distances of each in frames, 0 to 1 for the furthest */

@@ -1,13 +1,12 @@
 import { getRuntime } from '@samtrack/kernels';
-import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { PointLabel } from '../sam/prompt-encoder.js';
 import type { Box, ImageSize, Point } from '../sam/transforms.js';
-import { MEMORY_FRAMES } from './config.js';
 import { Sam2Error } from './error.js';
+import { FrameFeatures } from './frame-features.js';
 import type { ImageFeatures } from './image-encoder.js';
 import { fillHoles, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
 import type { MemoryContext } from './memory-attention.js';
-import { closestConditioningFrames, pointerFrames, recentFrames } from './memory-frames.js';
 import {
   ABSENT_LOGIT,
   type FramePoints,
@@ -18,6 +17,15 @@ import {
   STABILITY_FALLBACK,
   type StabilityFallback,
 } from './model.js';
+import {
+  disposeContext,
+  MEMORY_READING,
+  type MemoryKind,
+  type MemoryReading,
+  memoryContext,
+  ObjectMemory,
+  type Remembered,
+} from './object-memory.js';
 
 /** The video that an engine works on. */
 export interface Sam2Video extends ImageSize {
@@ -28,7 +36,7 @@ export interface Sam2Video extends ImageSize {
 }
 
 /** How an engine differs from the published one. */
-export interface Sam2EngineOptions {
+export interface Sam2EngineOptions extends Partial<MemoryReading> {
   /** Cuts prompted masks into 0 and 1 before they are remembered (sam2, `binarize_mask_from_pts_for_mem_enc`). True by default. */
   binaryPrompts?: boolean;
   /** Area of holes that are filled, in pixels of the low resolution; 8 by default (sam2, `fill_hole_area`). */
@@ -40,12 +48,6 @@ export interface Sam2EngineOptions {
    * correction is lost when the next propagation passes its frame, as in the published engine.
    */
   conditionOnCorrections?: boolean;
-  /** Conditioning frames that a frame attends to at most, 2 or more (sam2, `max_cond_frames_in_attn`); all by default. */
-  maxConditioningFrames?: number;
-  /** Frames whose pointers a frame attends to at most (sam2, `max_obj_ptrs_in_encoder`); 16 by default. */
-  maxPointers?: number;
-  /** Distance of remembered frames but the last (sam2, `memory_temporal_stride_for_eval`); 1 by default. */
-  memoryStride?: number;
   /** When a single mask gives way to the best of three; `false` for never. As published by default. */
   fallback?: StabilityFallback | false;
   /** What memories are rounded to; float32 by default, bfloat16 as published. */
@@ -75,28 +77,24 @@ export interface Sam2Frame {
 /** Sees what the network computes, for comparison with other implementations; it may not keep tensors. */
 export type Sam2Tap = (name: string, value: Tensor | Float32Array | readonly number[]) => void;
 
-/** What is remembered of an object on a frame. */
-interface Entry extends ObjectOutput {
-  /** float32 [n^2, 64]; missing until it is needed. */
-  memory?: Tensor;
-}
-
-type Kind = 'conditioning' | 'tracked';
-
 class TrackedObject {
-  readonly conditioning = new Map<number, Entry>();
-  readonly tracked = new Map<number, Entry>();
+  readonly memory = new ObjectMemory();
   /** Prompted since the last propagation. */
-  readonly pending = { conditioning: new Map<number, Entry>(), tracked: new Map<number, Entry>() };
+  readonly pending = { conditioning: new Map<number, Remembered>(), tracked: new Map<number, Remembered>() };
   readonly points = new Map<number, FramePoints>();
   readonly masks = new Set<number>();
   /** Frames that were passed, and whether backward. */
   readonly passed = new Map<number, boolean>();
 
-  dispose(): void {
-    for (const entries of [this.conditioning, this.tracked]) {
-      for (const { memory } of entries.values()) memory?.dispose();
-    }
+  /** The mask of a frame, with prompts that were not propagated yet. */
+  shown(frame: number): Remembered | undefined {
+    const { pending, memory } = this;
+    return (
+      pending.conditioning.get(frame) ??
+      pending.tracked.get(frame) ??
+      memory.get('conditioning', frame) ??
+      memory.get('tracked', frame)
+    );
   }
 }
 
@@ -107,7 +105,7 @@ class TrackedObject {
 export class Sam2VideoEngine {
   readonly #objects = new Map<number, TrackedObject>();
   readonly #options: Required<Omit<Sam2EngineOptions, 'fallback'>> & { fallback: StabilityFallback | undefined };
-  #features: { frame: number; image: ImageFeatures; projected: Tensor } | undefined;
+  #features: FrameFeatures | undefined;
 
   constructor(
     readonly model: Sam2Model,
@@ -121,9 +119,9 @@ export class Sam2VideoEngine {
       fillHoleArea: options.fillHoleArea ?? 8,
       nonOverlap: options.nonOverlap ?? false,
       conditionOnCorrections: options.conditionOnCorrections ?? true,
-      maxConditioningFrames: options.maxConditioningFrames ?? Number.POSITIVE_INFINITY,
-      maxPointers: options.maxPointers ?? 16,
-      memoryStride: options.memoryStride ?? 1,
+      maxConditioningFrames: options.maxConditioningFrames ?? MEMORY_READING.maxConditioningFrames,
+      maxPointers: options.maxPointers ?? MEMORY_READING.maxPointers,
+      memoryStride: options.memoryStride ?? MEMORY_READING.memoryStride,
       memoryPrecision: options.memoryPrecision ?? 'float32',
       fallback: fallback || undefined,
     };
@@ -142,8 +140,8 @@ export class Sam2VideoEngine {
 
   /** Frames that are remembered of an object. */
   rememberedFrames(object: number): { conditioning: number[]; tracked: number[] } {
-    const { conditioning, tracked } = this.#require(object);
-    const sorted = (entries: Map<number, Entry>) => [...entries.keys()].sort((a, b) => a - b);
+    const { conditioning, tracked } = this.#require(object).memory;
+    const sorted = (entries: Map<number, Remembered>) => [...entries.keys()].sort((a, b) => a - b);
     return { conditioning: sorted(conditioning), tracked: sorted(tracked) };
   }
 
@@ -164,17 +162,18 @@ export class Sam2VideoEngine {
     state.points.set(frame, points);
     state.masks.delete(frame);
     const { kind, backward } = this.#promptedAs(state, frame);
-    const previous = state.pending[kind].get(frame) ?? state.conditioning.get(frame) ?? state.tracked.get(frame);
-    const image = await this.#imageFeatures(frame);
+    const previous =
+      state.pending[kind].get(frame) ?? state.memory.get('conditioning', frame) ?? state.memory.get('tracked', frame);
+    const { image } = await this.#imageFeatures(frame);
     const name = this.#name(frame, state);
     const features =
       backward === undefined
-        ? this.model.withoutMemory(image.image.features)
+        ? this.model.withoutMemory(image.features)
         : this.#withMemory(state, frame, backward, name);
     const { lowRes } = this.model;
     const mask = previous && tensor(previous.lowRes.map(clampLogit), [lowRes, lowRes]);
     try {
-      const output = await this.#segment(features, image.image, points, mask, name);
+      const output = await this.#segment(features, image, points, mask, name);
       state.pending[kind].set(frame, this.#filled(output, name));
     } finally {
       features.dispose();
@@ -225,16 +224,12 @@ export class Sam2VideoEngine {
     state.points.delete(frame);
     state.masks.delete(frame);
     for (const entries of Object.values(state.pending)) entries.delete(frame);
-    const entry = state.conditioning.get(frame);
-    if (!entry) return;
-    state.conditioning.delete(frame);
-    this.#replace(state.tracked, frame, entry);
-    state.passed.delete(frame);
+    if (state.memory.demote(frame)) state.passed.delete(frame);
   }
 
   /** Forgets an object. @throws Sam2Error `object` */
   removeObject(object: number): void {
-    this.#require(object).dispose();
+    this.#require(object).memory.dispose();
     this.#objects.delete(object);
   }
 
@@ -257,7 +252,7 @@ export class Sam2VideoEngine {
   } = {}): AsyncGenerator<Sam2Frame, void, undefined> {
     await this.#preflight();
     const first =
-      start ?? Math.min(...[...this.#objects.values()].flatMap(({ conditioning }) => [...conditioning.keys()]));
+      start ?? Math.min(...[...this.#objects.values()].flatMap(({ memory }) => [...memory.conditioning.keys()]));
     this.#checkFrame(first);
     // Backward from the first frame there is nothing to do, as in the published engine.
     if (backward && first === 0) return;
@@ -265,7 +260,7 @@ export class Sam2VideoEngine {
     for (let frame = first; backward ? frame >= last : frame <= last; frame += backward ? -1 : 1) {
       signal?.throwIfAborted();
       for (const state of this.#objects.values()) {
-        if (!state.conditioning.has(frame)) await this.#track(state, frame, backward);
+        if (!state.memory.conditioning.has(frame)) await this.#track(state, frame, backward);
         state.passed.set(frame, backward);
       }
       yield this.#result(frame);
@@ -273,14 +268,14 @@ export class Sam2VideoEngine {
   }
 
   async #track(state: TrackedObject, frame: number, backward: boolean): Promise<void> {
-    const { image, projected } = await this.#imageFeatures(frame);
+    const { image, memory: projected } = await this.#imageFeatures(frame);
     const name = this.#name(frame, state);
     const features = this.#withMemory(state, frame, backward, name);
     try {
       const output = await this.#segment(features, image, { points: [], labels: [] }, undefined, name);
       const memory = await this.#memory(projected, output, false);
       this.onTap?.(`${name}.maskmem`, memory);
-      this.#replace(state.tracked, frame, { ...this.#filled(output, name), memory });
+      state.memory.set('tracked', frame, { ...this.#filled(output, name), memory });
     } finally {
       features.dispose();
     }
@@ -292,15 +287,15 @@ export class Sam2VideoEngine {
       for (const kind of ['tracked', 'conditioning'] as const) {
         const pending = [...state.pending[kind]];
         for (const [frame, entry] of pending) {
-          const { projected } = await this.#imageFeatures(frame);
-          const memory = await this.#memory(projected, entry, this.#options.binaryPrompts);
+          const features = await this.#imageFeatures(frame);
+          const memory = await this.#memory(features.memory, entry, this.#options.binaryPrompts);
           this.onTap?.(`preflight.${this.#name(frame, state)}.maskmem`, memory);
-          this.#replace(state[kind], frame, { ...entry, memory });
+          state.memory.set(kind, frame, { ...entry, memory });
           state.pending[kind].delete(frame);
         }
       }
-      for (const frame of state.conditioning.keys()) this.#drop(state.tracked, frame);
-      if (state.conditioning.size === 0) {
+      for (const frame of state.memory.conditioning.keys()) state.memory.delete('tracked', frame);
+      if (state.memory.conditioning.size === 0) {
         throw new Sam2Error('no-prompt', `Object ${id} has no prompt on any frame.`);
       }
     }
@@ -315,51 +310,16 @@ export class Sam2VideoEngine {
     return tensor(values.map(roundBfloat16), memory.shape);
   }
 
-  #replace(entries: Map<number, Entry>, frame: number, entry: Entry): void {
-    if (entries.get(frame) !== entry) this.#drop(entries, frame);
-    entries.set(frame, entry);
-  }
-
-  #drop(entries: Map<number, Entry>, frame: number): void {
-    entries.get(frame)?.memory?.dispose();
-    entries.delete(frame);
-  }
-
   /** Features that an object's memory was attended from. */
   #withMemory(state: TrackedObject, frame: number, backward: boolean, name: string): Tensor {
-    const { maxConditioningFrames, memoryStride, maxPointers } = this.#options;
-    const { frames: length } = this.video;
-    const { selected, rest } = closestConditioningFrames([...state.conditioning.keys()], frame, maxConditioningFrames);
-    const other = (at: number) => state.tracked.get(at) ?? (rest.includes(at) ? state.conditioning.get(at) : undefined);
-    const frames = selected.map((at) => ({ memory: state.conditioning.get(at)!.memory!, row: MEMORY_FRAMES - 1 }));
-    for (const { frame: at, row } of recentFrames(frame, memoryStride, backward)) {
-      const memory = other(at)?.memory;
-      if (memory) frames.push({ memory, row });
-    }
-    const most = Math.min(length, maxPointers);
-    const pointers: { pointer: Float32Array; distance: number }[] = [];
-    for (const at of selected) {
-      const distance = backward ? at - frame : frame - at;
-      if (distance >= 0) pointers.push({ pointer: state.conditioning.get(at)!.pointer, distance });
-    }
-    for (const { frame: at, distance } of pointerFrames(frame, most, length, backward)) {
-      const entry = other(at);
-      if (entry) pointers.push({ pointer: entry.pointer, distance });
-    }
-    const furthest = Math.max(most - 1, 1);
-    const context: MemoryContext = {
-      frames,
-      pointers: this.model.pointerContext(
-        pointers.map(({ pointer }) => pointer),
-        pointers.map(({ distance }) => distance / furthest),
-      ),
-    };
-    const { image } = this.#features!;
+    const context = memoryContext(this.model, state.memory.read(frame, backward, this.video.frames, this.#options));
     if (this.onTap) this.#tapMemory(name, context);
     try {
-      return this.model.withMemory(image.features, context, (layer, x) => this.onTap?.(`${name}.mem_attn.${layer}`, x));
+      return this.model.withMemory(this.#features!.attention, context, (layer, x) =>
+        this.onTap?.(`${name}.mem_attn.${layer}`, x),
+      );
     } finally {
-      if (context.pointers) dispose(context.pointers as never);
+      disposeContext(context);
     }
   }
 
@@ -387,7 +347,7 @@ export class Sam2VideoEngine {
   }
 
   /** With holes filled, as it is shown and remembered of prompted frames. */
-  #filled(output: ObjectOutput, name: string): Entry {
+  #filled(output: ObjectOutput, name: string): Remembered {
     this.onTap?.(`${name}.low_res`, output.lowRes);
     this.onTap?.(`${name}.obj_ptr`, output.pointer);
     const { fillHoleArea } = this.#options;
@@ -402,10 +362,7 @@ export class Sam2VideoEngine {
   #result(frame: number): Sam2Frame {
     const { lowRes } = this.model;
     const { height, width } = this.video;
-    const entries = [...this.#objects.values()].map(
-      ({ pending, conditioning, tracked }) =>
-        pending.conditioning.get(frame) ?? pending.tracked.get(frame) ?? conditioning.get(frame) ?? tracked.get(frame),
-    );
+    const entries = [...this.#objects.values()].map((state) => state.shown(frame));
     const logits = entries.map((entry) =>
       entry
         ? resizeMap({ height: lowRes, width: lowRes, data: entry.lowRes }, height, width).data
@@ -416,7 +373,7 @@ export class Sam2VideoEngine {
   }
 
   /** How a prompt on a frame is stored, and whether the frame was passed backward; not at all where it was not passed. */
-  #promptedAs(state: TrackedObject, frame: number): { kind: Kind; backward: boolean | undefined } {
+  #promptedAs(state: TrackedObject, frame: number): { kind: MemoryKind; backward: boolean | undefined } {
     const backward = state.passed.get(frame);
     const conditions = backward === undefined || this.#options.conditionOnCorrections;
     return { kind: conditions ? 'conditioning' : 'tracked', backward };
@@ -443,20 +400,18 @@ export class Sam2VideoEngine {
     };
   }
 
-  async #imageFeatures(frame: number): Promise<{ image: ImageFeatures; projected: Tensor }> {
+  async #imageFeatures(frame: number): Promise<FrameFeatures> {
     if (this.#features?.frame !== frame) {
       this.#forgetFeatures();
       const input = await this.video.input(frame);
-      const image = this.model.encode(input);
+      this.#features = new FrameFeatures(this.model, frame, input);
       input.dispose();
-      this.#features = { frame, image, projected: this.model.projectForMemory(image.features) };
     }
     return this.#features!;
   }
 
   #forgetFeatures(): void {
-    if (!this.#features) return;
-    dispose([this.#features.image, this.#features.projected] as never);
+    this.#features?.dispose();
     this.#features = undefined;
   }
 
@@ -481,16 +436,12 @@ export class Sam2VideoEngine {
 
   /** Bytes of GPU memory that memories take. */
   get memoryBytes(): number {
-    let count = 0;
-    for (const { conditioning, tracked } of this.#objects.values()) {
-      for (const { memory } of [...conditioning.values(), ...tracked.values()]) count += memory ? 4 * memory.size : 0;
-    }
-    return count;
+    return [...this.#objects.values()].reduce((sum, { memory }) => sum + memory.bytes, 0);
   }
 
   dispose(): void {
     this.#forgetFeatures();
-    for (const state of this.#objects.values()) state.dispose();
+    for (const { memory } of this.#objects.values()) memory.dispose();
     this.#objects.clear();
   }
 

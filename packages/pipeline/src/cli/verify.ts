@@ -13,6 +13,7 @@ import {
   verifyDeAot,
   verifyGroundingDino,
   verifySam,
+  verifySam2,
 } from '@samtrack/models';
 import { type Command, oneOf, UsageError } from './command.js';
 
@@ -131,6 +132,7 @@ function verification(
   }
   const model = modelNames(architecture)[0] ?? describeArchitecture(architecture);
   if (wanted) throw new UsageError(`--model ${wanted} is DeAOT, ${manifest.file} has weights of ${model}`);
+  if (architecture.family === 'sam2') return { model, verify: (taps) => verifySam2(manifest, taps) };
   if (architecture.family === 'sam') return { model, verify: (taps) => verifySam(manifest, taps) };
   return { model, verify: (taps) => verifyGroundingDino(manifest, taps, stages ? { onStage: printStage } : {}) };
 }

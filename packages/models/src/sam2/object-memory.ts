@@ -1,0 +1,140 @@
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import { MEMORY_FRAMES } from './config.js';
+import type { MemoryContext } from './memory-attention.js';
+import { closestConditioningFrames, pointerFrames, recentFrames } from './memory-frames.js';
+import type { ObjectOutput, Sam2Model } from './model.js';
+
+/** What is remembered of an object on a frame. */
+export interface Remembered extends ObjectOutput {
+  /** float32 [n^2, 64]; missing until it is needed, or when only the pointer is left. */
+  memory?: Tensor | undefined;
+}
+
+/** Frames that an object was prompted on, and frames that it was followed through. */
+export type MemoryKind = 'conditioning' | 'tracked';
+
+/** How an object's memory is read. */
+export interface MemoryReading {
+  /** Conditioning frames that a frame attends to at most (sam2, `max_cond_frames_in_attn`). */
+  maxConditioningFrames: number;
+  /** Frames whose pointers a frame attends to at most (sam2, `max_obj_ptrs_in_encoder`). */
+  maxPointers: number;
+  /** Distance of remembered frames but the last (sam2, `memory_temporal_stride_for_eval`). */
+  memoryStride: number;
+}
+
+/** As published. */
+export const MEMORY_READING: MemoryReading = {
+  maxConditioningFrames: Number.POSITIVE_INFINITY,
+  maxPointers: 16,
+  memoryStride: 1,
+};
+
+/** The memory of one object: an explicit value, whose tensors it owns. */
+export class ObjectMemory {
+  readonly conditioning = new Map<number, Remembered>();
+  readonly tracked = new Map<number, Remembered>();
+
+  get(kind: MemoryKind, frame: number): Remembered | undefined {
+    return this[kind].get(frame);
+  }
+
+  /** Remembers a frame, in place of what was remembered of it in that way. */
+  set(kind: MemoryKind, frame: number, entry: Remembered): void {
+    if (this[kind].get(frame)?.memory !== entry.memory) this.delete(kind, frame);
+    this[kind].set(frame, entry);
+  }
+
+  delete(kind: MemoryKind, frame: number): void {
+    this[kind].get(frame)?.memory?.dispose();
+    this[kind].delete(frame);
+  }
+
+  /** Turns a conditioning frame into one that was followed. */
+  demote(frame: number): boolean {
+    const entry = this.conditioning.get(frame);
+    if (!entry) return false;
+    this.conditioning.delete(frame);
+    this.set('tracked', frame, entry);
+    return true;
+  }
+
+  /**
+   * What a frame attends to.
+   * @param frames Number of frames of the video; unlimited for one that goes on.
+   */
+  read(
+    frame: number,
+    backward: boolean,
+    frames: number,
+    { maxConditioningFrames, maxPointers, memoryStride }: MemoryReading,
+  ): { frames: MemoryContext['frames']; pointers: { pointer: Float32Array; distance: number }[] } {
+    const { selected, rest } = closestConditioningFrames([...this.conditioning.keys()], frame, maxConditioningFrames);
+    const other = (at: number) => this.tracked.get(at) ?? (rest.includes(at) ? this.conditioning.get(at) : undefined);
+    const memories = selected.flatMap((at) => {
+      const { memory } = this.conditioning.get(at)!;
+      return memory ? [{ memory, row: MEMORY_FRAMES - 1 }] : [];
+    });
+    for (const { frame: at, row } of recentFrames(frame, memoryStride, backward)) {
+      const memory = other(at)?.memory;
+      if (memory) memories.push({ memory, row });
+    }
+    const most = Math.min(frames, maxPointers);
+    const pointers: { pointer: Float32Array; distance: number }[] = [];
+    for (const at of selected) {
+      const distance = backward ? at - frame : frame - at;
+      if (distance >= 0) pointers.push({ pointer: this.conditioning.get(at)!.pointer, distance });
+    }
+    for (const { frame: at, distance } of pointerFrames(frame, most, frames, backward)) {
+      const entry = other(at);
+      if (entry) pointers.push({ pointer: entry.pointer, distance });
+    }
+    // Distances are shares of the furthest one.
+    const furthest = Math.max(most - 1, 1);
+    return { frames: memories, pointers: pointers.map((p) => ({ ...p, distance: p.distance / furthest })) };
+  }
+
+  /** Forgets what no later frame reads, when frames come in ascending order. @param frame The next one. */
+  forgetBefore(frame: number, { maxPointers, memoryStride }: MemoryReading): void {
+    const read = new Set(recentFrames(frame, memoryStride, false).map((recent) => recent.frame));
+    // With a stride, frames between two multiples are read later.
+    const oldest = Math.min(...read);
+    for (const [at, entry] of [...this.tracked]) {
+      if (at < frame - maxPointers && at < oldest) this.delete('tracked', at);
+      else if (at < oldest) {
+        entry.memory?.dispose();
+        entry.memory = undefined;
+      }
+    }
+  }
+
+  /** Bytes of GPU memory that memories take. */
+  get bytes(): number {
+    const entries = [...this.conditioning.values(), ...this.tracked.values()];
+    return entries.reduce((sum, { memory }) => sum + 4 * (memory?.size ?? 0), 0);
+  }
+
+  dispose(): void {
+    for (const entries of [this.conditioning, this.tracked]) {
+      for (const { memory } of entries.values()) memory?.dispose();
+      entries.clear();
+    }
+  }
+}
+
+/** What `ObjectMemory.read` gave as the attention takes it; `pointers` are the caller's to dispose. */
+export function memoryContext(model: Sam2Model, reading: ReturnType<ObjectMemory['read']>): MemoryContext {
+  const { frames, pointers } = reading;
+  return {
+    frames,
+    pointers: model.pointerContext(
+      pointers.map(({ pointer }) => pointer),
+      pointers.map(({ distance }) => distance),
+    ),
+  };
+}
+
+/** Frees what `memoryContext` made. */
+export function disposeContext({ pointers }: MemoryContext): void {
+  if (pointers) dispose([pointers.tokens, pointers.positions]);
+}

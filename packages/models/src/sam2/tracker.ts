@@ -1,0 +1,320 @@
+import { OutOfBudgetError } from '../deaot/memory.js';
+import type { Size } from '../deaot/model.js';
+import { DEFAULT_MEMORY_MB, TrackerError } from '../deaot/tracker.js';
+import type { Tracker } from '../tracker.js';
+import { MEMORY_CHANNELS, MEMORY_FRAMES } from './config.js';
+import { FrameFeatures } from './frame-features.js';
+import { frameInput } from './frame-input.js';
+import { type FloatMap, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
+import { NO_POINTS, type ObjectOutput, type Sam2Model } from './model.js';
+import { disposeContext, MEMORY_READING, type MemoryReading, memoryContext, ObjectMemory } from './object-memory.js';
+
+/** Options of `Sam2Tracker`. */
+export interface Sam2TrackerOptions extends Partial<MemoryReading> {
+  /** Most memory that remembered frames may take, in MB (10^6 bytes); never exceeded. */
+  memoryMB?: number | undefined;
+}
+
+/** Float32 values. */
+const FLOAT_BYTES = 4;
+
+/** Memories that an object needs at least: a conditioning one, and the last frame's. */
+const LEAST_MEMORIES = 2;
+
+/** A frame that was searched. */
+interface Current {
+  features: FrameFeatures;
+  /** By object. */
+  outputs: ObjectOutput[];
+  labels: Int32Array;
+  /** Whether its masks were given. */
+  reference: boolean;
+}
+
+/**
+ * Tracks objects through the frames of one video with SAM 2.1, each with a memory of its own: frames with given masks
+ * condition it, and recent frames keep it up to date. What no later frame reads is forgotten, so that memory is flat over any length
+ * of video. Frames come in ascending order.
+ */
+export class Sam2Tracker implements Tracker {
+  readonly network: Size;
+  frame = 0;
+  readonly #objects: ObjectMemory[] = [];
+  readonly #reading: MemoryReading;
+  readonly #budget: number;
+  #current: Current | undefined;
+
+  constructor(
+    readonly model: Sam2Model,
+    /** Size of the video's frames. */
+    readonly size: Size,
+    options: Sam2TrackerOptions = {},
+  ) {
+    const { imageSize } = model;
+    this.network = { height: imageSize, width: imageSize };
+    this.#reading = {
+      maxConditioningFrames: options.maxConditioningFrames ?? MEMORY_READING.maxConditioningFrames,
+      maxPointers: options.maxPointers ?? MEMORY_READING.maxPointers,
+      memoryStride: options.memoryStride ?? MEMORY_READING.memoryStride,
+    };
+    this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
+  }
+
+  get objects(): number {
+    return this.#objects.length;
+  }
+
+  get memoryBytes(): number {
+    return this.#objects.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
+    return this.#objects.map(({ conditioning }) =>
+      [...conditioning.keys()].map((frame) => ({ frame, reference: true })),
+    );
+  }
+
+  /** Logits of each object's being there in the current frame: above 0 it is. */
+  get scores(): readonly number[] {
+    return this.#current?.outputs.map(({ score }) => score) ?? [];
+  }
+
+  /**
+   * Makes a frame with known masks a conditioning one for the objects in it, and for those that were there before.
+   * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room for it.
+   */
+  async addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Promise<void> {
+    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
+    this.#checkLabels(labels);
+    const count = Math.max(objects, this.objects);
+    this.#makeRoom(count, true);
+    const features = this.#see(pixels);
+    const outputs = await this.#adopt(features, labels, count);
+    while (this.#objects.length < count) this.#objects.push(new ObjectMemory());
+    this.#stand(features, outputs, Int32Array.from(labels), true);
+    this.#remember(outputs, true);
+  }
+
+  async step(pixels: Uint8Array): Promise<Int32Array> {
+    await this.propagate(pixels);
+    this.#remember(this.#current!.outputs, false);
+    return this.labels();
+  }
+
+  /**
+   * Finds the objects in the next frame. Memory stays as it is until `update`.
+   * @throws TrackerError before the first reference, or when the frame has another size.
+   */
+  async propagate(pixels: Uint8Array): Promise<void> {
+    if (this.objects === 0) throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
+    const frame = this.frame + 1;
+    const features = this.#see(pixels, frame);
+    const outputs: ObjectOutput[] = [];
+    for (const memory of this.#objects) outputs.push(await this.#search(features, memory, frame));
+    this.frame = frame;
+    this.#stand(features, outputs, this.#labelsOf(outputs), false);
+  }
+
+  async #search(features: FrameFeatures, memory: ObjectMemory, frame: number): Promise<ObjectOutput> {
+    const { model } = this;
+    const context = memoryContext(model, memory.read(frame, false, Number.POSITIVE_INFINITY, this.#reading));
+    const seen = model.withMemory(features.attention, context);
+    try {
+      return await model.segment(seen, features.image, model.embedPoints(NO_POINTS), { multimask: true });
+    } finally {
+      seen.dispose();
+      disposeContext(context);
+    }
+  }
+
+  async labels(): Promise<Int32Array> {
+    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
+    return this.#current.labels;
+  }
+
+  /**
+   * Of each position at stride 4 its label and how undecided it is: 1 less the probability that the object is there.
+   * Empty for a reference frame.
+   */
+  async uncertainty(): Promise<Float32Array> {
+    if (!this.#current || this.#current.reference) return new Float32Array();
+    const { outputs, labels } = this.#current;
+    const { height, width } = this.size;
+    const absent = outputs.map(({ score }) => 1 / (1 + Math.exp(score)));
+    const pairs: number[] = [];
+    for (let y = 0; y < height; y += 4) {
+      for (let x = 0; x < width; x += 4) {
+        const label = labels[y * width + x]!;
+        pairs.push(label, label > 0 ? absent[label - 1]! : 0);
+      }
+    }
+    return Float32Array.from(pairs);
+  }
+
+  /**
+   * Remembers the current frame, with the masks found by `propagate` or with better ones.
+   * @throws TrackerError
+   */
+  async update(labels?: ArrayLike<number>): Promise<void> {
+    const current = this.#current;
+    if (!current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+    if (labels) {
+      this.#checkLabels(labels);
+      const changed = this.#changed(labels, current.labels);
+      const given = changed.size > 0 ? await this.#adopt(current.features, labels, this.objects, changed) : [];
+      for (const id of changed) current.outputs[id - 1] = given[id - 1]!;
+      current.labels = Int32Array.from(labels);
+    }
+    this.#remember(current.outputs, false);
+  }
+
+  async recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): Promise<void> {
+    this.#checkLabels(labels);
+    const features = this.#see(pixels, frame);
+    const outputs = await this.#adopt(features, labels, this.objects);
+    this.frame = frame;
+    this.#stand(features, outputs, Int32Array.from(labels), false);
+    this.#remember(outputs, false);
+  }
+
+  /** Only frames with given masks are remembered for longer. */
+  memorises(): boolean {
+    return false;
+  }
+
+  dispose(): void {
+    this.#current?.features.dispose();
+    this.#current = undefined;
+    for (const memory of this.#objects.splice(0)) memory.dispose();
+  }
+
+  /** Image features of a frame. */
+  #see(pixels: Uint8Array, frame = this.frame): FrameFeatures {
+    const { height, width } = this.size;
+    if (pixels.length !== height * width * 4) {
+      throw new TrackerError(
+        'size',
+        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
+      );
+    }
+    const input = frameInput({ height, width, data: pixels }, this.model.imageSize);
+    try {
+      return new FrameFeatures(this.model, frame, input);
+    } finally {
+      input.dispose();
+    }
+  }
+
+  #stand(features: FrameFeatures, outputs: ObjectOutput[], labels: Int32Array, reference: boolean): void {
+    this.#current?.features.dispose();
+    this.#current = { features, outputs, labels, reference };
+  }
+
+  /** Given masks as the network's own output. @param only ids of the objects, all by default */
+  async #adopt(
+    features: FrameFeatures,
+    labels: ArrayLike<number>,
+    count: number,
+    only?: ReadonlySet<number>,
+  ): Promise<ObjectOutput[]> {
+    const { imageSize } = this.model;
+    const outputs: ObjectOutput[] = [];
+    for (let id = 1; id <= count; id++) {
+      if (only && !only.has(id)) continue;
+      const mask = resizeMapAntialiased(this.#maskOf(labels, id), imageSize, imageSize);
+      const binary = { ...mask, data: mask.data.map((value) => (value >= 0.5 ? 1 : 0)) };
+      outputs[id - 1] = await this.model.adoptMask(features.image, binary);
+    }
+    return outputs;
+  }
+
+  #maskOf(labels: ArrayLike<number>, id: number): FloatMap {
+    return { ...this.size, data: Float32Array.from(labels, (label) => (label === id ? 1 : 0)) };
+  }
+
+  /** Objects whose masks differ. */
+  #changed(a: ArrayLike<number>, b: ArrayLike<number>): Set<number> {
+    const ids = new Set<number>();
+    for (let i = 0; i < a.length; i++) {
+      if (a[i] === b[i]) continue;
+      for (const id of [a[i]!, b[i]!]) if (id > 0 && id <= this.objects) ids.add(id);
+    }
+    return ids;
+  }
+
+  /** Remembers the current frame. */
+  #remember(outputs: readonly ObjectOutput[], reference: boolean): void {
+    this.#makeRoom(this.objects, reference);
+    const { features } = this.#current!;
+    for (const [i, memory] of this.#objects.entries()) {
+      const output = outputs[i]!;
+      // What was given is cut into 0 and 1.
+      const entry = { ...output, memory: this.model.memorise(features.memory, output, reference) };
+      memory.set(reference ? 'conditioning' : 'tracked', this.frame, entry);
+      memory.forgetBefore(this.frame + 1, this.#reading);
+    }
+  }
+
+  /** Memories of one object that the budget allows. */
+  #memoriesWithin(objects: number): number {
+    const bytes = this.model.side ** 2 * MEMORY_CHANNELS * FLOAT_BYTES;
+    return Math.floor(this.#budget / bytes / objects);
+  }
+
+  /**
+   * Forgets memories until another one fits: conditioning frames but the first and the last, then recent frames, oldest first.
+   * @throws OutOfBudgetError when not even the least fits.
+   */
+  #makeRoom(objects: number, reference: boolean): void {
+    const most = this.#memoriesWithin(objects);
+    if (most < LEAST_MEMORIES) {
+      const bytes = this.model.side ** 2 * MEMORY_CHANNELS * FLOAT_BYTES;
+      throw new OutOfBudgetError(
+        LEAST_MEMORIES * bytes * objects,
+        this.#budget,
+        `Remembering ${LEAST_MEMORIES} frames of ${objects} object${objects === 1 ? '' : 's'}`,
+      );
+    }
+    for (const memory of this.#objects) {
+      const held = () => memory.conditioning.size + [...memory.tracked.values()].filter((entry) => entry.memory).length;
+      while (held() + 1 > most) {
+        const references = [...memory.conditioning.keys()].sort((a, b) => a - b);
+        const middle = references[1];
+        const oldest = [...memory.tracked].find(([, entry]) => entry.memory)?.[0];
+        if (references.length > Math.max(2, most - (MEMORY_FRAMES - 1)) && middle !== undefined) {
+          memory.delete('conditioning', middle);
+        } else if (oldest !== undefined) memory.delete('tracked', oldest);
+        else if (references.length > 1 || reference) memory.delete('conditioning', references.at(reference ? 0 : 1)!);
+        else break;
+      }
+    }
+  }
+
+  /** The strongest object at each pixel, where its logit is above 0. */
+  #labelsOf(outputs: readonly ObjectOutput[]): Int32Array {
+    const { height, width } = this.size;
+    const { lowRes } = this.model;
+    const labels = new Int32Array(height * width);
+    const strongest = new Float32Array(height * width);
+    for (const [i, output] of outputs.entries()) {
+      if (output.score <= 0) continue;
+      const { data } = resizeMap({ height: lowRes, width: lowRes, data: output.lowRes }, height, width);
+      for (let pixel = 0; pixel < data.length; pixel++) {
+        if (data[pixel]! <= strongest[pixel]!) continue;
+        strongest[pixel] = data[pixel]!;
+        labels[pixel] = i + 1;
+      }
+    }
+    return labels;
+  }
+
+  #checkLabels(labels: ArrayLike<number>): void {
+    const { height, width } = this.size;
+    if (labels.length !== height * width) {
+      throw new TrackerError(
+        'size',
+        `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
+      );
+    }
+  }
+}
