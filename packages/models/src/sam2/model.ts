@@ -8,6 +8,7 @@ import { loadMlp, type Mlp } from '../sam/mask-decoder.js';
 import { PointLabel, PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
 import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config } from './config.js';
+import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
 import { perceptron, Sam2MaskDecoder } from './mask-decoder.js';
@@ -21,6 +22,11 @@ export interface Sam2LoadOptions {
   ops?: OpSet;
   /** Sizes that shapes do not tell; those of the published model of this width and depth by default. */
   config?: Sam2Config;
+  /**
+   * Side of the square image in pixels, a multiple of 32; 1024 by default, which the published weights were trained for. Positions
+   * are made anew for another side. At 512 a frame costs a quarter, memory attention a sixteenth, and small objects are lost.
+   */
+  imageSize?: number;
   signal?: AbortSignal;
   /** Called with the share of the weights that is loaded, 0..1. */
   onProgress?: (fraction: number) => void;
@@ -105,13 +111,13 @@ export class Sam2Model {
 
   /**
    * Loads a model from a checkpoint with the keys of sam2.
-   * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0.
+   * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0. Sam2Error `option`.
    */
   static async load(checkpoint: Checkpoint, options: Sam2LoadOptions = {}): Promise<Sam2Model> {
     const { ops = fusedOps, onProgress } = options;
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
-      const config = options.config ?? publishedConfig(weights);
+      const config = configOf(weights, options);
       const encoder = await Sam2ImageEncoder.load(weights, config, ops, (fraction) => onProgress?.(0.9 * fraction));
       const prompts = await PromptEncoder.load(weights, config.imageSize, ops, 'sam_prompt_encoder');
       const decoder = await Sam2MaskDecoder.load(weights, ops);
@@ -211,7 +217,7 @@ export class Sam2Model {
 
   /** An embedded mask, float32 [n^2, 256]. @param logits float32 [lowRes, lowRes] */
   embedMask(logits: Tensor): Tensor {
-    return this.prompts.dense(reshape(logits, [1, this.lowRes, this.lowRes]));
+    return tidy(() => this.prompts.dense(reshape(logits, [1, this.lowRes, this.lowRes])));
   }
 
   /** Positions of the features' grid, float32 [n^2, 256]. The model's own. */
@@ -378,6 +384,20 @@ export const NO_POINTS: FramePoints = {
 };
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** @throws CheckpointError `wrong-architecture`; Sam2Error `option` */
+function configOf(weights: WeightReader, { config, imageSize }: Sam2LoadOptions): Sam2Config {
+  if (weights.has('memory_attention.norm.weight') && !weights.has('no_obj_embed_spatial')) {
+    const message = 'this is SAM 2.0, not SAM 2.1: it lacks "no_obj_embed_spatial"';
+    throw new CheckpointError('wrong-architecture', message, { file: weights.file, key: 'no_obj_embed_spatial' });
+  }
+  const found = config ?? publishedConfig(weights);
+  if (imageSize === undefined) return found;
+  if (!(Number.isSafeInteger(imageSize) && imageSize >= 64 && imageSize % 32 === 0)) {
+    throw new Sam2Error('option', `imageSize is ${imageSize}, a multiple of 32 from 64 on is needed.`);
+  }
+  return { ...found, imageSize };
+}
 
 /** @throws CheckpointError `wrong-architecture` */
 function publishedConfig(weights: WeightReader): Sam2Config {

@@ -13,6 +13,12 @@ const sam = (width: number, depth: number) => ({
   'image_encoder.patch_embed.proj.weight': [width, 3, 16, 16],
   [`image_encoder.blocks.${depth - 1}.norm1.weight`]: [width],
 });
+const sam2 = (width: number, depth: number, marker = true) => ({
+  'image_encoder.trunk.patch_embed.proj.weight': [width, 3, 7, 7],
+  [`image_encoder.trunk.blocks.${depth - 1}.norm1.weight`]: [width],
+  'memory_attention.norm.weight': [256],
+  ...(marker ? { no_obj_embed_spatial: [1, 64] } : {}),
+});
 const dino = (width: number, depth: number, layers = 6) => ({
   'transformer.encoder.fusion_layers.0.gamma_v': [256],
   [`transformer.encoder.layers.${layers - 1}.norm1.weight`]: [256],
@@ -35,6 +41,11 @@ describe('detectArchitecture', () => {
     [[], sam(96, 4)],
     [['mobile-sam'], { 'image_encoder.patch_embed.seq.0.c.weight': [1], 'mask_decoder.x': [1] }],
     [['mobile-sam'], { 'patch_embed.seq.0.c.weight': [1] }],
+    [['sam2.1-tiny'], sam2(96, 12)],
+    [['sam2.1-small'], sam2(96, 16)],
+    [['sam2.1-base-plus'], sam2(112, 24)],
+    [['sam2.1-large'], sam2(144, 48)],
+    [[], sam2(32, 8)],
     [['grounding-dino-t'], dino(96, 6)],
     [['grounding-dino-b'], dino(128, 18)],
     [[], dino(96, 6, 2)],
@@ -48,6 +59,15 @@ describe('detectArchitecture', () => {
   it('knows nothing of other models', () => {
     expect(detectArchitecture(checkpoint({ 'conv1.weight': [1] }))).toBeUndefined();
     expect(detectArchitecture(checkpoint(lstt(1)))).toBeUndefined();
+  });
+
+  it('refuses SAM 2.0, by what it lacks', () => {
+    expect(() => detectArchitecture(checkpoint(sam2(96, 12, false)))).toThrow(
+      expect.objectContaining({
+        code: 'wrong-architecture',
+        message: expect.stringMatching(/x\.pth: this is SAM 2\.0, not SAM 2\.1/),
+      }),
+    );
   });
 
   it.each(['LSTT.mask_token', 'LSTT.layers.0.short_term_attn.relative_emb_v'])('refuses AOT, known by %s', (key) => {
