@@ -42,7 +42,7 @@ export function urlOf(entry: CatalogEntry): string | undefined {
 }
 
 export const roleOf = (entry: CatalogEntry): ModelRole =>
-  (({ deaot: 'tracker', sam: 'segmenter', 'grounding-dino': 'detector' }) as const)[entry.family];
+  (({ deaot: 'tracker', sam: 'segmenter', sam2: 'segmenter', 'grounding-dino': 'detector' }) as const)[entry.family];
 
 export async function refreshModels(): Promise<void> {
   stored.value = (await attempt(() => engine().storedModels())) ?? [];

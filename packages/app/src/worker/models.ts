@@ -12,6 +12,7 @@ import { folderOf, writeFile } from './storage.js';
 const ROLES: Readonly<Record<Architecture['family'], ModelRole>> = {
   deaot: 'tracker',
   sam: 'segmenter',
+  sam2: 'segmenter',
   'grounding-dino': 'detector',
 };
 

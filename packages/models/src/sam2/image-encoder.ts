@@ -9,9 +9,9 @@ import { FEATURE_STRIDE, FEATURES, type Sam2Config } from './config.js';
 export interface ImageFeatures {
   /** At stride 16, float32 [n^2, 256]. */
   features: Tensor;
-  /** For the decoder's first upscaling, float32 [n^2, 4 * 64]: the 2x2 pixels at stride 8 of each position. */
+  /** For the decoder's first upscaling, float32 [4 n^2, 64]: the 2x2 pixels at stride 8 of each position. */
   s1: Tensor;
-  /** For the second, float32 [n^2, 16 * 32]: for each of those its 2x2 pixels at stride 4. */
+  /** For the second, float32 [16 n^2, 32]: for each of those its 2x2 pixels at stride 4. */
   s0: Tensor;
 }
 

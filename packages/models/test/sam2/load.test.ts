@@ -52,7 +52,7 @@ describe('a checkpoint', { timeout: 120_000 }, () => {
     const input = zeros([192, 192, 4]);
     const image = model.encode(input);
     expect(image.features.shape).toEqual([12 * 12, 256]);
-    expect(image.s0.shape).toEqual([12 * 12, 16 * 32]);
+    expect(image.s0.shape).toEqual([16 * 12 * 12, 32]);
     for (const tensor of [input, ...Object.values(image)]) tensor.dispose();
     model.dispose();
   });
