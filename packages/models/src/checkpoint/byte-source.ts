@@ -1,5 +1,5 @@
 import { CheckpointError } from './error.js';
-import type { ReadOptions } from './types.js';
+import type { LoadProgress, ReadOptions } from './types.js';
 
 /** Random access to bytes: a file, a `Blob`, an HTTP resource or memory. */
 export interface ByteSource {
@@ -82,43 +82,32 @@ export class BlobSource implements ByteSource {
   async close(): Promise<void> {}
 }
 
-/**
- * Serves small reads from one cached window, so that hundreds of small tensors cost a few requests.
- * Reads of at least a window go straight through.
- */
-export class ReadAheadSource implements ByteSource {
-  readonly #source: ByteSource;
-  readonly #windowBytes: number;
-  #window: { start: number; bytes: Uint8Array<ArrayBuffer> } | undefined;
+/** Tells how many bytes of a source have been read. */
+export class CountingSource implements ByteSource {
+  #bytes = 0;
 
-  constructor(source: ByteSource, windowBytes = 4 << 20) {
-    this.#source = source;
-    this.#windowBytes = windowBytes;
-  }
+  constructor(
+    private readonly source: ByteSource,
+    private readonly onProgress: (progress: LoadProgress) => void,
+  ) {}
 
   get name(): string {
-    return this.#source.name;
+    return this.source.name;
   }
 
   get size(): number {
-    return this.#source.size;
+    return this.source.size;
   }
 
-  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    options.signal?.throwIfAborted();
-    checkRange(this, offset, length);
-    if (length >= this.#windowBytes) return this.#source.read(offset, length, options);
-    const held = this.#window;
-    if (held && offset >= held.start && offset + length <= held.start + held.bytes.byteLength) {
-      return held.bytes.subarray(offset - held.start, offset - held.start + length);
-    }
-    const bytes = await this.#source.read(offset, Math.min(this.#windowBytes, this.size - offset), options);
-    this.#window = { start: offset, bytes };
-    return bytes.subarray(0, length);
+  async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.source.read(offset, length, options);
+    // What is read twice counts once at the end.
+    this.#bytes = Math.min(this.#bytes + length, this.size);
+    this.onProgress({ bytes: this.#bytes, total: this.size });
+    return bytes;
   }
 
-  async close(): Promise<void> {
-    this.#window = undefined;
-    await this.#source.close();
+  close(): Promise<void> {
+    return this.source.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Reading and writing model weights: safetensors, PyTorch `.pth` and procedural manifests behind one interface. */
 export { type Architecture, describeArchitecture, detectArchitecture, modelNames } from './architecture.js';
-export { BlobSource, type ByteSource, MemorySource, ReadAheadSource } from './byte-source.js';
+export { BlobSource, type ByteSource, MemorySource } from './byte-source.js';
 export { CheckpointError, type CheckpointErrorCode, type CheckpointErrorFields } from './error.js';
 export { decodeBf16, decodeF16, encodeBf16, encodeF16, f16ToF32, f32ToF16 } from './half.js';
 export { withOfficialKeys } from './key-maps/index.js';
@@ -20,6 +20,8 @@ export {
   type Checkpoint,
   type DType,
   type FloatTensor,
+  type LoadProgress,
+  type LocationOptions,
   type RawTensor,
   type ReadOptions,
   type TensorInfo,

@@ -1,20 +1,21 @@
 import { openLocation } from '#platform';
-import { BlobSource, type ByteSource, MemorySource } from './byte-source.js';
+import { BlobSource, type ByteSource, CountingSource, MemorySource } from './byte-source.js';
 import { CheckpointError } from './error.js';
 import { withPlainKeys } from './key-maps/wrappers.js';
 import { openManifest } from './procedural.js';
 import { openPyTorchLegacy, openPyTorchZip } from './pytorch.js';
 import { openSafetensors } from './safetensors.js';
 import { type FileKind, SNIFF_BYTES, sniff } from './sniff.js';
-import type { Checkpoint, ReadOptions } from './types.js';
+import type { Checkpoint, LocationOptions, ReadOptions } from './types.js';
 
 /** The largest manifest of a supported model is under 1 MiB. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
-/** A path (Node), a URL, a chosen file, or bytes. */
+/** A path (Node), a URL, a chosen file, or bytes; these are not copied, and must not change while they are read. */
 export type CheckpointInput = string | URL | Blob | Uint8Array<ArrayBuffer> | ArrayBuffer | ByteSource;
 
-export interface OpenCheckpointOptions extends ReadOptions {
+/** Options of `openCheckpoint`. `onProgress` is called as bytes are read, while the checkpoint is open. */
+export interface OpenCheckpointOptions extends LocationOptions {
   /** What messages call the input; by default its path, URL or file name. */
   readonly name?: string;
 }
@@ -43,15 +44,20 @@ export async function openCheckpoint(input: CheckpointInput, options: OpenCheckp
  * A checkpoint's bytes, as they are stored.
  * @throws CheckpointError where there is no such file or it cannot be read
  */
-export async function openByteSource(
-  input: CheckpointInput,
-  { name, signal }: OpenCheckpointOptions = {},
-): Promise<ByteSource> {
-  if (typeof input === 'string' || input instanceof URL) return openLocation(input, { signal });
+export async function openByteSource(input: CheckpointInput, options: OpenCheckpointOptions = {}): Promise<ByteSource> {
+  if (typeof input === 'string' || input instanceof URL) return openLocation(input, options);
+  const { name, onProgress } = options;
+  const source = heldSource(input, name);
+  return onProgress ? new CountingSource(source, onProgress) : source;
+}
+
+function heldSource(input: Exclude<CheckpointInput, string | URL>, name: string | undefined): ByteSource {
   if (input instanceof Blob) return new BlobSource(input, name);
   if (input instanceof ArrayBuffer) return new MemorySource(new Uint8Array(input), name);
   if (input instanceof Uint8Array) return new MemorySource(input, name);
-  return input;
+  if (typeof input?.read === 'function') return input;
+  const given = input === null ? 'null' : typeof input;
+  throw new CheckpointError('unreadable', `weights are a path, a URL, a Blob or bytes, and not ${given}`);
 }
 
 async function openSource(source: ByteSource, options: ReadOptions): Promise<Checkpoint> {

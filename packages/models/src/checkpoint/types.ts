@@ -31,6 +31,25 @@ export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = {
   bool: 1,
 };
 
+/** How far a checkpoint is read. */
+export interface LoadProgress {
+  /** Bytes that have arrived: from the network for a URL, else from the disk or the memory. */
+  readonly bytes: number;
+  /** Bytes of the whole file; not before they are known of a URL. */
+  readonly total: number | undefined;
+}
+
+/** How to read from a path or URL. */
+export interface LocationOptions extends ReadOptions {
+  /** Called as bytes arrive from the network. */
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /**
+   * Browsers: keep the whole file in the origin's Cache Storage, and take it from there when the server still has the same. It
+   * changes nothing in Node, where `samtrack weights pull` keeps files.
+   */
+  readonly cache?: boolean | undefined;
+}
+
 /** A tensor's description, known without reading its values. */
 export interface TensorInfo {
   readonly key: string;

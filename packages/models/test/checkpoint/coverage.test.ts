@@ -1,0 +1,17 @@
+import { array, assert, nat, property, tuple } from 'fast-check';
+import { expect, it } from 'vitest';
+import { Coverage } from '../../src/checkpoint/coverage.js';
+
+it('counts every byte once', () => {
+  assert(
+    property(array(tuple(nat(60), nat(60))), (ranges) => {
+      const coverage = new Coverage();
+      const seen = new Set<number>();
+      for (const [start, end] of ranges) {
+        coverage.add(start, end);
+        for (let i = start; i < end; i++) seen.add(i);
+        expect(coverage.bytes).toBe(seen.size);
+      }
+    }),
+  );
+});
