@@ -3,20 +3,16 @@ import { fileURLToPath } from 'node:url';
 
 /** Weights that this package carries. */
 export interface EmbeddedWeights {
-  /** The safetensors file. */
+  /** The safetensors file. Its metadata say in `long_edge` the longest side of the input, in pixels, that the weights are for. */
   path: string;
-  /** Longest side of the network's input, in pixels, at which these weights score best (see `embedded/MODEL_CARD.md`). */
-  longEdge: number;
 }
 
-const EMBEDDED: Readonly<Record<string, { file: string; longEdge: number }>> = {
-  'deaot-t': { file: 'deaot-t.safetensors', longEdge: 641 },
-};
+const EMBEDDED: Readonly<Record<string, string>> = { 'deaot-t': 'deaot-t.safetensors' };
 
 /** The weights of a model that come with this package; nothing where there are none. */
 export function embeddedWeights(model: string): EmbeddedWeights | undefined {
-  const entry = EMBEDDED[model];
-  if (!entry) return undefined;
-  const path = fileURLToPath(new URL(`../embedded/${entry.file}`, import.meta.url));
-  return existsSync(path) ? { path, longEdge: entry.longEdge } : undefined;
+  const file = EMBEDDED[model];
+  if (!file) return undefined;
+  const path = fileURLToPath(new URL(`../embedded/${file}`, import.meta.url));
+  return existsSync(path) ? { path } : undefined;
 }

@@ -6,17 +6,14 @@ import {
   type DetectorOptions,
   GroundingDetector,
   GroundingDino,
-  openCheckpoint,
   type Wanted,
 } from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
+import { type WeightsOptions, withWeights } from '../io/weights.js';
 import type { Detection, DetectOptions, Detector } from './types.js';
 
 /** Options of `GroundingDinoDetector`. */
-export interface GroundingDinoDetectorOptions extends DetectorOptions {
-  /** Called while weights are read, with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
-}
+export interface GroundingDinoDetectorOptions extends DetectorOptions, Omit<WeightsOptions, 'signal'> {}
 
 /** A network on the GPU it was loaded to. */
 interface Loaded {
@@ -68,14 +65,12 @@ export class GroundingDinoDetector implements Detector {
     const runtime = getRuntime();
     if (this.#loaded?.runtime === runtime) return this.#loaded;
     this.#free();
-    const checkpoint = await openCheckpoint(this.weights, { signal });
-    try {
-      const network = await GroundingDino.load(checkpoint, { signal, onProgress: this.options.onProgress });
-      this.#loaded = { runtime, network, detector: new GroundingDetector(network, this.options) };
-      return this.#loaded;
-    } finally {
-      await checkpoint.close();
-    }
+    const options = { ...this.options, signal };
+    const network = await withWeights(this.weights, options, (checkpoint) =>
+      GroundingDino.load(checkpoint, { signal }),
+    );
+    this.#loaded = { runtime, network, detector: new GroundingDetector(network, this.options) };
+    return this.#loaded;
   }
 
   #free(): void {

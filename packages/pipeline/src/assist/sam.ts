@@ -2,7 +2,6 @@ import { getRuntime, type Runtime } from '@samtrack/kernels';
 import {
   type CheckpointInput,
   decodeRle,
-  openCheckpoint,
   predictRefined,
   predictStroke,
   type Rle,
@@ -12,13 +11,11 @@ import {
   segmentEverything,
 } from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
+import { type WeightsOptions, withWeights } from '../io/weights.js';
 import type { EverythingOptions, EverythingRecord, MaskCandidate, Segmenter, SegmentPrompt } from './types.js';
 
 /** Options of `SamSegmenter`. */
-export interface SamSegmenterOptions {
-  /** Called while weights are read, with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
-}
+export type SamSegmenterOptions = Omit<WeightsOptions, 'signal'>;
 
 /** A network on the GPU it was loaded to. */
 interface Loaded {
@@ -116,14 +113,10 @@ export class SamSegmenter implements Segmenter {
     const runtime = getRuntime();
     if (this.#loaded?.runtime === runtime) return this.#loaded;
     this.#free();
-    const checkpoint = await openCheckpoint(this.weights, { signal });
-    try {
-      const model = await SamModel.load(checkpoint, { signal, onProgress: this.options.onProgress });
-      this.#loaded = { runtime, model, predictor: new SamPredictor(model) };
-      return this.#loaded;
-    } finally {
-      await checkpoint.close();
-    }
+    const options = { ...this.options, signal };
+    const model = await withWeights(this.weights, options, (checkpoint) => SamModel.load(checkpoint, { signal }));
+    this.#loaded = { runtime, model, predictor: new SamPredictor(model) };
+    return this.#loaded;
   }
 
   #free(): void {

@@ -35,17 +35,10 @@ export const segmenterSettings = ({ segmenter }: { segmenter?: string }) => sett
 /** @throws UsageError as `segmenterSettings` */
 export const detectorSettings = ({ detector }: { detector?: string }) => settingsOf(DETECTORS, detector);
 
-const progressOf =
-  (report: Report, { name }: AssistantSettings) =>
-  (fraction: number) => {
-    report.progress(`loading ${name}`, fraction);
-    if (fraction >= 1) report.end();
-  };
-
 /** A segmenter; its weights are read to the tracker's GPU when it is first asked. */
 export const loadSegmenter = (settings: AssistantSettings, report: Report): Segmenter =>
-  new SamSegmenter(settings.weights, { onProgress: progressOf(report, settings) });
+  new SamSegmenter(settings.weights, { onProgress: report.loading(settings.name) });
 
 /** A detector; its weights are read to the tracker's GPU when it is first asked. */
 export const loadDetector = (settings: AssistantSettings, report: Report): Detector =>
-  new GroundingDinoDetector(settings.weights, { onProgress: progressOf(report, settings) });
+  new GroundingDinoDetector(settings.weights, { onProgress: report.loading(settings.name) });

@@ -3,9 +3,10 @@ import { access, constants, mkdir, readdir, stat, writeFile } from 'node:fs/prom
 import { basename, dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
-import { GroundingDetector, GroundingDino, openCheckpoint } from '@samtrack/models';
+import { GroundingDetector, GroundingDino } from '@samtrack/models';
 import { IMAGE_EXTENSION, imageFiles } from '../io/image-source.js';
 import { OutputError, openSource } from '../io/index.js';
+import { withWeights } from '../io/weights.js';
 import { cachedWeights } from './cached-weights.js';
 import { type CocoGroundTruth, cocoReport, cocoResults, readGroundTruth } from './coco-ground-truth.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
@@ -144,17 +145,9 @@ const classesOf = ({ categories }: CocoGroundTruth) => ({
   scoring: 'span' as const,
 });
 
-async function loadNetwork(weights: string, report: Report, signal: AbortSignal): Promise<GroundingDino> {
-  const checkpoint = await openCheckpoint(weights, { signal });
-  try {
-    return await GroundingDino.load(checkpoint, {
-      signal,
-      onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
-    });
-  } finally {
-    report.end();
-    await checkpoint.close();
-  }
+function loadNetwork(weights: string, report: Report, signal: AbortSignal): Promise<GroundingDino> {
+  const options = { signal, onProgress: report.loading(basename(weights)) };
+  return withWeights(weights, options, (checkpoint) => GroundingDino.load(checkpoint, { signal }));
 }
 
 /** Files to look at: a folder stands for its images, which may differ in size. */

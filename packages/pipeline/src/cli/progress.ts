@@ -1,3 +1,5 @@
+import type { LoadProgress } from '@samtrack/models';
+
 /** Duration for people: `9 s`, `3 min 05 s`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.round(seconds);
@@ -48,6 +50,16 @@ export class Report {
   /** Shows how far the work is; `fraction` 0..1, if it is known. */
   progress(text: string, fraction?: number): void {
     if (!this.quiet) this.#line.show(text, fraction);
+  }
+
+  /** Shows how much of some weights has been read, and leaves the line when that is all. */
+  loading(name: string): (progress: LoadProgress) => void {
+    const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+    return ({ bytes, total }) => {
+      const size = total === undefined ? `${megabytes(bytes)} MB` : `${megabytes(bytes)} of ${megabytes(total)} MB`;
+      this.progress(`loading ${name}, ${size}`, total && bytes / total);
+      if (bytes === total) this.end();
+    };
   }
 
   /** Prints a line that stays. */

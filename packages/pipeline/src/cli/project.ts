@@ -27,7 +27,7 @@ export async function openProject(
     ...others,
     gpu: { adapter, tuning: 'cached' },
     signal,
-    onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
+    onProgress: report.loading(basename(weights)),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
   });
   try {

@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
 import {
-  openCheckpoint,
   predictRefined,
   predictStroke,
   type SamMask,
@@ -13,6 +12,7 @@ import {
   segmentEverything,
 } from '@samtrack/models';
 import { type Frame, OutputError, openSource, SourceError } from '../io/index.js';
+import { withWeights } from '../io/weights.js';
 import { cachedWeights } from './cached-weights.js';
 import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
 import { interruptible } from './interrupt.js';
@@ -122,23 +122,14 @@ async function readFrame(input: string, wanted: number, signal: AbortSignal): Pr
   }
 }
 
-async function loadNetwork(
+function loadNetwork(
   weights: string,
   float16: boolean | undefined,
   report: Report,
   signal: AbortSignal,
 ): Promise<SamModel> {
-  const checkpoint = await openCheckpoint(weights, { signal });
-  try {
-    return await SamModel.load(checkpoint, {
-      float16,
-      signal,
-      onProgress: (fraction) => report.progress(`loading ${basename(weights)}`, fraction),
-    });
-  } finally {
-    report.end();
-    await checkpoint.close();
-  }
+  const options = { signal, onProgress: report.loading(basename(weights)) };
+  return withWeights(weights, options, (checkpoint) => SamModel.load(checkpoint, { float16, signal }));
 }
 
 interface Work {

@@ -65,8 +65,7 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
   const own = options.weights === undefined ? defaultWeights(model) : undefined;
   const weights = options.weights ?? own!.path;
   const tracking = {
-    longEdge:
-      positiveNumber('long-edge', options['long-edge'], { whole: true }) ?? (propagation ? undefined : own?.longEdge),
+    longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }),
     longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
@@ -116,7 +115,7 @@ export async function loadTracker(
     ...tracking,
     gpu: { adapter, tuning: 'cached' },
     signal,
-    onProgress: (fraction) => report.progress(`loading ${file}`, fraction),
+    onProgress: report.loading(file),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
   });
   report.end();

@@ -1,5 +1,6 @@
 /** Something for each model to do, so that `tune` sees which kernels it uses. */
-import { GroundingDetector, GroundingDino, openCheckpoint, SamModel, SamPredictor, type Size } from '@samtrack/models';
+import { GroundingDetector, GroundingDino, SamModel, SamPredictor, type Size } from '@samtrack/models';
+import { type WeightsOptions, withWeights } from '../io/weights.js';
 import { loadTrackingModel } from '../tracking/tracking-model.js';
 import type { TrackerSettings } from './tracking.js';
 
@@ -10,10 +11,7 @@ export interface TunableModel {
   dispose(): void;
 }
 
-export interface LoadOptions {
-  signal: AbortSignal;
-  onProgress: (fraction: number) => void;
-}
+export type LoadOptions = Required<Pick<WeightsOptions, 'signal' | 'onProgress'>>;
 
 /** Frames that are remembered when a tracker is tuned, from one on: their number decides about shapes. */
 const REMEMBERED = 4;
@@ -45,7 +43,9 @@ export async function tunableTracker(
 
 /** What `samtrack segment` does with an image and a click. */
 export async function tunableSegmenter(weights: string, size: Size, options: LoadOptions): Promise<TunableModel> {
-  const model = await load(weights, (checkpoint) => SamModel.load(checkpoint, options), options);
+  const model = await withWeights(weights, options, (checkpoint) =>
+    SamModel.load(checkpoint, { signal: options.signal }),
+  );
   const predictor = new SamPredictor(model);
   const { height, width } = size;
   return {
@@ -63,7 +63,9 @@ export async function tunableSegmenter(weights: string, size: Size, options: Loa
 
 /** What `samtrack detect` does with an image and a short text. */
 export async function tunableDetector(weights: string, size: Size, options: LoadOptions): Promise<TunableModel> {
-  const model = await load(weights, (checkpoint) => GroundingDino.load(checkpoint, options), options);
+  const model = await withWeights(weights, options, (checkpoint) =>
+    GroundingDino.load(checkpoint, { signal: options.signal }),
+  );
   const detector = new GroundingDetector(model);
   return {
     work: async () => {
@@ -74,19 +76,6 @@ export async function tunableDetector(weights: string, size: Size, options: Load
       model.dispose();
     },
   };
-}
-
-async function load<T>(
-  weights: string,
-  make: (checkpoint: Awaited<ReturnType<typeof openCheckpoint>>) => Promise<T>,
-  { signal }: LoadOptions,
-): Promise<T> {
-  const checkpoint = await openCheckpoint(weights, { signal });
-  try {
-    return await make(checkpoint);
-  } finally {
-    await checkpoint.close();
-  }
 }
 
 /** RGBA with some structure. */

@@ -81,7 +81,7 @@ async function run(argv: string[]): Promise<number> {
     try {
       const tuning = tuningOf(runtime);
       if (tuning.warning) report.note(`${tuning.warning.message} It is replaced.`);
-      const model = await load({ signal, onProgress: (fraction) => report.progress('loading', fraction) });
+      const model = await load({ signal, onProgress: report.loading('weights') });
       report.end();
       try {
         report.note(`measuring on ${runtime.info.description || runtime.info.device}`);

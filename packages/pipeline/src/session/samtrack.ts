@@ -1,6 +1,6 @@
 import type { InitializeOptions } from '@samtrack/kernels';
-import type { DeAotName, MemoryPolicy } from '@samtrack/models';
-import { defaultWeights, downloadedWeights } from '#platform';
+import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy } from '@samtrack/models';
+import { downloadedWeights } from '#platform';
 import { type Detector, GroundingDinoDetector, SamSegmenter, type Segmenter } from '../assist/index.js';
 import {
   type FrameSource,
@@ -11,8 +11,9 @@ import {
   type ProjectStorage,
   type SourceInput,
 } from '../io/index.js';
-import { VideoTracker } from '../tracking/index.js';
-import { weightsDigest } from '../tracking/weights-digest.js';
+import { weightsName } from '../io/weights.js';
+import { trackerWeights } from '../tracking/default-weights.js';
+import { TrackingError, VideoTracker } from '../tracking/index.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
@@ -21,16 +22,19 @@ import { SharedTracker } from './tracker.js';
 export interface SamTrackOptions {
   /** Default `deaot-t`. */
   tracker?: DeAotName;
-  /** The tracker's checkpoint: path or URL. Default: the weights that come with samtrack, in Node, for `deaot-t`. */
-  weights?: string;
+  /**
+   * The tracker's checkpoint: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are. In Node the weights that
+   * come with samtrack by default, for `deaot-t`.
+   */
+  weights?: CheckpointInput;
   /**
    * Turns points, boxes and strokes into masks; needed for those prompts. A model whose checkpoint was downloaded (Node), or a
-   * checkpoint of SAM (path or URL), which is read when it is first needed; or any other one. It is disposed with the rest.
+   * checkpoint of SAM (path, URL, Blob or bytes), which is read when it is first needed; or any other one. It is disposed with the rest.
    */
-  segmenter?: SegmenterName | (string & {}) | Segmenter;
+  segmenter?: SegmenterName | CheckpointInput | Segmenter;
   /** Finds objects by text; needed for that prompt. Likewise, with Grounding DINO. */
-  detector?: DetectorName | (string & {}) | Detector;
-  /** Longest side of the tracker's input, in pixels; 1040, for the weights that come with samtrack 641. */
+  detector?: DetectorName | CheckpointInput | Detector;
+  /** Longest side of the tracker's input, in pixels; by default what the weights were made for, where their file says so, else 1040. */
   longEdge?: number;
   /** Frames between predicted frames that are remembered; the model's own by default. */
   longTermGap?: number;
@@ -39,8 +43,10 @@ export interface SamTrackOptions {
   /** Which GPU to use, where there are several. */
   gpu?: Omit<InitializeOptions, 'handle'>;
   signal?: AbortSignal;
-  /** Called while weights are read, with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
+  onProgress?: (progress: LoadProgress) => void;
+  /** Whether browsers keep weights from URLs in the origin's Cache Storage, for the next visit; true by default. */
+  cache?: boolean;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
@@ -66,13 +72,29 @@ export type DetectorName = 'grounding-dino-t' | 'grounding-dino-b';
 const SEGMENTERS: readonly string[] = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'] satisfies SegmenterName[];
 const DETECTORS: readonly string[] = ['grounding-dino-t', 'grounding-dino-b'] satisfies DetectorName[];
 
-/** The checkpoint that a name or path means. @throws SessionError `bad-option` for a model that was not downloaded */
-async function checkpointOf(given: string, names: readonly string[]): Promise<string> {
-  if (!names.includes(given)) return given;
+/** Whether weights were given, and not what works with them. */
+const isWeights = (given: CheckpointInput | Segmenter | Detector | undefined): given is CheckpointInput =>
+  given !== undefined && !(typeof given === 'object' && 'name' in given && 'dispose' in given);
+
+/**
+ * The checkpoint that a name, path or URL means.
+ * @throws TrackingError `unknown-model` for a bare name that is none of `names`, `no-weights` for a model that was not downloaded
+ */
+async function checkpointOf(given: CheckpointInput, what: string, names: readonly string[]): Promise<CheckpointInput> {
+  if (typeof given !== 'string') return given;
+  if (!names.includes(given)) {
+    // A file's name has an extension, or a folder before it.
+    if (/[./\\:]/.test(given)) return given;
+    const known = names.join(', ');
+    throw new TrackingError(
+      'unknown-model',
+      `there is no ${what} "${given}"; there are ${known}, or give a file or URL`,
+    );
+  }
   const file = await downloadedWeights(given);
   if (file !== undefined) return file;
-  throw new SessionError(
-    'bad-option',
+  throw new TrackingError(
+    'no-weights',
     `there is no checkpoint of ${given} here: run \`samtrack weights pull ${given}\`, or give a file or URL`,
   );
 }
@@ -99,43 +121,26 @@ export class SamTrack {
 
   /**
    * Opens the GPU and loads the tracker.
-   * @throws DeviceError without a usable GPU; CheckpointError for unsuitable weights; SessionError `bad-option` without weights
+   * @throws TrackingError for a name that is not known, or without weights; DeviceError without a usable GPU; CheckpointError for
+   *   unsuitable weights
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
-    const { tracker: model = 'deaot-t', longTermGap, memoryPolicy, gpu, signal, onProgress, onDeviceLost } = options;
-    const own = options.weights === undefined ? await defaultWeights(model) : undefined;
-    const weights = options.weights ?? own?.path;
-    if (weights === undefined) {
-      throw new SessionError(
-        'bad-option',
-        `no weights of ${model} come with samtrack here: give \`weights\`, a file or URL`,
-      );
-    }
-    const longEdge = options.longEdge ?? own?.longEdge;
-    const { segmenter, detector } = options;
+    const { tracker: model = 'deaot-t', segmenter, detector, cache, ...rest } = options;
+    const { longEdge, longTermGap, memoryPolicy } = options;
+    const weights = await trackerWeights(model, options.weights);
     const assistants = {
-      segmenter:
-        typeof segmenter === 'string' ? new SamSegmenter(await checkpointOf(segmenter, SEGMENTERS)) : segmenter,
-      detector:
-        typeof detector === 'string' ? new GroundingDinoDetector(await checkpointOf(detector, DETECTORS)) : detector,
+      segmenter: isWeights(segmenter)
+        ? new SamSegmenter(await checkpointOf(segmenter, 'segmenter', SEGMENTERS), { cache })
+        : segmenter,
+      detector: isWeights(detector)
+        ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTORS), { cache })
+        : detector,
     };
-    const digest = await weightsDigest(weights);
-    const tracker = await VideoTracker.load({
-      model,
-      weights,
-      longEdge,
-      longTermGap,
-      memoryPolicy,
-      uncertainty: true,
-      gpu,
-      signal,
-      onProgress,
-      onDeviceLost,
-    });
+    const tracker = await VideoTracker.load({ ...rest, model, weights, cache, digest: true, uncertainty: true });
     const identity = {
       model,
-      weights: weights.replace(/^.*[\\/]/, ''),
-      weightsDigest: digest,
+      weights: weightsName(weights),
+      weightsDigest: tracker.weightsDigest ?? null,
       longEdge: longEdge ?? null,
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,
@@ -175,6 +180,10 @@ export class SamTrack {
       if (own) await source.close();
       throw error;
     }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 
   /** Ends the sessions, closes what was opened for them, and frees the GPU. Idempotent. */

@@ -1,6 +1,7 @@
 import { OutOfBudgetError } from '@samtrack/models';
 import type { Frame, FrameRange, FrameSource, LabelMap, ResultSummary, ResultWriter } from '../io/index.js';
 import { emptyLabelMap, maxLabelId } from '../io/label-map.js';
+import { TrackingError } from './errors.js';
 import { FrameWindow } from './frame-window.js';
 import type { VideoTracker } from './video-tracker.js';
 
@@ -113,6 +114,7 @@ class Run {
  * Tracks the objects of the first frame through a source, and those that a reviser adds, yielding each frame's label map. Results are written
  * while the next frame is tracked. When the caller stops, the signal aborts, or anything throws, what is done so far is kept:
  * the writer is the caller's to `finish` or `abort`.
+ * @throws TrackingError `no-masks`; what the source, the tracker, the reviser and the writer throw
  */
 export async function* track({
   source,
@@ -122,6 +124,12 @@ export async function* track({
   writer,
   ...range
 }: TrackOptions): AsyncGenerator<TrackProgress> {
+  if (!firstMask && !reviser) {
+    throw new TrackingError(
+      'no-masks',
+      'nothing says what to track: give `firstMask`, or a `reviser` that finds objects',
+    );
+  }
   const from = range.from ?? 0;
   const end = range.to ?? source.frameCount;
   const total = end === undefined ? undefined : end - from;

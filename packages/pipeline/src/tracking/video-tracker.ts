@@ -1,11 +1,28 @@
 import { DeviceLostError, type InitializeOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
-import { DeAotTracker, type Tracker, type TrackerOptions } from '@samtrack/models';
+import {
+  type CheckpointInput,
+  type DeAotName,
+  DeAotTracker,
+  type Tracker,
+  type TrackerOptions,
+} from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
+import { trackerWeights } from './default-weights.js';
+import { TrackingError } from './errors.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
-export interface VideoTrackerOptions extends TrackingModelOptions, Omit<TrackerOptions, 'onTap'> {
+export interface VideoTrackerOptions
+  extends Omit<TrackingModelOptions, 'model' | 'weights'>,
+    Omit<TrackerOptions, 'onTap'> {
+  /** Which DeAOT; `deaot-t` by default. Label propagation takes the image encoder of any that has a MobileNetV2. */
+  model?: DeAotName;
+  /**
+   * Checkpoint, safetensors or PyTorch's `.pth`: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are while
+   * the tracker is in use. In Node, those that come with samtrack by default.
+   */
+  weights?: CheckpointInput;
   /** Which GPU to use, where there are several. */
   gpu?: Omit<InitializeOptions, 'handle'>;
   /** Called when the GPU was lost and has been opened again. */
@@ -33,7 +50,7 @@ export class VideoTracker {
   #memoryMB: number | undefined;
 
   private constructor(
-    private readonly options: VideoTrackerOptions,
+    private readonly options: VideoTrackerOptions & TrackingModelOptions,
     private runtime: Runtime,
     private model: TrackingModel,
   ) {
@@ -42,9 +59,12 @@ export class VideoTracker {
 
   /**
    * Opens the GPU and loads the weights.
-   * @throws DeviceError without a usable GPU; CheckpointError for unsuitable weights.
+   * @throws TrackingError for a name that is not known, or without weights; DeviceError without a usable GPU; CheckpointError for
+   *   unsuitable weights.
    */
-  static async load(options: VideoTrackerOptions): Promise<VideoTracker> {
+  static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
+    const { model = 'deaot-t' } = given;
+    const options = { ...given, model, weights: await trackerWeights(model, given.weights) };
     const runtime = await initialize(options.gpu);
     try {
       return new VideoTracker(options, runtime, await loadTrackingModel(options));
@@ -62,6 +82,11 @@ export class VideoTracker {
   /** Keys of the checkpoint that the model does not know. */
   get unexpectedKeys(): readonly string[] {
     return this.model.unexpectedKeys;
+  }
+
+  /** By what the weights are known again, if `digest` was set. */
+  get weightsDigest(): string | undefined {
+    return this.model.digest;
   }
 
   /** Memory in bytes: on the GPU, of the remembered frames and altogether; on the CPU, pixels kept in case the GPU is lost. */
@@ -108,8 +133,8 @@ export class VideoTracker {
   /** Finds the objects in the next frame and remembers it. */
   async step(frame: Frame): Promise<LabelMap> {
     const data = await this.#surviving(() => {
-      this.#tracker!.frame = frame.index - 1;
-      return this.#tracker!.step(frame.rgba);
+      this.#started.frame = frame.index - 1;
+      return this.#started.step(frame.rgba);
     });
     this.#keep({ index: frame.index, rgba: frame.rgba, labels: data });
     return { width: frame.width, height: frame.height, data: Uint16Array.from(data) };
@@ -121,7 +146,7 @@ export class VideoTracker {
    */
   async predict(frame: Frame): Promise<{ labels: LabelMap; uncertainty: Float32Array }> {
     return this.#surviving(async () => {
-      const tracker = this.#tracker!;
+      const tracker = this.#started;
       tracker.frame = frame.index - 1;
       tracker.propagate(frame.rgba);
       const data = Uint16Array.from(await tracker.labels());
@@ -134,16 +159,16 @@ export class VideoTracker {
     let lost = false;
     await this.#surviving(() => {
       // After a loss the frame has to be seen again.
-      if (lost) return this.#tracker!.recall(frame.index, frame.rgba, labels.data);
+      if (lost) return this.#started.recall(frame.index, frame.rgba, labels.data);
       lost = true;
-      this.#tracker!.update(labels.data);
+      this.#started.update(labels.data);
     });
     this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
   }
 
   /** Remembers a frame whose masks an earlier run found; for resuming. */
   async recall(frame: Frame, labels: LabelMap): Promise<void> {
-    await this.#surviving(() => this.#tracker!.recall(frame.index, frame.rgba, labels.data));
+    await this.#surviving(() => this.#started.recall(frame.index, frame.rgba, labels.data));
     this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
   }
 
@@ -165,6 +190,10 @@ export class VideoTracker {
     this.runtime.trim();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** Frees the GPU. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
@@ -175,6 +204,16 @@ export class VideoTracker {
   }
 
   #disposed = false;
+
+  #check(): void {
+    if (this.#disposed) throw new TrackingError('disposed', 'this tracker was disposed');
+  }
+
+  /** The tracker, once there is something to track. */
+  get #started(): Tracker {
+    if (this.#tracker) return this.#tracker;
+    throw new TrackingError('no-masks', 'nothing is tracked yet: give a frame with masks to `addReference` first');
+  }
 
   #start(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
     const options = { ...this.options, memoryMB: this.#memoryMB, longTermGap };
@@ -191,6 +230,7 @@ export class VideoTracker {
 
   /** Runs GPU work; after a loss of the device, restores everything and runs it once more. */
   async #surviving<T>(work: () => T | Promise<T>): Promise<T> {
+    this.#check();
     try {
       const result = await work();
       return result;

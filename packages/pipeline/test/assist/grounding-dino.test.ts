@@ -15,7 +15,10 @@ const options = { shortEdge: 64 };
 describe('GroundingDinoDetector', () => {
   it('finds boxes within the image, best first, and reads its weights when they are needed', async () => {
     const loaded: number[] = [];
-    const detector = new GroundingDinoDetector(weights, { ...options, onProgress: (share) => loaded.push(share) });
+    const detector = new GroundingDinoDetector(weights, {
+      ...options,
+      onProgress: ({ bytes, total }) => loaded.push(bytes / total!),
+    });
     expect(loaded).toEqual([]);
     const runtime = await initialize();
     const found = await detector.detect(image, { text: 'a cat. remote control', boxThreshold: 0.1 });

@@ -19,7 +19,7 @@ let session: Session;
 const progress: number[] = [];
 const lost: string[] = [];
 beforeAll(async () => {
-  segmenter = new SamSegmenter(weights, { onProgress: (fraction) => progress.push(fraction) });
+  segmenter = new SamSegmenter(weights, { onProgress: ({ bytes, total }) => progress.push(bytes / total!) });
   st = await SamTrack.load({ weights: DEAOT_T_WEIGHTS, segmenter, onDeviceLost: (message) => lost.push(message) });
   session = await st.open(new WaveSource(4, SIZE));
 });

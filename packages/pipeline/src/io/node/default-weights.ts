@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The weights of a model that come with the program; nothing where there are none. */
-export async function defaultWeights(model: string): Promise<{ path: string; longEdge: number } | undefined> {
+export async function defaultWeights(model: string): Promise<string | undefined> {
   const { embeddedWeights } = await import('@samtrack/weights/node');
-  return embeddedWeights(model);
+  return embeddedWeights(model)?.path;
 }
 
 /** The checkpoint of a model that was downloaded earlier; nothing where there is none. */

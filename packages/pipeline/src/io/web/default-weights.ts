@@ -1,5 +1,5 @@
 /** Pages load their weights from a URL. */
-export async function defaultWeights(_model: string): Promise<{ path: string; longEdge: number } | undefined> {
+export async function defaultWeights(_model: string): Promise<string | undefined> {
   return undefined;
 }
 

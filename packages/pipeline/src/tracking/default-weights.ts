@@ -1,0 +1,21 @@
+import { type CheckpointInput, DEAOT_CONFIGS, type DeAotName } from '@samtrack/models';
+import { defaultWeights } from '#platform';
+import { TrackingError } from './errors.js';
+
+/**
+ * The weights that were given, or those that come with samtrack.
+ * @throws TrackingError `unknown-model`, `no-weights`
+ */
+export async function trackerWeights(model: DeAotName, given: CheckpointInput | undefined): Promise<CheckpointInput> {
+  if (!Object.hasOwn(DEAOT_CONFIGS, model)) {
+    const names = Object.keys(DEAOT_CONFIGS).join(', ');
+    throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${names}`);
+  }
+  const weights = given ?? (await defaultWeights(model));
+  if (weights !== undefined) return weights;
+  throw new TrackingError('no-weights', `no weights of ${model} come with samtrack here: ${HOW}`);
+}
+
+const HOW =
+  'give `weights`, a path (Node), URL, Blob or bytes. A page serves those of deaot-t itself: they are ' +
+  '@samtrack/weights/embedded/deaot-t.safetensors';

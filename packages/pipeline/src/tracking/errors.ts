@@ -1,0 +1,22 @@
+/** What a tracker was asked that makes no sense. */
+export type TrackingErrorCode =
+  /** There is no tracker or model of that name. */
+  | 'unknown-model'
+  /** No weights of the model come with samtrack here, and none were given. */
+  | 'no-weights'
+  /** Nothing says what to track. */
+  | 'no-masks'
+  /** The tracker was disposed. */
+  | 'disposed';
+
+/** A tracker that cannot be loaded or used as it was asked for. */
+export class TrackingError extends Error {
+  override readonly name = 'TrackingError';
+  constructor(
+    readonly code: TrackingErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pathToFileURL } from 'node:url';
+import type { LoadProgress } from '@samtrack/models';
+import { embeddedWeights } from '@samtrack/weights/node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { imageSource } from '../../src/io/index.js';
+import { SamTrack } from '../../src/session/index.js';
+import { track, VideoTracker, type VideoTrackerOptions } from '../../src/tracking/index.js';
+import { errorOf } from '../io/temporary.js';
+import { DEAOT_T_WEIGHTS, makeFrame, makeMask } from './scene.js';
+
+const SIZE = { width: 65, height: 49 };
+const file = embeddedWeights('deaot-t')!.path;
+const bytes = new Uint8Array(readFileSync(file));
+
+/** Loads weights, and tracks a frame with them. */
+async function labelsWith(options: VideoTrackerOptions): Promise<string> {
+  using tracker = await VideoTracker.load(options);
+  await tracker.addReference(makeFrame(0, SIZE), makeMask(SIZE));
+  return String((await tracker.step(makeFrame(1, SIZE))).data);
+}
+
+describe('weights of a tracker', () => {
+  let expected: string;
+  let sent = 0;
+  let requests = 0;
+  const server = createServer(({ url, headers }, response) => {
+    requests++;
+    const range = url === '/ranges' ? /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') : null;
+    const [from, to] = range ? [Number(range[1]), Math.min(Number(range[2]) + 1, bytes.length)] : [0, bytes.length];
+    if (range) response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` });
+    sent += to - from;
+    response.end(bytes.subarray(from, to));
+  });
+  const at = (path: string) => new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  beforeAll(async () => {
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    expected = await labelsWith({ weights: file });
+  });
+  afterAll(() => void server.close());
+
+  it('are those that come with samtrack, at the size that they were made for', async () => {
+    expect(await labelsWith({})).toBe(expected);
+    const wide = { width: 1300, height: 40 };
+    using tracker = await VideoTracker.load();
+    await tracker.addReference(makeFrame(0, wide), makeMask(wide));
+    expect(tracker.networkSize?.width).toBe(641);
+  });
+
+  it.each<[string, () => VideoTrackerOptions['weights']]>([
+    ['a file: URL', () => pathToFileURL(file)],
+    ['a Blob', () => new Blob([bytes])],
+    ['an ArrayBuffer', () => bytes.buffer],
+  ])('are read from %s, with progress in bytes', async (_, weights) => {
+    const seen: LoadProgress[] = [];
+    expect(await labelsWith({ weights: weights(), onProgress: (progress) => seen.push(progress) })).toBe(expected);
+    expect(seen.length).toBeGreaterThan(10);
+    expect(seen.at(-1)).toEqual({ bytes: bytes.length, total: bytes.length });
+  });
+
+  it.each(['/ranges', '/whole'])('are fetched once, in few requests, from %s', async (path) => {
+    [sent, requests] = [0, 0];
+    const seen: LoadProgress[] = [];
+    expect(await labelsWith({ weights: at(path), onProgress: (progress) => seen.push(progress) })).toBe(expected);
+    expect(sent).toBeLessThanOrEqual(1.1 * bytes.length);
+    expect(requests).toBeLessThanOrEqual(3);
+    expect(seen.at(-1)).toEqual({ bytes: bytes.length, total: bytes.length });
+  });
+});
+
+describe('what makes no sense is refused, by name', () => {
+  it.each<[string, () => Promise<unknown>, string, RegExp]>([
+    [
+      'a model',
+      () => VideoTracker.load({ model: 'deaot-x' as 'deaot-t' }),
+      'unknown-model',
+      /deaot-x.*deaot-t, deaot-s/,
+    ],
+    [
+      'a session tracker',
+      () => SamTrack.load({ tracker: 'aot' as 'deaot-t' }),
+      'unknown-model',
+      /"aot".*swinb-deaot-l/,
+    ],
+    [
+      'a segmenter',
+      () => SamTrack.load({ segmenter: 'sam-vit-x' }),
+      'unknown-model',
+      /segmenter "sam-vit-x".*sam-vit-b/,
+    ],
+    ['a detector', () => SamTrack.load({ detector: 'dino' }), 'unknown-model', /detector "dino".*grounding-dino-t/],
+    ['no weights', () => VideoTracker.load({ model: 'deaot-l' }), 'no-weights', /deaot-l.*`weights`/],
+    ['weights', () => VideoTracker.load({ weights: 5 as never }), 'unreadable', /path, a URL, a Blob or bytes.*number/],
+  ])('%s', async (_, load, code, message) => {
+    expect(await errorOf(load)).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it('tracking without masks, and after dispose', async () => {
+    const tracker = await VideoTracker.load({ weights: DEAOT_T_WEIGHTS });
+    const entries = [{ file: '0.png', stem: '0', load: async () => makeFrame(0, SIZE) }];
+    const source = await imageSource('frames', entries);
+    expect(await errorOf(() => track({ source, tracker }).next())).toMatchObject({ code: 'no-masks' });
+    expect(await errorOf(() => tracker.step(makeFrame(0, SIZE)))).toMatchObject({ code: 'no-masks' });
+    tracker.dispose();
+    expect(await errorOf(() => tracker.step(makeFrame(0, SIZE)))).toMatchObject({
+      name: 'TrackingError',
+      code: 'disposed',
+    });
+  });
+});
