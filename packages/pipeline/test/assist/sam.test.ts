@@ -63,7 +63,7 @@ it('serves a session, whose masks are then stored', async () => {
 it('is told by its checkpoint, or by its name if it was downloaded', async () => {
   vi.stubEnv('SAMTRACK_CACHE', temporaryFolder());
   expect(await errorOf(() => SamTrack.load({ weights: DEAOT_T_WEIGHTS, segmenter: 'mobile-sam' }))).toMatchObject({
-    code: 'bad-option',
+    code: 'no-weights',
     message: expect.stringMatching(/no checkpoint of mobile-sam here: run `samtrack weights pull mobile-sam`/),
   });
   vi.unstubAllEnvs();
