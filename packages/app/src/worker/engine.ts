@@ -155,7 +155,7 @@ export class Engine implements SessionTracker {
         tracker: this.#identity.model as 'deaot-t',
         weights: chosen ? await modelUrl(chosen) : new URL('models/deaot-t.safetensors', self.location.href).href,
         longEdge: this.#identity.longEdge ?? undefined,
-        onProgress: (fraction) => onStatus({ state: 'loading', fraction }),
+        onProgress: ({ bytes, total }) => onStatus({ state: 'loading', fraction: total ? bytes / total : 0 }),
         onDeviceLost: () => onStatus({ state: 'ready' }),
       });
       this.#loaded = this.#models.tracker;
