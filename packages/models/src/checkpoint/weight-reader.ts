@@ -74,6 +74,16 @@ export class WeightReader {
     return resource;
   }
 
+  /** Hands everything made so far over to a model that is complete, which frees it in its turn. */
+  handOver(): { dispose(): void } {
+    const owned = this.#owned.splice(0);
+    return {
+      dispose: () => {
+        for (const resource of owned.splice(0)) resource.dispose();
+      },
+    };
+  }
+
   /** Frees everything made so far, when a model cannot be completed. */
   abandon(): void {
     for (const resource of this.#owned.splice(0)) resource.dispose();

@@ -1,7 +1,9 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadDepthwise, loadLinear } from '../nn/parameters.js';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { DepthwiseConv } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
 import { EMBED, KEY_CHANNELS, VALUE_CHANNELS, WINDOW } from './config.js';
 import type { LayerMemory } from './memory.js';
 
@@ -17,6 +19,66 @@ export interface Seed {
   normalised?: Tensor;
 }
 
+/** An attention's depth-wise convolution over the gated values, and its projection to both streams. */
+class GatedOutput {
+  private constructor(
+    private readonly dwConv: DepthwiseConv,
+    private readonly projection: (x: Tensor, residual: Tensor) => Tensor,
+  ) {}
+
+  static async load(source: LayerSource, key: string): Promise<GatedOutput> {
+    const projection = await Linear.load(source, `${key}.projection`, 2 * VALUE_CHANNELS, 2 * EMBED);
+    return new GatedOutput(await GatedOutput.#dwConv(source, key), (x, residual) =>
+      projection.forward(x, { residual }),
+    );
+  }
+
+  /** One whose residual has no ID stream yet: there the ID stream is what the projection gives. */
+  static async loadFirst(source: LayerSource, key: string): Promise<GatedOutput> {
+    const half = (first: number) =>
+      Linear.load(source, `${key}.projection`, 2 * VALUE_CHANNELS, 2 * EMBED, { outputs: [first, EMBED] });
+    const [visual, id] = [await half(0), await half(EMBED)];
+    const projection = (x: Tensor, residual: Tensor) =>
+      source.ops.linearConcat([
+        { x, ...weightsOf(visual), residual },
+        { x, ...weightsOf(id) },
+      ]);
+    return new GatedOutput(await GatedOutput.#dwConv(source, key), projection);
+  }
+
+  static #dwConv(source: LayerSource, key: string): Promise<DepthwiseConv> {
+    return DepthwiseConv.load(source, `${key}.dw_conv.conv`, 2 * VALUE_CHANNELS, 5, { padding: 2 });
+  }
+
+  /** @param read Gated values, float32 [T, 1024]. @returns float32 [T, 512], `residual` added. */
+  forward(read: Tensor, grid: { height: number; width: number }, residual: Tensor): Tensor {
+    return tidy(() => {
+      const mixed = this.dwConv.forward(reshape(read, [grid.height, grid.width, read.shape[1]!]));
+      return this.projection(reshape(mixed, read.shape), residual);
+    });
+  }
+}
+
+const weightsOf = ({ weight, bias }: Linear) => ({ weight, bias });
+
+/** The layers of a module, named as in the state dict. */
+interface GatedLayers {
+  norm1: LayerNorm;
+  linearQ: Linear;
+  linearV: Linear;
+  linearU: Linear;
+  linearIdU?: Linear;
+  linearIdV: Linear;
+  longTermAttn: GatedOutput;
+  relativeEmbK: Linear;
+  shortTermAttn: GatedOutput;
+  norm2: LayerNorm;
+  linearQK: Linear;
+  linearV12: readonly [Linear, Linear];
+  linearU12: readonly [Linear, Linear];
+  selfAttn: GatedOutput;
+}
+
 /**
  * Gated propagation module (DeAOT, section 4.2; aot-benchmark `layers/transformer.py`, `GatedPropagationModule`): long-term
  * and short-term propagation of the visual and the ID stream with shared attention maps, then self-propagation.
@@ -25,70 +87,40 @@ export interface Seed {
  */
 export class GatedPropagation {
   private constructor(
-    readonly first: boolean,
     private readonly ops: OpSet,
-    private readonly p: {
-      norm1: Affine;
-      query: Linear;
-      value: Linear;
-      gate: Linear;
-      idGate?: Linear;
-      idValue: Linear;
-      longDepthwise: Tensor;
-      long: Linear | readonly [Linear, Linear];
-      relative: Linear;
-      shortDepthwise: Tensor;
-      short: Linear;
-      norm2: Affine;
-      selfKey: Linear;
-      selfValue: readonly [Linear, Linear];
-      selfGate: readonly [Linear, Linear];
-      selfDepthwise: Tensor;
-      self: Linear;
-    },
+    readonly first: boolean,
+    private readonly layers: GatedLayers,
   ) {}
 
-  static async load(weights: WeightReader, index: number, ops: OpSet): Promise<GatedPropagation> {
+  static async load(source: LayerSource, index: number): Promise<GatedPropagation> {
     const key = `LSTT.layers.${index}`;
     const first = index === 0;
-    const wide = 2 * VALUE_CHANNELS;
     const linear = (name: string, inputs: number, outputs: number) =>
-      loadLinear(weights, `${key}.${name}`, inputs, outputs);
+      Linear.load(source, `${key}.${name}`, inputs, outputs);
     const queryValue = (outputs: readonly [number, number]) =>
-      loadLinear(weights, `${key}.linear_QV`, EMBED, KEY_CHANNELS + VALUE_CHANNELS, { outputs });
-    const depthwise = (name: string) => loadDepthwise(weights, `${key}.${name}.dw_conv.conv`, wide, 5);
-    return new GatedPropagation(first, ops, {
-      norm1: await loadAffine(weights, first ? [`${key}.norm1`] : [`${key}.norm1`, `${key}.id_norm1`], EMBED),
-      query: await queryValue([0, KEY_CHANNELS]),
-      value: await queryValue([KEY_CHANNELS, VALUE_CHANNELS]),
-      gate: await linear('linear_U', EMBED, VALUE_CHANNELS),
-      idGate: first ? undefined : await linear('linear_ID_U', EMBED, VALUE_CHANNELS),
-      idValue: await linear('linear_ID_V', first ? EMBED : 2 * EMBED, VALUE_CHANNELS),
-      longDepthwise: await depthwise('long_term_attn'),
-      long: first
-        ? [
-            await loadLinear(weights, `${key}.long_term_attn.projection`, wide, 2 * EMBED, { outputs: [0, EMBED] }),
-            await loadLinear(weights, `${key}.long_term_attn.projection`, wide, 2 * EMBED, { outputs: [EMBED, EMBED] }),
-          ]
-        : await linear('long_term_attn.projection', wide, 2 * EMBED),
-      relative: await loadLinear(weights, `${key}.short_term_attn.relative_emb_k`, KEY_CHANNELS, WINDOW * WINDOW, {
+      Linear.load(source, `${key}.linear_QV`, EMBED, KEY_CHANNELS + VALUE_CHANNELS, { outputs });
+    const pair = async (name: string) =>
+      [await linear(`${name}1`, EMBED, VALUE_CHANNELS), await linear(`${name}2`, EMBED, VALUE_CHANNELS)] as const;
+    return new GatedPropagation(source.ops, first, {
+      norm1: await LayerNorm.load(source, first ? `${key}.norm1` : [`${key}.norm1`, `${key}.id_norm1`], EMBED),
+      linearQ: await queryValue([0, KEY_CHANNELS]),
+      linearV: await queryValue([KEY_CHANNELS, VALUE_CHANNELS]),
+      linearU: await linear('linear_U', EMBED, VALUE_CHANNELS),
+      ...(!first && { linearIdU: await linear('linear_ID_U', EMBED, VALUE_CHANNELS) }),
+      linearIdV: await linear('linear_ID_V', first ? EMBED : 2 * EMBED, VALUE_CHANNELS),
+      longTermAttn: first
+        ? await GatedOutput.loadFirst(source, `${key}.long_term_attn`)
+        : await GatedOutput.load(source, `${key}.long_term_attn`),
+      relativeEmbK: await Linear.load(source, `${key}.short_term_attn.relative_emb_k`, KEY_CHANNELS, WINDOW * WINDOW, {
         pointwise: true,
         paddedOutputs: Math.ceil((WINDOW * WINDOW) / 4) * 4,
       }),
-      shortDepthwise: await depthwise('short_term_attn'),
-      short: await linear('short_term_attn.projection', wide, 2 * EMBED),
-      norm2: await loadAffine(weights, [`${key}.norm2`, `${key}.id_norm2`], EMBED),
-      selfKey: await linear('self_attn.linear_QK', 2 * EMBED, KEY_CHANNELS),
-      selfValue: [
-        await linear('self_attn.linear_V1', EMBED, VALUE_CHANNELS),
-        await linear('self_attn.linear_V2', EMBED, VALUE_CHANNELS),
-      ],
-      selfGate: [
-        await linear('self_attn.linear_U1', EMBED, VALUE_CHANNELS),
-        await linear('self_attn.linear_U2', EMBED, VALUE_CHANNELS),
-      ],
-      selfDepthwise: await depthwise('self_attn'),
-      self: await linear('self_attn.projection', wide, 2 * EMBED),
+      shortTermAttn: await GatedOutput.load(source, `${key}.short_term_attn`),
+      norm2: await LayerNorm.load(source, [`${key}.norm2`, `${key}.id_norm2`], EMBED),
+      linearQK: await linear('self_attn.linear_QK', 2 * EMBED, KEY_CHANNELS),
+      linearV12: await pair('self_attn.linear_V'),
+      linearU12: await pair('self_attn.linear_U'),
+      selfAttn: await GatedOutput.load(source, `${key}.self_attn`),
     });
   }
 
@@ -99,12 +131,11 @@ export class GatedPropagation {
    * @returns float32 [T, 512].
    */
   idValue(seed: Seed, idEmbedding: Tensor): Tensor {
-    const { weight, bias } = this.p.idValue;
     return tidy(() => {
       const x = seed.normalised
         ? this.ops.concatColumns([{ x: seed.normalised, columns: [EMBED, EMBED] }, { x: idEmbedding }])
         : idEmbedding;
-      return this.ops.gemm(x, weight, { bias, activation: 'silu' });
+      return this.layers.linearIdV.forward(x, { activation: 'silu' });
     });
   }
 
@@ -120,15 +151,13 @@ export class GatedPropagation {
     grid: { height: number; width: number },
     memory: (seed: Seed) => LayerMemory,
   ): { stream: Tensor; seed: Seed } {
-    const { ops, p, first } = this;
-    const normalised = ops.layerNorm(stream, p.norm1.weight, p.norm1.bias, { groups: first ? 1 : 2 });
+    const { ops, layers, first } = this;
+    const normalised = layers.norm1.forward(stream);
     const visual = first ? {} : { aColumns: [0, EMBED] as const };
-    const key = ops.gemm(normalised, p.query.weight, { bias: p.query.bias, ...visual });
-    const value = ops.gemm(normalised, p.value.weight, { bias: p.value.bias, activation: 'silu', ...visual });
-    const gate = ops.gemm(normalised, p.gate.weight, { bias: p.gate.bias, activation: 'silu', ...visual });
-    const idGate = p.idGate
-      ? ops.gemm(normalised, p.idGate.weight, { bias: p.idGate.bias, activation: 'silu', aColumns: [EMBED, EMBED] })
-      : undefined;
+    const key = layers.linearQ.forward(normalised, visual);
+    const value = layers.linearV.forward(normalised, { activation: 'silu', ...visual });
+    const gate = layers.linearU.forward(normalised, { activation: 'silu', ...visual });
+    const idGate = layers.linearIdU?.forward(normalised, { activation: 'silu', aColumns: [EMBED, EMBED] });
     const seed: Seed = { key, value, normalised: first ? undefined : normalised };
     const { long, short } = memory(seed);
 
@@ -142,7 +171,7 @@ export class GatedPropagation {
         { tensor: long.idValue, gate: idGate },
       ],
     });
-    const relative = ops.gemm(key, p.relative.weight, { bias: p.relative.bias });
+    const relative = layers.relativeEmbK.forward(key);
     const shortRead = ops.localGatedAttention({
       ...grid,
       window: WINDOW,
@@ -155,24 +184,23 @@ export class GatedPropagation {
         { tensor: short.idValue, gate: idGate },
       ],
     });
-    const afterLong = this.project(longRead, p.longDepthwise, p.long, grid, stream);
-    const propagated = this.project(shortRead, p.shortDepthwise, p.short, grid, afterLong);
+    const afterLong = layers.longTermAttn.forward(longRead, grid, stream);
+    const propagated = layers.shortTermAttn.forward(shortRead, grid, afterLong);
     for (const t of [gate, idGate, relative, longRead, shortRead, afterLong]) t?.dispose();
 
-    const z = ops.layerNorm(propagated, p.norm2.weight, p.norm2.bias, { groups: 2 });
-    const selfKey = ops.gemm(z, p.selfKey.weight, { bias: p.selfKey.bias });
+    const z = layers.norm2.forward(propagated);
+    const selfKey = layers.linearQK.forward(z);
     const halves = (parts: readonly [Linear, Linear]) =>
       ops.linearConcat(
-        parts.map(({ weight, bias }, i) => ({
+        parts.map((part, i) => ({
           x: z,
-          weight,
-          bias,
+          ...weightsOf(part),
           activation: 'silu' as const,
           xColumns: [i * EMBED, EMBED] as const,
         })),
       );
-    const selfValue = halves(p.selfValue);
-    const selfGate = halves(p.selfGate);
+    const selfValue = halves(layers.linearV12);
+    const selfGate = halves(layers.linearU12);
     const selfKeys = ops.transpose(selfKey, { padded: true });
     const selfRead = ops.gatedAttention({
       query: selfKey,
@@ -181,42 +209,9 @@ export class GatedPropagation {
       scale: SCALE,
       values: [{ tensor: selfValue, gate: selfGate }],
     });
-    const out = this.project(selfRead, p.selfDepthwise, p.self, grid, propagated);
+    const out = layers.selfAttn.forward(selfRead, grid, propagated);
     for (const t of [z, selfKey, selfValue, selfGate, selfKeys, selfRead, propagated]) t.dispose();
     if (first) normalised.dispose();
     return { stream: out, seed };
   }
-
-  /**
-   * Depth-wise 5x5 over the gated values, then the joint projection to both streams, added to `residual`. A pair of
-   * projections is for a residual that has no ID stream yet: there the ID stream is what the projection gives.
-   */
-  private project(
-    read: Tensor,
-    depthwise: Tensor,
-    projection: Linear | readonly [Linear, Linear],
-    grid: { height: number; width: number },
-    residual: Tensor,
-  ): Tensor {
-    const { ops } = this;
-    return tidy(() => {
-      const [tokens, channels] = read.shape as [number, number];
-      const mixed = ops.depthwiseConv(reshape(read, [grid.height, grid.width, channels]), depthwise, { padding: 2 });
-      const x = reshape(mixed, [tokens, channels]);
-      if (isPair(projection)) {
-        const [visual, id] = projection;
-        return ops.linearConcat([
-          { x, ...visual, residual },
-          { x, ...id },
-        ]);
-      }
-      return ops.gemm(x, projection.weight, { bias: projection.bias, residual });
-    });
-  }
-
-  dispose(): void {
-    dispose(this.p as never);
-  }
 }
-
-const isPair = <T extends object>(value: T | readonly [T, T]): value is readonly [T, T] => Array.isArray(value);

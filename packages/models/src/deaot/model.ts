@@ -1,8 +1,12 @@
 import { fusedOps, type IdBank, makeIdBank, type OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import { type Encoder, loadEncoder } from '../encoders/index.js';
-import { type Affine, asConv, convLayout, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import { GroupNorm, LayerNorm } from '../nn/norm.js';
+import { convLayout } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import type { Size } from '../tracker.js';
 import { type DeAotConfig, EMBED, GROUP_OBJECTS, tokenGrid } from './config.js';
 import { FpnDecoder } from './decoder.js';
@@ -43,10 +47,16 @@ export class DeAot {
     readonly ops: OpSet,
     /** Keys of the checkpoint that the network does not know. */
     readonly unexpectedKeys: readonly string[],
-    private readonly encoder: Encoder,
-    private readonly layers: readonly GatedPropagation[],
-    private readonly decoder: FpnDecoder,
-    private readonly p: { projector: Linear; idBank: IdBank; idNorm: Affine; finalNorm: Affine },
+    private readonly parts: {
+      encoder: Encoder;
+      encoderProjector: Conv2d;
+      layers: readonly GatedPropagation[];
+      decoderNorm: GroupNorm;
+      decoder: FpnDecoder;
+      idBank: IdBank;
+      idNorm: LayerNorm;
+    },
+    private readonly owned: { dispose(): void },
   ) {}
 
   /**
@@ -70,32 +80,34 @@ export class DeAot {
 
   static async #read(weights: WeightReader, config: DeAotConfig, options: LoadOptions): Promise<DeAot> {
     const { ops = fusedOps, onProgress } = options;
+    const source: LayerSource = { weights, ops };
     const progress = (done: number) => onProgress?.(done / (config.layers + 3));
     const encoder = await loadEncoder(config.encoder, weights, 'encoder.', ops);
     progress(1);
     const layers: GatedPropagation[] = [];
     for (let i = 0; i < config.layers; i++) {
-      layers.push(await GatedPropagation.load(weights, i, ops));
+      layers.push(await GatedPropagation.load(source, i));
       progress(2 + i);
     }
-    const decoder = await FpnDecoder.load(weights, config, ops);
+    const decoder = await FpnDecoder.load(source, config);
     progress(config.layers + 2);
     const { kernel } = config.idBank;
     const classes = GROUP_OBJECTS + 1;
     const bankShape = [EMBED, classes, kernel, kernel] as const;
     const bank = convLayout(await weights.take('patch_wise_id_bank.weight', bankShape), bankShape);
-    const parameters = {
-      projector: asConv(
-        weights,
-        await loadLinear(weights, 'encoder_projector', config.channels[3], EMBED, { pointwise: true }),
-      ),
-      idNorm: await loadAffine(weights, ['id_norm'], EMBED),
-      finalNorm: await loadAffine(weights, ['LSTT.decoder_norms.0.gn'], 2 * EMBED),
-      // The last, since the reader does not own it.
-      idBank: makeIdBank(bank, await weights.take('patch_wise_id_bank.bias', [EMBED]), kernel, classes),
+    const bankBias = await weights.take('patch_wise_id_bank.bias', [EMBED]);
+    const parts = {
+      encoder,
+      encoderProjector: await Conv2d.loadPointwise(source, 'encoder_projector', config.channels[3], EMBED),
+      layers,
+      decoderNorm: await GroupNorm.load(source, 'LSTT.decoder_norms.0.gn', 2 * EMBED, 2),
+      decoder,
+      idBank: makeIdBank(bank, bankBias, kernel, classes),
+      idNorm: await LayerNorm.load(source, 'id_norm', EMBED),
     };
+    for (const tensor of Object.values(parts.idBank)) weights.own(tensor);
     progress(config.layers + 3);
-    return new DeAot(config, ops, weights.finish(IGNORED_KEYS), encoder, layers, decoder, parameters);
+    return new DeAot(config, ops, weights.finish(IGNORED_KEYS), parts, weights.handOver());
   }
 
   /**
@@ -105,12 +117,12 @@ export class DeAot {
   encode(image: Tensor): FrameFeatures {
     const size = { height: image.shape[0]!, width: image.shape[1]! };
     const grid = tokenGrid(size, this.config.alignCorners);
-    return tidy(() => {
-      const { f4, f8, f16, last } = this.encoder.forward(image);
-      const { weight, bias } = this.p.projector;
-      const tokens = reshape(this.ops.conv2d(last, weight, { bias }), [grid.height * grid.width, EMBED]);
-      return { f4, f8, f16, tokens, grid } as never;
-    }) as FrameFeatures;
+    return tidyAll(() => {
+      const { encoder, encoderProjector } = this.parts;
+      const { f4, f8, f16, last } = encoder.forward(image);
+      const tokens = reshape(encoderProjector.forward(last), [grid.height * grid.width, EMBED]);
+      return { f4, f8, f16, tokens, grid };
+    });
   }
 
   /**
@@ -121,7 +133,7 @@ export class DeAot {
    */
   embedIds(labels: Tensor, size: Size, group: number): Tensor {
     const { stride, padding } = this.config.idBank;
-    const { idBank, idNorm } = this.p;
+    const { idBank, idNorm } = this.parts;
     return tidy(() => {
       const embedding = this.ops.idEmbedding(labels, idBank, {
         ...size,
@@ -129,7 +141,7 @@ export class DeAot {
         padding,
         firstId: group * GROUP_OBJECTS + 1,
       });
-      return this.ops.layerNorm(embedding, idNorm.weight, idNorm.bias);
+      return idNorm.forward(embedding);
     });
   }
 
@@ -145,39 +157,33 @@ export class DeAot {
     onLayer?: (layer: number, stream: Tensor) => void,
   ): { out: Tensor; seeds: Seed[] } {
     const { grid } = features;
+    const { layers, decoderNorm } = this.parts;
     const seeds: Seed[] = [];
     let stream = features.tokens;
-    for (const [i, layer] of this.layers.entries()) {
+    for (const [i, layer] of layers.entries()) {
       const next = layer.forward(stream, grid, (seed) => memory(i, seed));
       if (i > 0) stream.dispose();
       stream = next.stream;
       seeds.push(next.seed);
-      if (i + 1 < this.layers.length) onLayer?.(i, stream);
+      if (i + 1 < layers.length) onLayer?.(i, stream);
     }
-    const { weight, bias } = this.p.finalNorm;
-    const out = tidy(() => {
-      const normed = this.ops.groupNorm(stream, weight, bias, 2);
-      return reshape(normed, [grid.height, grid.width, 2 * EMBED]);
-    });
+    const out = tidy(() => reshape(decoderNorm.forward(stream), [grid.height, grid.width, 2 * EMBED]));
     stream.dispose();
-    onLayer?.(this.layers.length - 1, out);
+    onLayer?.(layers.length - 1, out);
     return { out, seeds };
   }
 
   /** ID values of a frame for a layer's memory, float32 [T, 512]. */
   idValue(layer: number, seed: Seed, idEmbedding: Tensor): Tensor {
-    return this.layers[layer]!.idValue(seed, idEmbedding);
+    return this.parts.layers[layer]!.idValue(seed, idEmbedding);
   }
 
   /** Logits of one group at stride 4, float32 [h4, w4, 12]. */
   decode(propagated: Tensor, features: FrameFeatures): Tensor {
-    return this.decoder.forward(propagated, features);
+    return this.parts.decoder.forward(propagated, features);
   }
 
   dispose(): void {
-    this.encoder.dispose();
-    for (const layer of this.layers) layer.dispose();
-    this.decoder.dispose();
-    dispose(this.p as never);
+    this.owned.dispose();
   }
 }

@@ -12,7 +12,7 @@ export interface EncoderFeatures {
   last: Tensor;
 }
 
-/** An image encoder. */
+/** An image encoder. Its tensors belong to the reader of its weights, or to whoever took them over. */
 export interface Encoder {
   /** Channels of the four maps. */
   readonly channels: readonly [f4: number, f8: number, f16: number, last: number];
@@ -21,5 +21,4 @@ export interface Encoder {
    * @returns Maps that the caller disposes.
    */
   forward(image: Tensor): EncoderFeatures;
-  dispose(): void;
 }

@@ -1,8 +1,9 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { loadFoldedConv } from '../nn/frozen-batch-norm.js';
-import type { Linear } from '../nn/parameters.js';
+import { Conv2d, DepthwiseConv } from '../nn/conv.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import type { Encoder, EncoderFeatures } from './encoder.js';
 
 /** An inverted residual block. */
@@ -43,94 +44,77 @@ const EXPORTED = [3, 6, 13] as const;
 /** Expansion, depth-wise convolution and linear projection, with the input added where the shapes agree. */
 class InvertedResidual {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly config: Required<BlockConfig>,
     private readonly residual: boolean,
-    private readonly expand: Linear | undefined,
-    private readonly depthwise: Linear,
-    private readonly project: Linear,
+    private readonly expand: Conv2d | undefined,
+    private readonly depthwise: DepthwiseConv,
+    private readonly project: Conv2d,
   ) {}
 
-  static async load(weights: WeightReader, key: string, inputs: number, config: BlockConfig, ops: OpSet) {
+  static async load(source: LayerSource, key: string, inputs: number, config: BlockConfig) {
     const { outputs, expand, stride = 1, dilation = 1 } = config;
     const width = inputs * expand;
     // Without an expansion the layers stand one place earlier in the sequence.
     const [depthwise, project] = expand === 1 ? [0, 1] : [1, 2];
+    const pointwise = (conv: string, norm: string, from: number, to: number) =>
+      Conv2d.loadFolded(source, `${key}.${conv}`, `${key}.${norm}`, { inputs: from, outputs: to, kernel: 1 });
+    const geometry = { stride, dilation, padding: dilation };
     return new InvertedResidual(
-      ops,
-      { outputs, expand, stride, dilation },
       stride === 1 && inputs === outputs,
-      expand === 1
-        ? undefined
-        : await loadFoldedConv(weights, `${key}.0.0`, `${key}.0.1`, { inputs, outputs: width, kernel: 1 }),
-      await loadFoldedConv(weights, `${key}.${depthwise}.0`, `${key}.${depthwise}.1`, {
-        inputs: width,
-        outputs: width,
-        kernel: 3,
-        depthwise: true,
-      }),
-      await loadFoldedConv(weights, `${key}.${project}`, `${key}.${project + 1}`, {
-        inputs: width,
-        outputs,
-        kernel: 1,
-      }),
+      expand === 1 ? undefined : await pointwise('0.0', '0.1', inputs, width),
+      await DepthwiseConv.loadFolded(source, `${key}.${depthwise}.0`, `${key}.${depthwise}.1`, width, 3, geometry),
+      await pointwise(`${project}`, `${project + 1}`, width, outputs),
     );
   }
 
   forward(x: Tensor): Tensor {
-    const { ops, expand, depthwise, project, residual } = this;
-    const { stride, dilation } = this.config;
+    const { expand, depthwise, project, residual } = this;
     return tidy(() => {
-      const wide = expand ? ops.conv2d(x, expand.weight, { bias: expand.bias, activation: 'relu6' }) : x;
-      const mixed = ops.depthwiseConv(wide, depthwise.weight, {
-        bias: depthwise.bias,
-        activation: 'relu6',
-        stride,
-        dilation,
-        padding: dilation,
-      });
-      return ops.conv2d(mixed, project.weight, { bias: project.bias, ...(residual ? { residual: x } : {}) });
+      const wide = expand?.forward(x, { activation: 'relu6' }) ?? x;
+      const mixed = depthwise.forward(wide, { activation: 'relu6' });
+      return project.forward(mixed, residual ? { residual: x } : {});
     });
-  }
-
-  dispose(): void {
-    for (const layer of [this.expand, this.depthwise, this.project]) if (layer) dispose({ ...layer });
   }
 }
 
 /** The first convolution, and the first `count` blocks. */
-async function loadBlocks(weights: WeightReader, prefix: string, ops: OpSet, count: number) {
+async function loadBlocks(source: LayerSource, prefix: string, count: number) {
   const features = `${prefix}features`;
-  const stem = await loadFoldedConv(weights, `${features}.0.0`, `${features}.0.1`, {
-    inputs: 3,
-    paddedInputs: 4,
-    outputs: STEM_CHANNELS,
-    kernel: 3,
-  });
+  const shape = { inputs: 3, paddedInputs: 4, outputs: STEM_CHANNELS, kernel: 3 };
+  const geometry = { stride: 2, padding: 1 };
+  const stem = await Conv2d.loadFolded(source, `${features}.0.0`, `${features}.0.1`, shape, geometry);
   const blocks: InvertedResidual[] = [];
   let inputs = STEM_CHANNELS;
   for (const [i, config] of BLOCKS.slice(0, count).entries()) {
-    blocks.push(await InvertedResidual.load(weights, `${features}.${i + 1}.conv`, inputs, config, ops));
+    blocks.push(await InvertedResidual.load(source, `${features}.${i + 1}.conv`, inputs, config));
     inputs = config.outputs;
   }
   return { stem, blocks, outputs: inputs };
 }
 
-const applyStem = (ops: OpSet, image: Tensor, { weight, bias }: Linear): Tensor =>
-  ops.conv2d(image, weight, { bias, activation: 'relu6', stride: 2, padding: 1 });
+/** Runs blocks over a map, which is disposed; the outputs that are exported are kept. */
+function applyBlocks(map: Tensor, blocks: readonly InvertedResidual[]): { x: Tensor; exported: Tensor[] } {
+  let x = map;
+  const exported: Tensor[] = [];
+  for (const [i, block] of blocks.entries()) {
+    const next = block.forward(x);
+    if (!exported.includes(x)) x.dispose();
+    if ((EXPORTED as readonly number[]).includes(i + 1)) exported.push(next);
+    x = next;
+  }
+  return { x, exported };
+}
 
 /** The part of `MobileNetV2` up to the map at stride 16, `features.0` to `features.13`. */
 export class MobileNetV2Trunk {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly stem: Linear,
+    private readonly stem: Conv2d,
     private readonly blocks: readonly InvertedResidual[],
   ) {}
 
   /** As `MobileNetV2.load`; the keys of later layers are not asked for. */
   static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<MobileNetV2Trunk> {
-    const { stem, blocks } = await loadBlocks(weights, prefix, ops, EXPORTED[2]);
-    return new MobileNetV2Trunk(ops, stem, blocks);
+    const { stem, blocks } = await loadBlocks({ weights, ops }, prefix, EXPORTED[2]);
+    return new MobileNetV2Trunk(stem, blocks);
   }
 
   /**
@@ -138,20 +122,16 @@ export class MobileNetV2Trunk {
    * @returns float32 [h16, w16, 96].
    */
   forward(image: Tensor): Tensor {
-    return tidy(() => {
-      let x = applyStem(this.ops, image, this.stem);
-      for (const block of this.blocks) {
-        const next = block.forward(x);
-        x.dispose();
-        x = next;
-      }
-      return x;
-    });
+    return tidy(() => this.maps(image).f16);
   }
 
-  dispose(): void {
-    dispose({ ...this.stem });
-    for (const block of this.blocks) block.dispose();
+  /** The maps at all strides, float32 [h4, w4, 24], [h8, w8, 32] and [h16, w16, 96]. */
+  maps(image: Tensor): Omit<EncoderFeatures, 'last'> {
+    return tidyAll(() => {
+      const { exported } = applyBlocks(this.stem.forward(image, { activation: 'relu6' }), this.blocks);
+      const [f4, f8, f16] = exported as [Tensor, Tensor, Tensor];
+      return { f4, f8, f16 };
+    });
   }
 }
 
@@ -163,10 +143,9 @@ export class MobileNetV2 implements Encoder {
   readonly channels = [24, 32, 96, LAST_CHANNELS] as const;
 
   private constructor(
-    private readonly ops: OpSet,
-    private readonly stem: Linear,
+    private readonly stem: Conv2d,
     private readonly blocks: readonly InvertedResidual[],
-    private readonly head: Linear,
+    private readonly head: Conv2d,
   ) {}
 
   /**
@@ -176,30 +155,19 @@ export class MobileNetV2 implements Encoder {
    * @throws CheckpointError naming the first key that is missing or misshapen.
    */
   static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<MobileNetV2> {
-    const { stem, blocks, outputs: inputs } = await loadBlocks(weights, prefix, ops, BLOCKS.length);
+    const { stem, blocks, outputs: inputs } = await loadBlocks({ weights, ops }, prefix, BLOCKS.length);
     const last = `${prefix}features.${BLOCKS.length + 1}`;
-    const head = await loadFoldedConv(weights, `${last}.0`, `${last}.1`, { inputs, outputs: LAST_CHANNELS, kernel: 1 });
-    return new MobileNetV2(ops, stem, blocks, head);
+    const shape = { inputs, outputs: LAST_CHANNELS, kernel: 1 };
+    const head = await Conv2d.loadFolded({ weights, ops }, `${last}.0`, `${last}.1`, shape);
+    return new MobileNetV2(stem, blocks, head);
   }
 
   forward(image: Tensor): EncoderFeatures {
-    const { ops, stem, blocks, head } = this;
+    const { stem, blocks, head } = this;
     return tidy(() => {
-      let x = applyStem(ops, image, stem);
-      const exported: Tensor[] = [];
-      for (const [i, block] of blocks.entries()) {
-        const next = block.forward(x);
-        if (!exported.includes(x)) x.dispose();
-        if ((EXPORTED as readonly number[]).includes(i + 1)) exported.push(next);
-        x = next;
-      }
+      const { x, exported } = applyBlocks(stem.forward(image, { activation: 'relu6' }), blocks);
       const [f4, f8, f16] = exported as [Tensor, Tensor, Tensor];
-      return { f4, f8, f16, last: ops.conv2d(x, head.weight, { bias: head.bias, activation: 'relu6' }) };
+      return { f4, f8, f16, last: head.forward(x, { activation: 'relu6' }) };
     });
-  }
-
-  dispose(): void {
-    for (const layer of [this.stem, this.head]) dispose({ ...layer });
-    for (const block of this.blocks) block.dispose();
   }
 }

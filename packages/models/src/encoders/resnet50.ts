@@ -1,8 +1,8 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { loadFoldedConv } from '../nn/frozen-batch-norm.js';
-import type { Linear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import type { LayerSource } from '../nn/source.js';
 import type { Encoder, EncoderFeatures } from './encoder.js';
 
 /** `layer1` to `layer3`: blocks, channels inside a block, stride of the first block. */
@@ -19,42 +19,32 @@ const EXPANSION = 4;
 /** 1x1 reduction, 3x3 convolution with the stride, 1x1 expansion; the input, projected if need be, is added before the ReLU. */
 class Bottleneck {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly stride: number,
-    private readonly conv1: Linear,
-    private readonly conv2: Linear,
-    private readonly conv3: Linear,
-    private readonly downsample: Linear | undefined,
+    private readonly conv1: Conv2d,
+    private readonly conv2: Conv2d,
+    private readonly conv3: Conv2d,
+    private readonly downsample: Conv2d | undefined,
   ) {}
 
-  static async load(weights: WeightReader, key: string, inputs: number, width: number, stride: number, ops: OpSet) {
+  static async load(source: LayerSource, key: string, inputs: number, width: number, stride: number) {
     const outputs = EXPANSION * width;
-    const conv = (index: number, shape: { inputs: number; outputs: number; kernel: number }) =>
-      loadFoldedConv(weights, `${key}.conv${index}`, `${key}.bn${index}`, shape);
+    const conv = (index: number, shape: { inputs: number; outputs: number; kernel: number }, geometry = {}) =>
+      Conv2d.loadFolded(source, `${key}.conv${index}`, `${key}.bn${index}`, shape, geometry);
+    const [norm, shape] = [`${key}.downsample.1`, { inputs, outputs, kernel: 1 }];
     return new Bottleneck(
-      ops,
-      stride,
       await conv(1, { inputs, outputs: width, kernel: 1 }),
-      await conv(2, { inputs: width, outputs: width, kernel: 3 }),
+      await conv(2, { inputs: width, outputs: width, kernel: 3 }, { stride, padding: 1 }),
       await conv(3, { inputs: width, outputs, kernel: 1 }),
-      inputs === outputs
-        ? undefined
-        : await loadFoldedConv(weights, `${key}.downsample.0`, `${key}.downsample.1`, { inputs, outputs, kernel: 1 }),
+      inputs === outputs ? undefined : await Conv2d.loadFolded(source, `${key}.downsample.0`, norm, shape, { stride }),
     );
   }
 
   forward(x: Tensor): Tensor {
-    const { ops, stride, conv1, conv2, conv3, downsample } = this;
     return tidy(() => {
-      const shortcut = downsample ? ops.conv2d(x, downsample.weight, { bias: downsample.bias, stride }) : x;
-      const reduced = ops.conv2d(x, conv1.weight, { bias: conv1.bias, activation: 'relu' });
-      const mixed = ops.conv2d(reduced, conv2.weight, { bias: conv2.bias, activation: 'relu', stride, padding: 1 });
-      return ops.conv2d(mixed, conv3.weight, { bias: conv3.bias, residual: shortcut, finalRelu: true });
+      const shortcut = this.downsample?.forward(x) ?? x;
+      const reduced = this.conv1.forward(x, { activation: 'relu' });
+      const mixed = this.conv2.forward(reduced, { activation: 'relu' });
+      return this.conv3.forward(mixed, { residual: shortcut, finalRelu: true });
     });
-  }
-
-  dispose(): void {
-    for (const conv of [this.conv1, this.conv2, this.conv3, this.downsample]) if (conv) dispose({ ...conv });
   }
 }
 
@@ -67,7 +57,7 @@ export class ResNet50 implements Encoder {
 
   private constructor(
     private readonly ops: OpSet,
-    private readonly stem: Linear,
+    private readonly stem: Conv2d,
     private readonly layers: readonly (readonly Bottleneck[])[],
   ) {}
 
@@ -78,19 +68,16 @@ export class ResNet50 implements Encoder {
    * @throws CheckpointError naming the first key that is missing or misshapen.
    */
   static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<ResNet50> {
-    const stem = await loadFoldedConv(weights, `${prefix}conv1`, `${prefix}bn1`, {
-      inputs: 3,
-      paddedInputs: 4,
-      outputs: STEM_CHANNELS,
-      kernel: 7,
-    });
+    const source: LayerSource = { weights, ops };
+    const shape = { inputs: 3, paddedInputs: 4, outputs: STEM_CHANNELS, kernel: 7 };
+    const stem = await Conv2d.loadFolded(source, `${prefix}conv1`, `${prefix}bn1`, shape, { stride: 2, padding: 3 });
     const layers: Bottleneck[][] = [];
     let inputs = STEM_CHANNELS;
     for (const [i, { blocks, width, stride }] of LAYERS.entries()) {
       const layer: Bottleneck[] = [];
       for (let b = 0; b < blocks; b++) {
         const key = `${prefix}layer${i + 1}.${b}`;
-        layer.push(await Bottleneck.load(weights, key, inputs, width, b === 0 ? stride : 1, ops));
+        layer.push(await Bottleneck.load(source, key, inputs, width, b === 0 ? stride : 1));
         inputs = EXPANSION * width;
       }
       layers.push(layer);
@@ -102,7 +89,7 @@ export class ResNet50 implements Encoder {
   forward(image: Tensor): EncoderFeatures {
     const { ops, stem, layers } = this;
     return tidy(() => {
-      const conv = ops.conv2d(image, stem.weight, { bias: stem.bias, activation: 'relu', stride: 2, padding: 3 });
+      const conv = stem.forward(image, { activation: 'relu' });
       let x = ops.maxPool(conv, 3, { stride: 2, padding: 1 });
       conv.dispose();
       const exported = layers.map((layer, l) => {
@@ -117,10 +104,5 @@ export class ResNet50 implements Encoder {
       const [f4, f8, f16] = exported as [Tensor, Tensor, Tensor];
       return { f4, f8, f16, last: f16.clone() };
     });
-  }
-
-  dispose(): void {
-    dispose({ ...this.stem });
-    for (const block of this.layers.flat()) block.dispose();
   }
 }

@@ -1,7 +1,12 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, convLayout, type Linear, loadAffine, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { Mlp } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import { convLayout, transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
 import type { Encoder, EncoderFeatures } from './encoder.js';
 
 /** What distinguishes the published Swin Transformers. */
@@ -36,77 +41,104 @@ interface TokenGrid {
   width: number;
 }
 
-/** Attention within (shifted) windows and a two-layer perceptron, each with its normalisation and its residual. */
-class SwinBlock {
+/** How a block divides the image. */
+interface SwinGeometry {
+  heads: number;
+  window: number;
+  shift: number;
+}
+
+/** Attention within (shifted) windows, with a bias for each distance. */
+class WindowAttention {
   private constructor(
     private readonly ops: OpSet,
-    private readonly geometry: { heads: number; window: number; shift: number },
-    private readonly norm1: Affine,
+    private readonly geometry: SwinGeometry,
     private readonly qkv: Linear,
-    private readonly positionBias: Tensor,
-    private readonly projection: Linear,
-    private readonly norm2: Affine,
-    private readonly fc1: Linear,
-    private readonly fc2: Linear,
+    private readonly relativePositionBiasTable: Tensor,
+    private readonly proj: Linear,
   ) {}
 
-  static async load(
-    weights: WeightReader,
-    key: string,
-    channels: number,
-    geometry: { heads: number; window: number; shift: number },
-    ops: OpSet,
-  ): Promise<SwinBlock> {
-    const { heads, window } = geometry;
-    const table = [(2 * window - 1) ** 2, heads];
-    const hidden = MLP_RATIO * channels;
-    return new SwinBlock(
+  static async load(source: LayerSource, key: string, channels: number, geometry: SwinGeometry) {
+    const { weights, ops } = source;
+    const table = [(2 * geometry.window - 1) ** 2, geometry.heads];
+    return new WindowAttention(
       ops,
       geometry,
-      await loadAffine(weights, [`${key}.norm1`], channels),
-      await loadLinear(weights, `${key}.attn.qkv`, channels, 3 * channels),
-      weights.own(tensor(await weights.take(`${key}.attn.relative_position_bias_table`, table), table)),
-      await loadLinear(weights, `${key}.attn.proj`, channels, channels),
-      await loadAffine(weights, [`${key}.norm2`], channels),
-      await loadLinear(weights, `${key}.mlp.fc1`, channels, hidden),
-      await loadLinear(weights, `${key}.mlp.fc2`, hidden, channels),
+      await Linear.load(source, `${key}.qkv`, channels, 3 * channels),
+      weights.own(tensor(await weights.take(`${key}.relative_position_bias_table`, table), table)),
+      await Linear.load(source, `${key}.proj`, channels, channels),
+    );
+  }
+
+  forward(x: Tensor, grid: TokenGrid, residual: Tensor): Tensor {
+    const { ops, geometry, qkv, relativePositionBiasTable, proj } = this;
+    return tidy(() => {
+      const joint = qkv.forward(x);
+      const mixed = ops.windowAttention(joint, qkv.bias, relativePositionBiasTable, { ...grid, ...geometry });
+      // Each step frees what it needed: large images have large first stages.
+      joint.dispose();
+      return proj.forward(mixed, { residual });
+    });
+  }
+}
+
+/** Attention within windows and a two-layer perceptron, each with its normalisation and its residual. */
+class SwinBlock {
+  private constructor(
+    private readonly norm1: LayerNorm,
+    private readonly attn: WindowAttention,
+    private readonly norm2: LayerNorm,
+    private readonly mlp: Mlp,
+  ) {}
+
+  static async load(source: LayerSource, key: string, channels: number, geometry: SwinGeometry): Promise<SwinBlock> {
+    const layers = [`${key}.mlp.fc1`, `${key}.mlp.fc2`] as const;
+    return new SwinBlock(
+      await LayerNorm.load(source, `${key}.norm1`, channels),
+      await WindowAttention.load(source, `${key}.attn`, channels, geometry),
+      await LayerNorm.load(source, `${key}.norm2`, channels),
+      await Mlp.load(source, layers, channels, MLP_RATIO * channels, 'gelu'),
     );
   }
 
   /** @param x float32 [height * width, C]. */
   forward(x: Tensor, grid: TokenGrid): Tensor {
-    const { ops, geometry, norm1, qkv, positionBias, projection, norm2, fc1, fc2 } = this;
+    const { norm1, attn, norm2, mlp } = this;
     return tidy(() => {
-      // Each step frees what it needed: large images have large first stages.
-      const mixed = tidy(() => {
-        const joint = ops.gemm(ops.layerNorm(x, norm1.weight, norm1.bias), qkv.weight, { bias: qkv.bias });
-        return ops.windowAttention(joint, qkv.bias, positionBias, { ...grid, ...geometry });
-      });
-      const attended = ops.gemm(mixed, projection.weight, { bias: projection.bias, residual: x });
-      mixed.dispose();
-      const normal = ops.layerNorm(attended, norm2.weight, norm2.bias);
-      return ops.feedForward(normal, fc1, fc2, { activation: 'gelu', residual: attended });
+      const attended = tidy(() => attn.forward(norm1.forward(x), grid, x));
+      return mlp.forward(norm2.forward(attended), attended);
     });
-  }
-
-  dispose(): void {
-    for (const layer of [this.norm1, this.qkv, this.projection, this.norm2, this.fc1, this.fc2]) dispose({ ...layer });
-    this.positionBias.dispose();
   }
 }
 
 /** Four neighbouring tokens become one of twice the channels. */
-interface PatchMerging {
-  norm: Affine;
-  /** float32 [4 C, 2 C]. */
-  reduction: Tensor;
+class PatchMerging {
+  private constructor(
+    private readonly ops: OpSet,
+    private readonly norm: LayerNorm,
+    /** float32 [4 C, 2 C]. */
+    private readonly reduction: Tensor,
+  ) {}
+
+  static async load(source: LayerSource, key: string, channels: number): Promise<PatchMerging> {
+    const [inputs, outputs] = [4 * channels, 2 * channels];
+    const stored = await source.weights.take(`${key}.reduction.weight`, [outputs, inputs]);
+    const reduction = tensor(transposeLinear(stored, inputs, 0, outputs), [inputs, outputs]);
+    const norm = await LayerNorm.load(source, `${key}.norm`, inputs);
+    return new PatchMerging(source.ops, norm, source.weights.own(reduction));
+  }
+
+  forward(x: Tensor, { height, width }: TokenGrid): Tensor {
+    const { ops, norm, reduction } = this;
+    return tidy(() => ops.gemm(norm.forward(ops.patchMerge(reshape(x, [height, width, -1]))), reduction));
+  }
 }
 
 /** Blocks at one resolution. */
 interface SwinStage {
   blocks: SwinBlock[];
   /** Normalisation of the exported output; missing where the stage is not exported. */
-  norm?: Affine;
+  norm?: LayerNorm;
   /** Missing in the last stage. */
   downsample?: PatchMerging;
 }
@@ -118,9 +150,8 @@ interface SwinStage {
 export class SwinTransformer {
   private constructor(
     readonly config: SwinConfig,
-    private readonly ops: OpSet,
-    private readonly patch: Linear,
-    private readonly patchNorm: Affine,
+    private readonly patchEmbed: Conv2d,
+    private readonly patchNorm: LayerNorm,
     private readonly stages: readonly SwinStage[],
   ) {}
 
@@ -132,19 +163,16 @@ export class SwinTransformer {
    */
   static async load(weights: WeightReader, prefix: string, ops: OpSet, config: SwinConfig): Promise<SwinTransformer> {
     const { embed, depths, heads, window, exported } = config;
+    const source: LayerSource = { weights, ops };
     const shape = [embed, 3, PATCH, PATCH] as const;
-    const patch: Linear = {
-      weight: weights.own(
-        tensor(convLayout(await weights.take(`${prefix}patch_embed.proj.weight`, shape), shape, 4), [
-          PATCH,
-          PATCH,
-          4,
-          embed,
-        ]),
-      ),
-      bias: weights.own(tensor(await weights.take(`${prefix}patch_embed.proj.bias`, [embed]))),
-    };
-    const patchNorm = await loadAffine(weights, [`${prefix}patch_embed.norm`], embed);
+    const stored = await weights.take(`${prefix}patch_embed.proj.weight`, shape);
+    const patchEmbed = new Conv2d(
+      ops,
+      weights.own(tensor(convLayout(stored, shape, 4), [PATCH, PATCH, 4, embed])),
+      weights.own(tensor(await weights.take(`${prefix}patch_embed.proj.bias`, [embed]))),
+      { stride: PATCH },
+    );
+    const patchNorm = await LayerNorm.load(source, `${prefix}patch_embed.norm`, embed);
     const stages: SwinStage[] = [];
     for (const [s, depth] of depths.entries()) {
       const channels = embed * 2 ** s;
@@ -153,14 +181,14 @@ export class SwinTransformer {
       for (let b = 0; b < depth; b++) {
         const shift = b % 2 === 1 ? Math.floor(window / 2) : 0;
         const geometry = { heads: heads[s]!, window, shift };
-        blocks.push(await SwinBlock.load(weights, `${key}.blocks.${b}`, channels, geometry, ops));
+        blocks.push(await SwinBlock.load(source, `${key}.blocks.${b}`, channels, geometry));
       }
       const stage: SwinStage = { blocks };
-      if (exported.includes(s)) stage.norm = await loadAffine(weights, [`${prefix}norm${s}`], channels);
-      if (s + 1 < depths.length) stage.downsample = await loadPatchMerging(weights, `${key}.downsample`, channels);
+      if (exported.includes(s)) stage.norm = await LayerNorm.load(source, `${prefix}norm${s}`, channels);
+      if (s + 1 < depths.length) stage.downsample = await PatchMerging.load(source, `${key}.downsample`, channels);
       stages.push(stage);
     }
-    return new SwinTransformer(config, ops, patch, patchNorm, stages);
+    return new SwinTransformer(config, patchEmbed, patchNorm, stages);
   }
 
   /**
@@ -168,18 +196,14 @@ export class SwinTransformer {
    * @returns One map for each exported stage, float32 [h, w, C], which the caller disposes.
    */
   forward(image: Tensor): Tensor[] {
-    const { ops, patch, patchNorm } = this;
     return tidy(() => {
       const rest = (side: number) => (PATCH - (side % PATCH)) % PATCH;
-      const embedded = ops.conv2d(image, patch.weight, {
-        bias: patch.bias,
-        stride: PATCH,
-        // Zeros at the bottom and at the right up to whole patches.
-        padding: [0, 0, rest(image.shape[0]!), rest(image.shape[1]!)],
-      });
+      // Zeros at the bottom and at the right up to whole patches.
+      const padding = [0, 0, rest(image.shape[0]!), rest(image.shape[1]!)] as const;
+      const embedded = this.patchEmbed.forward(image, { padding });
       const [height, width] = embedded.shape as [number, number, number];
       let grid: TokenGrid = { height, width };
-      let x = ops.layerNorm(reshape(embedded, [height * width, -1]), patchNorm.weight, patchNorm.bias);
+      let x = this.patchNorm.forward(reshape(embedded, [height * width, -1]));
       embedded.dispose();
       const maps: Tensor[] = [];
       for (const { blocks, norm, downsample } of this.stages) {
@@ -189,11 +213,10 @@ export class SwinTransformer {
           x = next;
         }
         if (norm) {
-          const normal = ops.layerNorm(x, norm.weight, norm.bias);
-          maps.push(reshape(normal, [grid.height, grid.width, -1]));
+          maps.push(reshape(norm.forward(x), [grid.height, grid.width, -1]));
         }
         if (downsample) {
-          const next = merge(ops, x, grid, downsample);
+          const next = downsample.forward(x, grid);
           x.dispose();
           x = next;
           grid = { height: Math.ceil(grid.height / 2), width: Math.ceil(grid.width / 2) };
@@ -202,32 +225,6 @@ export class SwinTransformer {
       return maps;
     });
   }
-
-  dispose(): void {
-    for (const layer of [this.patch, this.patchNorm]) dispose({ ...layer });
-    for (const { blocks, norm, downsample } of this.stages) {
-      for (const block of blocks) block.dispose();
-      if (norm) dispose({ ...norm });
-      if (downsample) dispose({ ...downsample.norm, reduction: downsample.reduction });
-    }
-  }
-}
-
-async function loadPatchMerging(weights: WeightReader, key: string, channels: number): Promise<PatchMerging> {
-  const inputs = 4 * channels;
-  const outputs = 2 * channels;
-  const reduction = await weights.take(`${key}.reduction.weight`, [outputs, inputs]);
-  return {
-    norm: await loadAffine(weights, [`${key}.norm`], inputs),
-    reduction: weights.own(tensor(transposeLinear(reduction, inputs, 0, outputs), [inputs, outputs])),
-  };
-}
-
-function merge(ops: OpSet, x: Tensor, { height, width }: TokenGrid, { norm, reduction }: PatchMerging): Tensor {
-  return tidy(() => {
-    const gathered = ops.patchMerge(reshape(x, [height, width, -1]));
-    return ops.gemm(ops.layerNorm(gathered, norm.weight, norm.bias), reduction);
-  });
 }
 
 /** Swin-B without its last stage as the encoder of a tracker. */
@@ -247,9 +244,5 @@ export class SwinEncoder implements Encoder {
       const [f4, f8, f16] = this.swin.forward(image) as [Tensor, Tensor, Tensor];
       return { f4, f8, f16, last: f16.clone() };
     });
-  }
-
-  dispose(): void {
-    this.swin.dispose();
   }
 }

@@ -1,8 +1,12 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, ones, pad, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { ones, pad, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { loadFoldedConv } from '../nn/frozen-batch-norm.js';
-import { type Affine, type Linear, loadAffine, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { Conv2d, type ConvGeometry, DepthwiseConv } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { Mlp } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import { transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
 
 /** The 5M variant that MobileSAM has, for images of 1024 x 1024. */
 const WIDTHS = [64, 128, 160, 320] as const;
@@ -18,106 +22,108 @@ const EXPANSION = 4;
 export type TinyVitTap = (name: string, tensor: Tensor) => void;
 
 /** A point-wise, a depth-wise and a point-wise convolution, each with its normalisation folded in. */
-interface Bottleneck {
-  conv1: Linear;
-  conv2: Linear;
-  conv3: Linear;
+class Bottleneck {
+  private constructor(
+    private readonly conv1: Conv2d,
+    private readonly conv2: DepthwiseConv,
+    private readonly conv3: Conv2d,
+  ) {}
+
+  static async load(
+    source: LayerSource,
+    key: string,
+    [inputs, width, outputs]: readonly [number, number, number],
+    stride: number,
+  ): Promise<Bottleneck> {
+    const pointwise = (name: string, from: number, to: number) =>
+      Conv2d.loadFolded(source, `${key}.${name}.c`, `${key}.${name}.bn`, { inputs: from, outputs: to, kernel: 1 });
+    const [conv2, geometry] = [`${key}.conv2`, { stride, padding: 1 }];
+    return new Bottleneck(
+      await pointwise('conv1', inputs, width),
+      await DepthwiseConv.loadFolded(source, `${conv2}.c`, `${conv2}.bn`, width, 3, geometry),
+      await pointwise('conv3', width, outputs),
+    );
+  }
+
+  /** The three convolutions, with GELU between them; `residual` is added at the end. Disposes nothing that it is given. */
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    return tidy(() => {
+      const wide = this.conv1.forward(x, { activation: 'gelu' });
+      const mixed = this.conv2.forward(wide, { activation: 'gelu' });
+      wide.dispose();
+      return this.conv3.forward(mixed, residual ? { residual } : {});
+    });
+  }
 }
 
-async function loadBottleneck(
-  weights: WeightReader,
-  key: string,
-  [inputs, width, outputs]: readonly [number, number, number],
-): Promise<Bottleneck> {
-  const load = (name: string, shape: Parameters<typeof loadFoldedConv>[3]) =>
-    loadFoldedConv(weights, `${key}.${name}.c`, `${key}.${name}.bn`, shape);
-  return {
-    conv1: await load('conv1', { inputs, outputs: width, kernel: 1 }),
-    conv2: await load('conv2', { inputs: width, outputs: width, kernel: 3, depthwise: true }),
-    conv3: await load('conv3', { inputs: width, outputs, kernel: 1 }),
-  };
-}
+/** Attention within windows, whose biases belong to absolute distances. */
+class WindowAttention {
+  private constructor(
+    private readonly ops: OpSet,
+    private readonly geometry: { heads: number; window: number },
+    private readonly norm: LayerNorm,
+    private readonly qkv: Linear,
+    /** What the projection makes of the tokens that complete windows. */
+    private readonly padding: Tensor,
+    private readonly attentionBiases: Tensor,
+    private readonly proj: Linear,
+  ) {}
 
-/** The three convolutions, with GELU between them; `residual` is added at the end. Disposes nothing that it is given. */
-function bottleneck(ops: OpSet, { conv1, conv2, conv3 }: Bottleneck, x: Tensor, stride: number, residual?: Tensor) {
-  return tidy(() => {
-    const wide = ops.conv2d(x, conv1.weight, { bias: conv1.bias, activation: 'gelu' });
-    const mixed = ops.depthwiseConv(wide, conv2.weight, { bias: conv2.bias, activation: 'gelu', stride, padding: 1 });
-    wide.dispose();
-    return ops.conv2d(mixed, conv3.weight, { bias: conv3.bias, ...(residual ? { residual } : {}) });
-  });
-}
+  static async load(source: LayerSource, key: string, width: number, geometry: { heads: number; window: number }) {
+    const { weights, ops } = source;
+    const { heads, window } = geometry;
+    const biases = await weights.take(`${key}.attention_biases`, [heads, window * window]);
+    const { qkv, padding } = await loadQkv(source, key, width, heads);
+    return new WindowAttention(
+      ops,
+      geometry,
+      await LayerNorm.load(source, `${key}.norm`, width),
+      qkv,
+      padding,
+      weights.own(tensor(distanceTable(biases, heads, window), [(2 * window - 1) ** 2, heads])),
+      await Linear.load(source, `${key}.proj`, width, width),
+    );
+  }
 
-const disposeBottleneck = ({ conv1, conv2, conv3 }: Bottleneck) => {
-  for (const layer of [conv1, conv2, conv3]) dispose({ ...layer });
-};
+  /** @param x float32 [height * width, C], which is added to the result. */
+  forward(x: Tensor, height: number, width: number): Tensor {
+    const { ops, geometry, norm, qkv, padding, attentionBiases, proj } = this;
+    const joint = qkv.forward(norm.forward(x));
+    const mixed = ops.windowAttention(joint, padding, attentionBiases, { height, width, shift: 0, ...geometry });
+    joint.dispose();
+    return proj.forward(mixed, { residual: x });
+  }
+}
 
 /** Attention within windows, a depth-wise convolution of the whole map, and a two-layer perceptron. */
 class TinyVitBlock {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly geometry: { heads: number; window: number },
-    private readonly attn: { norm: Affine; qkv: Linear; padding: Tensor; biases: Tensor; proj: Linear },
-    private readonly localConv: Linear,
-    private readonly mlp: { norm: Affine; fc1: Linear; fc2: Linear },
+    private readonly attn: WindowAttention,
+    private readonly localConv: DepthwiseConv,
+    private readonly norm: LayerNorm,
+    private readonly mlp: Mlp,
   ) {}
 
-  static async load(
-    weights: WeightReader,
-    key: string,
-    width: number,
-    geometry: { heads: number; window: number },
-    ops: OpSet,
-  ): Promise<TinyVitBlock> {
-    const { heads, window } = geometry;
-    const hidden = EXPANSION * width;
-    const biases = await weights.take(`${key}.attn.attention_biases`, [heads, window * window]);
-    const attn = {
-      norm: await loadAffine(weights, [`${key}.attn.norm`], width),
-      ...(await loadQkv(weights, `${key}.attn`, width, heads)),
-      biases: weights.own(tensor(distanceTable(biases, heads, window), [(2 * window - 1) ** 2, heads])),
-      proj: await loadLinear(weights, `${key}.attn.proj`, width, width),
-    };
-    const localConv = await loadFoldedConv(weights, `${key}.local_conv.c`, `${key}.local_conv.bn`, {
-      inputs: width,
-      outputs: width,
-      kernel: 3,
-      depthwise: true,
-    });
-    const mlp = {
-      norm: await loadAffine(weights, [`${key}.mlp.norm`], width),
-      fc1: await loadLinear(weights, `${key}.mlp.fc1`, width, hidden),
-      fc2: await loadLinear(weights, `${key}.mlp.fc2`, hidden, width),
-    };
-    return new TinyVitBlock(ops, geometry, attn, localConv, mlp);
+  static async load(source: LayerSource, key: string, width: number, geometry: { heads: number; window: number }) {
+    const localConv = `${key}.local_conv`;
+    const layers = [`${key}.mlp.fc1`, `${key}.mlp.fc2`] as const;
+    return new TinyVitBlock(
+      await WindowAttention.load(source, `${key}.attn`, width, geometry),
+      await DepthwiseConv.loadFolded(source, `${localConv}.c`, `${localConv}.bn`, width, 3, { padding: 1 }),
+      await LayerNorm.load(source, `${key}.mlp.norm`, width),
+      await Mlp.load(source, layers, width, EXPANSION * width, 'gelu'),
+    );
   }
 
   /** @param x float32 [h, w, C]; not disposed. */
   forward(x: Tensor): Tensor {
-    const { ops, geometry, attn, localConv, mlp } = this;
     const [height, width, channels] = x.shape as [number, number, number];
     return tidy(() => {
-      const tokens = reshape(x, [height * width, channels]);
-      const joint = ops.gemm(ops.layerNorm(tokens, attn.norm.weight, attn.norm.bias), attn.qkv.weight, {
-        bias: attn.qkv.bias,
-      });
-      const shape = { height, width, shift: 0, ...geometry };
-      const mixed = ops.windowAttention(joint, attn.padding, attn.biases, shape);
-      joint.dispose();
-      const attended = ops.gemm(mixed, attn.proj.weight, { bias: attn.proj.bias, residual: tokens });
-      const map = reshape(attended, [height, width, channels]);
-      const local = ops.depthwiseConv(map, localConv.weight, { bias: localConv.bias, padding: 1 });
+      const attended = this.attn.forward(reshape(x, [height * width, channels]), height, width);
+      const local = this.localConv.forward(reshape(attended, x.shape));
       const kept = reshape(local, [height * width, channels]);
-      const normal = ops.layerNorm(kept, mlp.norm.weight, mlp.norm.bias);
-      const hidden = ops.gemm(normal, mlp.fc1.weight, { bias: mlp.fc1.bias, activation: 'gelu' });
-      return reshape(ops.gemm(hidden, mlp.fc2.weight, { bias: mlp.fc2.bias, residual: kept }), x.shape);
+      return reshape(this.mlp.forward(this.norm.forward(kept), kept), x.shape);
     });
-  }
-
-  dispose(): void {
-    const { attn, localConv, mlp } = this;
-    for (const layer of [attn.norm, attn.qkv, attn.proj, localConv, mlp.norm, mlp.fc1, mlp.fc2]) dispose({ ...layer });
-    dispose([attn.padding, attn.biases]);
   }
 }
 
@@ -137,7 +143,7 @@ export class TinyViT {
 
   private constructor(
     private readonly ops: OpSet,
-    private readonly patchEmbed: readonly [Linear, Linear],
+    private readonly patchEmbed: readonly [Conv2d, Conv2d],
     private readonly convBlocks: readonly Bottleneck[],
     private readonly stages: readonly Stage[],
     /** A depth-wise kernel that changes nothing: what is wanted of its convolution is the activation. */
@@ -156,10 +162,11 @@ export class TinyViT {
     ops: OpSet,
     onProgress?: (fraction: number) => void,
   ): Promise<TinyViT> {
-    const stem = (index: number, inputs: number, outputs: number, paddedInputs?: number) => {
+    const source: LayerSource = { weights, ops };
+    const halving: ConvGeometry = { stride: 2, padding: 1 };
+    const stem = (index: number, inputs: number, outputs: number, paddedInputs = inputs) => {
       const key = `${prefix}patch_embed.seq.${index}`;
-      const shape = { inputs, outputs, kernel: 3, ...(paddedInputs ? { paddedInputs } : {}) };
-      return loadFoldedConv(weights, `${key}.c`, `${key}.bn`, shape);
+      return Conv2d.loadFolded(source, `${key}.c`, `${key}.bn`, { inputs, outputs, kernel: 3, paddedInputs }, halving);
     };
     const patchEmbed = [await stem(0, 3, WIDTHS[0] / 2, 4), await stem(2, WIDTHS[0] / 2, WIDTHS[0])] as const;
     const convBlocks: Bottleneck[] = [];
@@ -169,14 +176,15 @@ export class TinyViT {
       const blocks: TinyVitBlock[] = [];
       for (let b = 0; b < DEPTHS[s]!; b++) {
         const block = `${key}.blocks.${b}`;
-        if (s === 0) convBlocks.push(await loadBottleneck(weights, block, [width, EXPANSION * width, width]));
+        if (s === 0) convBlocks.push(await Bottleneck.load(source, block, [width, EXPANSION * width, width], 1));
         else {
           const geometry = { heads: HEADS[s]!, window: WINDOWS[s]! };
-          blocks.push(await TinyVitBlock.load(weights, block, width, geometry, ops));
+          blocks.push(await TinyVitBlock.load(source, block, width, geometry));
         }
       }
       const next = WIDTHS[s + 1];
-      const downsample = next && (await loadBottleneck(weights, `${key}.downsample`, [width, next, next]));
+      const stride = STRIDES[s + 1]! / STRIDES[s]!;
+      const downsample = next && (await Bottleneck.load(source, `${key}.downsample`, [width, next, next], stride));
       stages.push({ blocks, ...(downsample ? { downsample } : {}) });
       onProgress?.((s + 1) / WIDTHS.length);
     }
@@ -196,9 +204,9 @@ export class TinyViT {
         [0, 0],
         [0, 1],
       ]);
-      const half = ops.conv2d(padded, first.weight, { bias: first.bias, activation: 'gelu', stride: 2, padding: 1 });
+      const half = first.forward(padded, { activation: 'gelu' });
       padded.dispose();
-      let x = ops.conv2d(half, second.weight, { bias: second.bias, stride: 2, padding: 1 });
+      let x = second.forward(half);
       half.dispose();
       onTap?.('patch_embed', x);
       const advance = (next: Tensor) => {
@@ -206,26 +214,16 @@ export class TinyViT {
         x = next;
       };
       for (const block of this.convBlocks) {
-        advance(bottleneck(ops, block, x, 1, x));
+        advance(block.forward(x, x));
         advance(ops.depthwiseConv(x, identity, { activation: 'gelu' }));
       }
       for (const [s, { blocks, downsample }] of this.stages.entries()) {
         for (const block of blocks) advance(block.forward(x));
-        if (downsample) advance(bottleneck(ops, downsample, x, STRIDES[s + 1]! / STRIDES[s]!));
+        if (downsample) advance(downsample.forward(x));
         onTap?.(`stage${s}`, x);
       }
       return reshape(x, [-1, TinyViT.channels]);
     });
-  }
-
-  dispose(): void {
-    for (const layer of this.patchEmbed) dispose({ ...layer });
-    for (const block of this.convBlocks) disposeBottleneck(block);
-    for (const { blocks, downsample } of this.stages) {
-      for (const block of blocks) block.dispose();
-      if (downsample) disposeBottleneck(downsample);
-    }
-    this.identity.dispose();
   }
 }
 
@@ -234,11 +232,12 @@ export class TinyViT {
  * `padding` is what it makes of the tokens that complete windows: zeros before the normalisation, so its bias after it.
  */
 async function loadQkv(
-  weights: WeightReader,
+  source: LayerSource,
   key: string,
   width: number,
   heads: number,
 ): Promise<{ qkv: Linear; padding: Tensor }> {
+  const { weights } = source;
   const size = width / heads;
   const stored = await weights.take(`${key}.qkv.weight`, [3 * width, width]);
   const storedBias = await weights.take(`${key}.qkv.bias`, [3 * width]);
@@ -255,10 +254,7 @@ async function loadQkv(
     padding[o] = row.reduce((sum, w, i) => sum + w * zeros[i]!, storedBias[from]!);
   }
   return {
-    qkv: {
-      weight: weights.own(tensor(transposeLinear(weight, width, 0, 3 * width), [width, 3 * width])),
-      bias: weights.own(tensor(bias)),
-    },
+    qkv: Linear.of(source, transposeLinear(weight, width, 0, 3 * width), bias),
     padding: weights.own(tensor(padding)),
   };
 }

@@ -1,7 +1,10 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { CheckpointError, type WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
 import { interpolateTable } from './relative-table.js';
 
 /** Pixels of a patch, along each axis. */
@@ -49,45 +52,68 @@ interface AttentionShape {
   window?: number;
 }
 
-/** Attention with relative positions and a two-layer perceptron, each with its normalisation and its residual. */
-class VitDetBlock {
+/** Attention with decomposed relative positions. */
+class RelativeAttention {
   private constructor(
     private readonly ops: OpSet,
     private readonly shape: AttentionShape,
-    private readonly norm1: Affine,
     private readonly qkv: Linear,
     private readonly relPosH: Tensor,
     private readonly relPosW: Tensor,
     private readonly proj: Linear,
-    private readonly norm2: Affine,
+  ) {}
+
+  static async load(source: LayerSource, key: string, embed: number, shape: AttentionShape, float16: boolean) {
+    const length = 2 * (shape.window ?? shape.grid) - 1;
+    const table = (name: string) => loadTable(source.weights, `${key}.${name}`, length, embed / shape.heads);
+    return new RelativeAttention(
+      source.ops,
+      shape,
+      await Linear.load(source, `${key}.qkv`, embed, 3 * embed, { float16 }),
+      await table('rel_pos_h'),
+      await table('rel_pos_w'),
+      await Linear.load(source, `${key}.proj`, embed, embed, { float16 }),
+    );
+  }
+
+  /** @param x float32 [grid^2, embed]; disposed. */
+  forward(x: Tensor, residual: Tensor): Tensor {
+    const { ops, qkv, relPosH: rows, relPosW: columns } = this;
+    const { grid, heads, window } = this.shape;
+    const image = { height: grid, width: grid };
+    const joint = qkv.forward(x);
+    x.dispose();
+    const channels = joint.shape[1]! / 3;
+    const parts = { channels, keyColumn: channels, valueColumn: 2 * channels };
+    const mixed =
+      window === undefined
+        ? ops.multiHeadAttention(joint, joint, joint, { heads, ...parts, relative: { ...image, rows, columns } })
+        : ops.relativeWindowAttention(joint, qkv.bias, rows, columns, { ...image, window, heads });
+    joint.dispose();
+    const out = this.proj.forward(mixed, { residual });
+    mixed.dispose();
+    return out;
+  }
+}
+
+/** Attention with relative positions and a two-layer perceptron, each with its normalisation and its residual. */
+class VitDetBlock {
+  private constructor(
+    private readonly norm1: LayerNorm,
+    private readonly attn: RelativeAttention,
+    private readonly norm2: LayerNorm,
     private readonly lin1: Linear,
     private readonly lin2: Linear,
   ) {}
 
-  static async load(
-    weights: WeightReader,
-    key: string,
-    embed: number,
-    shape: AttentionShape,
-    ops: OpSet,
-    float16: boolean,
-  ): Promise<VitDetBlock> {
-    const side = shape.window ?? shape.grid;
-    const table = (name: string) => loadTable(weights, `${key}.attn.${name}`, 2 * side - 1, embed / shape.heads);
+  static async load(source: LayerSource, key: string, embed: number, shape: AttentionShape, float16: boolean) {
     const hidden = MLP_RATIO * embed;
-    const linear = (name: string, inputs: number, outputs: number) =>
-      loadLinear(weights, `${key}.${name}`, inputs, outputs, { float16 });
     return new VitDetBlock(
-      ops,
-      shape,
-      await loadAffine(weights, [`${key}.norm1`], embed),
-      await linear('attn.qkv', embed, 3 * embed),
-      await table('rel_pos_h'),
-      await table('rel_pos_w'),
-      await linear('attn.proj', embed, embed),
-      await loadAffine(weights, [`${key}.norm2`], embed),
-      await linear('mlp.lin1', embed, hidden),
-      await linear('mlp.lin2', hidden, embed),
+      await LayerNorm.load(source, `${key}.norm1`, embed, EPSILON),
+      await RelativeAttention.load(source, `${key}.attn`, embed, shape, float16),
+      await LayerNorm.load(source, `${key}.norm2`, embed, EPSILON),
+      await Linear.load(source, `${key}.mlp.lin1`, embed, hidden, { float16 }),
+      await Linear.load(source, `${key}.mlp.lin2`, hidden, embed, { float16 }),
     );
   }
 
@@ -96,43 +122,15 @@ class VitDetBlock {
    * @returns The same shape. What was made on the way is free again when it returns, not only at the end of the scope.
    */
   forward(x: Tensor): Tensor {
-    const { ops, norm1, proj, norm2, lin1, lin2 } = this;
-    const normal = ops.layerNorm(x, norm1.weight, norm1.bias, { eps: EPSILON });
-    const mixed = this.#attend(normal);
-    const attended = ops.gemm(mixed, proj.weight, { bias: proj.bias, residual: x });
-    dispose([mixed, x]);
-    const normal2 = ops.layerNorm(attended, norm2.weight, norm2.bias, { eps: EPSILON });
-    const hidden = ops.gemm(normal2, lin1.weight, { bias: lin1.bias, activation: 'gelu' });
-    normal2.dispose();
-    const out = ops.gemm(hidden, lin2.weight, { bias: lin2.bias, residual: attended });
-    dispose([hidden, attended]);
-    return out;
-  }
-
-  /** Disposes its operand. */
-  #attend(x: Tensor): Tensor {
-    const { ops, qkv, relPosH: rows, relPosW: columns } = this;
-    const { grid, heads, window } = this.shape;
-    const joint = ops.gemm(x, qkv.weight, { bias: qkv.bias });
+    const attended = this.attn.forward(this.norm1.forward(x), x);
     x.dispose();
-    const channels = joint.shape[1]! / 3;
-    const mixed =
-      window === undefined
-        ? ops.multiHeadAttention(joint, joint, joint, {
-            heads,
-            channels,
-            keyColumn: channels,
-            valueColumn: 2 * channels,
-            relative: { height: grid, width: grid, rows, columns },
-          })
-        : ops.relativeWindowAttention(joint, qkv.bias, rows, columns, { height: grid, width: grid, window, heads });
-    joint.dispose();
-    return mixed;
-  }
-
-  dispose(): void {
-    for (const layer of [this.norm1, this.qkv, this.proj, this.norm2, this.lin1, this.lin2]) dispose({ ...layer });
-    dispose([this.relPosH, this.relPosW]);
+    const normal = this.norm2.forward(attended);
+    const hidden = this.lin1.forward(normal, { activation: 'gelu' });
+    normal.dispose();
+    const out = this.lin2.forward(hidden, { residual: attended });
+    hidden.dispose();
+    attended.dispose();
+    return out;
   }
 }
 
@@ -143,8 +141,7 @@ class VitDetBlock {
 export class VitDet {
   private constructor(
     readonly config: VitDetConfig,
-    private readonly ops: OpSet,
-    private readonly patchEmbed: Linear,
+    private readonly patchEmbed: Conv2d,
     private readonly posEmbed: Tensor,
     private readonly blocks: readonly VitDetBlock[],
   ) {}
@@ -164,16 +161,17 @@ export class VitDet {
     { float16 = false, onProgress }: VitDetLoadOptions = {},
   ): Promise<VitDet> {
     const { embed, depth, heads, window, global, grid } = config;
-    const patchEmbed = await loadPatchEmbed(weights, `${prefix}patch_embed.proj`, embed);
+    const source: LayerSource = { weights, ops };
+    const patchEmbed = await loadPatchEmbed(source, `${prefix}patch_embed.proj`, embed, grid);
     const position = [1, grid, grid, embed];
     const posEmbed = weights.own(tensor(await weights.take(`${prefix}pos_embed`, position), [grid, grid, embed]));
     const blocks: VitDetBlock[] = [];
     for (let i = 0; i < depth; i++) {
       const shape = global.includes(i) ? { grid, heads } : { grid, heads, window };
-      blocks.push(await VitDetBlock.load(weights, `${prefix}blocks.${i}`, embed, shape, ops, float16));
+      blocks.push(await VitDetBlock.load(source, `${prefix}blocks.${i}`, embed, shape, float16));
       onProgress?.((i + 1) / depth);
     }
-    return new VitDet(config, ops, patchEmbed, posEmbed, blocks);
+    return new VitDet(config, patchEmbed, posEmbed, blocks);
   }
 
   /**
@@ -186,8 +184,7 @@ export class VitDet {
       // A patch is 16 pieces of rows, 16 pixels each, that lie as far apart as the image is wide. With a piece as a pixel of
       // 48 channels and the 16 rows of a row of patches side by side, that is a convolution along a row.
       const pieces = reshape(image, [grid, PATCH * grid, PATCH * 3]);
-      const { weight, bias } = this.patchEmbed;
-      const embedded = this.ops.conv2d(pieces, weight, { bias, dilation: grid, residual: this.posEmbed });
+      const embedded = this.patchEmbed.forward(pieces, { residual: this.posEmbed });
       let x: Tensor = reshape(embedded, [grid * grid, embed]);
       embedded.dispose();
       onTap?.('patch_pos', x);
@@ -198,26 +195,19 @@ export class VitDet {
       return x;
     });
   }
-
-  dispose(): void {
-    dispose({ ...this.patchEmbed });
-    this.posEmbed.dispose();
-    for (const block of this.blocks) block.dispose();
-  }
 }
 
 /** The convolution of patches, [embed, 3, 16, 16], as [1, 16, 48, embed]: rows of a patch, then pixels and colours. */
-async function loadPatchEmbed(weights: WeightReader, key: string, embed: number): Promise<Linear> {
+async function loadPatchEmbed({ weights, ops }: LayerSource, key: string, embed: number, grid: number) {
   const source = await weights.take(`${key}.weight`, [embed, 3, PATCH, PATCH]);
   const values = new Float32Array(source.length);
   for (let o = 0; o < embed; o++)
     for (let colour = 0; colour < 3; colour++)
       for (let i = 0; i < PATCH * PATCH; i++)
         values[(i * 3 + colour) * embed + o] = source[(o * 3 + colour) * PATCH * PATCH + i]!;
-  return {
-    weight: weights.own(tensor(values, [1, PATCH, PATCH * 3, embed])),
-    bias: weights.own(tensor(await weights.take(`${key}.bias`, [embed]))),
-  };
+  const weight = weights.own(tensor(values, [1, PATCH, PATCH * 3, embed]));
+  const bias = weights.own(tensor(await weights.take(`${key}.bias`, [embed])));
+  return new Conv2d(ops, weight, bias, { dilation: grid });
 }
 
 async function loadTable(weights: WeightReader, key: string, length: number, headSize: number): Promise<Tensor> {

@@ -1,19 +1,11 @@
-import type { OpSet } from '@samtrack/kernels';
 import { add, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, loadAffine } from '../nn/parameters.js';
+import { PositionedCrossAttention, PositionedSelfAttention } from '../nn/attention.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
 import { FFN_HIDDEN, HEADS, HIDDEN } from './config.js';
 import { DeformableAttention } from './deformable.js';
 import type { Streams } from './fusion.js';
-import {
-  crossAttention,
-  disposeParameters,
-  feedForward,
-  loadCrossAttention,
-  loadFeedForward,
-  loadSelfAttention,
-  selfAttention,
-} from './layers.js';
+import { FeedForward } from './layers.js';
 import type { LevelSize } from './types.js';
 
 /** What the queries look at. */
@@ -26,27 +18,25 @@ export interface DecoderMemory extends Streams {
 /** A decoder layer: the queries look at each other, at the text and at the image (GroundingDINO, `transformer.py`). */
 export class DecoderLayer {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly self: Awaited<ReturnType<typeof loadSelfAttention>>,
-    private readonly text: Awaited<ReturnType<typeof loadCrossAttention>>,
-    private readonly image: DeformableAttention,
-    private readonly norms: { self: Affine; text: Affine; image: Affine },
-    private readonly ffn: Awaited<ReturnType<typeof loadFeedForward>>,
+    private readonly selfAttn: PositionedSelfAttention,
+    private readonly norm2: LayerNorm,
+    private readonly caText: PositionedCrossAttention,
+    private readonly catextNorm: LayerNorm,
+    private readonly crossAttn: DeformableAttention,
+    private readonly norm1: LayerNorm,
+    private readonly ffn: FeedForward,
   ) {}
 
-  static async load(weights: WeightReader, index: number, ops: OpSet): Promise<DecoderLayer> {
+  static async load(source: LayerSource, index: number): Promise<DecoderLayer> {
     const key = `transformer.decoder.layers.${index}`;
     return new DecoderLayer(
-      ops,
-      await loadSelfAttention(weights, `${key}.self_attn`),
-      await loadCrossAttention(weights, `${key}.ca_text`),
-      await DeformableAttention.load(weights, `${key}.cross_attn`, ops),
-      {
-        self: await loadAffine(weights, [`${key}.norm2`], HIDDEN),
-        text: await loadAffine(weights, [`${key}.catext_norm`], HIDDEN),
-        image: await loadAffine(weights, [`${key}.norm1`], HIDDEN),
-      },
-      await loadFeedForward(weights, key, FFN_HIDDEN, 'norm3'),
+      await PositionedSelfAttention.load(source, `${key}.self_attn`, HIDDEN, HEADS),
+      await LayerNorm.load(source, `${key}.norm2`, HIDDEN),
+      await PositionedCrossAttention.load(source, `${key}.ca_text`, HIDDEN, HEADS),
+      await LayerNorm.load(source, `${key}.catext_norm`, HIDDEN),
+      await DeformableAttention.load(source, `${key}.cross_attn`),
+      await LayerNorm.load(source, `${key}.norm1`, HIDDEN),
+      await FeedForward.load(source, key, FFN_HIDDEN, 'norm3'),
     );
   }
 
@@ -57,27 +47,15 @@ export class DecoderLayer {
    * @returns float32 [Q, 256].
    */
   forward(queries: Tensor, positions: Tensor, boxes: Tensor, memory: DecoderMemory): Tensor {
-    const { ops, self, text, image, norms, ffn } = this;
-    const normal = (x: Tensor, { weight, bias }: Affine) => ops.layerNorm(x, weight, bias);
+    const { image, text, levels, textMask: mask } = memory;
     return tidy(() => {
       const positioned = (x: Tensor) => add(x, positions);
-      const toSelf = selfAttention(ops, self, { x: queries, positioned: positioned(queries), heads: HEADS });
-      const afterSelf = normal(toSelf, norms.self);
-      const toText = crossAttention(ops, text, {
-        x: afterSelf,
-        positioned: positioned(afterSelf),
-        memory: memory.text,
-        heads: HEADS,
-        mask: memory.textMask,
-      });
-      const afterText = normal(toText, norms.text);
-      const toImage = image.forward(positioned(afterText), boxes, memory.image, memory.levels, afterText);
-      return feedForward(ops, ffn, normal(toImage, norms.image));
+      const toSelf = this.selfAttn.forward({ x: queries, positioned: positioned(queries) });
+      const afterSelf = this.norm2.forward(toSelf);
+      const toText = this.caText.forward({ x: afterSelf, positioned: positioned(afterSelf), memory: text, mask });
+      const afterText = this.catextNorm.forward(toText);
+      const toImage = this.crossAttn.forward(positioned(afterText), boxes, image, levels, afterText);
+      return this.ffn.forward(this.norm1.forward(toImage));
     });
-  }
-
-  dispose(): void {
-    this.image.dispose();
-    disposeParameters(this.self, this.text, this.norms, this.ffn);
   }
 }

@@ -1,9 +1,8 @@
 import type { OpSet } from '@samtrack/kernels';
-import { type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { Linear } from '../nn/linear.js';
+import type { LayerSource } from '../nn/source.js';
 import { HEADS, HIDDEN, LEVELS, POINTS } from './config.js';
-import { disposeParameters } from './layers.js';
 import type { LevelSize } from './types.js';
 
 /** Offsets of the sampling points, and the logits of their weights. */
@@ -14,15 +13,21 @@ const WEIGHTS = HEADS * LEVELS * POINTS;
 export class DeformableAttention {
   private constructor(
     private readonly ops: OpSet,
-    private readonly p: { value: Linear; sampling: Linear; out: Linear },
+    private readonly valueProj: Linear,
+    /** To offsets and weights side by side. */
+    private readonly sampling: Linear,
+    private readonly outputProj: Linear,
   ) {}
 
-  static async load(weights: WeightReader, key: string, ops: OpSet): Promise<DeformableAttention> {
-    return new DeformableAttention(ops, {
-      value: await loadLinear(weights, `${key}.value_proj`, HIDDEN, HIDDEN),
-      sampling: await loadSampling(weights, key),
-      out: await loadLinear(weights, `${key}.output_proj`, HIDDEN, HIDDEN),
-    });
+  static async load(source: LayerSource, key: string): Promise<DeformableAttention> {
+    const part = (name: string, outputs: number) => [`${key}.${name}.weight`, `${key}.${name}.bias`, outputs] as const;
+    const sampling = [part('sampling_offsets', OFFSETS), part('attention_weights', WEIGHTS)];
+    return new DeformableAttention(
+      source.ops,
+      await Linear.load(source, `${key}.value_proj`, HIDDEN, HIDDEN),
+      await Linear.loadJoined(source, sampling, HIDDEN),
+      await Linear.load(source, `${key}.output_proj`, HIDDEN, HIDDEN),
+    );
   }
 
   /**
@@ -32,33 +37,12 @@ export class DeformableAttention {
    * @param residual Added to the result, float32 [Q, 256].
    */
   forward(query: Tensor, references: Tensor, memory: Tensor, levels: readonly LevelSize[], residual: Tensor): Tensor {
-    const { ops } = this;
-    const { value, sampling, out } = this.p;
     return tidy(() => {
       const sampled = tidy(() => {
-        const values = ops.gemm(memory, value.weight, { bias: value.bias });
-        const points = ops.gemm(query, sampling.weight, { bias: sampling.bias });
-        return ops.deformableAttention(values, points, references, { levels, heads: HEADS, points: POINTS });
+        const [values, points] = [this.valueProj.forward(memory), this.sampling.forward(query)];
+        return this.ops.deformableAttention(values, points, references, { levels, heads: HEADS, points: POINTS });
       });
-      return ops.gemm(sampled, out.weight, { bias: out.bias, residual });
+      return this.outputProj.forward(sampled, { residual });
     });
   }
-
-  dispose(): void {
-    disposeParameters(this.p);
-  }
-}
-
-/** Offsets and weights side by side, so that one product computes them. */
-async function loadSampling(weights: WeightReader, key: string): Promise<Linear> {
-  const joint = new Float32Array((OFFSETS + WEIGHTS) * HIDDEN);
-  joint.set(await weights.take(`${key}.sampling_offsets.weight`, [OFFSETS, HIDDEN]));
-  joint.set(await weights.take(`${key}.attention_weights.weight`, [WEIGHTS, HIDDEN]), OFFSETS * HIDDEN);
-  const bias = new Float32Array(OFFSETS + WEIGHTS);
-  bias.set(await weights.take(`${key}.sampling_offsets.bias`, [OFFSETS]));
-  bias.set(await weights.take(`${key}.attention_weights.bias`, [WEIGHTS]), OFFSETS);
-  return {
-    weight: weights.own(tensor(transposeLinear(joint, HIDDEN, 0, OFFSETS + WEIGHTS), [HIDDEN, OFFSETS + WEIGHTS])),
-    bias: weights.own(tensor(bias)),
-  };
 }

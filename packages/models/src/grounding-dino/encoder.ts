@@ -1,12 +1,12 @@
-import type { OpSet } from '@samtrack/kernels';
 import { add, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, loadAffine } from '../nn/parameters.js';
+import { PositionedSelfAttention } from '../nn/attention.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
 import type { CaptionInputs } from './caption-inputs.js';
 import { FFN_HIDDEN, HIDDEN, TEXT_FFN_HIDDEN, TEXT_HEADS } from './config.js';
 import { DeformableAttention } from './deformable.js';
 import { FusionLayer, type Streams } from './fusion.js';
-import { disposeParameters, feedForward, loadFeedForward, loadSelfAttention, selfAttention } from './layers.js';
+import { FeedForward } from './layers.js';
 import type { LevelSize } from './types.js';
 
 /** What the encoder needs to know of an image besides its features. */
@@ -21,70 +21,54 @@ export interface ImageGeometry {
 /** Self-attention of the text within its sub-sentences (GroundingDINO, `transformer_vanilla.py`). */
 class TextLayer {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly attention: Awaited<ReturnType<typeof loadSelfAttention>>,
-    private readonly norm: Affine,
-    private readonly ffn: Awaited<ReturnType<typeof loadFeedForward>>,
+    private readonly selfAttn: PositionedSelfAttention,
+    private readonly norm1: LayerNorm,
+    private readonly ffn: FeedForward,
   ) {}
 
-  static async load(weights: WeightReader, key: string, ops: OpSet): Promise<TextLayer> {
+  static async load(source: LayerSource, key: string): Promise<TextLayer> {
     return new TextLayer(
-      ops,
-      await loadSelfAttention(weights, `${key}.self_attn`),
-      await loadAffine(weights, [`${key}.norm1`], HIDDEN),
-      await loadFeedForward(weights, key, TEXT_FFN_HIDDEN, 'norm2'),
+      await PositionedSelfAttention.load(source, `${key}.self_attn`, HIDDEN, TEXT_HEADS),
+      await LayerNorm.load(source, `${key}.norm1`, HIDDEN),
+      await FeedForward.load(source, key, TEXT_FFN_HIDDEN, 'norm2'),
     );
   }
 
   /** @param text float32 [L, 256]. */
-  forward(text: Tensor, { positions, selfMask }: CaptionInputs): Tensor {
-    const { ops, attention, norm, ffn } = this;
+  forward(text: Tensor, { positions, selfMask: mask }: CaptionInputs): Tensor {
     return tidy(() => {
-      const positioned = add(text, positions);
-      const sum = selfAttention(ops, attention, { x: text, positioned, heads: TEXT_HEADS, mask: selfMask });
-      return feedForward(ops, ffn, ops.layerNorm(sum, norm.weight, norm.bias));
+      const sum = this.selfAttn.forward({ x: text, positioned: add(text, positions), mask });
+      return this.ffn.forward(this.norm1.forward(sum));
     });
-  }
-
-  dispose(): void {
-    disposeParameters(this.attention, { norm: this.norm }, this.ffn);
   }
 }
 
 /** Deformable self-attention of the image pyramid (Zhu et al., "Deformable DETR", 2021). */
 class ImageLayer {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly attention: DeformableAttention,
-    private readonly norm: Affine,
-    private readonly ffn: Awaited<ReturnType<typeof loadFeedForward>>,
+    private readonly selfAttn: DeformableAttention,
+    private readonly norm1: LayerNorm,
+    private readonly ffn: FeedForward,
   ) {}
 
-  static async load(weights: WeightReader, key: string, ops: OpSet): Promise<ImageLayer> {
+  static async load(source: LayerSource, key: string): Promise<ImageLayer> {
     return new ImageLayer(
-      ops,
-      await DeformableAttention.load(weights, `${key}.self_attn`, ops),
-      await loadAffine(weights, [`${key}.norm1`], HIDDEN),
-      await loadFeedForward(weights, key, FFN_HIDDEN, 'norm2'),
+      await DeformableAttention.load(source, `${key}.self_attn`),
+      await LayerNorm.load(source, `${key}.norm1`, HIDDEN),
+      await FeedForward.load(source, key, FFN_HIDDEN, 'norm2'),
     );
   }
 
   /** @param image float32 [S, 256]. */
   forward(image: Tensor, { positions, levels, centres }: ImageGeometry): Tensor {
-    const { ops, attention, norm, ffn } = this;
     // Each step frees what it needed: these are the largest tensors of the model.
     const normal = tidy(() => {
-      const sum = tidy(() => attention.forward(add(image, positions), centres, image, levels, image));
-      return ops.layerNorm(sum, norm.weight, norm.bias);
+      const sum = tidy(() => this.selfAttn.forward(add(image, positions), centres, image, levels, image));
+      return this.norm1.forward(sum);
     });
-    const out = feedForward(ops, ffn, normal);
+    const out = this.ffn.forward(normal);
     normal.dispose();
     return out;
-  }
-
-  dispose(): void {
-    this.attention.dispose();
-    disposeParameters({ norm: this.norm }, this.ffn);
   }
 }
 
@@ -96,12 +80,12 @@ export class EncoderLayer {
     private readonly image: ImageLayer,
   ) {}
 
-  static async load(weights: WeightReader, index: number, ops: OpSet): Promise<EncoderLayer> {
+  static async load(source: LayerSource, index: number): Promise<EncoderLayer> {
     const key = 'transformer.encoder';
     return new EncoderLayer(
-      await FusionLayer.load(weights, `${key}.fusion_layers.${index}`, ops),
-      await TextLayer.load(weights, `${key}.text_layers.${index}`, ops),
-      await ImageLayer.load(weights, `${key}.layers.${index}`, ops),
+      await FusionLayer.load(source, `${key}.fusion_layers.${index}`),
+      await TextLayer.load(source, `${key}.text_layers.${index}`),
+      await ImageLayer.load(source, `${key}.layers.${index}`),
     );
   }
 
@@ -115,9 +99,5 @@ export class EncoderLayer {
     fused.image.dispose();
     fused.text.dispose();
     return out;
-  }
-
-  dispose(): void {
-    for (const layer of [this.fusion, this.text, this.image]) layer.dispose();
   }
 }

@@ -1,9 +1,12 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, transposeLinear } from '../nn/parameters.js';
+import { Linear } from '../nn/linear.js';
+import { LayerNorm } from '../nn/norm.js';
+import { transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { FUSION_HEADS, HIDDEN } from './config.js';
-import { disposeParameters } from './layers.js';
 
 /** Channels of all heads together; each is as wide as a token. */
 const WIDE = FUSION_HEADS * HIDDEN;
@@ -25,9 +28,9 @@ export interface Streams {
 export class FusionLayer {
   private constructor(
     private readonly ops: OpSet,
-    private readonly p: {
-      imageNorm: Affine;
-      textNorm: Affine;
+    private readonly layers: {
+      imageNorm: LayerNorm;
+      textNorm: LayerNorm;
       /** Text tokens to what scores an image token, head by head: [256, 1024]. */
       keys: Linear;
       /** Text tokens to what is added to their scores: [256, 4]. */
@@ -41,7 +44,8 @@ export class FusionLayer {
     private readonly imageBias: Tensor,
   ) {}
 
-  static async load(weights: WeightReader, key: string, ops: OpSet): Promise<FusionLayer> {
+  static async load(source: LayerSource, key: string): Promise<FusionLayer> {
+    const { weights, ops } = source;
     const gammaImage = await weights.take(`${key}.gamma_v`, [HIDDEN]);
     const gammaText = await weights.take(`${key}.gamma_l`, [HIDDEN]);
     const wide = (name: string) => takeLinear(weights, `${key}.attn.${name}`, WIDE, HIDDEN);
@@ -68,19 +72,15 @@ export class FusionLayer {
       text.weight.set(received.subarray(0, HIDDEN * HIDDEN), head * HIDDEN * HIDDEN);
       for (let c = 0; c < HIDDEN; c++) text.bias[c]! += received[HIDDEN * HIDDEN + c]!;
     }
-    const linear = (weight: Float32Array, bias: Float32Array, inputs: number): Linear => ({
-      weight: weights.own(tensor(weight, [inputs, weight.length / inputs])),
-      bias: weights.own(tensor(bias)),
-    });
     return new FusionLayer(
       ops,
       {
-        imageNorm: await loadAffine(weights, [`${key}.layer_norm_v`], HIDDEN),
-        textNorm: await loadAffine(weights, [`${key}.layer_norm_l`], HIDDEN),
-        keys: linear(keys.weight, keys.bias, HIDDEN),
-        keyBias: linear(keyBias.weight, keyBias.bias, HIDDEN),
-        values: linear(values.weight, values.bias, HIDDEN),
-        textOut: linear(text.weight, text.bias, WIDE),
+        imageNorm: await LayerNorm.load(source, `${key}.layer_norm_v`, HIDDEN),
+        textNorm: await LayerNorm.load(source, `${key}.layer_norm_l`, HIDDEN),
+        keys: Linear.of(source, keys.weight, keys.bias),
+        keyBias: Linear.of(source, keyBias.weight, keyBias.bias),
+        values: Linear.of(source, values.weight, values.bias),
+        textOut: Linear.of(source, text.weight, text.bias),
       },
       weights.own(tensor(imageOut.bias)),
     );
@@ -91,33 +91,22 @@ export class FusionLayer {
    */
   forward({ image, text }: Streams, mask?: Tensor): Streams {
     const { ops } = this;
-    const { imageNorm, textNorm, keys, keyBias, values, textOut } = this.p;
+    const { imageNorm, textNorm, keys, keyBias, values, textOut } = this.layers;
     const tokens = text.shape[0]!;
-    return tidy(() => {
-      const v = ops.layerNorm(image, imageNorm.weight, imageNorm.bias);
-      const l = ops.layerNorm(text, textNorm.weight, textNorm.bias);
-      const heads = [tokens * FUSION_HEADS, HIDDEN] as const;
-      const scored = reshape(ops.gemm(l, keys.weight, { bias: keys.bias }), [...heads]);
-      const offered = reshape(ops.gemm(l, values.weight, { bias: values.bias }), [...heads]);
+    return tidyAll(() => {
+      const v = imageNorm.forward(image);
+      const l = textNorm.forward(text);
+      const byHead = (x: Tensor) => reshape(x, [tokens * FUSION_HEADS, HIDDEN]);
       const mixed = ops.biAttention({
         image: v,
-        keys: ops.transpose(scored),
-        keyBias: reshape(ops.gemm(l, keyBias.weight, { bias: keyBias.bias, residual: mask }), [-1]),
-        values: offered,
+        keys: ops.transpose(byHead(keys.forward(l))),
+        keyBias: reshape(keyBias.forward(l, { residual: mask }), [-1]),
+        values: byHead(values.forward(l)),
         bias: this.imageBias,
         residual: v,
       });
-      const received = reshape(mixed.text, [tokens, WIDE]);
-      return {
-        image: mixed.image,
-        text: ops.gemm(received, textOut.weight, { bias: textOut.bias, residual: l }),
-      } as never;
-    }) as Streams;
-  }
-
-  dispose(): void {
-    disposeParameters(this.p);
-    dispose(this.imageBias);
+      return { image: mixed.image, text: textOut.forward(reshape(mixed.text, [tokens, WIDE]), { residual: l }) };
+    });
   }
 }
 

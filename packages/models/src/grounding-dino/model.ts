@@ -1,8 +1,11 @@
 import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
 import { dispose, pad, slice, type Tensor, type Tensor2D, type Tensor3D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
+import { Perceptron } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
 import { ReplayCache, type ReplayShape } from '../nn/replay-cache.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { type CaptionInputs, captionInputs } from './caption-inputs.js';
 import { type GroundingDinoConfig, HIDDEN } from './config.js';
 import { groundingDinoConfigOf } from './config-of.js';
@@ -10,7 +13,6 @@ import { DecoderLayer, type DecoderMemory } from './decoder.js';
 import { EncoderLayer, type ImageGeometry } from './encoder.js';
 import type { Streams } from './fusion.js';
 import { ImageBranch } from './image-branch.js';
-import { loadPerceptron, perceptron } from './layers.js';
 import { tokenCentres, validProposals } from './positions.js';
 import { type ChosenTokens, QuerySelection } from './query-selection.js';
 import { type CaptionTokens, TextBranch } from './text/index.js';
@@ -78,7 +80,8 @@ export class GroundingDino {
       selection: QuerySelection;
       decoder: readonly DecoderLayer[];
     },
-    private readonly p: { queries: Tensor; norm: Affine; positionHead: readonly Linear[]; boxHead: readonly Linear[] },
+    private readonly heads: { queries: Tensor; norm: LayerNorm; refPointHead: Perceptron; bboxEmbed: Perceptron },
+    private readonly owned: { dispose(): void },
     private readonly passes: { image: ReplayCache; text: ReplayCache; detection: ReplayCache },
   ) {}
 
@@ -102,6 +105,7 @@ export class GroundingDino {
     config: GroundingDinoConfig,
     { ops = fusedOps, replay = getRuntime().adapterClass.kind === 'discrete', onProgress }: GroundingDinoLoadOptions,
   ): Promise<GroundingDino> {
+    const source: LayerSource = { weights, ops };
     const { encoderLayers, decoderLayers, queries } = config;
     const steps = encoderLayers + decoderLayers + 3;
     let done = 0;
@@ -110,24 +114,24 @@ export class GroundingDino {
       onProgress?.(++done / steps);
       return part;
     };
-    const image = await step(ImageBranch.load(weights, config, ops));
-    const text = await step(TextBranch.load(weights, config.textLayers, ops));
+    const image = await step(ImageBranch.load(source, config));
+    const text = await step(TextBranch.load(source, config.textLayers));
     const encoder: EncoderLayer[] = [];
-    for (let i = 0; i < encoderLayers; i++) encoder.push(await step(EncoderLayer.load(weights, i, ops)));
-    const selection = await QuerySelection.load(weights, ops);
+    for (let i = 0; i < encoderLayers; i++) encoder.push(await step(EncoderLayer.load(source, i)));
+    const selection = await QuerySelection.load(source);
     const decoder: DecoderLayer[] = [];
-    for (let i = 0; i < decoderLayers; i++) decoder.push(await step(DecoderLayer.load(weights, i, ops)));
+    for (let i = 0; i < decoderLayers; i++) decoder.push(await step(DecoderLayer.load(source, i)));
     const table = await weights.take('transformer.tgt_embed.weight', [queries, HIDDEN]);
-    const parameters = {
+    const heads = {
       queries: weights.own(tensor2d(table, [queries, HIDDEN])),
-      norm: await loadAffine(weights, ['transformer.decoder.norm'], HIDDEN),
-      positionHead: await loadPerceptron(weights, 'transformer.decoder.ref_point_head', [2 * HIDDEN, HIDDEN, HIDDEN]),
-      boxHead: await loadPerceptron(weights, boxHeadKey(weights), [HIDDEN, HIDDEN, HIDDEN, 4]),
+      norm: await LayerNorm.load(source, 'transformer.decoder.norm', HIDDEN),
+      refPointHead: await Perceptron.load(source, 'transformer.decoder.ref_point_head', [2 * HIDDEN, HIDDEN, HIDDEN]),
+      bboxEmbed: await Perceptron.load(source, boxHeadKey(weights), [HIDDEN, HIDDEN, HIDDEN, 4]),
     };
     onProgress?.(1);
     const parts = { image, text, encoder, selection, decoder };
     const passes = (shapes: number) => new ReplayCache({ enabled: replay && ops === fusedOps, shapes });
-    return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, parameters, {
+    return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, heads, weights.handOver(), {
       image: passes(REPLAYED_SIZES),
       text: passes(REPLAYED_LENGTHS),
       detection: passes(REPLAYED_SIZES),
@@ -254,36 +258,32 @@ export class GroundingDino {
 
   #decode(start: Tensor, memory: DecoderMemory, scorer: { text: Tensor; bias: Tensor }, onTap?: OnTap): Found {
     const { ops } = this;
-    const { queries, norm, positionHead, boxHead } = this.p;
-    return tidy(() => {
+    const { queries, norm, refPointHead, bboxEmbed } = this.heads;
+    return tidyAll(() => {
       // A small image has fewer tokens than the model has queries.
       let [hidden, boxes] = [slice(queries, 0, start.shape[0]!), start];
       for (const [i, layer] of this.parts.decoder.entries()) {
         const last = i + 1 === this.parts.decoder.length;
         [hidden, boxes] = tidy(() => {
-          const positions = perceptron(ops, positionHead, ops.boxSineEmbedding(boxes));
+          const positions = refPointHead.forward(ops.boxSineEmbedding(boxes));
           const next = layer.forward(hidden, positions, boxes, memory);
           // The last layer's boxes come from its normalised queries, those of the others do not.
-          return [next, last ? boxes : ops.refineBoxes(perceptron(ops, boxHead, next), boxes)];
+          return [next, last ? boxes : ops.refineBoxes(bboxEmbed.forward(next), boxes)];
         });
         onTap?.(`dec${i}.out`, hidden);
       }
-      const normal = ops.layerNorm(hidden, norm.weight, norm.bias);
+      const normal = norm.forward(hidden);
       return {
         queries: hidden,
         logits: ops.gemm(normal, scorer.text, { bias: scorer.bias }),
-        boxes: ops.refineBoxes(perceptron(ops, boxHead, normal), boxes),
-      } as never;
-    }) as Found;
+        boxes: ops.refineBoxes(bboxEmbed.forward(normal), boxes),
+      };
+    });
   }
 
   dispose(): void {
     for (const passes of Object.values(this.passes)) passes.dispose();
-    const { image, text, encoder, selection, decoder } = this.parts;
-    for (const part of [image, text, ...encoder, selection, ...decoder]) part.dispose();
-    const { queries, norm, positionHead, boxHead } = this.p;
-    queries.dispose();
-    for (const { weight, bias } of [norm, ...positionHead, ...boxHead]) dispose([weight, bias]);
+    this.owned.dispose();
   }
 }
 

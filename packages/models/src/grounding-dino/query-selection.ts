@@ -1,7 +1,6 @@
 import type { OpSet } from '@samtrack/kernels';
 import {
   add,
-  dispose,
   gather,
   max,
   mul,
@@ -13,10 +12,12 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { Linear } from '../nn/linear.js';
+import { Perceptron } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { HIDDEN } from './config.js';
-import { disposeParameters, loadPerceptron, perceptron } from './layers.js';
 import { proposalLogits } from './positions.js';
 import type { LevelSize, OnTap } from './types.js';
 
@@ -44,18 +45,17 @@ export interface ChosenTokens {
 export class QuerySelection {
   private constructor(
     private readonly ops: OpSet,
-    private readonly p: { output: Linear; norm: Affine },
-    private readonly boxHead: readonly Linear[],
+    private readonly encOutput: Linear,
+    private readonly encOutputNorm: LayerNorm,
+    private readonly encOutBboxEmbed: Perceptron,
   ) {}
 
-  static async load(weights: WeightReader, ops: OpSet): Promise<QuerySelection> {
+  static async load(source: LayerSource): Promise<QuerySelection> {
     return new QuerySelection(
-      ops,
-      {
-        output: await loadLinear(weights, 'transformer.enc_output', HIDDEN, HIDDEN),
-        norm: await loadAffine(weights, ['transformer.enc_output_norm'], HIDDEN),
-      },
-      await loadPerceptron(weights, 'transformer.enc_out_bbox_embed', [HIDDEN, HIDDEN, HIDDEN, 4]),
+      source.ops,
+      await Linear.load(source, 'transformer.enc_output', HIDDEN, HIDDEN),
+      await LayerNorm.load(source, 'transformer.enc_output_norm', HIDDEN),
+      await Perceptron.load(source, 'transformer.enc_out_bbox_embed', [HIDDEN, HIDDEN, HIDDEN, 4]),
     );
   }
 
@@ -65,16 +65,11 @@ export class QuerySelection {
    * @param scorer Text features transposed, float32 [256, Lp], and what is added to the scores, -1e30 for columns that do not count.
    */
   score(image: Tensor, valid: Tensor, scorer: { text: Tensor; bias: Tensor }, onTap?: OnTap): ScoredTokens {
-    const { ops } = this;
-    const { output, norm } = this.p;
-    return tidy(() => {
-      const tokens = tidy(() => {
-        const projected = ops.gemm(mul(image, valid), output.weight, { bias: output.bias });
-        return ops.layerNorm(projected, norm.weight, norm.bias);
-      });
+    return tidyAll(() => {
+      const tokens = tidy(() => this.encOutputNorm.forward(this.encOutput.forward(mul(image, valid))));
       onTap?.('two_stage.memory', tokens);
-      return { tokens, best: max(ops.gemm(tokens, scorer.text, { bias: scorer.bias }), 1) } as never;
-    }) as ScoredTokens;
+      return { tokens, best: max(this.ops.gemm(tokens, scorer.text, { bias: scorer.bias }), 1) };
+    });
   }
 
   /**
@@ -93,12 +88,7 @@ export class QuerySelection {
 
   /** The boxes that chosen tokens propose, float32 [N, 4]. @param tokens As `score` gives them. */
   boxes(tokens: Tensor, { indices, start }: ChosenTokens): Tensor {
-    return tidy(() => sigmoid(add(perceptron(this.ops, this.boxHead, gather(tokens, indices)), start)));
-  }
-
-  dispose(): void {
-    disposeParameters(this.p);
-    for (const { weight, bias } of this.boxHead) dispose([weight, bias]);
+    return tidy(() => sigmoid(add(this.encOutBboxEmbed.forward(gather(tokens, indices)), start)));
   }
 }
 

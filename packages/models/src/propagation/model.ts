@@ -19,6 +19,7 @@ export class LabelPropagationModel {
   private constructor(
     readonly ops: OpSet,
     private readonly trunk: MobileNetV2Trunk,
+    private readonly owned: { dispose(): void },
   ) {}
 
   /** @throws CheckpointError naming the key that is missing, misshapen or not finite. */
@@ -28,7 +29,7 @@ export class LabelPropagationModel {
     try {
       const trunk = await MobileNetV2Trunk.load(weights, 'encoder.', ops);
       onProgress?.(1);
-      return new LabelPropagationModel(ops, trunk);
+      return new LabelPropagationModel(ops, trunk, weights.handOver());
     } catch (error) {
       weights.abandon();
       throw error;
@@ -47,6 +48,6 @@ export class LabelPropagationModel {
   }
 
   dispose(): void {
-    this.trunk.dispose();
+    this.owned.dispose();
   }
 }

@@ -20,7 +20,6 @@ export interface ImageEncoderOptions extends VitDetLoadOptions {
 interface Backbone {
   /** From float32 [S, S, 3] to float32 [(S / 16)^2, channels]. */
   forward(image: Tensor, onTap?: (name: string, tensor: Tensor) => void): Tensor;
-  dispose(): void;
 }
 
 /**
@@ -47,7 +46,8 @@ export async function loadImageEncoder(
   };
   const { backbone, channels, imageSize } = await load();
   const neck = await SamNeck.load(weights, prefix, channels, ops);
-  return new Encoder(imageSize, backbone, neck, new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 1 }));
+  const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 1 });
+  return weights.own(new Encoder(imageSize, backbone, neck, passes, weights.handOver()));
 }
 
 /** The published configuration of this width and depth, or else what the shapes imply. */
@@ -66,6 +66,7 @@ class Encoder implements SamImageEncoder {
     private readonly backbone: Backbone,
     private readonly neck: SamNeck,
     private readonly passes: ReplayCache,
+    private readonly owned: { dispose(): void },
   ) {}
 
   encode(image: Tensor4D, onTap?: (name: string, tensor: Tensor) => void): Tensor4D {
@@ -88,7 +89,6 @@ class Encoder implements SamImageEncoder {
 
   dispose(): void {
     this.passes.dispose();
-    this.backbone.dispose();
-    this.neck.dispose();
+    this.owned.dispose();
   }
 }

@@ -28,10 +28,10 @@ async function withBranch(
   ops: OpSet = fusedOps,
 ): Promise<void> {
   const weights = new WeightReader(openManifest(manifest));
-  const branch = await TextBranch.load(weights, layers, ops);
+  const branch = await TextBranch.load({ weights, ops }, layers);
   expect(weights.finish()).toEqual([]);
   await use(branch);
-  branch.dispose();
+  weights.handOver().dispose();
 }
 
 /** Error of the features of the stored caption. */
@@ -89,7 +89,7 @@ describe('TextBranch', () => {
     const { seed, tensors } = textManifest({ seed: 1, layers: 2 });
     const key = 'bert.encoder.layer.1.output.dense.bias';
     const weights = new WeightReader(openManifest({ seed, tensors: tensors.filter(({ name }) => name !== key) }));
-    const loading = TextBranch.load(weights, 2, fusedOps);
+    const loading = TextBranch.load({ weights, ops: fusedOps }, 2);
     await expect(loading).rejects.toThrow(CheckpointError);
     await expect(loading).rejects.toThrow(key);
     weights.abandon();

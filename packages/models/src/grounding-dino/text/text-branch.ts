@@ -1,7 +1,6 @@
-import type { OpSet } from '@samtrack/kernels';
-import { dispose, type Tensor2D, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../../checkpoint/index.js';
-import { type Linear, loadLinear } from '../../nn/parameters.js';
+import { type Tensor2D, tidy } from '@tensorflow/tfjs-core';
+import { Linear } from '../../nn/linear.js';
+import type { LayerSource } from '../../nn/source.js';
 import { BERT_HIDDEN, HIDDEN } from '../config.js';
 import type { TextFeatures } from '../types.js';
 import { Bert, type BertInputs } from './bert.js';
@@ -10,15 +9,14 @@ import type { CaptionTokens } from './caption.js';
 /** BERT and the projection of its output to the width of the detector. */
 export class TextBranch {
   private constructor(
-    private readonly ops: OpSet,
     private readonly bert: Bert,
-    private readonly projection: Linear,
+    private readonly featMap: Linear,
   ) {}
 
   /** @param layers Layers of BERT. @throws CheckpointError naming the first key that is missing or misshapen. */
-  static async load(weights: WeightReader, layers: number, ops: OpSet): Promise<TextBranch> {
-    const bert = await Bert.load(weights, 'bert.', layers, ops);
-    return new TextBranch(ops, bert, await loadLinear(weights, 'feat_map', BERT_HIDDEN, HIDDEN));
+  static async load(source: LayerSource, layers: number): Promise<TextBranch> {
+    const bert = await Bert.load(source, 'bert.', layers);
+    return new TextBranch(bert, await Linear.load(source, 'feat_map', BERT_HIDDEN, HIDDEN));
   }
 
   /** Encodes a caption. The caller disposes `features`. */
@@ -36,15 +34,7 @@ export class TextBranch {
 
   /** Features of the tokens, float32 [L, 256], which the caller disposes. */
   forward(inputs: BertInputs): Tensor2D {
-    return tidy(() => {
-      const hidden = this.bert.forward(inputs);
-      return this.ops.gemm(hidden, this.projection.weight, { bias: this.projection.bias }) as Tensor2D;
-    });
-  }
-
-  dispose(): void {
-    this.bert.dispose();
-    dispose({ ...this.projection });
+    return tidy(() => this.featMap.forward(this.bert.forward(inputs)) as Tensor2D);
   }
 }
 

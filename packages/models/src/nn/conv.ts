@@ -1,0 +1,104 @@
+import type { Conv2dOptions, DepthwiseConvOptions, OpSet } from '@samtrack/kernels';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type FoldedConvShape, loadFoldedConv } from './frozen-batch-norm.js';
+import { asConv, type LinearOptions, loadConv, loadDepthwise, loadLinear } from './parameters.js';
+import type { LayerSource } from './source.js';
+
+/** Distance of outputs, of the kernel's taps, and zeros around the image. */
+export type ConvGeometry = Pick<Conv2dOptions, 'stride' | 'dilation' | 'padding'>;
+
+/** A convolution of an image. */
+export class Conv2d {
+  constructor(
+    private readonly ops: OpSet,
+    /** float32 [kh, kw, in, out]. */
+    private readonly weight: Tensor,
+    /** float32 [out]. */
+    private readonly bias: Tensor,
+    private readonly geometry: ConvGeometry = {},
+  ) {}
+
+  /** Reads a square convolution, `key.weight` and `key.bias`. */
+  static async load(
+    { weights, ops }: LayerSource,
+    key: string,
+    inputs: number,
+    outputs: number,
+    kernel: number,
+    geometry?: ConvGeometry,
+  ): Promise<Conv2d> {
+    const { weight, bias } = await loadConv(weights, key, inputs, outputs, kernel);
+    return new Conv2d(ops, weight, bias, geometry);
+  }
+
+  /** Reads a 1x1 convolution, outputs padded as those of a linear layer may be. */
+  static async loadPointwise(
+    { weights, ops }: LayerSource,
+    key: string,
+    inputs: number,
+    outputs: number,
+    options?: LinearOptions,
+  ): Promise<Conv2d> {
+    const linear = await loadLinear(weights, key, inputs, outputs, { pointwise: true, ...options });
+    const { weight, bias } = asConv(weights, linear);
+    return new Conv2d(ops, weight, bias);
+  }
+
+  /** Reads a convolution without bias, with the frozen batch normalisation behind it folded in. */
+  static async loadFolded(
+    { weights, ops }: LayerSource,
+    conv: string,
+    norm: string,
+    shape: Omit<FoldedConvShape, 'depthwise'>,
+    geometry?: ConvGeometry,
+  ): Promise<Conv2d> {
+    const { weight, bias } = await loadFoldedConv(weights, conv, norm, shape);
+    return new Conv2d(ops, weight, bias, geometry);
+  }
+
+  /** @param x float32 [H, W, in]. @returns float32 [outH, outW, out]. */
+  forward(x: Tensor, options: Omit<Conv2dOptions, 'bias' | 'variant'> = {}): Tensor {
+    return this.ops.conv2d(x, this.weight, { bias: this.bias, ...this.geometry, ...options });
+  }
+}
+
+/** A convolution of each channel with a kernel of its own. */
+export class DepthwiseConv {
+  private constructor(
+    private readonly ops: OpSet,
+    /** float32 [k, k, channels, 1]. */
+    private readonly weight: Tensor,
+    private readonly bias: Tensor | undefined,
+    private readonly geometry: ConvGeometry,
+  ) {}
+
+  /** Reads one without bias, `key.weight`. */
+  static async load(
+    { weights, ops }: LayerSource,
+    key: string,
+    channels: number,
+    kernel: number,
+    geometry: ConvGeometry,
+  ): Promise<DepthwiseConv> {
+    return new DepthwiseConv(ops, await loadDepthwise(weights, key, channels, kernel), undefined, geometry);
+  }
+
+  /** Reads one without bias, with the frozen batch normalisation behind it folded in. */
+  static async loadFolded(
+    { weights, ops }: LayerSource,
+    conv: string,
+    norm: string,
+    channels: number,
+    kernel: number,
+    geometry: ConvGeometry,
+  ): Promise<DepthwiseConv> {
+    const shape = { inputs: channels, outputs: channels, kernel, depthwise: true };
+    const { weight, bias } = await loadFoldedConv(weights, conv, norm, shape);
+    return new DepthwiseConv(ops, weight, bias, geometry);
+  }
+
+  /** @param x float32 [H, W, channels]. */
+  forward(x: Tensor, options: Pick<DepthwiseConvOptions, 'activation'> = {}): Tensor {
+    return this.ops.depthwiseConv(x, this.weight, { bias: this.bias, ...this.geometry, ...options });
+  }
+}

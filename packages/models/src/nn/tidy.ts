@@ -1,0 +1,4 @@
+import { type TensorContainer, tidy } from '@tensorflow/tfjs-core';
+
+/** `tidy` for results that are objects with other things than tensors in them, which it keeps as they are. */
+export const tidyAll = <T extends object>(work: () => T): T => tidy(work as () => TensorContainer) as T;
