@@ -41,8 +41,11 @@ export interface KernelSpec {
 /** Tensors by the names of their bindings, in camel case. Missing is one that is undefined. */
 export type KernelTensors = Readonly<Record<string, TensorInfo | undefined>>;
 
-/** Numbers by the names of the members of `struct Params`, in camel case; lists for vectors and arrays. */
-export type KernelUniforms = Readonly<Record<string, number | readonly number[]>>;
+/** Numbers by the names of the members of `struct Params`, in camel case; lists for vectors and arrays. Missing is one that is undefined. */
+export type KernelUniforms = Readonly<Record<string, number | readonly number[] | undefined>>;
+
+/** Parameters of a launch; one that is undefined is none. */
+export type KernelParams = Readonly<Record<string, WgslParams[string] | undefined>>;
 
 /** One text of a kernel, with its parameters put in, and what it is launched with. Made once, and shared. */
 export interface Program extends WgslInterface {
@@ -89,16 +92,18 @@ export class Kernel {
    * @throws WgslTemplateError for a wrong template; KernelDefinitionError when the result breaks a rule of the lint or cannot
    *   be bound.
    */
-  program(params: WgslParams | undefined, tensors: KernelTensors): Program {
+  program(params: KernelParams | undefined, tensors: KernelTensors): Program {
     let key = '';
-    for (const parameter in params) key += `|${parameter}=${params[parameter]}`;
+    for (const parameter in params) {
+      if (params[parameter] !== undefined) key += `|${parameter}=${params[parameter]}`;
+    }
     for (const [binding, parameter] of this.#switches) key += `|${parameter}=${tensors[binding] !== undefined}`;
     const known = this.#programs.get(key);
     if (known) return known;
     const switches = Object.fromEntries(
       this.#switches.map(([binding, name]) => [name, tensors[binding] !== undefined]),
     );
-    const program = this.#expand(key, { ...this.spec.params, ...params, ...switches });
+    const program = this.#expand(key, { ...this.spec.params, ...params, ...switches } as WgslParams);
     this.#programs.set(key, program);
     programs.set(program.key, program);
     return program;

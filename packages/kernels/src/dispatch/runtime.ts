@@ -1,7 +1,6 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { backend as currentBackend, type Tensor, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
-import type { WgslParams } from '../wgsl/index.js';
 import { BindCache } from './bind-cache.js';
 import type { Chooser } from './chooser.js';
 import type { CapturedGraph, GraphPool, RecordedStep } from './graph.js';
@@ -10,6 +9,7 @@ import { DeviceHealth } from './health.js';
 import {
   type Kernel,
   KernelDefinitionError,
+  type KernelParams,
   type KernelTensors,
   type KernelUniforms,
   type Program,
@@ -38,7 +38,7 @@ const LARGE_TENSOR = 4 * 2 ** 20;
 /** What a kernel is launched with. Outputs are tensors that already exist; see `Runtime.allocate`. */
 export type Launch = {
   /** Parameters of the template, beside those that the kernel has in every launch. */
-  readonly params?: WgslParams;
+  readonly params?: KernelParams;
   readonly tensors: KernelTensors;
   readonly uniforms?: KernelUniforms;
 } & (

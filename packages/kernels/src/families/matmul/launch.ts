@@ -106,18 +106,23 @@ function launchProduct(
   const { subgroupSize } = runtime.adapterClass;
   const { bias, gate, residual, activation = 'none', alpha = 1, finalRelu = false } = epilogue;
   const half = b.tensor.dtype === 'int32';
-  const params = { CONV: conv !== undefined, B_HALF: half, ACTIVATION: activation, FINAL_RELU: finalRelu };
   const tensors = { a: a.tensor, b: b.tensor, bias, gate, residual, out: out.tensor };
-  const shared = { m, outRow0: out.row, alpha, ...conv };
   const tiling = vectorTile(variant);
   const { rows, columns } = tiling ? tileSize(tiling) : { rows: 64, columns: 64 };
   const tiles = [Math.ceil(m / rows), Math.ceil(n / columns), batch * parts] as const;
+  // Literals without spreads: this is the kernel that networks launch most often, and spreads take as long as the launch.
   if (variant === 'tiled') {
     runtime.launch(kernels.tiled, {
-      params: { ...params, B_ELEMENT: half ? 'u32' : 'f32' },
+      params: {
+        CONV: conv !== undefined,
+        B_HALF: half,
+        B_ELEMENT: half ? 'u32' : 'f32',
+        ACTIVATION: activation,
+        FINAL_RELU: finalRelu,
+      },
       tensors,
       uniforms: {
-        ...shared,
+        m,
         n,
         k,
         bStride: b.rowStride,
@@ -125,27 +130,42 @@ function launchProduct(
         aOffset: a.offset,
         outStride: out.rowStride,
         outOffset: out.offset,
+        outRow0: out.row,
+        alpha,
         aBatch: a.batchStride,
         bBatch: b.batchStride,
         outBatch: out.batchStride,
+        inHeight: conv?.inHeight,
+        inWidth: conv?.inWidth,
+        outWidth: conv?.outWidth,
+        kernelHeight: conv?.kernelHeight,
+        kernelWidth: conv?.kernelWidth,
+        stride: conv?.stride,
+        dilation: conv?.dilation,
+        padTop: conv?.padTop,
+        padLeft: conv?.padLeft,
       },
       workgroups: tiles,
     });
     return;
   }
   // The kernels that read vectors of 4 count in them; their inner length is the channels of one tap.
-  const broadcast = variant === 'broadcast' ? broadcastRows(m, subgroupSize) : 0;
+  const broadcast = variant === 'broadcast' ? broadcastRows(m, subgroupSize) : undefined;
   runtime.launch(kernels[variant], {
     params: {
-      ...params,
+      CONV: conv !== undefined,
+      B_HALF: half,
       B_ELEMENT: half ? 'vec2u' : 'vec4f',
-      ...(tiling && { PARTS: parts }),
-      ...(!tiling && { SG: subgroupSize }),
-      ...(broadcast > 0 && { ROWS: broadcast, LOADS: broadcast / subgroupSize }),
+      ACTIVATION: activation,
+      FINAL_RELU: finalRelu,
+      PARTS: tiling && parts,
+      SG: tiling ? undefined : subgroupSize,
+      ROWS: broadcast,
+      LOADS: broadcast && broadcast / subgroupSize,
     },
     tensors,
     uniforms: {
-      ...shared,
+      m,
       n4: n / 4,
       k4: k / (conv ? conv.kernelHeight * conv.kernelWidth : 1) / 4,
       bStride4: b.rowStride / 4,
@@ -153,10 +173,21 @@ function launchProduct(
       aOffset4: a.offset / 4,
       outStride4: out.rowStride / 4,
       outOffset4: out.offset / 4,
+      outRow0: out.row,
+      alpha,
       aBatch4: a.batchStride / 4,
       bBatch4: b.batchStride / 4,
       outBatch4: out.batchStride / 4,
+      inHeight: conv?.inHeight,
+      inWidth: conv?.inWidth,
+      outWidth: conv?.outWidth,
+      kernelHeight: conv?.kernelHeight,
+      kernelWidth: conv?.kernelWidth,
+      stride: conv?.stride,
+      dilation: conv?.dilation,
+      padTop: conv?.padTop,
+      padLeft: conv?.padLeft,
     },
-    workgroups: broadcast > 0 ? [Math.ceil(m / broadcast), Math.ceil(n / 4 / subgroupSize), batch] : tiles,
+    workgroups: broadcast ? [Math.ceil(m / broadcast), Math.ceil(n / 4 / subgroupSize), batch] : tiles,
   });
 }
