@@ -20,8 +20,9 @@ from .model import FRAME, Prompts, Segmenter, Trunk
 ZOOM_MARGIN = 2.0
 #: The same at least, as a share of the picture's longer side; from this share on the picture is not cut.
 ZOOM_LEAST, ZOOM_MOST = 0.2, 0.85
-#: Pieces without a click stay from this share of the clicked pieces' area on.
-PIECE_LEAST = 0.3
+#: Pieces without a click stay from this share of the clicked pieces' area on, if they lie within this share of the picture's
+#: longer side: a pole in front of a thing divides it.
+PIECE_LEAST, PIECE_GAP = 0.3, 0.02
 
 
 @dataclass
@@ -156,17 +157,21 @@ class Predictor:
         return clicked_pieces(logits, clicks), iou
 
 
+def gap(a: np.ndarray, b: np.ndarray) -> int:
+    """Pixels between two boxes x, y, width, height: the larger one of both axes, negative where they overlap."""
+    return max(max(a[i] - b[i] - b[i + 2], b[i] - a[i] - a[i + 2]) for i in (0, 1))
+
+
 def clicked_pieces(logits: Tensor, clicks: Clicks) -> Tensor:
-    """Pieces of the mask that no positive click asks for and that are small beside those that one does become background."""
-    labels = cv2.connectedComponentsWithStats((logits.numpy() > 0).astype(np.uint8))
-    count, pieces, stats = labels[0], labels[1], labels[2]
-    keep = np.zeros(count, bool)
-    for (x, y), label in zip(clicks.points, clicks.labels):
-        if label == 1:
-            keep[pieces[int(round(y)), int(round(x))]] = True
-    keep[0] = False
-    if not keep.any():
+    """Pieces of the mask that no positive click asks for become background, unless they are large and near one that does."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats((logits.numpy() > 0).astype(np.uint8))
+    asked = {int(pieces[int(round(y)), int(round(x))]) for (x, y), label in zip(clicks.points, clicks.labels) if label == 1} - {0}
+    if not asked:
         return logits
-    keep |= stats[:, cv2.CC_STAT_AREA] > PIECE_LEAST * stats[keep, cv2.CC_STAT_AREA].sum()
-    keep[0] = True
+    least = PIECE_LEAST * sum(stats[i, cv2.CC_STAT_AREA] for i in asked)
+    reach = PIECE_GAP * max(logits.shape)
+    keep = np.zeros(count, bool)
+    keep[[0, *asked]] = True
+    for i in set(range(1, count)) - asked:
+        keep[i] = stats[i, cv2.CC_STAT_AREA] > least and any(gap(stats[i], stats[j]) <= reach for j in asked)
     return torch.where(torch.from_numpy(keep[pieces]), logits, torch.full_like(logits, -4.0))

@@ -182,13 +182,14 @@ def test_masks_come_back_to_the_picture(trunk, model):
     assert torch.isfinite(boxed).all()
 
 
-def test_pieces_that_nobody_clicked_go_unless_they_are_large():
-    logits = torch.full((60, 80), -3.0)
-    logits[5:25, 5:35], logits[40:44, 50:54], logits[30:55, 5:25] = 2.0, 2.0, 2.0
-    kept = clicked_pieces(logits, Clicks([(10.0, 10.0), (60.0, 5.0)], [1, 0])) > 0
-    assert kept[5:25, 5:35].all() and kept[30:55, 5:25].all() and not kept[40:44, 50:54].any()
+def test_pieces_that_nobody_clicked_go_unless_they_are_large_and_near():
+    logits = torch.full((60, 100), -3.0)
+    logits[5:25, 5:35], logits[6:9, 36:39], logits[26:50, 5:25], logits[20:50, 60:90] = 2.0, 2.0, 2.0, 2.0
+    kept = clicked_pieces(logits, Clicks([(10.0, 10.0), (95.0, 5.0)], [1, 0])) > 0
+    assert kept[5:25, 5:35].all() and kept[26:50, 5:25].all()
+    assert not kept[6:9, 36:39].any() and not kept[20:50, 60:90].any()
     assert torch.equal(clicked_pieces(logits, Clicks(box=(0, 0, 9, 9))), logits)
-    assert torch.equal(clicked_pieces(logits, Clicks([(70.0, 5.0)], [1])), logits)
+    assert torch.equal(clicked_pieces(logits, Clicks([(95.0, 5.0)], [1])), logits)
 
 
 def test_the_shipped_weights_find_what_is_clicked():
