@@ -33,7 +33,6 @@ from fetch_data import DEFAULT_CACHE
 from segmenter import Prompts, Segmenter, Trunk
 from segmenter.clicks import first_click, next_click, noisy_box, perturbed
 from segmenter.loss import total_cost
-from segmenter.model import Encoded
 from segmenter.scenes import Scene, SceneGenerator, draw_target
 from segmenter.validate import Validation, feature_maps
 
@@ -198,7 +197,7 @@ def main() -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     crew = Crew(args.processes)
 
-    trunk = Trunk(args.tracker).to(memory_format=torch.channels_last)
+    trunk = Trunk(args.tracker)
     torch.manual_seed(args.seed)
     model = Segmenter()
     if args.init:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from deaot.mobilenetv2 import FrozenBatchNorm2d, MobileNetV2
+from deaot.mobilenetv2 import MobileNetV2
+from deaot.trunk import FrozenTrunk
 
 CHANNELS = 128
 HEADS = 8
@@ -24,8 +25,6 @@ FRAME = 512
 #: Spread of a click in the dense prompt, in pixels.
 CLICK_SIGMA = 8.0
 MASKS = 4
-#: Blocks of the tracker's encoder that the segmenter shares.
-SHARED_BLOCKS = 14
 
 
 @dataclass
@@ -45,43 +44,14 @@ class Prompts:
         return len(self.points)
 
 
-class Trunk(nn.Module):
-    """Blocks 0 to 13 of the tracker's encoder, normalisations folded. Image [B, 3, H, W] -> maps at strides 4, 8, 16."""
-
-    taps = MobileNetV2.taps[:3]
+class Trunk(FrozenTrunk):
+    """The tracker's, read from its file. Image [B, 3, H, W] -> maps at strides 4, 8, 16."""
 
     def __init__(self, weights: str | Path, prefix: str = "encoder.") -> None:
         """weights: the tracker's safetensors."""
-        super().__init__()
         encoder = MobileNetV2()
-        state = {k.removeprefix(prefix): v.float() for k, v in load_file(str(weights)).items() if k.startswith(prefix)}
-        encoder.load_state_dict(state, strict=True)
-        self.blocks = encoder.features[:SHARED_BLOCKS]
-        self._fold(self.blocks)
-        self.requires_grad_(False)
-        self.eval()
-
-    @torch.no_grad()
-    def _fold(self, module: nn.Module) -> None:
-        """Every convolution followed by a frozen normalisation becomes one convolution with bias."""
-        children = list(module.named_children())
-        for (_, a), (name, b) in zip(children, children[1:]):
-            if isinstance(a, nn.Conv2d) and isinstance(b, FrozenBatchNorm2d):
-                scale, shift = b.scale_and_shift()
-                a.weight.mul_(scale[:, None, None, None])
-                a.bias = nn.Parameter(shift.clone())
-                setattr(module, name, nn.Identity())
-        for _, child in children:
-            self._fold(child)
-
-    @torch.no_grad()
-    def forward(self, image: Tensor) -> list[Tensor]:
-        x, out = image, []
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            if i in self.taps:
-                out.append(x)
-        return out
+        encoder.load_state_dict({k.removeprefix(prefix): v.float() for k, v in load_file(str(weights)).items() if k.startswith(prefix)}, strict=True)
+        super().__init__(encoder)
 
 
 class LayerNorm2d(nn.Module):

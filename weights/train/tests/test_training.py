@@ -9,8 +9,9 @@ from deaot import DeAOT
 from deaot.equivariance import Equivariance
 from deaot.init import initialise
 from deaot.mobilenetv2 import MobileNetV2
+from deaot.trunk import FROZEN_BLOCKS, FrozenTrunk
 from propagation import PropagationTracker
-from train import CURRICULA, FROZEN_BLOCKS, FrozenTrunk, argmax, clip_loss, learning_rate, parameter_groups, phase_at, train_step
+from train import CURRICULA, argmax, clip_loss, learning_rate, parameter_groups, phase_at, train_step
 
 
 def test_frozen_trunk_equals_the_encoder():
