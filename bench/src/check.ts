@@ -37,7 +37,7 @@ export async function checkKernels(
 ): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
   // The cases that are benchmarked are large, and their references slow.
-  for (const opCase of allCases.filter(({ op, flops }) => flops === undefined && (!only || op.includes(only)))) {
+  for (const opCase of allCases.filter(({ op, bench }) => !bench && (!only || op.includes(only)))) {
     const expected = opCase.reference(opCase.inputs);
     for (const variant of runsOf(opCase, runtime)) {
       const { op, name } = opCase;

@@ -1,6 +1,6 @@
+import { benchmarkCases } from '@samtrack/kernels/testing';
 import type { BenchArguments } from './arguments.js';
-import { kernelCases, smallCases } from './cases.js';
-import { type BenchContext, type BenchmarkResult, benchKernel, benchOpCase, remainingCases } from './kernels.js';
+import { type BenchContext, type BenchmarkResult, benchKernel, benchmarkName, type KernelCase } from './kernels.js';
 import { type ModelJob, modelJob } from './models.js';
 
 /** A benchmark by its name. */
@@ -19,19 +19,13 @@ export interface JobRequest extends Pick<BenchArguments, 'quick' | 'only' | 'mod
 
 export function kernelJobs({ quick, only, models, small }: JobRequest): Job[] {
   if (models) return [];
-  const usual = small === 'alone' ? [] : kernelCases.filter((kernelCase) => !quick || kernelCase.quick);
-  const jobs: Job[] = [
-    ...[...(small ? smallCases : []), ...usual].map((kernelCase) => ({
-      name: `${kernelCase.op}@${kernelCase.size}`,
-      essential: kernelCase.op === 'gemm' || kernelCase.op === 'conv2d',
-      run: (context: BenchContext) => benchKernel(kernelCase, context),
-    })),
-    ...(quick || small === 'alone' ? [] : remainingCases(kernelCases)).map((opCase) => ({
-      name: `${opCase.op}@${opCase.name}`,
-      essential: false,
-      run: (context: BenchContext) => benchOpCase(opCase, context),
-    })),
-  ];
+  const takesPart = ({ bench: { run } }: KernelCase): boolean =>
+    run === 'small' ? small !== undefined : small !== 'alone' && (!quick || run === 'quick');
+  const jobs = benchmarkCases.filter(takesPart).map((kernelCase) => ({
+    name: benchmarkName(kernelCase),
+    essential: kernelCase.op === 'gemm' || kernelCase.op === 'conv2d',
+    run: (context: BenchContext) => benchKernel(kernelCase, context),
+  }));
   return jobs.filter(({ name }) => !only || name.includes(only));
 }
 

@@ -1,8 +1,7 @@
-import { fusedOps, gemm, type MatmulVariant, type OpSet, type Runtime, stockOps } from '@samtrack/kernels';
-import { benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
+import { fusedOps, measureCeilings, type OpSet, type Runtime, stockOps } from '@samtrack/kernels';
+import { type benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { KernelCase } from './cases.js';
-import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner, WARM_MS } from './measure.js';
+import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
 import type { ExportedGraphs } from './onnx/baseline.js';
 import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
 import { OnnxTracer } from './onnx/tracer.js';
@@ -107,22 +106,29 @@ export interface BenchContext {
   readonly onNote: (message: string) => void;
 }
 
-/** Times our kernel, the same from stock tfjs operations, and ONNX Runtime. */
+/** A case that is benchmarked. */
+export type KernelCase = (typeof benchmarkCases)[number];
+
+/** The name of a case's benchmark: `gemm@256x512x512`. */
+export const benchmarkName = ({ op, bench }: KernelCase): string => `${op}@${bench.size}`;
+
+/** Times our kernel, the same from stock tfjs operations, and ONNX Runtime, as far as the case is for them. */
 export async function benchKernel(kernelCase: KernelCase, context: BenchContext): Promise<BenchmarkResult> {
   const { runtime, ort, ortProviders, options, onNote } = context;
-  const name = `${kernelCase.op}@${kernelCase.size}`;
+  const name = benchmarkName(kernelCase);
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const launch = (ops: OpSet) => tidy(() => kernelCase.build(ops, tensors));
+  const launch = (ops: OpSet): Tensor[] => [tidy(() => kernelCase.build(ops, tensors))].flat();
   const values = async (ops: OpSet) => {
-    const out = launch(ops);
-    const data = new Float32Array(await runtime.read(out));
-    out.dispose();
+    const outputs = launch(ops);
+    const view = outputs[0]!.dtype === 'int32' ? Int32Array : Float32Array;
+    const data = new view(await runtime.read(outputs[0]!));
+    dispose(outputs);
     return data;
   };
   const gpu = (runner: string, ops: OpSet): Runner => ({
     name: runner,
     run: async (count) => {
-      for (let i = 0; i < count; i++) launch(ops).dispose();
+      for (let i = 0; i < count; i++) dispose(launch(ops));
       await runtime.finish();
     },
   });
@@ -132,15 +138,19 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
     const ours = await first.of(OURS, () => values(fusedOps));
     // What is compared is also what fills the caches.
     const errors: Record<string, number> = {};
-    errors[STOCK] = checkOutput(name, STOCK, await first.of(STOCK, () => values(stockOps)), ours);
-    const runners = [gpu(OURS, fusedOps), gpu(STOCK, stockOps)];
-    if (ort) {
+    const runners = [gpu(OURS, fusedOps)];
+    if (!kernelCase.kernelsOnly) {
+      errors[STOCK] = checkOutput(name, STOCK, await first.of(STOCK, () => values(stockOps)), ours);
+      runners.push(gpu(STOCK, stockOps));
+    }
+    const { weights } = kernelCase.bench;
+    if (ort && weights) {
       runners.push({
         name: OURS_WITH_TRANSFER,
         run: async (count) => {
           for (let i = 0; i < count; i++) {
             for (const key in tensors) {
-              if (!kernelCase.weights.includes(key)) {
+              if (!weights.includes(key)) {
                 runtime.write(tensors[key]!, kernelCase.inputs[key]!.values as Float32Array<ArrayBuffer>);
               }
             }
@@ -148,7 +158,7 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
           }
         },
       });
-      const { model, inputs, fromOnnx } = await traceCase(kernelCase, tensors);
+      const { model, inputs, fromOnnx } = await traceCase(kernelCase, weights, tensors);
       for (const provider of ortProviders) {
         const runner = ORT_RUNNERS[provider];
         try {
@@ -167,55 +177,13 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
         }
       }
     }
-    return summariseRunners(name, kernelCase, errors, first, await measure(runners, options));
+    return summariseRunners(name, kernelCase.bench, errors, first, await measure(runners, options));
   } finally {
     for (const session of sessions) await session.release();
     dispose(tensors);
     runtime.trim();
   }
 }
-
-/** A case of the kernel package that has no ONNX graph here: ours against stock tfjs where there is a twin. */
-export async function benchOpCase(opCase: OpCase, context: BenchContext): Promise<BenchmarkResult> {
-  const { runtime, options } = context;
-  const name = `${opCase.op}@${opCase.name.replaceAll(/[\s,]+/g, '-')}`;
-  const tensors = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const build = (ops: OpSet) => [tidy(() => opCase.build(ops, tensors))].flat();
-  const builds: Record<string, () => Tensor[]> = { [OURS]: () => build(fusedOps) };
-  if (!opCase.kernelsOnly) builds[STOCK] = () => build(stockOps);
-  try {
-    const outputs: Record<string, ArrayLike<number>> = {};
-    const first = new FirstTimes();
-    for (const runner in builds) {
-      outputs[runner] = await first.of(runner, async () => {
-        const results = builds[runner]!();
-        const view = results[0]!.dtype === 'int32' ? Int32Array : Float32Array;
-        const values = new view(await runtime.read(results[0]!));
-        dispose(results);
-        return values;
-      });
-    }
-    const errors: Record<string, number> = {};
-    if (outputs[STOCK]) errors[STOCK] = checkOutput(name, STOCK, outputs[STOCK], outputs[OURS]!);
-    const runners = Object.entries(builds).map(([runner, build]) => ({
-      name: runner,
-      run: async (count: number) => {
-        for (let i = 0; i < count; i++) dispose(build());
-        await runtime.finish();
-      },
-    }));
-    return summariseRunners(name, opCase, errors, first, await measure(runners, options));
-  } finally {
-    dispose(tensors);
-    runtime.trim();
-  }
-}
-
-/** The kernel package's own benchmark cases, without those that `kernelCases` covers. */
-export const remainingCases = (covered: readonly KernelCase[]): OpCase[] => {
-  const ops = new Set(covered.map(({ op }) => op));
-  return benchmarkCases.filter((opCase) => !ops.has(opCase.op));
-};
 
 function summariseRunners(
   name: string,
@@ -248,7 +216,8 @@ export async function firstRun(
 
 /** The ONNX model of a case, its inputs in ONNX's layout, and its output back in ours. */
 export async function traceCase(
-  kernelCase: KernelCase,
+  kernelCase: Pick<OpCase, 'inputs' | 'build'>,
+  weights: readonly string[],
   tensors: Record<string, Tensor>,
 ): Promise<{
   model: Uint8Array;
@@ -258,7 +227,7 @@ export async function traceCase(
   const tracer = new OnnxTracer();
   const inputs: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
   for (const key in tensors) {
-    if (kernelCase.weights.includes(key)) continue;
+    if (weights.includes(key)) continue;
     const { shape } = tensors[key]!;
     const values = kernelCase.inputs[key]!.values as Float32Array;
     if (shape.length === 3) {
@@ -270,7 +239,7 @@ export async function traceCase(
       inputs[key] = { values, shape };
     }
   }
-  const out = tidy(() => kernelCase.build(tracer.ops, tensors));
+  const out = [tidy(() => kernelCase.build(tracer.ops, tensors))].flat()[0]!;
   tracer.output('out', out);
   const channels = out.shape.at(-1)!;
   const image = tracer.isImage(out);
@@ -292,49 +261,18 @@ export const toChannelsLast = (values: Float32Array, channels: number): Float32A
   toChannelsFirst(values, values.length / channels);
 
 /** Best throughput that this adapter shows: matrix products in GFLOP/s, copies in GB/s (read and written). */
-export async function measureCeilings(
+export async function bestThroughput(
   { runtime }: Pick<BenchContext, 'runtime'>,
   results: readonly BenchmarkResult[],
-  // Large enough to fill the machine, small enough for a CPU.
-  size = runtime.adapterClass.kind === 'software' ? 1024 : 4096,
+  size?: number,
 ): Promise<{ gemmGflops: number; gemmFloat16Gflops?: number; copyGBps: number }> {
-  const a = runtime.allocate([size, size]);
-  const b = runtime.allocate([size, size]);
-  const bytes = 64 * 2 ** 20;
-  const source = runtime.allocate([bytes / 4]);
-  const target = runtime.allocate([bytes / 4]);
-  const product = (name: string, variant?: MatmulVariant): Runner => ({
-    name,
-    run: async (count) => {
-      for (let i = 0; i < count; i++) gemm(a, b, { variant }).dispose();
-      await runtime.finish();
-    },
-  });
-  const shape = { batch: 1, m: size, n: size, k: size, aligned: true, half: false };
-  const matrixUnits = gemm.supported(shape, runtime.adapterClass).includes('subgroup-matrix');
-  const measured = await measure(
-    [
-      product('gemm'),
-      ...(matrixUnits ? [product('gemm-float16', 'subgroup-matrix')] : []),
-      {
-        name: 'copy',
-        run: async (count) => {
-          for (let i = 0; i < count; i++) runtime.copy(source, target);
-          await runtime.finish();
-        },
-      },
-    ],
-    { rounds: 5, sampleMs: 100, warmMs: runtime.adapterClass.kind === 'software' ? 0 : WARM_MS },
-  );
-  dispose([a, b, source, target]);
-  runtime.trim();
+  const { flopsPerSecond, float16FlopsPerSecond, bytesPerSecond } = await measureCeilings(runtime, size);
   const gflops = results
     .filter(({ name }) => name.startsWith('gemm@'))
     .map(({ flops, runners }) => flops! / runners[OURS]!.wall.median / 1e6);
-  const rate = (name: string) => (2 * size ** 3) / measured.get(name)!.wall.median / 1e6;
   return {
-    gemmGflops: Math.max(rate('gemm'), ...gflops),
-    ...(matrixUnits ? { gemmFloat16Gflops: rate('gemm-float16') } : {}),
-    copyGBps: (2 * bytes) / measured.get('copy')!.wall.median / 1e6,
+    gemmGflops: Math.max(flopsPerSecond / 1e9, ...gflops),
+    ...(float16FlopsPerSecond !== undefined && { gemmFloat16Gflops: float16FlopsPerSecond / 1e9 }),
+    copyGBps: bytesPerSecond / 1e9,
   };
 }

@@ -9,7 +9,7 @@ import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import { kernelJobs, modelJobs } from './jobs.js';
-import { type BenchContext, type BenchmarkResult, measureCeilings, OURS, WrongOutputError } from './kernels.js';
+import { type BenchContext, type BenchmarkResult, bestThroughput, OURS, WrongOutputError } from './kernels.js';
 import { type MeasureOptions, WARM_MS } from './measure.js';
 import { modelJob } from './models.js';
 import { MODELS } from './names.js';
@@ -136,7 +136,7 @@ async function run(args: BenchArguments): Promise<void> {
       console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
     curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
   }
-  ceilings = kernels.length + modelResults.length > 0 ? await measureCeilings(context, kernels) : undefined;
+  ceilings = kernels.length + modelResults.length > 0 ? await bestThroughput(context, kernels) : undefined;
   // What was measured is safe before Dawn's null backend, which has little memory and can take the process along.
   save();
   shutdown(runtime);

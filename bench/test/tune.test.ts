@@ -1,8 +1,8 @@
 import { initialize, type Runtime, shutdown, tuningOf } from '@samtrack/kernels';
+import { benchmarkCases } from '@samtrack/kernels/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
-import { smallCases } from '../src/cases.js';
-import { type BenchContext, benchKernel, OURS } from '../src/kernels.js';
+import { type BenchContext, benchKernel, benchmarkName, OURS } from '../src/kernels.js';
 import { describeTuning, tuneBenchmark } from '../src/tune.js';
 
 describe('--tune', () => {
@@ -31,8 +31,8 @@ describe('tuneBenchmark', () => {
       options: { rounds: 1, sampleMs: 0 },
       onNote: () => {},
     };
-    const kernelCase = smallCases.find(({ op }) => op === 'gemm')!;
-    const name = `gemm@${kernelCase.size}`;
+    const kernelCase = benchmarkCases.find(({ op, bench }) => op === 'gemm' && bench.run === 'small')!;
+    const name = benchmarkName(kernelCase);
     const job = { name, run: (given: BenchContext) => benchKernel(kernelCase, given) };
     const tuned = await tuneBenchmark(job, context, 30);
     vi.restoreAllMocks();

@@ -138,7 +138,7 @@ async function runAll(
     if ('fps' in result) models.push(inChromium(result));
     else kernels.push(inChromium(result));
   }
-  const ceilings = unwrap(await page.call<Reply<Ceilings>>('measureCeilings', undefined, BENCHMARK_MS));
+  const ceilings = unwrap(await page.call<Reply<Ceilings>>('bestThroughput', undefined, BENCHMARK_MS));
   return { ceilings, kernels, models };
 }
 

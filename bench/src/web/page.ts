@@ -2,7 +2,7 @@
 import { initialize, type Runtime } from '@samtrack/kernels';
 import { describeAdapter } from '../adapter.js';
 import { kernelJobs, modelJobs } from '../jobs.js';
-import { type BenchmarkResult, measureCeilings } from '../kernels.js';
+import { type BenchmarkResult, bestThroughput } from '../kernels.js';
 import { OnnxRuntimeWeb } from './onnx.js';
 import { type Opened, type OpenRequest, type RunAnswer, type RunRequest, replyWith } from './protocol.js';
 
@@ -34,12 +34,12 @@ async function run({ name, jobs, options }: RunRequest): Promise<RunAnswer> {
   return { result, notes };
 }
 
-function ceilings(): ReturnType<typeof measureCeilings> {
-  return measureCeilings({ runtime }, kernels, runtime.adapterClass.kind === 'software' ? 512 : undefined);
+function ceilings(): ReturnType<typeof bestThroughput> {
+  return bestThroughput({ runtime }, kernels, runtime.adapterClass.kind === 'software' ? 512 : undefined);
 }
 
 Object.assign(globalThis, {
   openBench: (request: OpenRequest) => replyWith(() => open(request)),
   runBench: (request: RunRequest) => replyWith(() => run(request)),
-  measureCeilings: () => replyWith(ceilings),
+  bestThroughput: () => replyWith(ceilings),
 });

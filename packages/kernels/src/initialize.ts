@@ -48,7 +48,10 @@ export async function initialize(options: InitializeOptions = {}): Promise<Runti
   registerBackend('webgpu', () => backend, 3);
   await setBackend('webgpu');
   await ready();
-  const tuning = new Tuning(adapterIdentity(handle.info, handle.adapterClass), handle.adapterClass, gemm);
+  const tuning = new Tuning(adapterIdentity(handle.info, handle.adapterClass), handle.adapterClass, {
+    float32: gemm,
+    ...(handle.adapterClass.subgroupMatrix && { float16: (a, b) => gemm(a, b, { variant: 'subgroup-matrix' }) }),
+  });
   if (options.tuning && options.tuning !== 'off') {
     await loadTuning(tuning, options.tuning === 'cached' ? tuningStore() : options.tuning);
   }

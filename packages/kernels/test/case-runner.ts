@@ -26,7 +26,7 @@ export function testCases(wanted: (opCase: OpCase) => boolean, options: CaseTest
   });
   afterAll(() => shutdown(runtime));
 
-  const cases = allCases.filter((c) => c.flops === undefined && wanted(c));
+  const cases = allCases.filter((c) => !c.bench && wanted(c));
   describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
     for (const opCase of cases.filter((c) => c.op === op)) {
       it(opCase.name, async ({ skip }) => {

@@ -28,11 +28,32 @@ export interface OpCase {
   reference(inputs: Record<string, CaseTensor>): Float64Array[];
   /** Normalised squared error allowed; 1e-12 unless the case says why not. */
   tolerance?: number;
-  /** Arithmetic of one run. Cases that have it are benchmarked. */
-  flops?: number;
+  /** Set where the case is of a size that models use, and is benchmarked instead of tested. */
+  bench?: CaseBench;
+}
+
+/** What a case is benchmarked as. */
+export interface CaseBench {
+  /** With the operation's name, that of the benchmark: `gemm@256x512x512`. */
+  size: string;
+  /** Arithmetic of one run. */
+  flops: number;
   /** Bytes that must be read and written at least. */
   bytes?: number;
+  /** Inputs that are constants of the graph where the work is traced for another engine; missing where it is not. */
+  weights?: readonly string[];
+  /** Part of a quick run; or of one on a browser's software adapter, which computes a tenth of what others do, alone. */
+  run?: 'quick' | 'small';
 }
+
+/** How a case is declared as a benchmark: by its size, if it has no better name, or by what is said here. */
+export type BenchRequest = true | Pick<CaseBench, 'run'>;
+
+/** The benchmark of a case, if one is asked for. */
+export const benchOf = (
+  request: BenchRequest | false | undefined,
+  bench: Omit<CaseBench, 'run'>,
+): Pick<OpCase, 'bench'> => (request ? { bench: { ...bench, ...(request === true ? {} : request) } } : {});
 
 /** A reproducible sequence of values in [-1, 1) (xorshift32). */
 export function randomValues(count: number, seed = 1): Float32Array {

@@ -69,4 +69,6 @@ export const allCases: OpCase[] = [
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */
-export const benchmarkCases: OpCase[] = allCases.filter((c) => c.flops !== undefined);
+export const benchmarkCases: (OpCase & Required<Pick<OpCase, 'bench'>>)[] = allCases.filter(
+  (c): c is OpCase & Required<Pick<OpCase, 'bench'>> => c.bench !== undefined,
+);

@@ -4,7 +4,7 @@ import type { CaseTensor, OpCase } from '../ops/case.js';
 import { fusedOps } from '../ops/op-set.js';
 import { tuningOf } from '../tuning/tuning.js';
 
-export { type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
+export { type CaseBench, type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
 export { allCases, benchmarkCases } from '../ops/cases.js';
 
 /** What rounding operands to f16 costs; every other kernel computes in f32. */

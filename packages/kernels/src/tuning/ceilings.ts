@@ -1,15 +1,15 @@
-import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import { dispose } from '@tensorflow/tfjs-core';
 import type { Work } from '../dispatch/chooser.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import { wallTime } from './clock.js';
-
-/** A product of two matrices, whichever operation computes it. */
-export type MatrixProduct = (a: Tensor, b: Tensor) => Tensor;
+import { tuningOf } from './tuning.js';
 
 /** What an adapter can do at most, as far as is known. */
 export interface Ceilings {
   /** Arithmetic of matrix products. */
   readonly flopsPerSecond: number;
+  /** The same on matrix units, with operands rounded to float16; missing where there are none. */
+  readonly float16FlopsPerSecond?: number;
   /** Bytes read and written by copies. */
   readonly bytesPerSecond: number;
 }
@@ -21,22 +21,31 @@ const MAX_REPEATS = 40;
 
 const measured = new WeakMap<Runtime, Ceilings>();
 
-/** Measures a large matrix product and a large copy, once on each device. */
-export async function measureCeilings(runtime: Runtime, product: MatrixProduct): Promise<Ceilings> {
-  const known = measured.get(runtime) ?? (await measure(runtime, product));
+/**
+ * Measures large matrix products and a large copy, once on each device.
+ * @param size Side of the matrices: large enough to fill the machine, small enough for a CPU.
+ */
+export async function measureCeilings(
+  runtime: Runtime,
+  size = runtime.adapterClass.kind === 'software' ? 1024 : 4096,
+): Promise<Ceilings> {
+  const known = measured.get(runtime) ?? (await measure(runtime, size));
   measured.set(runtime, known);
   return known;
 }
 
-async function measure(runtime: Runtime, multiply: MatrixProduct): Promise<Ceilings> {
-  // Large enough to fill the machine, small enough for a CPU.
-  const size = runtime.adapterClass.kind === 'software' ? 1024 : 4096;
+async function measure(runtime: Runtime, size: number): Promise<Ceilings> {
+  const { float32, float16 } = tuningOf(runtime).products;
   const [a, b] = [runtime.allocate([size, size]), runtime.allocate([size, size])];
   const [source, target] = [runtime.allocate([COPY_BYTES / 4]), runtime.allocate([COPY_BYTES / 4])];
+  const rate = async (work: number, run: () => void) => work / ((await bestTime(runtime, run)) / 1000);
+  const flops = 2 * size ** 3;
   try {
-    const product = await bestTime(runtime, () => multiply(a, b).dispose());
-    const copy = await bestTime(runtime, () => runtime.copy(source, target));
-    return { flopsPerSecond: (2 * size ** 3) / (product / 1000), bytesPerSecond: (2 * COPY_BYTES) / (copy / 1000) };
+    return {
+      flopsPerSecond: await rate(flops, () => float32(a, b).dispose()),
+      ...(float16 && { float16FlopsPerSecond: await rate(flops, () => float16(a, b).dispose()) }),
+      bytesPerSecond: await rate(2 * COPY_BYTES, () => runtime.copy(source, target)),
+    };
   } finally {
     dispose([a, b, source, target]);
     runtime.trim();

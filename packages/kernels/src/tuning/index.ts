@@ -1,5 +1,5 @@
 export { tuningStore } from '#tuning-store';
-export type { Ceilings } from './ceilings.js';
+export { type Ceilings, measureCeilings } from './ceilings.js';
 export type { Clock, TimedKernel } from './clock.js';
 export { TuningError } from './error.js';
 export type { TuningStore } from './store.js';

@@ -102,7 +102,7 @@ export async function tune(
   const observed = await observe(runtime, work);
   const open = observed.filter(({ op, key }) => again || tuning.measured(op, key) === undefined);
 
-  const ceilings = await measureCeilings(runtime, tuning.product);
+  const ceilings = await measureCeilings(runtime);
   const start = performance.now();
   const spent = (share: number) => performance.now() - start >= share * budgetMs;
   const stopped = () => (signal?.aborted ? 'aborted' : spent(1) ? 'budget' : undefined);

@@ -49,7 +49,7 @@ const choose = (tuning: Tuning, n: number) => tuning.choose(op, { n }, [n]);
 
 describe('Tuning', () => {
   it('goes by the rules where nothing was measured', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     select.mockClear();
     expect(choose(tuning, 8)).toBe('slow');
     expect(select).toHaveBeenCalledWith({ n: 8 }, CLASS);
@@ -58,7 +58,7 @@ describe('Tuning', () => {
   });
 
   it('uses what was measured, at once and of that shape only', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     expect(choose(tuning, 8)).toBe('slow');
     tuning.add(op, 'n=8', measured('fast'));
     for (let i = 0; i < 2; i++) expect([8, 9].map((n) => choose(tuning, n))).toEqual(['fast', 'slow']);
@@ -67,7 +67,7 @@ describe('Tuning', () => {
   });
 
   it('ignores measurements of other kernels, of unknown ones, and of those that cannot compute the shape', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     tuning.add(op, 'n=8', measured('fast'));
     expect(choose(tuning, 8)).toBe('fast');
     expect(tuning.choose(declare('changed text'), { n: 8 }, [8])).toBe('slow');
@@ -78,14 +78,14 @@ describe('Tuning', () => {
   });
 
   it('stays right when there were more shapes than it remembers', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     tuning.add(op, 'n=1', measured('fast'));
     for (let n = 1; n < 5000; n++) choose(tuning, n);
     expect(choose(tuning, 1)).toBe('fast');
   });
 
   it('shows every choice to the observer, and none after it', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     const seen: unknown[] = [];
     tuning.observe(({ key, args }) => seen.push([key, args]));
     for (const n of [1, 2, 1]) choose(tuning, n);
@@ -97,7 +97,7 @@ describe('Tuning', () => {
 
 describe('force', () => {
   it('runs with one variant, whatever was measured, and says when nothing asked for it', () => {
-    const tuning = new Tuning(IDENTITY, CLASS, matMul);
+    const tuning = new Tuning(IDENTITY, CLASS, { float32: matMul });
     tuning.add(op, 'n=8', measured('large-only'));
     expect(tuning.force('test', 'fast', () => choose(tuning, 8))).toBe('fast');
     expect(choose(tuning, 9)).toBe('slow');

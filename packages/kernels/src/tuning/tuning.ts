@@ -1,7 +1,7 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable, Chooser } from '../dispatch/chooser.js';
 import type { Runtime } from '../dispatch/runtime.js';
-import type { MatrixProduct } from './ceilings.js';
 import type { TuningError } from './error.js';
 import { type AnyOp, fingerprint, measurable, shapeKey } from './fingerprint.js';
 import { type AdapterIdentity, type TunedEntry, TuningTable } from './table.js';
@@ -13,6 +13,12 @@ export interface ObservedCall {
   /** `shapeKey` of the shape. */
   readonly key: string;
   readonly args: readonly unknown[];
+}
+
+/** Products of two matrices, whichever operation computes them; `float16` rounds them, where there are matrix units. */
+export interface MatrixProducts {
+  readonly float32: (a: Tensor, b: Tensor) => Tensor;
+  readonly float16?: (a: Tensor, b: Tensor) => Tensor;
 }
 
 /** Shapes of an operation whose choice is remembered; more than any model uses. */
@@ -37,8 +43,8 @@ export class Tuning implements Chooser {
   constructor(
     identity: AdapterIdentity,
     private readonly adapterClass: AdapterClass,
-    /** By which `tune` measures what the adapter can do at most. */
-    readonly product: MatrixProduct,
+    /** By which is measured what the adapter can do at most. */
+    readonly products: MatrixProducts,
   ) {
     this.#table = new TuningTable(identity);
   }

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { supportedMatmul } from '../../families/matmul/index.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
 import type { GatedAttentionInput } from './index.js';
 import { gatedAttentionReference } from './reference.js';
@@ -13,7 +13,7 @@ interface AttentionCase {
   channels: number;
   /** Forces blocks of query rows. */
   workspaceBytes?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function attentionCase({ tokens, validKeys, capacity, depth, channels, workspaceBytes, bench }: AttentionCase): OpCase {
@@ -49,9 +49,17 @@ function attentionCase({ tokens, validKeys, capacity, depth, channels, workspace
       }
       return [out];
     },
-    ...(bench ? { flops: 2 * tokens * validKeys * (depth + 2 * channels) } : {}),
+    ...benchOf(bench, {
+      size: `${tokens}x${validKeys}`,
+      flops: 2 * tokens * validKeys * (depth + 2 * channels),
+      bytes: 4 * (tokens * (depth + 3 * channels) + capacity * (depth + 2 * channels)),
+      weights: [],
+    }),
   };
 }
+
+/** Channels of DeAOT's gated propagation. */
+const PROPAGATION = { depth: 128, channels: 512 };
 
 export const cases: OpCase[] = [
   attentionCase({ tokens: 1, validKeys: 1, capacity: 4, depth: 4, channels: 4 }),
@@ -59,5 +67,8 @@ export const cases: OpCase[] = [
   attentionCase({ tokens: 40, validKeys: 121, capacity: 124, depth: 128, channels: 36 }),
   // 33 queries in blocks of 13, 13 and 7.
   attentionCase({ tokens: 33, validKeys: 63, capacity: 100, depth: 8, channels: 4, workspaceBytes: 13 * 64 * 4 }),
-  attentionCase({ tokens: 1674, validKeys: 1674, capacity: 1676, depth: 128, channels: 512, bench: true }),
+  // A memory of one frame, and of four; what a browser's software adapter can do.
+  attentionCase({ ...PROPAGATION, tokens: 1674, validKeys: 1674, capacity: 1676, bench: { run: 'quick' } }),
+  attentionCase({ ...PROPAGATION, tokens: 1674, validKeys: 6696, capacity: 6696, bench: true }),
+  attentionCase({ ...PROPAGATION, tokens: 256, validKeys: 256, capacity: 256, bench: { run: 'small' } }),
 ];

@@ -1,4 +1,4 @@
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type BiAttentionInput, biAttention } from './index.js';
 import { biAttentionReference } from './reference.js';
 
@@ -15,7 +15,7 @@ interface BiAttentionCase {
   masked?: number;
   plain?: boolean;
   workspaceBytes?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function biAttentionCase(c: BiAttentionCase): OpCase {
@@ -47,9 +47,11 @@ function biAttentionCase(c: BiAttentionCase): OpCase {
     },
     // Scores of up to 100 are exact to 4e-6, and so are the weights that are their exponentials.
     ...(scale > 1 ? { tolerance: 1e-11 } : {}),
-    ...(bench
-      ? { flops: 2 * tokens * columns * (2 * channels + width), bytes: 4 * tokens * (2 * channels + 2 * width) }
-      : {}),
+    ...benchOf(bench, {
+      size: `${tokens}x${text}`,
+      flops: 2 * tokens * columns * (2 * channels + width),
+      bytes: 4 * tokens * (2 * channels + 2 * width),
+    }),
   };
 }
 

@@ -1,18 +1,18 @@
 import type { Activation } from '../../families/activation/index.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { broadcastAddReference } from './reference.js';
 
 const addCase = (
   x: number[],
   y: number[],
-  { bench = false, activation }: { bench?: boolean; activation?: Activation } = {},
+  { bench, activation }: { bench?: BenchRequest; activation?: Activation } = {},
 ): OpCase => ({
   op: 'broadcast-add',
   name: `[${x.join(', ')}] + [${y.join(', ')}]${activation ? `, ${activation}` : ''}`,
   inputs: { x: randomTensor(x, 1), y: randomTensor(y, 2) },
   build: (ops, { x, y }) => ops.broadcastAdd(x!, y!, { activation }),
   reference: ({ x, y }) => [broadcastAddReference(x!.values, y!.values, activation)],
-  ...(bench ? { flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) } : {}),
+  ...benchOf(bench, { size: x.join('x'), flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) }),
 });
 
 export const cases: OpCase[] = [

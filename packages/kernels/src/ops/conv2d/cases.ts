@@ -1,6 +1,6 @@
 import type { Activation } from '../../families/activation/index.js';
 import { convOutput, convPadding } from '../../families/convolution.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
 import { type Conv2dOptions, conv2d } from './index.js';
 import { conv2dReference } from './reference.js';
@@ -22,7 +22,7 @@ interface ConvCase {
   largeTiles?: boolean;
   /** Runs `vector-split` alone. */
   split?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function convCase(c: ConvCase): OpCase {
@@ -61,7 +61,12 @@ function convCase(c: ConvCase): OpCase {
         { bias: bias?.values, residual: residual?.values, activation, finalRelu },
       ),
     ],
-    ...(c.bench ? { flops: 2 * outHeight * outWidth * n * kernel * kernel * channels } : {}),
+    ...benchOf(c.bench, {
+      size: `${kernel}x${kernel}-${height}x${width}x${channels}-${n}`,
+      flops: 2 * outHeight * outWidth * n * kernel * kernel * channels,
+      bytes: 4 * (height * width * channels + kernel * kernel * channels * n + outHeight * outWidth * n),
+      weights: ['weight'],
+    }),
   };
 }
 
@@ -109,5 +114,7 @@ export const cases: OpCase[] = [
   convCase({ height: 21, width: 23, channels: 4, n: 8, kernel: 7, stride: 2, padding: 3 }),
   convCase({ height: 8, width: 12, channels: 4, n: 8, kernel: 4, stride: 4, padding: [0, 0, 0, 0] }),
   convCase({ height: 5, width: 6, channels: 3, n: 11, kernel: 3, padding: [0, 1, 2, 1], bias: true }),
-  convCase({ height: 61, width: 107, channels: 256, n: 128, kernel: 3, padding: 1, bench: true }),
+  convCase({ height: 61, width: 107, channels: 256, n: 128, kernel: 3, padding: 1, bench: { run: 'quick' } }),
+  convCase({ height: 121, width: 213, channels: 128, n: 128, kernel: 3, padding: 1, bench: true }),
+  convCase({ height: 24, width: 32, channels: 64, n: 64, kernel: 3, padding: 1, bench: { run: 'small' } }),
 ];

@@ -1,4 +1,4 @@
-import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import type { DeformableAttentionShape } from './index.js';
 import { deformableAttentionReference } from './reference.js';
 
@@ -11,8 +11,10 @@ interface DeformableCase extends DeformableAttentionShape {
   reach?: number;
   /** Normalised squared error allowed where positions, of up to 167 pixels, are only exact to 1e-5. */
   tolerance?: number;
+  /** Queries are the pixels of all levels, as in an encoder. */
+  grid?: boolean;
   stock?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 /** Points or boxes whose centres also lie a little outside of the image. */
@@ -26,6 +28,17 @@ function references(queries: number, boxes: boolean): CaseTensor {
   return tensor;
 }
 
+/** Centres of the pixels of every level, as shares of the image. */
+function gridCentres(levels: DeformableCase['levels']): CaseTensor {
+  const centres = levels.flatMap(({ height, width }) =>
+    Array.from({ length: height * width }, (_, i) => [
+      ((i % width) + 0.5) / width,
+      (Math.floor(i / width) + 0.5) / height,
+    ]),
+  );
+  return { shape: [centres.length, 2], values: Float32Array.from(centres.flat()) };
+}
+
 function deformableCase({
   queries,
   headSize,
@@ -33,7 +46,8 @@ function deformableCase({
   reach = 4,
   tolerance,
   bench,
-  stock = bench,
+  grid,
+  stock = bench !== undefined,
   ...shape
 }: DeformableCase): OpCase {
   const { levels, heads, points } = shape;
@@ -46,7 +60,7 @@ function deformableCase({
   const inputs = {
     value: randomTensor([pixels, channels], 1),
     projection,
-    reference: references(queries, boxes ?? false),
+    reference: grid ? gridCentres(levels) : references(queries, boxes ?? false),
   };
   const sizes = levels.map(({ height, width }) => `${height}x${width}`).join(' ');
   return {
@@ -60,14 +74,18 @@ function deformableCase({
     reference: ({ value, projection, reference }) => [
       deformableAttentionReference(value!.values, projection!.values, reference!.values, queries, shape),
     ],
-    ...(bench
-      ? {
-          flops: queries * samples * (8 * headSize + 40),
-          bytes: 4 * (pixels * channels + queries * (channels + 3 * samples)),
-        }
-      : {}),
+    ...benchOf(bench, {
+      size: boxes ? `${queries}-boxes` : `${queries}`,
+      // Four corners of every sample for each channel.
+      flops: queries * samples * 8 * headSize,
+      bytes: 4 * (pixels * channels + queries * (channels + 3 * samples + (boxes ? 4 : 2))),
+      weights: [],
+    }),
   };
 }
+
+/** Of Grounding DINO's encoder. */
+const ENCODER = { heads: 8, headSize: 32, points: 4, grid: true };
 
 /** The pyramid of an image of 800 x 1333 at strides 8 to 64. */
 const PYRAMID = [
@@ -124,6 +142,17 @@ export const cases: OpCase[] = [
     points: 4,
     reach: 1e9,
   }),
-  deformableCase({ queries: 22223, levels: PYRAMID, heads: 8, headSize: 32, points: 4, bench: true }),
+  deformableCase({
+    queries: 1424,
+    levels: [
+      { height: 25, width: 42 },
+      { height: 13, width: 21 },
+      { height: 7, width: 11 },
+      { height: 4, width: 6 },
+    ],
+    ...ENCODER,
+    bench: { run: 'quick' },
+  }),
+  deformableCase({ queries: 22223, levels: PYRAMID, ...ENCODER, bench: true }),
   deformableCase({ queries: 900, levels: PYRAMID, heads: 8, headSize: 32, points: 4, boxes: true, bench: true }),
 ];

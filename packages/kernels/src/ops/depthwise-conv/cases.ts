@@ -1,6 +1,6 @@
 import type { Activation } from '../../families/activation/index.js';
 import { convOutput, convPadding } from '../../families/convolution.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { conv2dReference } from '../conv2d/reference.js';
 import { type DepthwiseConvOptions, depthwiseConv } from './index.js';
 
@@ -14,7 +14,7 @@ interface DepthwiseCase {
   padding?: DepthwiseConvOptions['padding'];
   bias?: boolean;
   activation?: Activation;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function depthwiseCase(c: DepthwiseCase): OpCase {
@@ -53,9 +53,13 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
         { bias: bias?.values, activation },
       ),
     ],
-    ...(c.bench
-      ? { flops: 2 * kernelHeight * kernelWidth * outputs, bytes: 4 * (height * width * channels + outputs) }
-      : {}),
+    ...benchOf(c.bench, {
+      size: `${c.kernel.join('x')}-${height}x${width}x${channels}${stride > 1 ? `-stride-${stride}` : ''}`,
+      flops: 2 * kernelHeight * kernelWidth * outputs,
+      bytes: 4 * (height * width * channels + kernelHeight * kernelWidth * channels + outputs),
+      // Of strided ones the twin is not asked, and no other engine.
+      ...(stride === 1 && { weights: ['weight', 'bias'] }),
+    }),
   };
 }
 
@@ -70,7 +74,7 @@ export const cases: OpCase[] = [
   depthwiseCase({ height: 2, width: 3, channels: 4, kernel: [5, 5], padding: 2 }),
   depthwiseCase({ height: 11, width: 12, channels: 8, kernel: [3, 4], padding: [0, 1, 2, 3], bias: true }),
   depthwiseCase({ height: 16, width: 19, channels: 4, kernel: [7, 11], padding: 5, stride: 2, dilation: 2 }),
-  depthwiseCase({ height: 31, width: 54, channels: 1024, kernel: [5, 5], padding: 2, bench: true }),
+  depthwiseCase({ height: 31, width: 54, channels: 1024, kernel: [5, 5], padding: 2, bench: { run: 'quick' } }),
   depthwiseCase({
     height: 121,
     width: 213,

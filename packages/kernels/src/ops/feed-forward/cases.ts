@@ -1,5 +1,5 @@
 import type { Activation } from '../../families/activation/index.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { gemmReference } from '../gemm/reference.js';
 
 interface FeedForwardCase {
@@ -9,7 +9,7 @@ interface FeedForwardCase {
   activation: Activation;
   residual?: boolean;
   workspaceBytes?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function feedForwardCase(c: FeedForwardCase): OpCase {
@@ -39,7 +39,11 @@ function feedForwardCase(c: FeedForwardCase): OpCase {
       const second = { m: tokens, n: width, k: hidden };
       return [gemmReference(inner, weight2!.values, second, { bias: bias2!.values, residual: residual?.values })];
     },
-    ...(bench ? { flops: 4 * tokens * width * hidden, bytes: 4 * (3 * tokens * width + 2 * width * hidden) } : {}),
+    ...benchOf(bench, {
+      size: `${tokens}x${width}x${hidden}`,
+      flops: 4 * tokens * width * hidden,
+      bytes: 4 * (3 * tokens * width + 2 * width * hidden),
+    }),
   };
 }
 

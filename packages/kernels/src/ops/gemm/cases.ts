@@ -1,7 +1,7 @@
 import { add } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../families/activation/index.js';
 import { type MatmulVariant, supportedMatmul } from '../../families/matmul/index.js';
-import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { gemm } from './index.js';
 import { gemmReference } from './reference.js';
 
@@ -18,7 +18,7 @@ interface GemmCase {
   largeTiles?: boolean;
   /** Runs `vector-split` alone. */
   split?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function gemmCase({
@@ -54,7 +54,12 @@ function gemmCase({
       const epilogue = Object.fromEntries(Object.entries(rest).map(([key, tensor]) => [key, tensor.values]));
       return [gemmReference(a!.values, b!.values, { m, n, k }, { ...epilogue, activation, alpha })];
     },
-    ...(bench ? { flops: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n) } : {}),
+    ...benchOf(bench, {
+      size: `${m}x${k}x${n}`,
+      flops: 2 * m * n * k,
+      bytes: 4 * (m * k + k * n + m * n),
+      weights: ['b'],
+    }),
   };
 }
 
@@ -176,6 +181,8 @@ export const cases: OpCase[] = [
   blockCase(),
   halfCase(33, 36, 20),
   halfCase(5, 6, 7),
-  gemmCase({ m: 256, n: 512, k: 512, bench: true }),
-  gemmCase({ m: 1674, n: 1024, k: 256, bench: true }),
+  gemmCase({ m: 256, n: 512, k: 512, bench: { run: 'quick' } }),
+  gemmCase({ m: 1674, n: 1024, k: 256, bench: { run: 'quick' } }),
+  gemmCase({ m: 4096, n: 3072, k: 768, bench: true }),
+  gemmCase({ m: 128, n: 256, k: 256, bench: { run: 'small' } }),
 ];

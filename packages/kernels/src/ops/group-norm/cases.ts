@@ -1,5 +1,5 @@
 import type { Activation } from '../../families/activation/index.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { groupNormReference } from './reference.js';
 
 interface GroupNormCase {
@@ -10,7 +10,7 @@ interface GroupNormCase {
   /** Added to every value: a mean far from zero must cost no accuracy. */
   offset?: number;
   tolerance?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance, bench }: GroupNormCase): OpCase {
@@ -29,7 +29,12 @@ function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance,
       groupNormReference(x!.values, weight!.values, bias!.values, { channels, groups, ...options }),
     ],
     ...(tolerance ? { tolerance } : {}),
-    ...(bench ? { flops: 12 * x.values.length, bytes: 8 * x.values.length } : {}),
+    ...benchOf(bench, {
+      size: `${shape.join('x')}-${groups}`,
+      flops: 8 * x.values.length,
+      bytes: 8 * x.values.length,
+      weights: ['weight', 'bias'],
+    }),
   };
 }
 
@@ -42,7 +47,6 @@ export const cases: OpCase[] = [
   groupNormCase({ shape: [71, 67, 36], groups: 3, activation: 'relu' }),
   // The mean itself is rounded to 2^-24 of 1000, 1e-4 of the spread.
   groupNormCase({ name: 'mean of 1000', shape: [300, 16], groups: 2, offset: 1000, tolerance: 1e-8 }),
-  groupNormCase({ shape: [1674, 512], groups: 2, bench: true }),
-  groupNormCase({ shape: [31, 54, 256], groups: 8, activation: 'relu', bench: true }),
-  groupNormCase({ shape: [121, 213, 128], groups: 8, activation: 'relu', bench: true }),
+  groupNormCase({ shape: [121, 213, 128], groups: 8, activation: 'relu', bench: { run: 'quick' } }),
+  groupNormCase({ shape: [1674, 512], groups: 2, activation: 'relu', bench: true }),
 ];

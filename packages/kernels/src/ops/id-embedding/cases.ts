@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type OpCase, randomTensor, randomValues } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor, randomValues } from '../case.js';
 import { type IdEmbeddingGeometry, makeIdBank } from './index.js';
 import { idEmbeddingReference } from './reference.js';
 
@@ -8,7 +8,7 @@ interface IdCase extends Required<IdEmbeddingGeometry> {
   labelWidth: number;
   kernelSize: number;
   channels: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 /** Blocks of labels with a few single pixels, as masks are. */
@@ -38,7 +38,10 @@ function idCase(c: IdCase): OpCase {
     inputs: { labels: { shape: [c.labelHeight, c.labelWidth], values: labelMap(c.labelHeight, c.labelWidth, 25) } },
     build: (ops, { labels }) => withBank((made) => ops.idEmbedding(labels!, made, c)),
     reference: ({ labels }) => [idEmbeddingReference(labels!.values, kernel.values, bias.values, { ...c, classes })],
-    ...(c.bench ? { flops: 2 * outHeight * outWidth * c.kernelSize ** 2 * classes * c.channels } : {}),
+    ...benchOf(c.bench, {
+      size: `${c.height}x${c.width}`,
+      flops: 2 * outHeight * outWidth * c.kernelSize ** 2 * classes * c.channels,
+    }),
   };
 }
 

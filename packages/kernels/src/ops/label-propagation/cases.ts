@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { fusedOps } from '../op-set.js';
 import { type LabelPropagationInput, labelPropagation } from './index.js';
 import { labelPropagationReference } from './reference.js';
@@ -15,7 +15,7 @@ interface PropagationCase {
   topK: number;
   /** Whether the stock twin runs too: sorting whole rows, it takes a minute on a software adapter where they are long. */
   stock?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function propagationCase({ height, width, depth, channels, radii, topK, stock, bench }: PropagationCase): OpCase {
@@ -54,7 +54,7 @@ function propagationCase({ height, width, depth, channels, radii, topK, stock, b
         { height, width, depth, channels, temperature, topK },
       ),
     ],
-    ...(bench ? { flops: 2 * tokens * positions * depth } : {}),
+    ...benchOf(bench, { size: `${height}x${width}-${radii.join('-')}`, flops: 2 * tokens * positions * depth }),
   };
 }
 

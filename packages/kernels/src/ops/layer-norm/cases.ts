@@ -1,5 +1,5 @@
 import type { Activation } from '../../families/activation/index.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { layerNormReference } from './reference.js';
 
 interface LayerNormCase {
@@ -12,7 +12,7 @@ interface LayerNormCase {
   offset?: number;
   scale?: number;
   activation?: Activation;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function layerNormCase(c: LayerNormCase): OpCase {
@@ -32,7 +32,12 @@ function layerNormCase(c: LayerNormCase): OpCase {
     reference: ({ x, weight, bias }) => [
       layerNormReference(x!.values, weight!.values, bias!.values, { channels, groups, eps, activation }),
     ],
-    ...(c.bench ? { flops: 8 * tokens * width, bytes: 8 * tokens * width } : {}),
+    ...benchOf(c.bench, {
+      size: `${tokens}x${width}-${groups}`,
+      flops: 8 * tokens * width,
+      bytes: 8 * tokens * width,
+      weights: ['weight', 'bias'],
+    }),
   };
 }
 
@@ -48,7 +53,6 @@ export const cases: OpCase[] = [
   layerNormCase({ name: 'tiny values, where eps decides', tokens: 9, channels: 64, scale: 1e-3 }),
   layerNormCase({ name: 'mean of 1000', tokens: 9, channels: 256, offset: 1000 }),
   layerNormCase({ name: 'more rows than one dimension of workgroups', tokens: 70_001, channels: 4 }),
-  layerNormCase({ tokens: 1674, channels: 256, bench: true }),
-  layerNormCase({ tokens: 1674, channels: 256, groups: 2, bench: true }),
+  layerNormCase({ tokens: 1674, channels: 256, groups: 2, bench: { run: 'quick' } }),
   layerNormCase({ tokens: 25440, channels: 128, bench: true }),
 ];

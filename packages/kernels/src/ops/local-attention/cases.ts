@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type LocalGatedAttentionInput, localGatedAttention } from './index.js';
 import { localGatedAttentionReference } from './reference.js';
 
@@ -9,7 +9,7 @@ interface LocalCase {
   window: number;
   depth: number;
   channels: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function localCase({ height, width, window, depth, channels, bench }: LocalCase): OpCase {
@@ -64,7 +64,13 @@ function localCase({ height, width, window, depth, channels, bench }: LocalCase)
       }
       return [out];
     },
-    ...(bench ? { flops: 2 * tokens * window * window * (depth + 2 * channels) } : {}),
+    ...benchOf(bench, {
+      size: `${height}x${width}`,
+      // What the window needs; a dense map computes more.
+      flops: 2 * tokens * window * window * (depth + 2 * channels),
+      bytes: 4 * tokens * (2 * depth + relativeStride + 5 * channels),
+      weights: [],
+    }),
   };
 }
 
@@ -74,5 +80,5 @@ export const cases: OpCase[] = [
   localCase({ height: 5, width: 7, window: 15, depth: 8, channels: 12 }),
   localCase({ height: 19, width: 17, window: 15, depth: 16, channels: 36 }),
   localCase({ height: 6, width: 16, window: 5, depth: 12, channels: 8 }),
-  localCase({ height: 31, width: 54, window: 15, depth: 128, channels: 512, bench: true }),
+  localCase({ height: 31, width: 54, window: 15, depth: 128, channels: 512, bench: { run: 'quick' } }),
 ];

@@ -1,4 +1,4 @@
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { maskLogitsReference } from './reference.js';
 
 interface MaskLogitsCase {
@@ -6,7 +6,7 @@ interface MaskLogitsCase {
   masks: number;
   channels: number;
   grid: readonly [number, number];
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase): OpCase {
@@ -23,7 +23,7 @@ function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase)
     reference: ({ features, vectors }) => [
       maskLogitsReference(features!.values, vectors!.values, { batch, masks, channels, height, width }),
     ],
-    ...(bench ? { flops: 2 * products, bytes: (products / masks) * 4 } : {}),
+    ...benchOf(bench, { size: `${batch}x${masks}`, flops: 2 * products, bytes: (products / masks) * 4 }),
   };
 }
 

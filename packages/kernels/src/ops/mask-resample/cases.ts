@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { stockOps } from '../op-set.js';
 import {
   type MaskGeometry,
@@ -18,7 +18,7 @@ interface MaskCase extends MaskGeometry {
   threshold?: number;
   offset?: number;
   selected?: number[];
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 /** How far every pixel must stay from the levels that are counted, so that rounding cannot decide one. */
@@ -78,7 +78,10 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     kernelsOnly: op !== 'mask-values' || selected !== undefined,
     build,
     reference: () => [join(referenceValues(logits, c).map(reference))],
-    ...(c.bench ? { flops: 10 * masks * output.height * output.width } : {}),
+    ...benchOf(c.bench, {
+      size: `${masks}x${output.height}x${output.width}`,
+      flops: 10 * masks * output.height * output.width,
+    }),
   });
   return [
     opCase('mask-values', withPlan(maskValues), (values) => values),

@@ -1,5 +1,5 @@
 import { convOutput } from '../../families/convolution.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { maxPoolReference } from './reference.js';
 
 interface MaxPoolCase {
@@ -9,7 +9,7 @@ interface MaxPoolCase {
   padding?: number;
   /** Added to every value; negative, so that a padding of zeros would win. */
   offset?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, bench }: MaxPoolCase): OpCase {
@@ -26,7 +26,11 @@ function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, benc
     reference: ({ x }) => [maxPoolReference(x!.values, { height, width, channels, size, stride, padding })],
     // Nothing is computed, only chosen.
     tolerance: 0,
-    ...(bench ? { flops: size * size * outputs, bytes: 4 * (height * width * channels + outputs) } : {}),
+    ...benchOf(bench, {
+      size: shape.join('x'),
+      flops: size * size * outputs,
+      bytes: 4 * (height * width * channels + outputs),
+    }),
   };
 }
 

@@ -1,7 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { multiHeadAttention } from './index.js';
 import { type AttentionReferenceOptions, multiHeadAttentionReference } from './reference.js';
+
+/** Blocks of a vision transformer. */
+const VISION = { headSize: 64, packed: true };
 
 interface AttentionCase {
   queries: number;
@@ -19,7 +22,7 @@ interface AttentionCase {
   /** Multiplies the operands: how sharp the attention is. */
   sharpness?: number;
   scale?: number;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
 function attentionCase(c: AttentionCase): OpCase {
@@ -79,7 +82,14 @@ function attentionCase(c: AttentionCase): OpCase {
         bias: grid && bias(grid, headSize, rows!, columns!),
       }),
     ],
-    ...(bench ? { flops: 4 * Math.max(1, ...batch) * queries * keys * channels } : {}),
+    ...benchOf(bench, {
+      size: `${queries}x${grid ? '' : `${keys}x`}${heads}x${headSize}`,
+      flops: 4 * queries * channels * (Math.max(1, ...batch) * keys + (grid ? (grid[0] + grid[1]) / 2 : 0)),
+      ...(grid && {
+        bytes: 4 * (4 * queries * channels + (2 * (grid[0] + grid[1]) - 2) * headSize),
+        weights: ['rows', 'columns'],
+      }),
+    }),
   };
 }
 
@@ -115,7 +125,9 @@ export const cases: OpCase[] = [
   attentionCase({ queries: 35, keys: 35, grid: [5, 7], heads: 2, headSize: 32, packed: true }),
   attentionCase({ queries: 130, keys: 130, grid: [2, 65], heads: 1, headSize: 64 }),
   attentionCase({ queries: 99, keys: 99, grid: [33, 3], heads: 2, headSize: 16, batch: [2, 1] }),
-  attentionCase({ queries: 1024, keys: 1024, grid: [32, 32], heads: 2, headSize: 64, packed: true, bench: true }),
+  attentionCase({ ...VISION, queries: 1024, keys: 1024, grid: [32, 32], heads: 12, bench: { run: 'quick' } }),
+  attentionCase({ ...VISION, queries: 4096, keys: 4096, grid: [64, 64], heads: 12, bench: true }),
+  attentionCase({ ...VISION, queries: 256, keys: 256, grid: [16, 16], heads: 4, bench: { run: 'small' } }),
   attentionCase({ queries: 900, keys: 900, heads: 8, headSize: 32, bench: true }),
   attentionCase({ queries: 4096, keys: 7, heads: 8, headSize: 16, batch: [1, 4], bench: true }),
   attentionCase({ queries: 7, keys: 4096, heads: 8, headSize: 16, batch: [4, 1], bench: true }),

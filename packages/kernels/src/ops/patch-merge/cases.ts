@@ -1,7 +1,7 @@
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { patchMergeReference } from './reference.js';
 
-function patchMergeCase(height: number, width: number, channels: number, bench = false): OpCase {
+function patchMergeCase(height: number, width: number, channels: number, bench?: BenchRequest): OpCase {
   const elements = height * width * channels;
   return {
     op: 'patch-merge',
@@ -11,7 +11,7 @@ function patchMergeCase(height: number, width: number, channels: number, bench =
     reference: ({ x }) => [patchMergeReference(x!.values, { height, width, channels })],
     // Nothing is computed, only moved.
     tolerance: 0,
-    ...(bench ? { flops: elements, bytes: 8 * elements } : {}),
+    ...benchOf(bench, { size: `${height}x${width}x${channels}`, flops: elements, bytes: 8 * elements }),
   };
 }
 

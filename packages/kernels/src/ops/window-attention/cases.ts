@@ -1,4 +1,4 @@
-import { type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type WindowAttentionShape, windowAttention } from './index.js';
 import { windowAttentionReference } from './reference.js';
 import { type RelativeWindowShape, relativeWindowAttention } from './relative.js';
@@ -10,10 +10,10 @@ interface WindowCase extends WindowAttentionShape {
   scale?: number;
   /** Also runs the stock twin, a dozen operations that a software rasteriser compiles for 10 s. */
   stock?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
-function windowCase({ headSize, scale = 2, bench, stock = bench, ...shape }: WindowCase): OpCase {
+function windowCase({ headSize, scale = 2, bench, stock = bench !== undefined, ...shape }: WindowCase): OpCase {
   const { height, width, window, shift, heads } = shape;
   const channels = heads * headSize;
   const tokens = window * window * Math.ceil(height / window) * Math.ceil(width / window);
@@ -31,17 +31,22 @@ function windowCase({ headSize, scale = 2, bench, stock = bench, ...shape }: Win
     reference: ({ qkv, qkvBias, biasTable }) => [
       windowAttentionReference(qkv!.values, qkvBias!.values, biasTable!.values, shape),
     ],
-    ...(bench ? { flops: 4 * tokens * window * window * channels, bytes: 4 * height * width * 4 * channels } : {}),
+    ...benchOf(bench, {
+      size: `${height}x${width}x${channels}-${window}`,
+      flops: 4 * tokens * window * window * channels,
+      bytes: 4 * height * width * 4 * channels,
+      weights: ['qkvBias', 'biasTable'],
+    }),
   };
 }
 
 interface RelativeCase extends RelativeWindowShape {
   headSize: number;
   stock?: boolean;
-  bench?: boolean;
+  bench?: BenchRequest;
 }
 
-function relativeCase({ headSize, bench, stock = bench, ...shape }: RelativeCase): OpCase {
+function relativeCase({ headSize, bench, stock = bench !== undefined, ...shape }: RelativeCase): OpCase {
   const { height, width, window, heads } = shape;
   const channels = heads * headSize;
   const table = [2 * window - 1, headSize];
@@ -62,7 +67,11 @@ function relativeCase({ headSize, bench, stock = bench, ...shape }: RelativeCase
     reference: ({ qkv, qkvBias, rows, columns }) => [
       relativeWindowAttentionReference(qkv!.values, qkvBias!.values, rows!.values, columns!.values, shape),
     ],
-    ...(bench ? { flops: 4 * tokens * window * window * channels, bytes: 4 * height * width * 4 * channels } : {}),
+    ...benchOf(bench, {
+      size: `${height}x${width}x${channels}-${window}`,
+      flops: 4 * tokens * window * window * channels,
+      bytes: 4 * height * width * 4 * channels,
+    }),
   };
 }
 
@@ -75,8 +84,7 @@ export const cases: OpCase[] = [
   windowCase({ height: 3, width: 2, window: 7, shift: 3, heads: 1, headSize: 32 }),
   windowCase({ height: 20, width: 17, window: 12, shift: 6, heads: 1, headSize: 32 }),
   windowCase({ height: 5, width: 6, window: 4, shift: 1, heads: 2, headSize: 16 }),
-  windowCase({ height: 120, width: 212, window: 7, shift: 3, heads: 4, headSize: 32, bench: true }),
-  windowCase({ height: 30, width: 53, window: 7, shift: 3, heads: 16, headSize: 32, bench: true }),
+  windowCase({ height: 100, width: 167, window: 7, shift: 3, heads: 6, headSize: 32, bench: true }),
   // Whole windows; rows and columns beyond the image, and rows of keys that lie there altogether; one window and less.
   relativeCase({ height: 14, width: 28, window: 14, heads: 1, headSize: 64 }),
   relativeCase({ height: 16, width: 19, window: 14, heads: 1, headSize: 64 }),
