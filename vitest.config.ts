@@ -20,7 +20,8 @@ const project = (
     env = {},
     include = ['src/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup = [],
-  }: { env?: Record<string, string>; include?: string[]; globalSetup?: string[] } = {},
+    pollTimeout = 1000,
+  }: { env?: Record<string, string>; include?: string[]; globalSetup?: string[]; pollTimeout?: number } = {},
 ) => ({
   plugins: [wgslAsText],
   resolve: { conditions: ['samtrack-source', 'node'] },
@@ -30,6 +31,7 @@ const project = (
     root,
     include,
     globalSetup,
+    expect: { poll: { timeout: pollTimeout } },
     pool: 'forks' as const,
     testTimeout: 300_000,
     hookTimeout: 300_000,
@@ -54,7 +56,8 @@ export default defineConfig({
       project('chromium', 'packages/chromium'),
       project('models', 'packages/models'),
       project('pipeline', 'packages/pipeline'),
-      project('app', 'packages/app', { globalSetup: ['./test/build.ts'] }),
+      // What a page shows comes when it comes on a busy machine.
+      project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000 }),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),
       project('examples', 'examples'),

@@ -132,21 +132,45 @@ function ensureAdapter() {
   say(`adapter: ${installed}`);
 }
 
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** Tests of pages need Chromium or Chrome; without one, and where it cannot be installed, they are skipped and say so. */
+function ensureBrowser() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const mac = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
+  if (existsSync(mac) || BROWSERS.some((name) => folders.some((folder) => existsSync(join(folder, name))))) return;
+  const debian = existsSync('/etc/debian_version') && !/ubuntu/i.test(readFileSync('/etc/os-release', 'utf8'));
+  if (!debian || process.getuid?.() !== 0) {
+    say('no Chromium or Chrome found: tests of pages are skipped (Debian: sudo apt-get install chromium)');
+    return;
+  }
+  say('no Chromium found; installing it for the tests of pages');
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    for (const line of ['apt-get update', 'apt-get install -y --no-install-recommends chromium'])
+      run('sh', ['-c', line], { env });
+  } catch {
+    say('Chromium could not be installed: tests of pages are skipped');
+  }
+}
+
 function bundle() {
   say('bundling');
   run('turbo', ['run', 'bundle', '--output-logs=errors-only']);
 }
 
-export function setUp() {
+/** @param {{ browser?: boolean }} [options] browser: also a Chromium, for tests */
+export function setUp({ browser = false } = {}) {
   checkNode();
   installDependencies();
   ensureAdapter();
+  if (browser) ensureBrowser();
   bundle();
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    setUp();
+    setUp({ browser: process.argv.includes('--browser') });
   } catch (error) {
     say(error.message);
     process.exit(1);

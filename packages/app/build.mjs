@@ -16,8 +16,10 @@ const COPIED = {
   'packages/app/static': '.',
   'demo/clip.mp4': 'demo/clip.mp4',
   'demo/masks/00000.png': 'demo/first-mask.png',
-  'weights/embedded/deaot-t.safetensors': 'models/deaot-t.safetensors',
 };
+
+/** Weights that come with the page: all that come with SAMTrack. */
+const weights = () => readdirSync(join(root, 'weights', 'embedded')).filter((file) => file.endsWith('.safetensors'));
 
 /** Files of a folder, relative to it. */
 const filesIn = (folder) =>
@@ -55,9 +57,14 @@ export async function buildApp(outdir) {
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
   });
-  await run({ entryPoints: { engine: source('worker/main.ts'), net: source('net/main.ts') } });
+  await run({
+    entryPoints: { engine: source('worker/main.ts'), net: source('net/main.ts') },
+    // The segmenter is whatever lies there beside the tracker.
+    define: { SEGMENTER: JSON.stringify(weights().find((file) => /seg|sam/.test(file)) ?? '') },
+  });
   await run({ entryPoints: { viewer: source('embed/viewer.ts') } });
   for (const [from, to] of Object.entries(COPIED)) cpSync(join(root, from), join(outdir, to), { recursive: true });
+  for (const file of weights()) cpSync(join(root, 'weights', 'embedded', file), join(outdir, 'models', file));
   writeFileSync(join(outdir, '_headers'), headersFile());
   writeFileSync(join(outdir, 'nginx.conf'), nginxFile());
   // The service worker knows every file of this build by content, so that a new build replaces the old one as a whole.

@@ -53,6 +53,8 @@ export interface AnnotationView {
   /** 1 on the object, 0 beside it. */
   readonly labels: readonly number[];
   readonly box?: Box;
+  /** It says that the object is not there. */
+  readonly erased: boolean;
 }
 
 export interface SourceView {
@@ -381,6 +383,8 @@ export interface EngineApi {
   removeModel(file: string): Promise<void>;
   snapshot(): Promise<Snapshot>;
   labelHash(frame: number): Promise<string>;
+  /** Pixels of each object in a frame. */
+  areas(frame: number): Promise<Record<number, number>>;
 }
 
 export interface OpenRequest {
@@ -394,6 +398,8 @@ export interface Snapshot {
   readonly project?: string;
   readonly head: readonly [undo: boolean, redo: boolean];
   readonly run: RunStatus['state'];
+  /** Runs that have ended, one way or another. */
+  readonly runs: number;
   readonly frame: number;
   readonly time: number;
   readonly device: string;

@@ -14,6 +14,9 @@ const FLAGS = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
   '--enable-unsafe-swiftshader',
+  // A camera that shows a test picture, and is allowed.
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
 ];
 
 export interface OpenOptions extends BrowserContextOptions {
@@ -125,9 +128,15 @@ export class App {
   }
 
   /** Tracks, and waits for the end. */
-  async track(button = 'Track (F)'): Promise<void> {
-    await this.page.getByRole('button', { name: button, exact: true }).click();
-    await this.idle();
+  track(): Promise<void> {
+    return this.run(() => this.page.getByRole('button', { name: 'Track', exact: true }).click());
+  }
+
+  /** Does something that starts a run, and waits for the run's end. */
+  async run(start: () => Promise<unknown>): Promise<void> {
+    const { runs } = await this.snapshot();
+    await start();
+    await expect.poll(async () => (await this.snapshot()).runs, { timeout: 90_000 }).toBeGreaterThan(runs);
   }
 
   /** Waits until nothing runs. */

@@ -5,13 +5,16 @@ import { CLIP, clipZip, maskPng } from './clip.js';
 describeApp('the empty page', (open) => {
   it('can be used within two seconds, and asks nobody else for anything', async () => {
     const app = await open();
-    const ready = await app.page.evaluate(() => performance.now());
-    expect(ready).toBeLessThan(8000); // Chromium's own start on a busy machine; the page's share is checked below.
-    const { scripts } = await app.page.evaluate(() => ({
-      scripts: performance.getEntriesByType('navigation')[0]!.toJSON() as PerformanceNavigationTiming,
-    }));
-    expect(scripts.domContentLoadedEventEnd - scripts.responseEnd).toBeLessThan(2000);
-    for (const name of ['Choose a file', 'Image folder', 'Camera', 'From a link']) {
+    // Processor time of the page's thread: on a machine that does other things, too, the clock would measure those.
+    const session = await app.context.newCDPSession(app.page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    await app.page.reload();
+    await app.page.waitForSelector('.start h1');
+    const { metrics } = await session.send('Performance.getMetrics');
+    const seconds = metrics.find(({ name }) => name === 'TaskDuration')!.value;
+    console.log(`first interaction: ${seconds.toFixed(2)} s of processor time`);
+    expect(seconds).toBeLessThan(2);
+    for (const name of ['Choose a file', 'Image folder', 'Camera', 'Link']) {
       expect(await app.page.getByRole('button', { name: new RegExp(name) }).isEnabled()).toBe(true);
     }
     expect(await app.page.title()).toBe('SAMTrack');

@@ -23,6 +23,7 @@ export default function CommandsDialog() {
     <Dialog title="Search for a command">
       <input
         class="field"
+        data-first=""
         value={text}
         aria-label="Command"
         role="combobox"

@@ -25,8 +25,8 @@ import { Dialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icon.js';
 
 const ROLES: readonly (readonly [ModelRole, string, string])[] = [
-  ['tracker', 'Tracker', 'follows objects through the video'],
   ['segmenter', 'Segmenter', 'turns clicks, boxes and strokes into masks'],
+  ['tracker', 'Tracker', 'follows objects through the video'],
   ['detector', 'Text', 'finds what you name'],
 ];
 

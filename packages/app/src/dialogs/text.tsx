@@ -36,6 +36,7 @@ export default function TextDialog() {
           <span>What to look for; several kinds with commas</span>
           <input
             class="field"
+            data-first=""
             value={text}
             placeholder="dog, person"
             onInput={(event) => setText(event.currentTarget.value)}

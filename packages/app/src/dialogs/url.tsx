@@ -35,6 +35,7 @@ export default function UrlDialog() {
           <span>Address of a video, image or zip</span>
           <input
             class="field"
+            data-first=""
             type="url"
             value={url}
             placeholder="https://example.org/video.mp4"

@@ -48,9 +48,8 @@ scope.addEventListener('fetch', (event) => {
 
 async function answer(request: Request, page: boolean): Promise<Response> {
   const cache = await caches.open(cacheName);
-  const kept = page
-    ? ((await cache.match('index.html')) ?? (await cache.match('./')))
-    : await cache.match(request, { ignoreSearch: true, ignoreVary: true });
+  const exact = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
+  const kept = exact ?? (page ? await cache.match('index.html') : undefined);
   if (!kept) return fetch(request);
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '');
   if (!range) return kept;

@@ -1,14 +1,17 @@
 /** The page: starts the engine's worker, and shows what it tells. */
 import { effect } from '@preact/signals';
 import { render } from 'preact';
-import { reopen } from '../state/actions.js';
-import { engine, parameters, startEngine } from '../state/engine.js';
+import { openFiles, reopen, seek } from '../state/actions.js';
+import { engine, parameters, slowestReport, startEngine } from '../state/engine.js';
 import { applyModels } from '../state/models.js';
 import { alarmed, project, source } from '../state/view.js';
 import { viewport } from '../state/viewport.js';
+import { allowBlobWorkers } from '../trusted-types.js';
 import { App } from '../ui/app.js';
 import { listenToKeys } from './keys.js';
 import { scriptUrl } from './trusted.js';
+
+allowBlobWorkers();
 
 const canvas = document.createElement('canvas');
 canvas.setAttribute('aria-hidden', 'true');
@@ -52,7 +55,13 @@ if ('serviceWorker' in navigator && parameters.get('offline') !== 'no') {
 const handle = {
   snapshot: () => engine().snapshot(),
   labelHash: (frame: number) => engine().labelHash(frame),
+  areas: (frame: number) => engine().areas(frame),
   viewport: () => viewport.value,
+  openFiles,
+  measureLanes: async (objects: number, frames: number) =>
+    (await import('../timeline/measure.js')).measureLanes(objects, frames),
+  slowestReport: () => slowestReport(),
+  seek,
 };
 
 declare global {

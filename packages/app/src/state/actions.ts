@@ -151,12 +151,17 @@ export function choose(wanted: Tool): void {
   dropPreview();
 }
 
+/** Counts choices of the user's: what a prompt made is chosen only if nothing else was meanwhile. */
+let choices = 0;
+
 export function newObject(): void {
+  choices++;
   activeObject.value = undefined;
   if (tool.value === 'select' || tool.value === 'eraser') tool.value = 'point';
 }
 
 export function selectObject(id: number | undefined): void {
+  choices++;
   activeObject.value = id;
 }
 
@@ -176,8 +181,29 @@ export function promptFor(shown: Omit<PromptRequest, 'frame' | 'object'>): Promp
   return { frame, object, ...shown, ...(extend ? { extend: true } : {}) };
 }
 
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Prompts wait for those before them: a second click goes to the object that the first one made. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = turn.then(work);
+  turn = done.catch(() => {});
+  return done;
+}
+
+/** Does something that makes or changes an object, which becomes the active one. */
+async function choosing(work: () => Promise<readonly number[]>): Promise<readonly number[]> {
+  const before = choices;
+  const ids = (await attempt(work)) ?? [];
+  const [only] = ids;
+  if (ids.length === 1 && only !== undefined && choices === before) activeObject.value = only;
+  return ids;
+}
+
 /** Gives a prompt; the object it made, or changed, becomes the active one. */
-export async function give(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> {
+export const give = (shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> =>
+  inTurn(() => giveNow(shown));
+
+async function giveNow(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> {
   const request = promptFor(shown);
   if (request.object === undefined && shown.labels?.every((label) => label === 0)) {
     tell({ kind: 'info', message: 'Click on the object first; then what is beside it can be taken away.' });
@@ -186,10 +212,8 @@ export async function give(shown: Omit<PromptRequest, 'frame' | 'object'>): Prom
   const busyFor =
     shown.text || shown.classes ? 'Looking for it' : shown.everything ? 'Segmenting everything' : undefined;
   if (busyFor) busy.value = busyFor;
-  const ids = (await attempt(() => engine().prompt(request))) ?? [];
+  const ids = await choosing(() => engine().prompt(request));
   if (busyFor) busy.value = undefined;
-  const [only] = ids;
-  if (ids.length === 1 && only !== undefined) activeObject.value = only;
   return ids;
 }
 
@@ -197,25 +221,23 @@ export function dropPreview(): void {
   previewLatest(undefined).catch(report);
 }
 
-export async function paint(
-  points: readonly (readonly [number, number])[],
-  radius: number,
-  erase: boolean,
-): Promise<void> {
-  const object = activeObject.value;
-  if (erase && object === undefined) {
-    tell({ kind: 'info', message: 'Choose the object to erase from.' });
-    return;
-  }
-  const ids = await attempt(() => engine().paint({ frame: presented.value.frame, object, points, radius, erase }));
-  if (ids?.length === 1) activeObject.value = ids[0];
-}
+export const paint = (points: readonly (readonly [number, number])[], radius: number, erase: boolean): Promise<void> =>
+  inTurn(async () => {
+    const object = activeObject.value;
+    if (erase && object === undefined) {
+      tell({ kind: 'info', message: 'Choose the object to erase from.' });
+      return;
+    }
+    await choosing(() => engine().paint({ frame: presented.value.frame, object, points, radius, erase }));
+  });
 
-export async function importMask(file: File): Promise<void> {
-  const ids = await attempt(() => engine().importMask(presented.value.frame, file));
-  if (ids) tell({ kind: 'info', message: `${file.name}: ${ids.length} object${ids.length === 1 ? '' : 's'}` });
-  if (ids?.length === 1) activeObject.value = ids[0];
-}
+export const importMask = (file: File): Promise<void> =>
+  inTurn(async () => {
+    const ids = await choosing(() => engine().importMask(presented.value.frame, file));
+    if (ids.length > 0) {
+      tell({ kind: 'info', message: `${file.name}: ${ids.length} object${ids.length === 1 ? '' : 's'}` });
+    }
+  });
 
 /** The annotation that the active object has in the shown frame. */
 export const activeAnnotation = () =>
@@ -285,7 +307,17 @@ export async function track(
       discovery: found.kind === 'off' ? undefined : { ...found, kind: found.kind },
     }),
   );
+  askToKeep();
   if (run.value.state === 'failed') report(Object.assign(new Error(run.value.failure.message), run.value.failure));
+}
+
+let asked = false;
+
+/** What was tracked is worth keeping: browsers that make a difference do not throw it away then. */
+function askToKeep(): void {
+  if (asked) return;
+  asked = true;
+  void navigator.storage?.persist?.();
 }
 
 export async function trackBoth(): Promise<void> {

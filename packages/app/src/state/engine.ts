@@ -18,6 +18,11 @@ type Remote = BirpcReturn<EngineApi, PageApi>;
 
 let remote: Remote | undefined;
 
+let slowest = 0;
+
+/** The longest time that the page took to take a report in and to render what follows from it, in milliseconds. */
+export const slowestReport = (): number => slowest;
+
 /** Starts the worker. */
 export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
   const worker = new Worker(scriptUrl('engine.js'), { type: 'module', name: 'engine' });
@@ -26,7 +31,9 @@ export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
   });
   remote = openChannel<EngineApi, PageApi>(worker, {
     async report(report: Report) {
+      const began = performance.now();
       receive(report);
+      slowest = Math.max(slowest, performance.now() - began);
       await shown();
     },
   });

@@ -107,8 +107,9 @@ export const dismiss = (id: number) => {
 /** Takes in what the engine reports. */
 export function receive(report: Report): void {
   batch(() => {
-    if (report.source) source.value = report.source;
     if (report.project !== undefined) takeProject(report.project ?? undefined);
+    // The same source is told with each change; what depends on it need not be computed again.
+    if (report.source && !isSame(report.source, source.value)) source.value = report.source;
     if (report.lanes) {
       lanes.clear();
       for (const lane of report.lanes) lanes.set(lane.object, lane);
@@ -139,6 +140,9 @@ export function receive(report: Report): void {
     for (const notice of report.notices ?? []) tell(notice);
   });
 }
+
+const isSame = (a: SourceView, b: SourceView | undefined) =>
+  b !== undefined && a.name === b.name && a.width === b.width && a.height === b.height && a.frameCount === b.frameCount;
 
 function takeProject(view: ProjectView | undefined): void {
   project.value = view;

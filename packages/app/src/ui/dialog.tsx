@@ -19,6 +19,8 @@ export function Dialog({ title, wide, children, footer, onClose }: DialogProps) 
     const shown = element.current!;
     const before = document.activeElement as HTMLElement | null;
     shown.showModal();
+    // Not the button to close it, which comes first.
+    (shown.querySelector<HTMLElement>('[data-first]') ?? shown).focus();
     return () => {
       shown.close();
       before?.focus();
@@ -32,6 +34,7 @@ export function Dialog({ title, wide, children, footer, onClose }: DialogProps) 
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape does the same, see onCancel
     <dialog
       ref={element}
+      tabIndex={-1}
       class={wide ? 'wide' : ''}
       aria-labelledby={name}
       onCancel={(event) => {

@@ -28,11 +28,13 @@ export function stateOf(id: number, frame: number): string {
   lanesVersion.value;
   const lane = lanes.get(id);
   const state = lane?.states[frame] ?? LANE.unknown;
-  const here = presented.value.frame === frame && presented.value.ids.includes(id);
-  if (state === LANE.anchor) return here ? 'shown here' : 'not here, by hand';
+  if (state === LANE.anchor) {
+    const given = project.value?.annotations.find((at) => at.frame === frame && at.object === id);
+    return given?.erased ? 'taken out of this frame' : 'shown in this frame';
+  }
   if (state === LANE.tracked) return `tracked, ${Math.round((100 * lane!.confidence[frame]!) / 255)} % sure`;
   if (state === LANE.absent) return 'not in this frame';
-  return here ? 'shown here' : 'not computed here';
+  return 'not computed here';
 }
 
 function menuOf({ id, name, locked }: ObjectView, others: readonly ObjectView[]): MenuItem[] {
@@ -63,6 +65,11 @@ function menuOf({ id, name, locked }: ObjectView, others: readonly ObjectView[])
     { label: 'Show only this one', icon: 'eye', run: () => solo(id) },
     { label: `Delete ${name} everywhere`, icon: 'trash', danger: true, disabled: locked, run: () => removeObject(id) },
   ];
+}
+
+function enterField(field: HTMLInputElement | null): void {
+  field?.focus();
+  field?.select();
 }
 
 function ObjectRow({ object }: { object: ObjectView }) {
@@ -102,8 +109,8 @@ function ObjectRow({ object }: { object: ObjectView }) {
             class="field"
             value={name}
             aria-label={`Name of object ${id}`}
-            // biome-ignore lint/a11y/noAutofocus: it opened because the user asked to type here
-            autoFocus
+            // It is there because the user asked to type in it.
+            ref={enterField}
             onBlur={(event) => finish(event.currentTarget.value)}
             onKeyDown={(event) => {
               if (event.key === 'Enter') finish(event.currentTarget.value);
@@ -158,11 +165,11 @@ function PromptList() {
   const frame = presented.value.frame;
   const annotation = project.value?.annotations.find((at) => at.frame === frame && at.object === activeObject.value);
   if (!annotation) return null;
-  const { object, points, labels, box } = annotation;
+  const { object, points, labels, box, erased } = annotation;
   return (
     <section class="prompts" aria-label="Prompts in this frame">
       <h3>Shown in frame {frame}</h3>
-      {points.length === 0 && !box && <p class="muted">A painted or imported mask</p>}
+      {points.length === 0 && !box && <p class="muted">{erased ? 'Taken out' : 'A painted or imported mask'}</p>}
       <ul>
         {box && (
           <li>

@@ -21,6 +21,13 @@ import { ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
 /** What the tracker that comes with the page is called in project files, as the command line calls it. */
 const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 641 } as const;
 
+/** File of the segmenter that comes with the page; empty if none does. Put in by the build. */
+declare const SEGMENTER: string;
+
+const bundled = (file: string) => new URL(`models/${file}`, self.location.href).href;
+
+const builtInSegmenter = (): Segmenter | undefined => (SEGMENTER ? new SamSegmenter(bundled(SEGMENTER)) : undefined);
+
 /** Which engine there is, and why there is no better one. */
 export async function chooseEngine(
   wanted: 'auto' | 'toy' | 'none',
@@ -125,7 +132,7 @@ export class Engine implements SessionTracker {
     if (kind === 'toy') {
       this.segmenter.current = new ToySegmenter();
       this.detector.current = new ToyDetector();
-    }
+    } else if (kind === 'network') this.segmenter.current = builtInSegmenter();
   }
 
   /** What masks depend on beside events and video, as it stands in project files. */
@@ -153,7 +160,7 @@ export class Engine implements SessionTracker {
       const chosen = this.#choices.get('tracker');
       this.#models = await SamTrack.load({
         tracker: this.#identity.model as 'deaot-t',
-        weights: chosen ? await modelUrl(chosen) : new URL('models/deaot-t.safetensors', self.location.href).href,
+        weights: chosen ? await modelUrl(chosen) : bundled(EMBEDDED.weights),
         longEdge: this.#identity.longEdge ?? undefined,
         onProgress: ({ bytes, total }) => onStatus({ state: 'loading', fraction: total ? bytes / total : 0 }),
         onDeviceLost: () => onStatus({ state: 'ready' }),
@@ -173,7 +180,7 @@ export class Engine implements SessionTracker {
       this.#choices.set(role, chosen);
       if (role === 'segmenter') {
         this.segmenter.dispose();
-        if (file) this.segmenter.current = new SamSegmenter(await modelFile(file));
+        this.segmenter.current = file ? new SamSegmenter(await modelFile(file)) : builtInSegmenter();
       } else if (role === 'detector') {
         this.detector.dispose();
         if (file) this.detector.current = new GroundingDinoDetector(await modelFile(file));

@@ -1,4 +1,13 @@
-import { type ExportFormat, openExporters, openOutputFolder, type Session, SessionError, ZipWriter } from 'samtrack';
+import {
+  type ExportFormat,
+  type Frame,
+  type FrameRange,
+  openExporters,
+  openOutputFolder,
+  type Session,
+  SessionError,
+  ZipWriter,
+} from 'samtrack';
 import type { Exported, ExportRequest } from '../protocol.js';
 import { colourOf } from './colours.js';
 import { folderOf } from './storage.js';
@@ -46,6 +55,26 @@ export async function zipFiles(files: readonly Found[], name: string): Promise<F
   return (await folder.getFileHandle(name)).getFile();
 }
 
+/** Formats that need no pictures: a camera's are gone by then. */
+const WITHOUT_PICTURES = ['zip', 'davis', 'png16', 'coco', 'youtube-vos', 'youtube-vis', 'mots', 'csv'];
+
+/** Frames to export. Of a camera's only their numbers are left. */
+async function* framesOf(
+  { source }: Session,
+  range: Required<Omit<FrameRange, 'signal'>> & FrameRange,
+): AsyncGenerator<Frame> {
+  if (source.kind !== 'live') {
+    yield* source.frames(range);
+    return;
+  }
+  const { width, height, fps = 24 } = source;
+  const rgba = new Uint8Array(4 * width * height);
+  for (let index = range.from; index < range.to; index++) {
+    range.signal?.throwIfAborted();
+    yield { index, time: index / fps, name: String(index).padStart(5, '0'), width, height, rgba };
+  }
+}
+
 /**
  * Writes the masks of a session in some formats. One file comes as it is, several as one archive.
  * @throws SessionError `no-objects` where no frame of the range has masks; what exporters throw; the signal's reason
@@ -56,8 +85,12 @@ export async function exportSession(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Exported> {
-  const folder = await folderOf('exports', crypto.randomUUID());
   const { source, objects } = session;
+  const pictured = formats.filter((format) => source.kind === 'live' && !WITHOUT_PICTURES.includes(format));
+  if (pictured.length > 0) {
+    throw new SessionError('bad-option', `a camera's pictures are not kept, which ${pictured.join(', ')} would need`);
+  }
+  const folder = await folderOf('exports', crypto.randomUUID());
   const exporters = await openExporters(formats as ExportFormat[], {
     folder: openOutputFolder(folder),
     source,
@@ -67,7 +100,7 @@ export async function exportSession(
   });
   let [done, seen] = [0, 0];
   try {
-    for await (const frame of source.frames({ from, to: to + 1, signal })) {
+    for await (const frame of framesOf(session, { from, to: to + 1, signal })) {
       const mask = await session.mask(frame.index, { signal });
       if (mask) {
         for (const exporter of exporters) await exporter.add(frame, mask);

@@ -13,6 +13,7 @@ import type {
   SourceRequest,
   SourceView,
 } from '../protocol.js';
+import { allowBlobWorkers } from '../trusted-types.js';
 import { chooseEngine, Engine } from './engine.js';
 import { clearExports, exportSession, safeName, zipFiles } from './exports.js';
 import { addModel, removeModel, storedModels } from './models.js';
@@ -217,6 +218,7 @@ class Main implements EngineApi {
       project: open?.id,
       head: [open?.session.canUndo ?? false, open?.session.canRedo ?? false],
       run: open?.runner.status.state ?? 'idle',
+      runs: open?.runner.ended ?? 0,
       frame: open?.viewer.frame ?? 0,
       time: open?.viewer.time ?? 0,
       device: this.#device,
@@ -229,6 +231,12 @@ class Main implements EngineApi {
     if (!mask) return '';
     const digest = await crypto.subtle.digest('SHA-256', mask.data as Uint16Array<ArrayBuffer>);
     return [...new Uint8Array(digest.slice(0, 8))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  async areas(frame: number): Promise<Record<number, number>> {
+    const areas: Record<number, number> = {};
+    for (const id of (await this.#project.session.mask(frame))?.data ?? []) if (id) areas[id] = (areas[id] ?? 0) + 1;
+    return areas;
   }
 
   /** @throws SessionError `closed` where no project is open */
@@ -316,5 +324,6 @@ async function demoClip(): Promise<File> {
   return new File([await response.blob()], 'clip.mp4', { type: 'video/mp4' });
 }
 
+allowBlobWorkers();
 const page = openChannel<PageApi, EngineApi>(self as unknown as Worker, new Main());
 const outbox = new Outbox((report) => page.report(report));

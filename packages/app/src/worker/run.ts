@@ -30,6 +30,8 @@ const breathe = () =>
 export class Runner {
   #status: RunStatus = { state: 'idle' };
   #controller: AbortController | undefined;
+  /** Runs that have ended. */
+  ended = 0;
   #finished: Promise<void> = Promise.resolve();
   #discoverer: { request: DiscoveryRequest; discoverer: Discoverer } | undefined;
 
@@ -137,7 +139,11 @@ export class Runner {
       this.#set({ state: 'idle' });
     } catch (error) {
       if (signal.aborted) this.#set({ state: 'idle' });
-      else this.#set({ state: 'failed', failure: failureOf(error), frame });
+      else {
+        // What is asked of the engine next tries to open the GPU again.
+        if ((error as Error).name === 'DeviceError') await this.engine.forget();
+        this.#set({ state: 'failed', failure: failureOf(error), frame });
+      }
     }
   }
 

@@ -14,12 +14,14 @@ interface Shown {
 export class Viewer {
   #shown: Shown | undefined;
   #preview: { pixels: Uint8Array; colour: Rgb } | undefined;
+  /** The frame that was asked for last. */
+  #wanted = 0;
   #playing = 0;
   #viewport: Viewport = { scale: 1, left: 0, top: 0 };
   #options: ViewOptions = { mode: 'overlay', opacity: 0.45, hidden: [] };
   /** Objects whose masks of a frame are older than a correction that affects them. */
   staleIn: (frame: number) => ReadonlySet<number> = () => new Set();
-  readonly seek = latestOnly((frame: number) => this.#seek(frame));
+  readonly #seekLatest = latestOnly((frame: number) => this.#seek(frame));
   readonly #draw: () => void;
 
   constructor(
@@ -63,9 +65,16 @@ export class Viewer {
     this.#draw();
   }
 
+  /** Shows a frame, unless another one is asked for meanwhile. */
+  seek(frame: number): Promise<void> {
+    this.#wanted = frame;
+    return this.#seekLatest(frame);
+  }
+
   /** Puts a frame on the canvas. */
   show(frame: Frame, labels: LabelMap | undefined): void {
     this.#shown = { frame, labels };
+    this.#wanted = frame.index;
     this.#draw();
     const ids = labels ? [...new Set(labels.data)].filter(Boolean).sort((a, b) => a - b) : [];
     this.report({ presented: { frame: frame.index, time: frame.time, ids } });
@@ -79,7 +88,7 @@ export class Viewer {
 
   /** Reads the masks of the frame again. */
   async refresh(): Promise<void> {
-    if (this.#shown) await this.seek(this.#shown.frame.index);
+    await this.seek(this.#wanted);
   }
 
   pick([x, y]: Point): number {
@@ -118,7 +127,10 @@ export class Viewer {
 
   async #seek(index: number): Promise<void> {
     const frame = await this.session.frame(index);
-    this.show(frame, await this.session.mask(index));
+    const labels = await this.session.mask(index);
+    const wanted = this.#wanted;
+    this.show(frame, labels);
+    this.#wanted = wanted;
   }
 
   #render(): void {

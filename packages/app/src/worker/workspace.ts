@@ -219,7 +219,7 @@ export class Workspace {
       worst: worst && { frame: worst.frame, object: worst.object },
       memory,
     };
-    this.options.report({ project, lanes: this.#lanes, memory });
+    this.options.report({ project, source: this.source, lanes: this.#lanes, memory });
   }
 
   async track(request: TrackRequest): Promise<void> {
@@ -229,6 +229,7 @@ export class Workspace {
     await this.runner.start(request);
     this.publish();
     if (this.runner.status.state !== 'failed') await this.#save();
+    this.runner.ended++;
   }
 
   async prompt(request: PromptRequest): Promise<readonly number[]> {
@@ -347,6 +348,7 @@ export class Workspace {
       points: (prompt.points ?? []) as readonly Point[],
       labels: (prompt.labels ?? prompt.points?.map(() => 1) ?? []) as readonly number[],
       box: prompt.box as Box | undefined,
+      erased: (prompt as { erased?: boolean }).erased === true,
     }));
   }
 

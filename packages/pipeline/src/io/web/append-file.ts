@@ -7,9 +7,13 @@ import { outputError } from './output-error.js';
  */
 export class WebAppendFile implements AppendFile {
   static readonly #BATCH = 1 << 20;
+  /** Most that a closed tab costs, in milliseconds. */
+  static readonly #LATEST = 1000;
+  #flushed = performance.now();
   #stored: number;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly label: string,
@@ -23,35 +27,58 @@ export class WebAppendFile implements AppendFile {
     return this.#stored + this.#pendingBytes;
   }
 
-  async append(bytes: Uint8Array): Promise<number> {
-    const offset = this.size;
-    this.#pending.push(bytes.slice());
-    this.#pendingBytes += bytes.length;
-    if (this.#pendingBytes >= WebAppendFile.#BATCH) {
-      try {
-        await this.sync();
-      } catch (error) {
-        this.#pending.pop();
-        this.#pendingBytes -= bytes.length;
-        throw error;
+  append(bytes: Uint8Array): Promise<number> {
+    const copy = bytes.slice();
+    return this.#inTurn(async () => {
+      const offset = this.size;
+      this.#pending.push(copy);
+      this.#pendingBytes += copy.length;
+      const due = performance.now() - this.#flushed > WebAppendFile.#LATEST;
+      if (due || this.#pendingBytes >= WebAppendFile.#BATCH) {
+        try {
+          await this.#flush();
+        } catch (error) {
+          this.#pending.pop();
+          this.#pendingBytes -= copy.length;
+          throw error;
+        }
       }
-    }
-    return offset;
+      return offset;
+    });
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    await this.sync();
-    const file = await this.handle.getFile();
-    return new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
+  read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      await this.#flush();
+      const file = await this.handle.getFile();
+      return new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
+    });
   }
 
-  async truncate(size: number): Promise<void> {
-    await this.sync();
-    await this.#write((stream) => stream.truncate(size));
-    this.#stored = Math.min(size, this.#stored);
+  truncate(size: number): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#flush();
+      await this.#write((stream) => stream.truncate(size));
+      this.#stored = Math.min(size, this.#stored);
+    });
   }
 
-  async sync(): Promise<void> {
+  sync(): Promise<void> {
+    return this.#inTurn(() => this.#flush());
+  }
+
+  close(): Promise<void> {
+    return this.sync();
+  }
+
+  /** One after the other: what is pending must not be written twice, and a file has one stream at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #flush(): Promise<void> {
     if (this.#pendingBytes === 0) return;
     const data = new Uint8Array(this.#pendingBytes);
     let at = 0;
@@ -63,10 +90,7 @@ export class WebAppendFile implements AppendFile {
     this.#stored += data.length;
     this.#pending = [];
     this.#pendingBytes = 0;
-  }
-
-  async close(): Promise<void> {
-    await this.sync();
+    this.#flushed = performance.now();
   }
 
   async #write(change: (stream: FileSystemWritableFileStream) => Promise<void>): Promise<void> {

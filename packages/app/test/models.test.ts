@@ -1,0 +1,117 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type App, describeApp } from './app.js';
+
+/** Bytes of no model at all: what counts here is how they come. */
+const BYTES = Buffer.alloc(3_000_000, 7);
+
+interface Mirror {
+  server: Server;
+  url: string;
+  /** Ranges that were asked for. */
+  ranges: (string | undefined)[];
+  mode: 'whole' | 'broken' | 'html' | 'missing';
+}
+
+async function openMirror(): Promise<Mirror> {
+  const mirror: Mirror = { server: createServer(), url: '', ranges: [], mode: 'whole' };
+  mirror.server.on('request', (request, response) => {
+    const { range } = request.headers;
+    mirror.ranges.push(range);
+    response.setHeader('access-control-allow-origin', '*');
+    response.setHeader('access-control-allow-headers', 'range');
+    if (request.method === 'OPTIONS') return response.writeHead(204).end();
+    if (mirror.mode === 'missing') return response.writeHead(404).end();
+    if (mirror.mode === 'html') return response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Sign in</p>');
+    const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
+    response.writeHead(range ? 206 : 200, { 'content-length': BYTES.length - start });
+    if (mirror.mode === 'broken') {
+      response.write(BYTES.subarray(start, start + 1_000_000));
+      setTimeout(() => response.destroy(), 300);
+    } else response.end(BYTES.subarray(start));
+    return response;
+  });
+  mirror.server.listen(0, '127.0.0.1');
+  await new Promise((listening) => mirror.server.once('listening', listening));
+  mirror.url = `http://localhost:${(mirror.server.address() as AddressInfo).port}/`;
+  return mirror;
+}
+
+describeApp('the manager of models', (open) => {
+  let mirror: Mirror;
+  beforeAll(async () => {
+    mirror = await openMirror();
+  });
+  afterAll(() => {
+    mirror.server.closeAllConnections();
+    mirror.server.close();
+  });
+
+  const manager = async (): Promise<App> => {
+    const app = await open({
+      query: `models=${encodeURIComponent(mirror.url)}`,
+      expected: /localhost|404|Failed to load/,
+    });
+    await app.page.getByRole('button', { name: 'Models' }).click();
+    return app;
+  };
+  const row = (app: App) => app.page.locator('.model', { hasText: 'MobileSAM' });
+  const get = async (app: App) => {
+    await row(app).getByRole('button', { name: /^Get/ }).click();
+    await row(app)
+      .getByRole('button', { name: /^Download/ })
+      .click();
+  };
+  const stored = (app: App) =>
+    app.page.evaluate(async () => {
+      const home = await (await navigator.storage.getDirectory()).getDirectoryHandle('samtrack');
+      const sizes: Record<string, number> = {};
+      for await (const handle of (await home.getDirectoryHandle('models')).values()) {
+        sizes[handle.name] = (await (handle as FileSystemFileHandle).getFile()).size;
+      }
+      return sizes;
+    });
+
+  it('lists the catalogue with size and licence, and asks before it downloads', async () => {
+    mirror.mode = 'missing';
+    mirror.ranges.length = 0;
+    const app = await manager();
+    expect(await row(app).innerText()).toMatch(/41 MB · Apache-2\.0/);
+    await row(app).getByRole('button', { name: /^Get/ }).click();
+    expect(mirror.ranges).toEqual([]);
+    await row(app)
+      .getByRole('button', { name: /^Download/ })
+      .click();
+    await expect.poll(() => row(app).innerText()).toMatch(/answers 404/);
+  });
+
+  it('goes on where a download broke off', async () => {
+    const app = await manager();
+    mirror.mode = 'broken';
+    await get(app);
+    await expect.poll(() => row(app).innerText()).toMatch(/Go on at/);
+    const [part] = Object.values(await stored(app));
+    expect(part).toBeGreaterThan(0);
+    mirror.mode = 'whole';
+    mirror.ranges.length = 0;
+    await row(app)
+      .getByRole('button', { name: /^Go on/ })
+      .click();
+    await expect.poll(() => mirror.ranges).toContain(`bytes=${part}-`);
+  });
+
+  it('takes no web page for a model, and keeps nothing that is wrong', async () => {
+    const app = await manager();
+    mirror.mode = 'html';
+    await get(app);
+    await expect.poll(() => row(app).innerText()).toMatch(/sends a web page in place of mobile_sam\.pt/);
+  });
+
+  it('refuses a checkpoint that is none, by name', async () => {
+    const app = await open();
+    await app.drop({ name: 'evil.pth', bytes: new TextEncoder().encode('cos\nsystem\n(S"rm"\ntR.') });
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/evil\.pth/);
+    expect(await stored(app)).toEqual({});
+  });
+});

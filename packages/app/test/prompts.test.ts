@@ -1,0 +1,214 @@
+import { expect, it } from 'vitest';
+import { type App, describeApp } from './app.js';
+import { labels, maskPng } from './clip.js';
+
+/** Pixels of the masks of the shown frame, by what the page exports: the same path as a user's. */
+async function areaOf(app: App, id: number): Promise<number> {
+  return app.page.evaluate(async ([object]) => (await globalThis.samtrack.areas(0))[object!] ?? 0, [id]);
+}
+
+const truth = (id: number) => labels(0).filter((value) => value === id).length;
+
+describeApp('prompts', (open) => {
+  it('are where the pointer is, at any zoom, pan and pixel ratio', async () => {
+    for (const deviceScaleFactor of [1, 2]) {
+      const app = await open({ deviceScaleFactor });
+      await app.openClip();
+      const points = async () => {
+        await app.page.waitForFunction(() => document.querySelectorAll('.prompts li').length > 0);
+        return (await app.page.locator('.prompts li').allInnerTexts()).map((text) =>
+          text.replaceAll(/\s+/g, ' ').trim(),
+        );
+      };
+      await app.click(12.5, 12.5);
+      await app.waitForObjects(1);
+      expect((await points())[0]).toBe('+ 13, 13');
+      const at = await app.place(12, 12);
+      await app.page.mouse.move(at.x, at.y);
+      await app.page.mouse.wheel(0, -700);
+      await app.page.getByRole('radio', { name: /Select/ }).click();
+      await app.page.mouse.move(at.x, at.y);
+      await app.page.mouse.down();
+      await app.page.mouse.move(at.x + 60, at.y + 30, { steps: 4 });
+      await app.page.mouse.up();
+      await app.page.getByRole('radio', { name: /Point/ }).click();
+      await app.click(20.4, 18.4);
+      await expect.poll(points).toEqual(['+ 13, 13', '+ 20, 18']);
+    }
+  });
+
+  it('say plus or minus, and are taken back one by one', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.click(12, 12);
+    await app.waitForObjects(1);
+    const signs = async () =>
+      (await app.page.locator('.prompts li .sign').allInnerTexts()).map((text) => text.trim()).join('');
+    await app.click(80, 46, { button: 'right' });
+    await expect.poll(signs).toBe('+−');
+    await app.page.keyboard.press('x');
+    await app.click(40, 40);
+    await expect.poll(signs).toBe('+−−');
+    await app.page.locator('.stage').focus();
+    await app.page.keyboard.press('Backspace');
+    await expect.poll(signs).toBe('+−');
+    await app.page.locator('.mark.off').click();
+    await expect.poll(signs).toBe('+');
+    expect(await areaOf(app, 1)).toBe(truth(1));
+  });
+
+  it('are shown before they are given, without a trace', async () => {
+    const app = await open();
+    await app.openClip();
+    const at = await app.place(12, 12);
+    await app.page.keyboard.down('Shift');
+    await app.page.mouse.move(at.x, at.y, { steps: 3 });
+    await app.page.keyboard.up('Shift');
+    await app.page.keyboard.press('Escape');
+    expect((await app.snapshot()).head).toEqual([false, false]);
+    expect(await app.objects()).toEqual([]);
+  });
+
+  it('are boxes, strokes and polygons', async () => {
+    const app = await open();
+    await app.openClip();
+    const drag = async (...points: [number, number][]) => {
+      const [first, ...rest] = await Promise.all(points.map(([x, y]) => app.place(x, y)));
+      await app.page.mouse.move(first!.x, first!.y);
+      await app.page.mouse.down();
+      for (const { x, y } of rest) await app.page.mouse.move(x, y, { steps: 5 });
+      await app.page.mouse.up();
+    };
+    await app.page.keyboard.press('b');
+    await drag([5, 5], [28, 28]);
+    await app.waitForObjects(1);
+    expect(await areaOf(app, 1)).toBe(truth(1));
+    await app.page.keyboard.press('n');
+    await app.page.keyboard.press('s');
+    await drag([78, 44], [82, 48]);
+    await app.waitForObjects(2);
+    expect(await areaOf(app, 2)).toBe(truth(2));
+    await app.page.keyboard.press('n');
+    await app.page.keyboard.press('g');
+    for (const [x, y] of [
+      [40, 30],
+      [60, 30],
+      [60, 50],
+      [40, 50],
+    ] as const) {
+      await app.click(x, y);
+      await app.page.waitForTimeout(320);
+    }
+    await app.page.keyboard.press('Enter');
+    await app.waitForObjects(3);
+    expect(await areaOf(app, 3)).toBeGreaterThan(380);
+    expect(await areaOf(app, 3)).toBeLessThan(421);
+  });
+
+  it('are painted and erased, each line one step', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.page.keyboard.press('d');
+    const [from, to] = [await app.place(20, 32), await app.place(70, 32)];
+    await app.page.mouse.move(from.x, from.y);
+    await app.page.mouse.down();
+    await app.page.mouse.move(to.x, to.y, { steps: 300 });
+    await app.page.mouse.up();
+    await app.waitForObjects(1);
+    const painted = await areaOf(app, 1);
+    // A capsule of radius 12: 50 x 24 and a disc.
+    expect(Math.abs(painted - (50 * 24 + Math.PI * 144))).toBeLessThan(40);
+    await app.page.keyboard.press('e');
+    await app.click(45, 32);
+    await expect.poll(() => areaOf(app, 1)).toBeLessThan(painted - 300);
+    await app.page.keyboard.press('Control+z');
+    await expect.poll(() => areaOf(app, 1)).toBe(painted);
+    await app.page.keyboard.press('Control+z');
+    await app.waitForObjects(0);
+  });
+
+  it('come as masks, whose size must fit', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.drop({ name: 'mask.png', bytes: maskPng(0), type: 'image/png' });
+    await app.waitForObjects(2);
+    expect([await areaOf(app, 1), await areaOf(app, 2)]).toEqual([truth(1), truth(2)]);
+  });
+
+  it('come as text, one object for each thing found', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.page.keyboard.press('t');
+    await app.page.getByLabel(/What to look for/).fill('red, blue');
+    await app.page.getByRole('button', { name: 'Find in this frame' }).click();
+    await app.waitForObjects(2);
+    expect((await app.objects()).sort()).toEqual(['blue', 'red']);
+    await app.page.keyboard.press('t');
+    await app.page.getByLabel(/What to look for/).fill('zebra');
+    await app.page.getByRole('button', { name: 'Find in this frame' }).click();
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/zebra.* is not found in frame 0/);
+  });
+
+  it('are everything there is', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.page.keyboard.press('Shift+A');
+    await app.waitForObjects(2);
+  });
+
+  it('without a model offer one, and the brush works all the same', async () => {
+    const app = await open({ engine: 'none' });
+    await app.openClip();
+    await app.click(12, 12);
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/segmenter/);
+    await app.page.keyboard.press('d');
+    await app.click(12, 12);
+    await app.waitForObjects(1);
+    await app.page.getByRole('button', { name: 'Open Models' }).click();
+    await app.page.getByRole('dialog', { name: 'Models' }).waitFor();
+    expect(await app.page.getByRole('dialog').innerText()).toMatch(/MobileSAM[\s\S]*41 MB · Apache-2\.0/);
+  });
+});
+
+describeApp('objects', (open) => {
+  it('are renamed, coloured, hidden, locked, merged, split and deleted', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.drop({ name: 'mask.png', bytes: maskPng(0), type: 'image/png' });
+    await app.waitForObjects(2);
+    await app.page.keyboard.press('1');
+    await app.page.keyboard.press('F2');
+    await app.page.keyboard.type('square');
+    await app.page.keyboard.press('Enter');
+    await expect.poll(() => app.objects()).toEqual(['square', 'object 2']);
+    await app.page.getByLabel('Colour of square').fill('#00ff88');
+    await expect.poll(() => app.page.getByLabel('Colour of square').inputValue()).toBe('#00ff88');
+
+    await app.page.getByRole('button', { name: 'Lock square' }).click();
+    await app.page.getByRole('button', { name: 'Unlock square' }).waitFor();
+    await app.page.getByRole('radio', { name: /Brush/ }).click();
+    await app.click(40, 30);
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/square.* is locked/);
+    await app.page.getByRole('button', { name: 'Unlock square' }).click();
+    await app.page.getByRole('button', { name: 'Lock square' }).waitFor();
+
+    await app.page.getByRole('button', { name: 'Hide square' }).click();
+    await app.page.getByRole('button', { name: 'Show square' }).click();
+
+    await app.page.getByRole('button', { name: 'More for object 2' }).click();
+    await app.page.getByRole('menuitem', { name: 'Merge into square' }).click();
+    await app.waitForObjects(1);
+    expect(await areaOf(app, 1)).toBe(truth(1) + truth(2));
+    await app.page.getByRole('button', { name: 'More for square' }).click();
+    await app.page.getByRole('menuitem', { name: 'Split into its pieces' }).click();
+    await app.waitForObjects(2);
+
+    await app.page.keyboard.press('1');
+    await app.page.locator('.stage').focus();
+    await app.page.keyboard.press('Delete');
+    await expect.poll(() => areaOf(app, 1)).toBe(0);
+    expect(await app.objects()).toHaveLength(2);
+    await app.page.keyboard.press('Shift+Delete');
+    await app.waitForObjects(1);
+  });
+});

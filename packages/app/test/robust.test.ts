@@ -1,0 +1,187 @@
+import { expect, it } from 'vitest';
+import { type App, describeApp } from './app.js';
+import { CLIP, clipZip } from './clip.js';
+
+const LAST = CLIP.frames - 1;
+
+async function oneObject(app: App): Promise<void> {
+  await app.openClip();
+  await app.click(12, 12);
+  await app.waitForObjects(1);
+}
+
+/** Waits until the video was copied, so that a reload finds it. */
+const copied = (app: App) =>
+  app.page.waitForFunction(async () => {
+    const home = await (await navigator.storage.getDirectory()).getDirectoryHandle('samtrack');
+    const projects = await home.getDirectoryHandle('projects');
+    for await (const handle of projects.values()) {
+      const text = await (await (handle as FileSystemFileHandle).getFile()).text();
+      if (text.includes('"source":"copy"')) return true;
+    }
+    return false;
+  });
+
+describeApp('a session', (open) => {
+  it('is there again after a reload, masks, history and all', async () => {
+    const app = await open();
+    await oneObject(app);
+    await app.track();
+    await copied(app);
+    const before = await app.hashes(CLIP.frames);
+    await app.page.reload();
+    await app.page.waitForSelector('.object');
+    expect(await app.objects()).toEqual(['object 1']);
+    expect(await app.hashes(CLIP.frames)).toEqual(before);
+    await app.page.keyboard.press('Control+z');
+    await expect.poll(() => app.hash(LAST)).toBe('');
+  });
+
+  it('goes on after a reload in the middle of a run', async () => {
+    const app = await open({ query: 'delay=150' });
+    await oneObject(app);
+    await copied(app);
+    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    await app.page.waitForFunction(
+      () => Number(document.querySelector('.progress progress')?.getAttribute('value')) > 4,
+    );
+    await app.page.reload();
+    await app.page.waitForSelector('.object');
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/last run stopped/);
+    expect(await app.hash(3)).not.toBe('');
+    await app.page.getByRole('button', { name: 'Resume' }).click();
+    await expect.poll(() => app.hash(LAST), { timeout: 60_000 }).not.toBe('');
+  });
+
+  it('is listed on the start page, opens from there, and can be deleted', async () => {
+    const app = await open();
+    await oneObject(app);
+    await copied(app);
+    await app.page.getByRole('button', { name: 'Close the project' }).click();
+    await app.page.locator('.recent-open').click();
+    await app.waitForObjects(1);
+    await app.page.getByRole('button', { name: 'Close the project' }).click();
+    app.page.on('dialog', (dialog) => dialog.accept());
+    await app.page.getByRole('button', { name: /^Delete shapes/ }).click();
+    await expect.poll(() => app.page.locator('.recent').count()).toBe(0);
+    const left = await app.page.evaluate(async () => {
+      const names: string[] = [];
+      for await (const name of (await navigator.storage.getDirectory()).keys()) names.push(name);
+      return names;
+    });
+    expect(left).toEqual(['samtrack']);
+  });
+
+  it('asks for its video where that was not copied, and refuses another one', async () => {
+    const app = await open({ before: `localStorage.setItem('samtrack settings', '{"keepCopy":false}')` });
+    await oneObject(app);
+    await app.page.getByRole('button', { name: 'Close the project' }).click();
+    await app.page.locator('.recent-open').click();
+    await app.page.getByRole('heading', { name: /Choose “shapes” again/ }).waitFor();
+    await app.drop({ name: 'shapes.zip', bytes: clipZip(5) });
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/frameCount was 24; that of "shapes" is 5/);
+    await app.drop({ name: 'shapes.zip', bytes: clipZip() });
+    await app.waitForObjects(1);
+  });
+
+  it('is read-only in a second tab, until that takes it over', async () => {
+    const app = await open();
+    await oneObject(app);
+    await copied(app);
+    const second = await open({ context: app.context });
+    await second.page.locator('.recent-open').click();
+    await second.page.waitForSelector('.object');
+    expect(await second.page.locator('.saved').innerText()).toMatch(/read-only/);
+    await second.click(80, 46);
+    await expect.poll(async () => (await second.notices()).join()).toMatch(/Another tab/);
+    expect(await app.objects()).toHaveLength(1);
+    await second.page.getByRole('button', { name: 'Take over' }).click();
+    await expect.poll(() => second.page.locator('.saved').innerText()).not.toMatch(/read-only/);
+    await expect.poll(() => app.page.locator('.saved').innerText()).toMatch(/read-only/);
+    await second.page.keyboard.press('n');
+    await second.click(80, 46);
+    await second.waitForObjects(2);
+  });
+
+  it('loses nothing when the storage is full', async () => {
+    const app = await open({ query: 'delay=30' });
+    await oneObject(app);
+    await copied(app);
+    const session = await app.context.newCDPSession(app.page);
+    const { usage } = await session.send('Storage.getUsageAndQuota', { origin: app.origin });
+    await session.send('Storage.overrideQuotaForOrigin', { origin: app.origin, quotaSize: usage + 300 });
+    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    await expect.poll(async () => (await app.notices()).join(), { timeout: 30_000 }).toMatch(/no storage left/i);
+    await app.page.getByRole('button', { name: 'Free storage' }).first().click();
+    expect(await app.page.getByRole('dialog', { name: 'Storage' }).isVisible()).toBe(true);
+    await app.page.keyboard.press('Escape');
+    await session.send('Storage.overrideQuotaForOrigin', { origin: app.origin });
+    await app.track();
+    await expect.poll(() => app.hash(LAST)).not.toBe('');
+  });
+});
+
+describeApp('without a GPU', (open) => {
+  it('says so, and opens, paints, shows and exports all the same', async () => {
+    const app = await open({ engine: 'none' });
+    expect(await app.page.locator('.banner').innerText()).toMatch(/You can still open videos and projects/);
+    await app.openClip();
+    await app.page.keyboard.press('d');
+    await app.click(12, 12);
+    await app.waitForObjects(1);
+    await app.page.getByRole('button', { name: 'Export', exact: true }).click();
+    const [download] = await Promise.all([
+      app.page.waitForEvent('download'),
+      app.page.getByRole('dialog').getByRole('button', { name: /^Save/ }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('shapes-masks.zip');
+  });
+});
+
+describeApp('a camera', (open) => {
+  it('is a live source: a picture to click in, then followed as it comes', async () => {
+    const app = await open();
+    await app.page.getByRole('button', { name: 'Camera' }).click();
+    await app.page.waitForFunction(() => (document.querySelector('video')?.videoWidth ?? 0) > 0);
+    await app.page.getByRole('button', { name: 'Begin with this picture' }).click();
+    await app.ready();
+    await app.page.keyboard.press('d');
+    await app.click(100, 100);
+    await app.waitForObjects(1);
+    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    await expect.poll(async () => (await app.snapshot()).frame).toBeGreaterThan(3);
+    await app.page.keyboard.press('Escape');
+    await app.idle();
+    expect(await app.hash(2)).not.toBe('');
+  });
+});
+
+describeApp('the page', (open) => {
+  it('works without a network after the first load', async () => {
+    const app = await open();
+    await app.page.goto(`${app.origin}/?engine=toy`);
+    await app.page.waitForFunction(
+      () => navigator.serviceWorker.ready.then((ready) => ready.active?.state === 'activated'),
+      undefined,
+      {
+        timeout: 60_000,
+      },
+    );
+    await app.context.setOffline(true);
+    await app.page.reload();
+    await app.page.getByRole('button', { name: /Try the demo clip/ }).click();
+    await app.ready();
+    await app.context.setOffline(false);
+  });
+
+  it('keeps to its policy while it opens, tracks and exports', async () => {
+    const app = await open({
+      before: `globalThis.violations = []; addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI));`,
+    });
+    const response = await app.page.request.get(`${app.origin}/index.html`);
+    expect(response.headers()['content-security-policy']).toMatch(/require-trusted-types-for 'script'/);
+    await oneObject(app);
+    await app.track();
+    expect(await app.page.evaluate(() => (globalThis as { violations?: string[] }).violations)).toEqual([]);
+  });
+});

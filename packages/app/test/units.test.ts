@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { failureOf, latestOnly } from '../src/channel.js';
+import type { Report } from '../src/protocol.js';
+import { Outbox } from '../src/worker/outbox.js';
+import { insideOf, paintLine } from '../src/worker/paint.js';
+
+describe('of calls that come faster than they are done', () => {
+  it('the newest counts, and what waited before is dropped', async () => {
+    const done: number[] = [];
+    let finish = () => {};
+    const call = latestOnly(async (value: number) => {
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      done.push(value);
+    });
+    const all = [call(1), call(2), call(3)];
+    finish();
+    await vi.waitFor(() => expect(done).toEqual([1]));
+    finish();
+    await Promise.all(all);
+    expect(done).toEqual([1, 3]);
+  });
+
+  it('an error goes to who asked, and the next call works', async () => {
+    let fails = true;
+    const call = latestOnly(async () => {
+      if (fails) throw new Error('once');
+    });
+    await expect(call()).rejects.toThrow('once');
+    fails = false;
+    await call();
+  });
+});
+
+describe('reports', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('wait for the page, then come as one: the newest of each kind, all columns and notices', async () => {
+    const sent: Report[] = [];
+    let shown = () => {};
+    const outbox = new Outbox((report) => {
+      sent.push(report);
+      return new Promise((resolve) => {
+        shown = resolve;
+      });
+    });
+    const column = (frame: number) => ({ columns: [{ frame, entries: [] }] });
+    outbox.add({ playing: true });
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    for (let frame = 0; frame < 50; frame++) outbox.add({ ...column(frame), presented: { frame, time: 0, ids: [] } });
+    outbox.add({ notices: [{ kind: 'info', message: 'a' }] });
+    outbox.add({ notices: [{ kind: 'info', message: 'b' }] });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(sent).toHaveLength(1);
+    shown();
+    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    expect(sent[1]!.columns).toHaveLength(50);
+    expect(sent[1]!.presented!.frame).toBe(49);
+    expect(sent[1]!.notices).toHaveLength(2);
+  });
+
+  it('columns that whole lanes contain are left out', async () => {
+    const sent: Report[] = [];
+    const outbox = new Outbox(async (report) => void sent.push(report));
+    outbox.add({ columns: [{ frame: 1, entries: [] }] });
+    outbox.add({ lanes: [] });
+    outbox.add({ columns: [{ frame: 2, entries: [] }] });
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    expect(sent[0]!.columns?.map(({ frame }) => frame)).toEqual([2]);
+  });
+});
+
+describe('errors', () => {
+  it('keep their class and code on the way to the page', () => {
+    const error = Object.assign(new RangeError('too far'), { code: 'out-of-range' });
+    expect(failureOf(error)).toEqual({ name: 'RangeError', code: 'out-of-range', message: 'too far' });
+    expect(failureOf('text')).toEqual({ name: 'Error', message: 'text' });
+  });
+});
+
+describe('painting', () => {
+  const size = { width: 40, height: 30 };
+
+  it('a dot is a disc of the pixels whose centres are within the radius', () => {
+    const pixels = new Uint8Array(1200);
+    paintLine(pixels, size, [[10, 10]], 3, 1);
+    const expected = pixels.map((_, i) =>
+      ((i % 40) + 0.5 - 10) ** 2 + (Math.floor(i / 40) + 0.5 - 10) ** 2 <= 9 ? 1 : 0,
+    );
+    expect(pixels).toEqual(expected);
+  });
+
+  it('a line has no gaps, is cut off at the edge, and erases', () => {
+    const pixels = new Uint8Array(1200);
+    paintLine(
+      pixels,
+      size,
+      [
+        [-5, 15],
+        [50, 15],
+      ],
+      1,
+      1,
+    );
+    for (let x = 0; x < 40; x++) expect(pixels[14 * 40 + x]! + pixels[15 * 40 + x]!).toBe(2);
+    expect(pixels.reduce((sum, pixel) => sum + pixel, 0)).toBe(80);
+    paintLine(pixels, size, [[20, 15]], 50, 0);
+    expect(pixels.includes(1)).toBe(false);
+  });
+
+  it('a point inside of a mask is one of its pixels, also of a ring', () => {
+    const ring = Uint8Array.from({ length: 1200 }, (_, i) => {
+      const far = Math.hypot((i % 40) - 20, Math.floor(i / 40) - 15);
+      return far > 8 && far < 12 ? 1 : 0;
+    });
+    const [x, y] = insideOf(ring, 40)!;
+    expect(ring[Math.floor(y) * 40 + Math.floor(x)]).toBe(1);
+    expect(insideOf(new Uint8Array(4), 2)).toBeUndefined();
+  });
+});
+
+/** Colours by theme, from the style sheet. */
+function themes(): Record<'dark' | 'light', Record<string, string>> {
+  const css = readFileSync(new URL('../src/styles/base.css', import.meta.url), 'utf8');
+  const block = (selector: string) => {
+    const body = css.slice(css.indexOf(`${selector} {`)).split('}')[0]!;
+    return Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, hex]) => [name!, hex!]));
+  };
+  return { dark: block(':root'), light: block(":root[data-theme='light']") };
+}
+
+const luminance = (hex: string) =>
+  [1, 3, 5]
+    .map((at) => Number.parseInt(hex.slice(at, at + 2), 16) / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i]!, 0);
+
+const contrast = (a: string, b: string) => {
+  const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+  return (light! + 0.05) / (dark! + 0.05);
+};
+
+describe.each(Object.entries(themes()))('colours, %s', (_, colours) => {
+  it('texts stand out from every panel', () => {
+    for (const text of ['text', 'text-2', 'accent', 'danger', 'warning']) {
+      for (const panel of ['bg', 'panel', 'raised']) {
+        expect(contrast(colours[text]!, colours[panel]!), `${text} on ${panel}`).toBeGreaterThanOrEqual(4.5);
+      }
+    }
+    expect(contrast(colours['accent-text']!, colours['accent']!)).toBeGreaterThanOrEqual(4.5);
+    expect(contrast(colours['danger']!, colours['danger-bg']!)).toBeGreaterThanOrEqual(4.5);
+    expect(contrast(colours['warning']!, colours['warning-bg']!)).toBeGreaterThanOrEqual(4.5);
+  });
+
+  it('controls stand out from what they are on', () => {
+    for (const panel of ['bg', 'panel']) {
+      expect(contrast(colours['control']!, colours[panel]!), panel).toBeGreaterThanOrEqual(3);
+    }
+  });
+});
