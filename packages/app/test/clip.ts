@@ -5,16 +5,16 @@ import { zipSync } from 'fflate';
 export const CLIP = { width: 96, height: 64, frames: 24 } as const;
 
 /** Red square (1), blue disc (2), green square (3): the colours that the toy detector knows. */
-export const COLOURS = { red: [220, 50, 47], blue: [38, 110, 230], green: [40, 170, 80] } as const;
+const COLOURS = { red: [220, 50, 47], blue: [38, 110, 230], green: [40, 170, 80] } as const;
 const BACKGROUND = [120, 118, 112] as const;
 
 /** Frames in which the disc is hidden. */
-export const GAP = [14, 16] as const;
+const GAP = [14, 16] as const;
 /** Frame in which the green square comes in. */
-export const ENTRY = 9;
+const ENTRY = 9;
 
 /** The object at a pixel of a frame. */
-export function truthAt(frame: number, x: number, y: number): 0 | 1 | 2 | 3 {
+function truthAt(frame: number, x: number, y: number): 0 | 1 | 2 | 3 {
   const left = 8 + 2 * frame;
   if (x >= left && x < left + 16 && y >= 8 && y < 24) return 1;
   const hidden = frame >= GAP[0] && frame <= GAP[1];

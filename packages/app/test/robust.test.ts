@@ -38,7 +38,7 @@ describeApp('a session', (open) => {
   });
 
   it('goes on after a reload in the middle of a run', async () => {
-    const app = await open({ query: 'delay=150' });
+    const app = await open({ query: 'delay=400' });
     await oneObject(app);
     await copied(app);
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();
@@ -48,7 +48,7 @@ describeApp('a session', (open) => {
     await app.page.reload();
     await app.page.waitForSelector('.object');
     await expect.poll(async () => (await app.notices()).join()).toMatch(/last run stopped/);
-    expect(await app.hash(3)).not.toBe('');
+    expect(await app.hash(1)).not.toBe('');
     await app.page.getByRole('button', { name: 'Resume' }).click();
     await expect.poll(() => app.hash(LAST), { timeout: 60_000 }).not.toBe('');
   });

@@ -4,7 +4,7 @@ import { render } from 'preact';
 import { openFiles, reopen, seek } from '../state/actions.js';
 import { engine, parameters, slowestReport, startEngine } from '../state/engine.js';
 import { applyModels } from '../state/models.js';
-import { alarmed, project, source } from '../state/view.js';
+import { alarmed, project, returning, source } from '../state/view.js';
 import { viewport } from '../state/viewport.js';
 import { allowBlobWorkers } from '../trusted-types.js';
 import { App } from '../ui/app.js';
@@ -28,10 +28,12 @@ const addressed = () => /^#p=(.+)$/.exec(location.hash)?.[1];
 
 /** The worker is started, its models are chosen, and the project that the address names is opened. */
 async function start(): Promise<void> {
+  const id = addressed();
+  returning.value = id !== undefined;
   await startEngine(canvas);
   if (parameters.get('engine') !== 'toy') await applyModels();
-  const id = addressed();
   if (id) await reopen(decodeURIComponent(id));
+  returning.value = false;
   effect(() => {
     const now = project.value ? `#p=${encodeURIComponent(project.value.id)}` : '';
     if (now !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${now}`);

@@ -240,7 +240,7 @@ export const importMask = (file: File): Promise<void> =>
   });
 
 /** The annotation that the active object has in the shown frame. */
-export const activeAnnotation = () =>
+const activeAnnotation = () =>
   project.value?.annotations.find(
     ({ frame, object }) => frame === presented.value.frame && object === activeObject.value,
   );

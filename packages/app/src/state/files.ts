@@ -14,7 +14,7 @@ export async function saveAs(file: File): Promise<boolean> {
 }
 
 /** Puts a file among the downloads. */
-export function download(file: File): void {
+function download(file: File): void {
   const url = URL.createObjectURL(file);
   const link = document.createElement('a');
   link.href = url;

@@ -51,6 +51,8 @@ export const inspectorTab = signal<'objects' | 'review' | 'track'>('objects');
 /** The frame asked for; the one that is shown follows. */
 export const playhead = signal(0);
 export const busy = signal<string | undefined>(undefined);
+/** The address names a project, which is being opened: there is nothing else to be seen meanwhile. */
+export const returning = signal(false);
 export const recents = signal<readonly StoredProject[] | undefined>(undefined);
 export const keyboardCursor = signal<readonly [x: number, y: number] | undefined>(undefined);
 

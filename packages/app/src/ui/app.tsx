@@ -2,7 +2,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { Stage } from '../stage/stage.js';
 import { openFiles, reopen } from '../state/actions.js';
-import { busy, capabilities, type DialogName, dialog, project, takeOver } from '../state/view.js';
+import { busy, capabilities, type DialogName, dialog, project, returning, takeOver } from '../state/view.js';
 import { Timeline } from '../timeline/timeline.js';
 import { Button } from './button.js';
 import { Icon } from './icon.js';
@@ -155,7 +155,13 @@ export function App({ canvas }: { canvas: HTMLCanvasElement }) {
       </a>
       <TopBar />
       <div id="content" class="content">
-        {takeOver.value ? <TakeOver /> : open ? <Workspace canvas={canvas} /> : capabilities.value && <StartPage />}
+        {takeOver.value ? (
+          <TakeOver />
+        ) : open ? (
+          <Workspace canvas={canvas} />
+        ) : (
+          capabilities.value && !returning.value && <StartPage />
+        )}
         {!open && busy.value && (
           <p class="page-busy" role="status">
             <span class="spinner" />

@@ -57,12 +57,15 @@ function ago(then: number): string {
 function Recent({ project }: { project: StoredProject }) {
   const { id, name, frameCount, objects, changed, bytes, thumb, running } = project;
   const picture = useMemo(() => thumb && URL.createObjectURL(thumb), [thumb]);
-  useEffect(() => () => picture && URL.revokeObjectURL(picture), [picture]);
   const count = `${objects} object${objects === 1 ? '' : 's'}`;
   return (
     <li class="recent">
       <button type="button" class="recent-open" onClick={() => reopen(id)}>
-        {picture ? <img src={picture} alt="" /> : <span class="no-picture" />}
+        {picture ? (
+          <img src={picture} alt="" onLoad={() => URL.revokeObjectURL(picture)} />
+        ) : (
+          <span class="no-picture" />
+        )}
         <span class="recent-text">
           <strong>{name}</strong>
           <span>

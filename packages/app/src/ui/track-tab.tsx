@@ -1,11 +1,11 @@
 import type { ViewMode } from '../protocol.js';
 import { attempt, engine } from '../state/engine.js';
-import { clock, sizeOf } from '../state/files.js';
+import { sizeOf } from '../state/files.js';
 import { change, settings } from '../state/settings.js';
 import { memory, opacity, project, range, readOnly, viewMode } from '../state/view.js';
 import { CommandButton } from './button.js';
 
-export const MODES: readonly (readonly [ViewMode, string])[] = [
+const MODES: readonly (readonly [ViewMode, string])[] = [
   ['overlay', 'Overlay'],
   ['outline', 'Outline'],
   ['mask', 'Mask'],
@@ -156,6 +156,3 @@ export function TrackTab() {
     </>
   );
 }
-
-/** How long is left, in words. */
-export const leftFor = (seconds: number | undefined) => (seconds === undefined ? '' : `${clock(seconds)} left`);

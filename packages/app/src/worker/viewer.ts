@@ -1,4 +1,4 @@
-import type { Frame, FrameSource, LabelMap, Session } from 'samtrack';
+import { type Frame, type FrameSource, type LabelMap, labelIds, type Session } from 'samtrack';
 import { latestOnly } from '../channel.js';
 import type { Point, Report, Rgb, ViewOptions, Viewport } from '../protocol.js';
 import { colourOf } from './colours.js';
@@ -76,7 +76,7 @@ export class Viewer {
     this.#shown = { frame, labels };
     this.#wanted = frame.index;
     this.#draw();
-    const ids = labels ? [...new Set(labels.data)].filter(Boolean).sort((a, b) => a - b) : [];
+    const ids = labels ? labelIds(labels) : [];
     this.report({ presented: { frame: frame.index, time: frame.time, ids } });
   }
 

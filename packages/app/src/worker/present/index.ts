@@ -2,7 +2,7 @@ import { CanvasPresenter } from './canvas.js';
 import type { Presenter } from './presenter.js';
 import { WebGlPresenter } from './webgl.js';
 
-export type { ObjectStyle, Presenter, Scene } from './presenter.js';
+export type { ObjectStyle, Presenter } from './presenter.js';
 
 /** The best way to draw on a canvas that works here. A canvas that has given one kind of context gives no other. */
 export function openPresenter(canvas: OffscreenCanvas, wanted: 'auto' | '2d'): Presenter {
