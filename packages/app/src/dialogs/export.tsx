@@ -64,7 +64,7 @@ export default function ExportDialog() {
   const progress = exporting.value;
   const toggle = (format: string) => {
     setReady(undefined);
-    setFormats(formats.includes(format) ? formats.filter((one) => one !== format) : [...formats, format]);
+    setFormats((now) => (now.includes(format) ? now.filter((one) => one !== format) : [...now, format]));
   };
   const write = async () => {
     setReady(undefined);

@@ -161,7 +161,8 @@ function Tracks() {
 
   useEffect(() => {
     const measure = new ResizeObserver(() => {
-      laneWidth.value = Math.max(100, box.current!.clientWidth);
+      // A page that is left is measured once more.
+      if (box.current) laneWidth.value = Math.max(100, box.current.clientWidth);
     });
     measure.observe(box.current!);
     let video = source.value;
