@@ -28,9 +28,6 @@ export interface VerifyEncoderOptions {
  * Loads the image encoder of a Segment Anything golden with its procedural weights, runs it over the stored image and
  * compares every stored intermediate and the embedding with ours.
  *
- * Where MobileSAM's taps agree with attention biases of zero and not with the stored ones, which is a trap of the published code,
- * the results say so in their names.
- *
  * @param manifest The weights' recipe; a checkpoint with real weights works as well.
  * @param taps Safetensors file with `image.rgb_u8`, or without it where the image is the drawn one.
  * @throws VerificationError when the taps hold nothing of an encoder.
@@ -40,39 +37,6 @@ export async function verifySamEncoder(
   taps: Checkpoint,
   { ops = fusedOps }: VerifyEncoderOptions = {},
 ): Promise<TapResult[]> {
-  const results = await verifyWeights(manifest, taps, ops);
-  if (results.every(({ pass }) => pass) || !manifest.keys.some((key) => ATTENTION_BIASES.test(key))) return results;
-  const initial = await verifyWeights(withInitialBiases(manifest), taps, ops);
-  if (!initial.every(({ pass }) => pass)) return results;
-  return initial.map((result) => ({ ...result, name: `${result.name}, attention biases as initialised` }));
-}
-
-/**
- * MobileSAM's attention caches its biases when the model is put into evaluation mode, which its `build_sam_vit_t` does before
- * it reads the weights. Taps from a model that was not put into that mode once more were computed with zeros.
- */
-const ATTENTION_BIASES = /\.attn\.attention_biases$/;
-
-function withInitialBiases(checkpoint: Checkpoint): Checkpoint {
-  const { format, file, keys, metadata } = checkpoint;
-  return {
-    format,
-    file,
-    keys,
-    metadata,
-    has: (key) => checkpoint.has(key),
-    info: (key) => checkpoint.info(key),
-    read: async (key, options) => {
-      const tensor = await checkpoint.read(key, options);
-      if (ATTENTION_BIASES.test(key)) tensor.data.fill(0);
-      return tensor;
-    },
-    readRaw: (key, options) => checkpoint.readRaw(key, options),
-    close: () => checkpoint.close(),
-  };
-}
-
-async function verifyWeights(manifest: Checkpoint, taps: Checkpoint, ops: OpSet): Promise<TapResult[]> {
   const weights = new WeightReader(manifest);
   let encoder: SamImageEncoder | undefined;
   try {

@@ -16,7 +16,7 @@ import type { Frame, FrameRange, FrameSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
 import { orient } from './orient.js';
 import type { RunInput } from './run-inputs.js';
-import { isYuvFormat, type YuvColour, yuvToRgba } from './yuv.js';
+import { isHdr, isYuvFormat, type YuvColour, yuvToRgba } from './yuv.js';
 
 /** A frame source over a video file, with what an overlay video takes over from it. */
 export interface VideoSource extends FrameSource {
@@ -57,6 +57,12 @@ function nearestIndex(times: Float64Array, time: number): number {
   return low > 0 && time - times[low - 1]! < times[low]! - time ? low - 1 : low;
 }
 
+/** Says that colours are not as they are stored. */
+const hdrNote = ({ transfer }: YuvColour) =>
+  transfer === 'pq'
+    ? 'PQ video (high dynamic range) is mapped to standard range'
+    : 'HLG video (high dynamic range) is read as the standard-range video that it is compatible with';
+
 /** Pixels of a decoded sample as a viewer sees them: upright, square pixels. */
 async function sampleToRgba(sample: VideoSample, colour: YuvColour): Promise<RgbaImage> {
   const { num, den } = sample.pixelAspectRatio;
@@ -80,7 +86,7 @@ async function copyRgba(sample: VideoSample, colour: YuvColour): Promise<RgbaIma
     const layout = await sample.copyTo(planes);
     return { width, height, rgba: yuvToRgba(planes, layout, sample.format, width, height, colour) };
   }
-  // Deep colour, alpha and GPU-only frames: the platform converts.
+  // Frames in RGB or on the GPU: the platform converts.
   const rgba = new Uint8Array(sample.allocationSize({ format: 'RGBA' }));
   await sample.copyTo(rgba, { format: 'RGBA' });
   return { width, height, rgba };
@@ -181,6 +187,7 @@ class MediaVideoSource implements VideoSource {
   }
 
   private async toFrame(index: number, sample: VideoSample, colour: YuvColour): Promise<Frame> {
+    if (isHdr(colour)) this.note(hdrNote(colour));
     const { rgba, width, height } = await this.step(index, () => sampleToRgba(sample, colour));
     if (width !== this.width || height !== this.height) {
       throw new FrameError(
@@ -192,6 +199,10 @@ class MediaVideoSource implements VideoSource {
     }
     const duration = sample.duration || undefined;
     return { index, time: this.timestamps[index]!, duration, name: frameNumber(index), width, height, rgba };
+  }
+
+  note(text: string): void {
+    if (!this.notes.includes(text)) this.notes.push(text);
   }
 
   /** Runs a decoding step; what goes wrong in it is an error of frame `index`. */
@@ -291,7 +302,9 @@ export async function videoSource(
     const audio = (await input.getPrimaryAudioTrack()) ?? undefined;
     const [width, height] = await Promise.all([track.getDisplayWidth(), track.getDisplayHeight()]);
     const video = new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, known, audio);
-    if (empty > 0) video.notes.push(`${empty} empty sample${empty === 1 ? '' : 's'} skipped`);
+    const colour = await track.getColorSpace();
+    if (isHdr(colour)) video.note(hdrNote(colour));
+    if (empty > 0) video.note(`${empty} empty sample${empty === 1 ? '' : 's'} skipped`);
     return video;
   } catch (cause) {
     input.dispose();

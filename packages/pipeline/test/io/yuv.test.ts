@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { orient } from '../../src/io/orient.js';
-import { rgbaToI420, yuvToRgba } from '../../src/io/yuv.js';
+import { pqToLight, rgbaToI420, yuvToRgba } from '../../src/io/yuv.js';
 
 const layoutOf = (width: number, height: number) => {
   const [luma, chroma] = [width * height, (width * height) / 4];
@@ -75,4 +75,71 @@ test('turning clockwise, then mirroring', () => {
   expect(turned(270, false)).toEqual([2, 3, 3, 6, 2, 5, 1, 4]);
   expect(turned(0, true)).toEqual([3, 2, 3, 2, 1, 6, 5, 4]);
   expect(turned(90, true)).toEqual([2, 3, 1, 4, 2, 5, 3, 6]);
+});
+
+describe('deep colour', () => {
+  /** A picture of one colour, planes of 10 or 12 bits, one chroma sample a pixel. */
+  function picture(y: number, u: number, v: number) {
+    const size = 4;
+    const planes = new Uint16Array(3 * size);
+    planes
+      .fill(y, 0, size)
+      .fill(u, size, 2 * size)
+      .fill(v, 2 * size);
+    return {
+      planes: new Uint8Array(planes.buffer),
+      layout: [0, 1, 2].map((i) => ({ offset: 2 * size * i, stride: 4 })),
+    };
+  }
+  const MATRICES = {
+    bt709: [0.2126, 0.0722],
+    smpte170m: [0.299, 0.114],
+    'bt2020-ncl': [0.2627, 0.0593],
+  } as const;
+
+  test.each(
+    (Object.keys(MATRICES) as (keyof typeof MATRICES)[]).flatMap((matrix) =>
+      [10, 12].flatMap((depth) => [true, false].map((fullRange) => ({ matrix, depth, fullRange }))),
+    ),
+  )('$matrix, $depth bits, full range $fullRange: the colour that was encoded', ({ matrix, depth, fullRange }) => {
+    const [kr, kb] = MATRICES[matrix];
+    for (const [r, g, b] of [
+      [220, 60, 40],
+      [0, 0, 0],
+      [255, 255, 255],
+      [12, 200, 99],
+    ] as const) {
+      const luma = (kr * r + (1 - kr - kb) * g + kb * b) / 255;
+      const [cb, cr] = [(b / 255 - luma) / (2 * (1 - kb)), (r / 255 - luma) / (2 * (1 - kr))];
+      const top = 2 ** depth;
+      const code = fullRange
+        ? [luma * (top - 1), cb * (top - 1) + top / 2, cr * (top - 1) + top / 2]
+        : [(16 + 219 * luma) * (top / 256), (128 + 224 * cb) * (top / 256), (128 + 224 * cr) * (top / 256)];
+      const [y, u, v] = code.map((value) => Math.min(top - 1, Math.round(value))) as [number, number, number];
+      const { planes, layout } = picture(y, u, v);
+      const rgba = yuvToRgba(planes, layout, `I444P${depth}`, 2, 2, { matrix, fullRange });
+      for (const [i, value] of [r, g, b].entries()) expect(Math.abs(rgba[i]! - value)).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test('PQ: light up to the knee keeps its colour, highlights stay below white and in order', () => {
+    const encodePq = (light: number) => {
+      const power = (light / 10000) ** 0.1593017578125;
+      return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375;
+    };
+    const shown = (nits: number) => {
+      const code = Math.round(64 + 876 * encodePq(nits));
+      const { planes, layout } = picture(code, 512, 512);
+      const colour = { matrix: 'bt2020-ncl', primaries: 'bt2020', transfer: 'pq', fullRange: false };
+      return yuvToRgba(planes, layout, 'I444P10', 2, 2, colour)[1]!;
+    };
+    const srgb = (linear: number) => 255 * (1.055 * linear ** (1 / 2.4) - 0.055);
+    for (const share of [0.05, 0.2, 0.5, 0.7])
+      expect(Math.abs(shown(203 * share) - srgb(share))).toBeLessThanOrEqual(2);
+    const bright = [150, 203, 400, 1000, 4000].map(shown);
+    expect([...bright].sort((a, b) => a - b)).toEqual(bright);
+    expect(bright[1]).toBeLessThan(bright[3]!);
+    expect(bright[4]).toBeLessThanOrEqual(255);
+    expect(Math.abs(pqToLight(encodePq(203)) - 203)).toBeLessThan(0.1);
+  });
 });

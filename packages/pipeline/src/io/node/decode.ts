@@ -58,8 +58,14 @@ export async function* decodeTrack(track: InputVideoTrack, from: number): AsyncG
       if (!picture) throw new Error('out of memory for a decoded frame');
       const sample = new VideoSample(new AvFrameVideoSampleResource(picture), { ...known, rotation, flip });
       // The container's word counts before the bitstream's, as in browsers.
-      const { matrix, fullRange } = sample.colorSpace;
-      yield { sample, colour: { matrix: container.matrix ?? matrix, fullRange: container.fullRange ?? fullRange } };
+      const own = sample.colorSpace;
+      const colour = {
+        matrix: container.matrix ?? own.matrix,
+        fullRange: container.fullRange ?? own.fullRange,
+        transfer: container.transfer ?? own.transfer,
+        primaries: container.primaries ?? own.primaries,
+      };
+      yield { sample, colour };
     }
   }
 
