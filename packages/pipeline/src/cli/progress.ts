@@ -9,6 +9,7 @@ export function formatDuration(seconds: number): string {
 /** A progress line: rewritten in place on a terminal, otherwise printed at every tenth of the way. */
 class ProgressLine {
   #last = '';
+  #text = '';
   #open = false;
 
   constructor(
@@ -28,8 +29,9 @@ class ProgressLine {
     if (fraction === undefined) return;
     // What stands before the first number names the work.
     const place = `${/^\D*/.exec(text)![0]}${Math.floor(fraction * 10)}`;
-    if (place === this.#last) return;
+    if (place === this.#last || text === this.#text) return;
     this.#last = place;
+    this.#text = text;
     this.stream.write(`${text}\n`);
   }
 

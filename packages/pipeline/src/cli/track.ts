@@ -338,6 +338,9 @@ export async function trackVideo(
           });
       report.end();
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
+      const wanted = (range.to ?? frameCount ?? Number.NaN) - from;
+      const part = range.from === undefined && range.to === undefined ? '' : ` of the range, ${frameCount ?? '?'} in the source`;
+      report.note(`${summary.frames}${Number.isNaN(wanted) ? '' : ` of ${wanted}`} frames have masks${part}`);
       return { summary, error };
     } finally {
       for (const loaded of assistants.reverse()) await loaded.dispose();

@@ -48,7 +48,7 @@ export interface OutputFolder {
   lock(): Promise<() => Promise<void>>;
   /**
    * Knows the inputs of a run wherever links, relative paths and the case of letters lead.
-   * @returns a function that throws `OutputError` (`input`) where a change of the path would touch one of them
+   * @returns a function that throws `OutputError` (`input`) where a change of the path, or of something in it if it ends in `/`, would touch one of them
    */
   guard(inputs: readonly RunInput[]): Promise<(path: string) => Promise<void>>;
 }

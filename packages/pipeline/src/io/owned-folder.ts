@@ -73,7 +73,7 @@ export class OwnedFolder implements OutputFolder {
   ): Promise<OwnedFolder> {
     const check = await folder.guard(inputs);
     for (const path of [record, ...makes]) {
-      await check(path.endsWith('/') ? `${path}any` : path);
+      await check(path);
       if (path.endsWith('/')) for (const name of await folder.list(innerFolder(path))) await check(`${path}${name}`);
     }
     const unlock = await folder.lock();

@@ -51,7 +51,7 @@ export async function guardInputs(
   };
   return async (path) => {
     if (known.size === 0) return;
-    const target = join(label, path);
+    const target = join(label, path.endsWith('/') ? `${path}anything` : path);
     // The last part is not followed: replacing or removing a link leaves alone what it leads to.
     const real = join(await realPath(dirname(target)), basename(target));
     const own = await lstat(real, { bigint: true }).then(idOf, () => undefined);
@@ -63,6 +63,6 @@ export async function guardInputs(
     }
     if (!input) return;
     const where = input.scope === 'file' ? `is ${input.what}` : `lies in ${input.path}, ${input.what}`;
-    throw new OutputError('input', target, `${where}; choose another folder for the results`);
+    throw new OutputError('input', join(label, path), `${where}; choose another folder for the results`);
   };
 }
