@@ -339,8 +339,9 @@ export async function trackVideo(
       report.end();
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
       const wanted = (range.to ?? frameCount ?? Number.NaN) - from;
-      const part = range.from === undefined && range.to === undefined ? '' : ` of the range, ${frameCount ?? '?'} in the source`;
-      report.note(`${summary.frames}${Number.isNaN(wanted) ? '' : ` of ${wanted}`} frames have masks${part}`);
+      const isPart = range.from !== undefined || range.to !== undefined;
+      const of = `${Number.isNaN(wanted) ? '' : ` of ${wanted}`} frames${isPart ? ' of the range' : ''}`;
+      report.note(`${summary.frames}${of} have masks${isPart ? ` (${frameCount ?? 'unknown'} in the source)` : ''}`);
       return { summary, error };
     } finally {
       for (const loaded of assistants.reverse()) await loaded.dispose();
