@@ -1,11 +1,11 @@
 /** `samtrack detect`: boxes around what a text names, in pictures. */
-import { access, constants, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
 import { GroundingDetector, GroundingDino } from '@samtrack/models';
 import { IMAGE_EXTENSION, imageFiles } from '../io/image-source.js';
-import { OutputError, openSource } from '../io/index.js';
+import { checkOwnedFile, fileInput, OutputError, openSource, writeOwnedFile } from '../io/index.js';
 import { withWeights } from '../io/weights.js';
 import { cachedWeights } from './cached-weights.js';
 import { type CocoGroundTruth, cocoReport, cocoResults, readGroundTruth } from './coco-ground-truth.js';
@@ -91,7 +91,12 @@ async function run(argv: string[]): Promise<number> {
   return interruptible(async (signal) => {
     const inputs = await listInputs(positionals);
     const pictures = options.out === undefined ? undefined : await pictureFiles(options.out, inputs);
-    for (const file of [options.json, options.coco]) if (file !== undefined) await checkFolder(file);
+    const read = inputs.map((file) => fileInput(file, 'an image that is looked at'));
+    for (const file of [options.json, options.coco]) {
+      if (file === undefined) continue;
+      await checkFolder(file);
+      await checkOwnedFile(file, read);
+    }
     const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
       const network = await loadNetwork(weights, report, signal);
@@ -106,17 +111,18 @@ async function run(argv: string[]): Promise<number> {
           if (images.length === 0) reportCut(answer.captions, report);
           images.push(image);
           if (!truth) process.stdout.write(detectionLines(image));
-          if (pictures) await writeDetectionPicture(pictures(file), { width, height, rgba }, labelledBoxes(image));
+          if (pictures)
+            await writeDetectionPicture(pictures(file), { width, height, rgba }, labelledBoxes(image), read);
         }
       } finally {
         detector.dispose();
         network.dispose();
       }
       const record = { weights: basename(weights), ...wanted, ...keep, images };
-      if (options.json) await writeText(options.json, `${JSON.stringify(record, null, 2)}\n`);
+      if (options.json) await writeOwnedFile(options.json, `${JSON.stringify(record, null, 2)}\n`, read);
       if (options.coco && 'classes' in wanted) {
         const coco = truth ? cocoResults(truth, images) : cocoDataset(images, wanted.classes);
-        await writeText(options.coco, `${JSON.stringify(coco)}\n`);
+        await writeOwnedFile(options.coco, `${JSON.stringify(coco)}\n`, read);
       }
       if (truth) process.stdout.write(cocoReport(truth, images));
       return 0;
@@ -203,12 +209,6 @@ function reportCut(captions: readonly { text: string; cut: number }[], report: R
 /** Finds a folder that cannot be written to before there is something to write. */
 async function checkFolder(file: string): Promise<void> {
   await access(dirname(file), constants.W_OK).catch((cause) => {
-    throw new OutputError('not-writable', file, cause.message, { cause });
-  });
-}
-
-async function writeText(file: string, text: string): Promise<void> {
-  await writeFile(file, text).catch((cause) => {
     throw new OutputError('not-writable', file, cause.message, { cause });
   });
 }

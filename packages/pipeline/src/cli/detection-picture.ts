@@ -1,6 +1,7 @@
 /** Pictures with boxes and their labels. Node only: sharp draws the text, with the fonts that the machine has. */
+import { extname } from 'node:path';
 import type { BoxCorners } from '@samtrack/models';
-import type { RgbaImage } from '../io/index.js';
+import { type RgbaImage, type RunInput, writeOwnedFile } from '../io/index.js';
 import { idColour, palette } from '../io/palette.js';
 
 /** A box and what to write on it. */
@@ -45,11 +46,15 @@ export async function writeDetectionPicture(
   file: string,
   { width, height, rgba }: RgbaImage,
   boxes: readonly LabelledBox[],
+  inputs: readonly RunInput[] = [],
 ): Promise<void> {
   const { default: sharp } = await import('sharp');
   const drawing = Buffer.from(boxesSvg({ width, height }, boxes));
-  await sharp(rgba, { raw: { width, height, channels: 4 } })
+  const format = extname(file).slice(1).toLowerCase().replace('jpg', 'jpeg') as 'png' | 'jpeg' | 'webp';
+  const picture = await sharp(rgba, { raw: { width, height, channels: 4 } })
     .composite([{ input: drawing }])
     .removeAlpha()
-    .toFile(file);
+    .toFormat(format)
+    .toBuffer();
+  await writeOwnedFile(file, picture, inputs);
 }

@@ -1,9 +1,18 @@
 /** What `samtrack segment` writes. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { compressRle, decodeRle, type Rle } from '@samtrack/models/masks';
 import { encode } from 'fast-png';
-import { drawOverlay, emptyLabelMap, encodeLabelPng, type LabelMap, OutputError, type RgbaImage } from '../io/index.js';
+import {
+  drawOverlay,
+  emptyLabelMap,
+  encodeLabelPng,
+  fileInput,
+  HIDDEN_RECORD,
+  type LabelMap,
+  OwnedFolder,
+  openOutputFolder,
+  type RgbaImage,
+} from '../io/index.js';
 
 /** A mask and what is known of it. */
 export interface SegmentedObject {
@@ -61,45 +70,44 @@ function metadataCsv(objects: readonly SegmentedObject[]): string {
   return `${[CSV_COLUMNS, ...lines].join('\n')}\n`;
 }
 
-/** Writes a file. @throws OutputError */
-async function write(path: string, data: string | Uint8Array): Promise<void> {
-  await writeFile(path, data).catch((cause) => {
-    throw new OutputError('not-writable', path, cause.message, { cause });
-  });
-}
-
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((cause) => {
-    throw new OutputError('not-writable', path, cause.message, { cause });
-  });
-}
-
 /**
  * Writes mask.png (object ids), overlay.png and masks.json into a folder; with `each`, also a black and white PNG for each
- * mask, numbered from 0, and metadata.csv, as the published mask generator does.
+ * mask, numbered from 0, and metadata.csv, as the published mask generator does. Of what is there, only what samtrack made is replaced.
+ * @throws OutputError
  */
 export async function writeObjects(
-  folder: string,
-  file: string,
+  path: string,
+  input: string,
   { width, height, rgba }: RgbaImage,
   objects: readonly SegmentedObject[],
   { each }: { each: boolean },
 ): Promise<void> {
-  await makeFolder(folder);
   const map = paintObjects(objects, width, height);
-  await write(join(folder, 'mask.png'), encodeLabelPng(map, { palette: 'samtrack' }));
   const overlay = drawOverlay(rgba, map, { contour: 'object' });
-  await write(join(folder, 'overlay.png'), encode({ width, height, channels: 4, depth: 8, data: overlay }));
   const record = {
-    image: { file_name: file, width, height },
+    image: { file_name: basename(input), width, height },
     annotations: objects.map((o, i) => objectRecord(o, i + 1)),
   };
-  await write(join(folder, 'masks.json'), `${JSON.stringify(record, null, 1)}\n`);
-  if (!each) return;
-  await makeFolder(join(folder, 'masks'));
-  for (const [i, { mask }] of objects.entries()) {
-    const data = decodeRle(mask).map((pixel) => pixel * 255);
-    await write(join(folder, 'masks', `${i}.png`), encode({ width, height, channels: 1, depth: 8, data }));
+  const files = new Map<string, Uint8Array | string>([
+    ['mask.png', encodeLabelPng(map, { palette: 'samtrack' })],
+    ['overlay.png', encode({ width, height, channels: 4, depth: 8, data: overlay })],
+    ['masks.json', `${JSON.stringify(record, null, 1)}\n`],
+  ]);
+  if (each) {
+    for (const [i, { mask }] of objects.entries()) {
+      const data = decodeRle(mask).map((pixel) => pixel * 255);
+      files.set(`masks/${i}.png`, encode({ width, height, channels: 1, depth: 8, data }));
+    }
+    files.set('masks/metadata.csv', metadataCsv(objects));
   }
-  await write(join(folder, 'masks', 'metadata.csv'), metadataCsv(objects));
+  const makes = [...files.keys()];
+  const inputs = [fileInput(input, 'the image')];
+  const folder = await OwnedFolder.claim(openOutputFolder(path), { inputs, makes, record: HIDDEN_RECORD });
+  try {
+    await folder.refuseForeign(makes);
+    if (each) await folder.clear('masks');
+    for (const [name, data] of files) await folder.writeFile(name, data);
+  } finally {
+    await folder.release();
+  }
 }

@@ -1,5 +1,5 @@
 /** `samtrack segment`: masks of objects in a picture, from clicks, boxes or strokes, or of everything in it. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
@@ -11,7 +11,7 @@ import {
   SamPredictor,
   segmentEverything,
 } from '@samtrack/models';
-import { type Frame, OutputError, openSource, SourceError } from '../io/index.js';
+import { type Frame, openSource, SourceError, writeOwnedFile } from '../io/index.js';
 import { withWeights } from '../io/weights.js';
 import { cachedWeights } from './cached-weights.js';
 import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
@@ -98,7 +98,7 @@ async function run(argv: string[]): Promise<number> {
       try {
         const objects = await segment(network, frame, wanted, { ...options, report, signal });
         report.end();
-        await writeObjects(folder, basename(input), frame, objects, { each: options.each ?? false });
+        await writeObjects(folder, input, frame, objects, { each: options.each ?? false });
         for (const [i, { area, predictedIou, stability }] of objects.entries()) {
           process.stdout.write(`${[i + 1, area, predictedIou.toFixed(4), stability.toFixed(4)].join('\t')}\n`);
         }
@@ -163,7 +163,8 @@ async function segment(
   try {
     if (options.embedding === undefined) await predictor.setImage(image, { signal });
     else restore(predictor, options.embedding, await readBytes(options.embedding), image);
-    if (options['save-embedding'] !== undefined) await saveBytes(options['save-embedding'], await predictor.save());
+    if (options['save-embedding'] !== undefined)
+      await writeOwnedFile(options['save-embedding'], await predictor.save());
     const objects: SegmentedObject[] = [];
     const keep = (masks: readonly (SamMask & { agreement?: number })[]) => {
       for (const mask of options.candidates ? masks : masks.slice(0, 1)) objects.push(describe(mask));
@@ -217,11 +218,5 @@ function restore(
 async function readBytes(file: string): Promise<Uint8Array> {
   return readFile(file).catch((cause) => {
     throw new SourceError('unreadable', file, cause.message, { cause });
-  });
-}
-
-async function saveBytes(file: string, bytes: Uint8Array): Promise<void> {
-  await writeFile(file, bytes).catch((cause) => {
-    throw new OutputError('not-writable', file, cause.message, { cause });
   });
 }

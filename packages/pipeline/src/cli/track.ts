@@ -338,9 +338,9 @@ export async function trackVideo(
           });
       report.end();
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
-      const wanted = (range.to ?? frameCount ?? Number.NaN) - from;
+      const wanted = Math.min(range.to ?? Number.POSITIVE_INFINITY, frameCount ?? Number.POSITIVE_INFINITY) - from;
       const isPart = range.from !== undefined || range.to !== undefined;
-      const of = `${Number.isNaN(wanted) ? '' : ` of ${wanted}`} frames${isPart ? ' of the range' : ''}`;
+      const of = `${Number.isFinite(wanted) ? ` of ${wanted}` : ''} frames${isPart ? ' of the range' : ''}`;
       report.note(`${summary.frames}${of} have masks${isPart ? ` (${frameCount ?? 'unknown'} in the source)` : ''}`);
       return { summary, error };
     } finally {

@@ -30,7 +30,7 @@ export { MemoryFolder } from './memory-folder.js';
 export type { OutputFile, OutputFolder } from './output-folder.js';
 export { drawOverlay, type OverlayOptions } from './overlay.js';
 export { checkOwnedFile, makeOwnedFile, writeOwnedFile } from './owned-file.js';
-export { type ClaimOptions, OwnedFolder } from './owned-folder.js';
+export { type ClaimOptions, HIDDEN_RECORD, OwnedFolder } from './owned-folder.js';
 export { idColour, type Palette, type PaletteName, palette } from './palette.js';
 export { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
 export { type AppendFile, MemoryStorage, type ProjectStorage } from './project-storage.js';

@@ -48,7 +48,7 @@ describe('samtrack segment', () => {
     expect([...decode(readFileSync(join(out, 'mask.png'))).data]).toEqual([...mask]);
     const overlay = decode(readFileSync(join(out, 'overlay.png')));
     expect(overlay).toMatchObject({ width, height, channels: 4 });
-    expect(readdirSync(out).sort()).toEqual(['mask.png', 'masks.json', 'overlay.png']);
+    expect(readdirSync(out).sort()).toEqual(['.samtrack.json', 'mask.png', 'masks.json', 'overlay.png']);
   });
 
   it('takes boxes, an object each, and strokes', async () => {
