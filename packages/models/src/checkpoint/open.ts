@@ -89,7 +89,8 @@ async function openManifestSource(source: ByteSource, options: ReadOptions): Pro
     throw new CheckpointError('corrupt', `not JSON (${String(cause)})`, { file, cause });
   }
   const checkpoint = openManifest(manifest, file);
-  await source.close();
+  // The file stays open until then, as that of any other checkpoint.
+  checkpoint.close = () => source.close();
   return checkpoint;
 }
 
