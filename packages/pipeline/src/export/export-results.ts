@@ -72,6 +72,7 @@ export async function exportResults({
   const owned = await OwnedFolder.claim(folder, { inputs, makes });
   try {
     await owned.refuseForeignIn(makes, source.frameNames);
+    await owned.removeUnfinished();
     const exporters = await openExporters(formats, {
       ...context,
       folder: owned,

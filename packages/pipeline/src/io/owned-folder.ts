@@ -185,13 +185,16 @@ export class OwnedFolder implements OutputFolder {
 
   /** Removes what samtrack made in a folder, and leaves the rest. */
   async clear(folder: string): Promise<void> {
-    await this.removeUnfinished(folder);
     for (const path of await this.owned()) if (path.startsWith(`${folder}/`)) await this.remove(path);
   }
 
-  /** Removes what killed runs left half-written. */
-  async removeUnfinished(folder: string): Promise<void> {
-    await this.folder.removeUnfinished(folder, this.tokens);
+  /** Removes what killed runs left half-written, wherever they were writing. */
+  async removeUnfinished(): Promise<void> {
+    const folders = new Set([
+      '',
+      ...[...this.listed.keys()].map((path) => path.slice(0, Math.max(0, path.lastIndexOf('/')))),
+    ]);
+    for (const folder of folders) await this.folder.removeUnfinished(folder, this.tokens);
   }
 
   readFile(path: string): Promise<Uint8Array | undefined> {

@@ -384,8 +384,7 @@ async function prepare(
       );
     }
   }
-  await folder.removeUnfinished('');
-  await folder.removeUnfinished(masksFolder);
+  await folder.removeUnfinished();
   // Killed from here on, the folder must not pass for a complete run.
   if (folder.before) await folder.describe({ ...folder.before, complete: false });
   const stays = new Set(existing === 'resume' ? masks : []);

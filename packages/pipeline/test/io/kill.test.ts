@@ -6,7 +6,7 @@ import { bundle, run } from '../session/child.js';
 import { temporaryFolder } from './temporary.js';
 
 /** Each costs about two seconds; SAMTRACK_KILLS=50 looks further. */
-const KILLS = Number(process.env.SAMTRACK_KILLS ?? 5);
+const KILLS = Number(process.env.SAMTRACK_KILLS ?? 3);
 const folder = temporaryFolder();
 const at = (...parts: string[]) => join(folder, ...parts);
 let program: string;
@@ -33,7 +33,7 @@ const tree = (root: string) =>
 
 test.each(['run', 'export'])(
   'a %s that is killed at any moment ends in the same bytes when it is repeated',
-  { timeout: 60_000 + 10_000 * KILLS },
+  { timeout: 120_000 + 30_000 * KILLS },
   async (kind) => {
     const results = at('results');
     const argsOf = (out: string) =>
