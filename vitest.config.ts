@@ -58,6 +58,7 @@ export default defineConfig({
       project('pipeline', 'packages/pipeline'),
       // What a page shows comes when it comes on a busy machine.
       project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000 }),
+      project('farm', 'packages/farm'),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),
       project('examples', 'examples'),

@@ -35,7 +35,8 @@ ${[...COMMANDS, ...OPTIONAL_COMMANDS].map(({ name, summary }) => `  ${name.padEn
   -v, --version   print the version
 `;
 
-function version(): string {
+/** The version of samtrack. */
+export function version(): string {
   // Above `dist` when bundled, two folders above as source.
   const manifests = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url));
   const manifest = JSON.parse(readFileSync(manifests.find((path) => existsSync(path))!, 'utf8'));

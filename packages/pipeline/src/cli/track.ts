@@ -91,7 +91,7 @@ ${FORMATS_HELP}  --bits N              bits of the files in masks: 8 (refuses id
 Ctrl-C keeps what is done. Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped.
 `;
 
-const OPTIONS = {
+export const TRACK_OPTIONS = {
   mask: { type: 'string' },
   'mask-as': { type: 'string' },
   'resize-mask': { type: 'boolean' },
@@ -156,7 +156,8 @@ async function run(argv: string[]): Promise<number> {
   });
 }
 
-const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true, tokens: true });
+const parse = (argv: string[]) =>
+  parseArgs({ args: argv, options: TRACK_OPTIONS, allowPositionals: true, tokens: true });
 
 /** What `samtrack track` was asked to do, checked. */
 export type TrackPlan = ReturnType<typeof planTrack>;

@@ -1,0 +1,354 @@
+/** `samtrack jobs`: what is queued, at work, done and failed, and what to do about it. */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Command, interruptible, oneOf, positiveNumber, Report, UsageError, wholeNumber } from 'samtrack/cli';
+import { FarmError } from '../errors.js';
+import { keyOf } from '../job/spec.js';
+import { Ledger } from '../ledger/ledger.js';
+import { openBoard } from '../observe/board.js';
+import { columns } from '../observe/table.js';
+import { connect } from '../queue/connection.js';
+import { type FarmJob, FarmQueue, type JobReport } from '../queue/farm-queue.js';
+import { fetchResults } from '../results/fetch.js';
+import type { Storage } from '../storage/storage.js';
+import { withFarm } from './farm.js';
+import { FARM_HELP, FARM_OPTIONS, type FarmAddress, farmAddress } from './options.js';
+import { watch } from './watch.js';
+
+const STATES = ['waiting', 'active', 'held', 'completed', 'failed'] as const;
+
+const HELP = `Usage: samtrack jobs list [--state NAME] [--limit N]
+       samtrack jobs show JOB
+       samtrack jobs watch [--until-done] [--board PORT]
+       samtrack jobs fetch JOB... | --all --out FOLDER
+       samtrack jobs cancel JOB... | --all
+       samtrack jobs retry JOB... | --all
+       samtrack jobs quarantine [JOB...] [--reason TEXT]
+
+JOB is a job's key or id, or at least six digits of its beginning.
+
+  list          jobs, those at work first
+  show          what the ledger of a job says: who had it, what is stored, why it failed
+  watch         a live table of what is at work, with frames per second and time left
+  fetch         copies results from the storage: FOLDER/NAME holds what samtrack track --out leaves; of a job that is
+                not done what is stored so far
+  cancel        takes jobs out of the queue, and stops those at work; what they have stored stays
+  retry         queues failed jobs again, and those in quarantine; --all: all of them
+  quarantine    puts jobs aside, so that no worker takes them; without JOB: lists those that are there
+
+  --state NAME  ${STATES.join(', ')}
+  --limit N     jobs to list; default 50
+  --all         all that are not done; for fetch: all that are
+  --out FOLDER  where results go
+  --until-done  stop watching when nothing is waiting or at work
+  --board PORT  also serve bull-board, a page on 127.0.0.1:PORT
+  --reason TEXT why
+  --json        print JSON
+  -q, --quiet   no progress
+  -h, --help    print this
+
+${FARM_HELP}`;
+
+const OPTIONS = {
+  ...FARM_OPTIONS,
+  state: { type: 'string' },
+  limit: { type: 'string' },
+  all: { type: 'boolean' },
+  out: { type: 'string' },
+  'until-done': { type: 'boolean' },
+  board: { type: 'string' },
+  reason: { type: 'string' },
+  json: { type: 'boolean' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+
+interface Call {
+  address: FarmAddress;
+  ids: readonly string[];
+  options: Options;
+  report: Report;
+  signal: AbortSignal;
+}
+
+/** Options that each verb knows besides the farm's. */
+const VERBS: Record<
+  string,
+  { run(call: Call): Promise<number>; options: (keyof Options)[]; ids: 'none' | 'one' | 'some' | 'any' }
+> = {
+  list: { run: list, options: ['state', 'limit', 'json'], ids: 'none' },
+  show: { run: show, options: ['json'], ids: 'one' },
+  watch: { run: watchQueue, options: ['until-done', 'board'], ids: 'none' },
+  fetch: { run: fetch, options: ['all', 'out'], ids: 'some' },
+  cancel: { run: cancel, options: ['all'], ids: 'some' },
+  retry: { run: retry, options: ['all'], ids: 'some' },
+  quarantine: { run: quarantine, options: ['reason', 'json'], ids: 'any' },
+};
+
+export const jobsCommand: Command = {
+  name: 'jobs',
+  summary: 'list, watch, cancel and fetch queued jobs',
+  help: HELP,
+  run,
+};
+
+async function run(argv: string[]): Promise<number> {
+  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [name, ...ids] = positionals;
+  const verb = VERBS[name ?? ''];
+  if (!verb) throw new UsageError(`jobs takes one of ${Object.keys(VERBS).join(', ')}${name ? `, not "${name}"` : ''}`);
+  const known = [...verb.options, ...Object.keys(FARM_OPTIONS), 'quiet'];
+  const stray = Object.keys(options).find((option) => !known.includes(option));
+  if (stray) throw new UsageError(`--${stray} does not go with jobs ${name}`);
+  if (verb.ids === 'none' && ids.length > 0) throw new UsageError(`jobs ${name} takes no jobs`);
+  if (verb.ids === 'one' && ids.length !== 1) throw new UsageError(`jobs ${name} takes one job, not ${ids.length}`);
+  if (verb.ids === 'some' && ids.length > 0 === (options.all ?? false)) {
+    throw new UsageError(`jobs ${name} takes jobs, or --all`);
+  }
+  const address = farmAddress(options);
+  return interruptible((signal) => verb.run({ address, ids, options, report: new Report(options.quiet), signal }));
+}
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+
+const QUEUE_STATES = {
+  active: ['active'],
+  waiting: ['prioritized', 'waiting', 'delayed'],
+  held: ['waiting-children'],
+  failed: ['failed'],
+  completed: ['completed'],
+} as const;
+
+async function list({ address, options }: Call): Promise<number> {
+  const wanted = oneOf('state', options.state, STATES);
+  const limit = positiveNumber('limit', options.limit, { whole: true }) ?? 50;
+  const farm = new FarmQueue(await connect(address), address.queue);
+  try {
+    const rows: { state: string; job: FarmJob }[] = [];
+    for (const [state, names] of Object.entries(QUEUE_STATES)) {
+      if (wanted !== undefined && wanted !== state) continue;
+      const left = limit - rows.length;
+      if (left <= 0) break;
+      const jobs = await farm.queue.getJobs([...names], 0, left - 1, state !== 'completed');
+      rows.push(...jobs.filter(Boolean).map((job) => ({ state, job: job as FarmJob })));
+    }
+    if (options.json) {
+      const entries = rows.map(({ state, job }) => ({
+        id: job.id,
+        key: keyOf(job.data.spec),
+        name: job.data.spec.name,
+        kind: job.name,
+        state,
+        priority: job.priority,
+        progress: job.progress,
+        reason: job.failedReason,
+      }));
+      print(JSON.stringify(entries, null, 1));
+      return 0;
+    }
+    if (rows.length === 0) {
+      print('no jobs');
+      return 0;
+    }
+    const lines = rows.map(({ state, job }) => {
+      const { done, total, host = '' } = (typeof job.progress === 'object' ? job.progress : {}) as Partial<JobReport>;
+      const frames = done === undefined ? '' : `${done}${total === undefined ? '' : `/${total}`}`;
+      const last = job.failedReason ? job.failedReason.split('\n')[0]! : host;
+      return { cells: [job.id!.slice(0, 12), job.data.spec.name, job.name, state, frames], last };
+    });
+    const table = columns([['job', 'name', 'kind', 'state', 'frames'], ...lines.map(({ cells }) => cells)]);
+    print(table[0]!);
+    for (const [i, { last }] of lines.entries()) print(`${table[i + 1]}  ${last}`.trimEnd());
+    return 0;
+  } finally {
+    await farm.close();
+  }
+}
+
+interface Found {
+  key: string;
+  job: FarmJob | undefined;
+}
+
+/** A job by key or id: from the queue, or from the storage where the queue has forgotten it. */
+async function find(queue: FarmQueue, storage: Storage, id: string): Promise<Found> {
+  const job = await queue.find(id);
+  if (job) return { key: keyOf(job.data.spec), job };
+  if (/^[0-9a-f]{64}$/.test(id) && (await Ledger.open(storage, id)).entries.length > 0)
+    return { key: id, job: undefined };
+  if (/^[0-9a-f]{6,63}$/.test(id)) {
+    const keys = (await storage.folders(`jobs/${id.slice(0, 2)}`)).filter((key) => key.startsWith(id));
+    if (keys.length === 1) return { key: keys[0]!, job: undefined };
+    if (keys.length > 1) throw new FarmError('not-found', id, `${keys.length} jobs begin like this`);
+  }
+  throw new FarmError('not-found', id, 'no such job');
+}
+
+async function show({ address, ids, options }: Call): Promise<number> {
+  return withFarm(address, async ({ queue, storage }) => {
+    const { key, job } = await find(queue, storage, ids[0]!);
+    const { entries, state } = await Ledger.open(storage, key);
+    const queued = job ? await job.getState() : undefined;
+    if (options.json) {
+      print(
+        JSON.stringify(
+          { key, id: job?.id, queue: queued, state: state.status, frames: state.frames, entries },
+          null,
+          1,
+        ),
+      );
+      return 0;
+    }
+    const spec = (job?.data.spec ?? state.spec) as { name: string; kind: string } | undefined;
+    print(`${spec?.name ?? '?'} (${spec?.kind ?? '?'})`);
+    print(`key      ${key}`);
+    print(`ledger   ${state.status}, ${state.frames} frames stored${state.reason ? `: ${state.reason}` : ''}`);
+    print(
+      `queue    ${queued ? `${queued}${job!.failedReason ? `: ${job!.failedReason}` : ''}` : 'not there (any more)'}`,
+    );
+    for (const [line, entry] of entries.entries()) {
+      const { type, time } = entry as typeof entry & { time?: string };
+      const what =
+        entry.type === 'claim'
+          ? `by ${entry.worker}, start ${entry.attempt}`
+          : entry.type === 'commit'
+            ? `${entry.frames} frames`
+            : entry.type === 'done'
+              ? `${entry.frames} frames, ${entry.files.map(({ path }) => path).join(', ')}${entry.notes.map((note) => `; ${note}`).join('')}`
+              : 'reason' in entry
+                ? entry.reason
+                : 'message' in entry
+                  ? entry.message
+                  : '';
+      print(`  ${String(line).padStart(4)}  ${time ?? ''}  ${type.padEnd(10)}  ${what.split('\n')[0]}`.trimEnd());
+    }
+    return 0;
+  });
+}
+
+async function watchQueue({ address, options, signal, report }: Call): Promise<number> {
+  const port = wholeNumber('board', options.board);
+  const farm = new FarmQueue(await connect(address), address.queue);
+  const board = port === undefined ? undefined : await openBoard(farm, port);
+  try {
+    if (board) report.note(`bull-board: ${board.url}`);
+    await watch(farm, {
+      signal,
+      over: async () => {
+        if (!options['until-done']) return false;
+        const counts = await farm.queue.getJobCounts('wait', 'prioritized', 'delayed', 'active', 'waiting-children');
+        return Object.values(counts).every((count) => count === 0);
+      },
+    });
+    return 0;
+  } finally {
+    await board?.close();
+    await farm.close();
+  }
+}
+
+/** The jobs that a call names, or all of the queue in some states. */
+async function chosen(
+  queue: FarmQueue,
+  storage: Storage,
+  { ids, options }: Call,
+  all: readonly (keyof typeof QUEUE_STATES)[],
+) {
+  if (!options.all) return Promise.all(ids.map((id) => find(queue, storage, id)));
+  const jobs = await queue.queue.getJobs(all.flatMap((state) => [...QUEUE_STATES[state]]));
+  return jobs.filter(Boolean).map((job): Found => ({ key: keyOf(job.data.spec), job: job as FarmJob }));
+}
+
+async function fetch(call: Call): Promise<number> {
+  const { address, options, report, signal } = call;
+  const { out } = options;
+  if (!out) throw new UsageError('jobs fetch needs --out FOLDER');
+  return withFarm(address, async ({ queue, storage }) => {
+    const found = await chosen(queue, storage, call, ['completed']);
+    const names = new Map<string, string>();
+    let partial = 0;
+    for (const [i, { key, job }] of found.entries()) {
+      signal.throwIfAborted();
+      const { state } = await Ledger.open(storage, key);
+      const { name = key } = (job?.data.spec ?? state.spec ?? {}) as { name?: string };
+      // Videos of one name in several folders.
+      const own = names.has(name) && names.get(name) !== key ? `${name}-${key.slice(0, 8)}` : name;
+      names.set(own, key);
+      const folder = join(out, own);
+      const files = await fetchResults(storage, state, folder);
+      report.progress(`fetched ${own} (${i + 1}/${found.length})`, (i + 1) / found.length);
+      if (state.status !== 'done') {
+        partial++;
+        report.note(`${own}: not done, ${state.frames} frames so far`);
+      }
+      if (files.length > 0) print(folder);
+    }
+    report.end();
+    return partial > 0 ? 1 : 0;
+  });
+}
+
+async function cancel(call: Call): Promise<number> {
+  return withFarm(call.address, async ({ queue, storage }) => {
+    for (const { key, job } of await chosen(queue, storage, call, ['active', 'waiting', 'held'])) {
+      const state = job ? await queue.cancel(job) : 'not in the queue';
+      const what =
+        state === 'active'
+          ? 'at work: its worker is told'
+          : ['completed', 'failed', 'not in the queue'].includes(state)
+            ? `nothing to cancel: ${state}`
+            : 'cancelled';
+      print(`${(job?.id ?? key).slice(0, 12)}  ${what}`);
+    }
+    return 0;
+  });
+}
+
+async function retry(call: Call): Promise<number> {
+  return withFarm(call.address, async ({ queue, storage }) => {
+    for (const { key, job } of await chosen(queue, storage, call, ['failed'])) {
+      const ledger = await Ledger.open(storage, key);
+      const spec = job?.data.spec ?? ledger.state.spec;
+      if (!spec) throw new FarmError('not-found', key, 'nothing is known of it any more: submit it again');
+      await ledger.retry();
+      if ((await job?.getState()) === 'failed') await job!.retry();
+      else await queue.submit(storage, [{ spec: spec as never }], { retry: true });
+      print(`${key.slice(0, 12)}  queued again`);
+    }
+    return 0;
+  });
+}
+
+async function quarantine(call: Call): Promise<number> {
+  const { address, ids, options } = call;
+  return withFarm(address, async ({ queue, storage }) => {
+    if (ids.length > 0) {
+      for (const { key, job } of await chosen(queue, storage, call, [])) {
+        const ledger = await Ledger.open(storage, key);
+        await ledger.quarantine(options.reason ?? 'put aside by hand');
+        if (job) await queue.cancel(job);
+        print(
+          `${key.slice(0, 12)}  ${ledger.state.status === 'done' ? 'is done: nothing to put aside' : 'in quarantine'}`,
+        );
+      }
+      return 0;
+    }
+    const jobs = (await queue.queue.getJobs(['failed'])).filter(Boolean);
+    const rows: { key: string; name: string; reason: string }[] = [];
+    for (const job of jobs) {
+      const key = keyOf(job.data.spec);
+      const { state } = await Ledger.open(storage, key);
+      if (state.status === 'quarantined') rows.push({ key, name: job.data.spec.name, reason: state.reason ?? '' });
+    }
+    if (options.json) print(JSON.stringify(rows, null, 1));
+    else if (rows.length === 0) print('no jobs in quarantine');
+    else for (const { key, name, reason } of rows) print(`${key.slice(0, 12)}  ${name}  ${reason.split('\n')[0]}`);
+    return 0;
+  });
+}

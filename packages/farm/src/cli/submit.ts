@@ -1,0 +1,145 @@
+/** `samtrack submit`: videos into the queue. */
+import { parseArgs } from 'node:util';
+import { type Command, interruptible, positiveNumber, Report, TRACK_OPTIONS, UsageError } from 'samtrack/cli';
+import { readVideos } from '../job/manifest.js';
+import { Planner } from '../job/plan.js';
+import { keyOf } from '../job/spec.js';
+import { concurrently, type Submission, type Submitted } from '../queue/farm-queue.js';
+import { withFarm } from './farm.js';
+import { FARM_HELP, FARM_OPTIONS, farmAddress } from './options.js';
+import { watch } from './watch.js';
+
+const HELP = `Usage: samtrack submit SPEC|GLOB... --storage WHERE [options of samtrack track]
+
+Queues videos for the workers of a farm (samtrack worker). Each becomes one job, which does what samtrack track does
+with the same options. A job is known by what its results depend on: content of video, masks and weights, options and
+version. What is stored already is not computed again.
+
+SPEC is a manifest, .json or .jsonl, one entry a video:
+  { "options": { "model": "deaot-t", "no-overlay": true },
+    "videos": [ { "source": "a.mp4", "mask": "a.png", "priority": 10, "format": ["mots"] }, ... ] }
+Keys are options of samtrack track; paths are relative to the manifest. GLOB is a pattern, file or folder. Workers
+read sources under the same absolute paths, so they lie on a share that all mount.
+
+Options of samtrack track hold for all; in their values {name} is a video's name without extension, {folder} where it
+lies: samtrack submit 'videos/*.mp4' --mask '{folder}/{name}.png' --storage /share/results
+
+  --priority N          1 is the most urgent; default 100
+  --retry               try again what failed, or is in quarantine
+  --wait                show the queue until these jobs have come to an end; exit status 1 if one has failed
+  --keys                print each job's key, what became of it, and its name
+  -q, --quiet           no progress
+  -h, --help            print this
+
+${FARM_HELP}`;
+
+/** Of options of \`samtrack track\`, those that make no sense where results go to a storage. */
+const { out: _out, resume: _resume, project: _project, overwrite: _overwrite, ...TRACKING } = TRACK_OPTIONS;
+
+const OPTIONS = {
+  ...TRACKING,
+  ...FARM_OPTIONS,
+  priority: { type: 'string' },
+  retry: { type: 'boolean' },
+  wait: { type: 'boolean' },
+  keys: { type: 'boolean' },
+} as const;
+
+/** Videos whose digests are computed at the same time. */
+const WIDTH = 4;
+
+export const submitCommand: Command = {
+  name: 'submit',
+  summary: 'queue videos for the workers of a farm',
+  help: HELP,
+  run,
+};
+
+async function run(argv: string[]): Promise<number> {
+  const {
+    values: options,
+    positionals,
+    tokens,
+  } = parseArgs({
+    args: argv,
+    options: OPTIONS,
+    allowPositionals: true,
+    tokens: true,
+  });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (positionals.length === 0) throw new UsageError('submit takes manifests, patterns, files or folders');
+  const address = farmAddress(options);
+  const priority = positiveNumber('priority', options.priority, { whole: true });
+  const report = new Report(options.quiet);
+  const tracking = tokens.flatMap((token) =>
+    token.kind === 'option' && token.name in TRACKING && token.name !== 'quiet'
+      ? [token.value === undefined ? `--${token.name}` : `--${token.name}=${token.value}`]
+      : [],
+  );
+  return interruptible(async (signal) => {
+    const videos = await readVideos(positionals, tracking);
+    const planner = new Planner();
+    const submissions: Submission[] = new Array(videos.length);
+    let done = 0;
+    await concurrently([...videos.entries()], WIDTH, async ([i, video]) => {
+      signal.throwIfAborted();
+      const spec = await planner.track(video.argv, video.name);
+      submissions[i] = { spec, priority: video.priority ?? priority };
+      report.progress(`read ${++done}/${videos.length}`, done / videos.length);
+    });
+    report.end();
+    return withFarm(
+      address,
+      async ({ queue, storage }) => {
+        const outcomes = await queue.submit(storage, submissions, {
+          retry: options.retry,
+          onProgress: (sent) => report.progress(`submitted ${sent}/${videos.length}`, sent / videos.length),
+        });
+        report.end();
+        if (options.keys) {
+          for (const [i, { spec }] of submissions.entries()) {
+            process.stdout.write(`${keyOf(spec)}\t${outcomes[i]}\t${spec.name}\n`);
+          }
+        }
+        const failed = await reportOutcomes(outcomes, report);
+        if (!options.wait) return failed > 0 ? 1 : 0;
+        const keys = [...new Set(submissions.map(({ spec }) => keyOf(spec)))];
+        const open = new Set(keys.filter((_, i) => outcomes[i] !== 'failed'));
+        let lost = failed;
+        await watch(queue, {
+          signal,
+          over: async () => {
+            for (const key of open) {
+              const state = await queue.queue.getJobState(key);
+              if (!['completed', 'failed', 'unknown'].includes(state)) continue;
+              open.delete(key);
+              if (state === 'failed') lost++;
+            }
+            return open.size === 0;
+          },
+        });
+        signal.throwIfAborted();
+        return lost > 0 ? 1 : 0;
+      },
+      { create: true },
+    );
+  });
+}
+
+const WHAT: Record<Submitted, string> = {
+  queued: 'queued',
+  known: 'queued before',
+  stored: 'done before',
+  failed: 'failed before (samtrack jobs show KEY; --retry tries again)',
+};
+
+async function reportOutcomes(outcomes: readonly Submitted[], report: Report): Promise<number> {
+  const counts = new Map<Submitted, number>();
+  for (const outcome of outcomes) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  const parts = (Object.keys(WHAT) as Submitted[]).filter((outcome) => counts.has(outcome));
+  report.note(parts.map((outcome) => `${counts.get(outcome)} ${WHAT[outcome]}`).join(', '));
+  return counts.get('failed') ?? 0;
+}

@@ -1,0 +1,167 @@
+/** `samtrack worker`: runs queued jobs on this machine. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Command, formatDuration, positiveNumber, Report, UsageError } from 'samtrack/cli';
+import { isFarmError } from '../errors.js';
+import { MetricsServer } from '../observe/metrics.js';
+import { openTraces } from '../observe/traces.js';
+import { connect } from '../queue/connection.js';
+import { openStorage } from '../storage/open.js';
+import type { Storage } from '../storage/storage.js';
+import { gpuIsRight } from '../worker/check-gpu.js';
+import { ChildExecutor } from '../worker/executor.js';
+import { Supervisor, type SupervisorEvent } from '../worker/supervisor.js';
+import { FARM_HELP, FARM_OPTIONS, farmAddress } from './options.js';
+
+const HELP = `Usage: samtrack worker --storage WHERE [options]
+
+Takes jobs from the queue and runs them, one after the other, until it is told to stop: one worker a GPU. The work is
+done in a child process that keeps its weights loaded; this one watches over it. Results are stored in chunks of 64
+frames, and a job that was interrupted anywhere goes on after its last chunk.
+
+SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the job is given back. A second one ends it.
+
+  --host NAME           the machine, for the count of crashes; default its name
+  --adapter NAME        part of the name of the GPU to use
+  --scratch FOLDER      local disk for results that are being made; default a folder of the system's temporary ones
+  --lock-seconds N      a worker that says nothing for so long has lost its job; default 30
+  --hang-seconds N      a frame that takes longer is hung, and the child is ended; default 300
+  --patience-seconds N  how long a job waits for a storage that is away or full before it is given back; default 600
+  --slice N             frames after which a video is given back if others wait; default 4096
+  --metrics PORT        serve Prometheus metrics on 127.0.0.1:PORT/metrics; HOST:PORT for another address
+  --traces URL          send OpenTelemetry traces there, such as http://127.0.0.1:4318/v1/traces
+  -q, --quiet           say nothing but failures
+  -h, --help            print this
+
+${FARM_HELP}`;
+
+const OPTIONS = {
+  ...FARM_OPTIONS,
+  host: { type: 'string' },
+  adapter: { type: 'string' },
+  scratch: { type: 'string' },
+  'lock-seconds': { type: 'string' },
+  'hang-seconds': { type: 'string' },
+  'patience-seconds': { type: 'string' },
+  slice: { type: 'string' },
+  metrics: { type: 'string' },
+  traces: { type: 'string' },
+  quiet: { type: 'boolean', short: 'q' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export const workerCommand: Command = {
+  name: 'worker',
+  summary: "run queued jobs on this machine's GPU",
+  help: HELP,
+  run,
+};
+
+async function run(argv: string[]): Promise<number> {
+  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const address = farmAddress(options);
+  const number = (name: 'lock-seconds' | 'hang-seconds' | 'patience-seconds' | 'slice', otherwise: number) =>
+    positiveNumber(name, options[name], { whole: name === 'slice' }) ?? otherwise;
+  const settings = {
+    lockSeconds: number('lock-seconds', 30),
+    hangSeconds: number('hang-seconds', 300),
+    patienceSeconds: number('patience-seconds', 600),
+    sliceFrames: number('slice', 4096),
+  };
+  const metricsAt = options.metrics === undefined ? undefined : listenAddress(options.metrics);
+  const report = new Report(options.quiet);
+  // An address that is wrong is told now; a server that goes away later is waited for.
+  (await connect(address)).disconnect();
+  const storage = await storageOnceThere(address.storage, report);
+  const redis = await connect(address, { patient: true });
+  const traces = options.traces === undefined ? undefined : await openTraces(options.traces, 'samtrack-worker');
+  const executor = new ChildExecutor(
+    {
+      storage: address.storage,
+      scratch: options.scratch ?? join(tmpdir(), 'samtrack-worker'),
+      hangSeconds: settings.hangSeconds,
+      patienceSeconds: settings.patienceSeconds,
+      ...(options.adapter ? { adapter: options.adapter } : {}),
+    },
+    (text) => report.note(`  ${text}`),
+  );
+  const metrics = metricsAt && (await MetricsServer.open(metricsAt, redis, address.queue));
+  const supervisor = new Supervisor({
+    redis,
+    queue: address.queue,
+    storage,
+    executor,
+    healthy: () => gpuIsRight(options.adapter),
+    ...(options.host ? { host: options.host } : {}),
+    lockSeconds: settings.lockSeconds,
+    sliceFrames: settings.sliceFrames,
+    telemetry: traces?.telemetry,
+    onEvent: (event) => {
+      metrics?.take(event);
+      say(report, event);
+    },
+  });
+  let stops = 0;
+  const drained = new Promise<void>((resolve, reject) => {
+    const stop = () => {
+      if (++stops > 1) process.exit(1);
+      report.note(supervisor.busy ? 'stopping: the job at work is given back after this frame' : 'stopping');
+      supervisor.drain().then(resolve, reject);
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+  report.note(`worker ${supervisor.name}: queue ${address.queue}, results in ${storage.label}`);
+  if (metrics) report.note(`metrics: ${metrics.url}`);
+  const running = supervisor.run();
+  await Promise.race([drained, running]);
+  if (stops > 0) await drained;
+  await metrics?.close();
+  await traces?.close();
+  storage.close();
+  redis.disconnect();
+  return 0;
+}
+
+/** The storage; one that is not there yet is waited for, as a share that is being mounted, or the first submission. */
+async function storageOnceThere(where: string, report: Report): Promise<Storage> {
+  for (let told = false; ; told = true) {
+    try {
+      return await openStorage(where);
+    } catch (error) {
+      if (!isFarmError(error, 'storage-away')) throw error;
+      if (!told) report.note(`waiting: ${error.message}`);
+      await sleep(2000);
+    }
+  }
+}
+
+function listenAddress(text: string): { host: string; port: number } {
+  const [, host = '127.0.0.1', port] = /^(?:(.+):)?(\d+)$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535)
+    throw new UsageError(`--metrics is PORT or HOST:PORT, not "${text}"`);
+  return { host, port: Number(port) };
+}
+
+function say(report: Report, event: SupervisorEvent): void {
+  if (event.type === 'note') report.note(event.text);
+  if (event.type === 'start')
+    report.note(`${event.name}: started${event.attempt > 1 ? ` (start ${event.attempt})` : ''}`);
+  if (event.type !== 'end') return;
+  const { name, outcome, seconds } = event;
+  const what =
+    outcome.status === 'done'
+      ? `done, ${outcome.frames} frames`
+      : outcome.status === 'stopped'
+        ? `given back after ${outcome.frames} frames (${outcome.reason})`
+        : `${outcome.status}: ${outcome.message.split('\n')[0]}`;
+  const line = `${name}: ${what}, ${formatDuration(seconds)}`;
+  if (outcome.status === 'failed' || outcome.status === 'quarantined') report.failure(line);
+  else report.note(line);
+}

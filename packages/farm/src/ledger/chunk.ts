@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type Unzipped, unzipSync, zipSync } from 'fflate';
+import { FarmError } from '../errors.js';
+import type { Storage } from '../storage/storage.js';
+import type { Chunk, StoredFile } from './entries.js';
+import { jobFolder } from './ledger.js';
+
+export const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+
+/** The digest of a file, read in pieces. */
+export async function fileSha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** The first moment that zip archives know, in whatever time zone: the same files make the same bytes. */
+const ZIP_EPOCH = new Date(1980, 0, 1);
+
+/** Stores files of the results as one archive, named by its digest, so that nothing is ever overwritten with something else. */
+export async function writeChunk(
+  storage: Storage,
+  key: string,
+  files: ReadonlyMap<string, Uint8Array>,
+): Promise<Chunk> {
+  // PNGs do not shrink; whoever opens the archive gets them as they are.
+  const archive = zipSync(Object.fromEntries(files), { level: 0, mtime: ZIP_EPOCH });
+  const digest = sha256(archive);
+  const object = `${jobFolder(key)}/chunks/${digest.slice(0, 32)}.zip`;
+  await storage.write(object, archive);
+  return { object, bytes: archive.length, sha256: digest };
+}
+
+/** The files of a chunk. @throws FarmError `storage-damaged` if it is missing or not what was written */
+export async function readChunk(storage: Storage, { object, sha256: digest }: Chunk): Promise<Unzipped> {
+  const archive = await storage.read(object);
+  const path = `${storage.label}/${object}`;
+  if (!archive) throw new FarmError('storage-damaged', path, 'missing');
+  if (sha256(archive) !== digest)
+    throw new FarmError('storage-damaged', path, 'its checksum is not that of the manifest');
+  return unzipSync(archive);
+}
+
+/** Stores a file of the results by itself. */
+export async function writeStoredFile(
+  storage: Storage,
+  key: string,
+  path: string,
+  file: string,
+  bytes: number,
+): Promise<StoredFile> {
+  const digest = await fileSha256(file);
+  const object = `${jobFolder(key)}/files/${digest.slice(0, 12)}/${path.split('/').at(-1)}`;
+  await storage.upload(object, file);
+  return { path, object, bytes, sha256: digest };
+}
+
+/** Copies a stored file to the disk. @throws FarmError `storage-damaged` */
+export async function readStoredFile(
+  storage: Storage,
+  { object, sha256: digest }: StoredFile,
+  target: string,
+): Promise<void> {
+  const path = `${storage.label}/${object}`;
+  if (!(await storage.download(object, target))) throw new FarmError('storage-damaged', path, 'missing');
+  if ((await fileSha256(target)) !== digest) {
+    throw new FarmError('storage-damaged', path, 'its checksum is not that of the manifest');
+  }
+}

@@ -1,0 +1,20 @@
+import { isExpected } from 'samtrack/cli';
+import type { Programs } from '../run/context.js';
+import { davisProgram, scoreProgram, tableProgram } from './davis.js';
+import { KeptModels } from './models.js';
+import { trackProgram } from './track.js';
+
+/**
+ * The kinds of jobs that a worker knows.
+ * @param adapter part of the name of the GPU to use
+ */
+export default function programs(adapter?: string): Programs {
+  const models = new KeptModels(adapter);
+  return { track: trackProgram(models), davis: davisProgram(models), score: scoreProgram, table: tableProgram };
+}
+
+/** Errors that speak for themselves, but are the GPU's, the disk's or the installation's. */
+const NOT_THE_JOBS = new Set(['DeviceError', 'DeviceLostError', 'OutputError', 'MissingPackageError']);
+
+/** Errors that are the job's own: bad media, wrong options. */
+export const isFinal = (error: unknown): boolean => isExpected(error) && !NOT_THE_JOBS.has(error.name);

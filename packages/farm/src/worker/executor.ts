@@ -1,0 +1,93 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import type { JobProgress, StopReason } from '../run/context.js';
+import type { JobRequest, Outcome } from '../run/run-job.js';
+import { programFile } from './files.js';
+import type { ChildSettings, FromChild, ToChild } from './messages.js';
+
+/** Runs jobs for a supervisor, one at a time. */
+export interface Executor {
+  run(request: JobRequest, onProgress: (progress: JobProgress) => void): Promise<Outcome>;
+  /** Tells the job under way to stop. */
+  stop(reason: StopReason): void;
+  close(): Promise<void>;
+}
+
+/** A child process that stays between jobs, with its weights loaded, and is started anew when it has died. */
+export class ChildExecutor implements Executor {
+  #child: ChildProcess | undefined;
+  #last = '';
+
+  /** @param onNote what the child says */
+  constructor(
+    private readonly settings: ChildSettings,
+    private readonly onNote: (text: string) => void = () => {},
+    private readonly env: NodeJS.ProcessEnv = process.env,
+  ) {}
+
+  /** Undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async run(request: JobRequest, onProgress: (progress: JobProgress) => void): Promise<Outcome> {
+    const child = (this.#child ??= this.#start());
+    this.#last = '';
+    return new Promise<Outcome>((resolve) => {
+      const done = (outcome: Outcome) => {
+        child.off('message', onMessage).off('exit', onExit);
+        // What it holds may be in any state.
+        if (outcome.status === 'crashed') this.#drop(child);
+        resolve(outcome);
+      };
+      const onMessage = (message: FromChild) => {
+        if (message.type === 'progress') onProgress(message.progress);
+        else if (message.type === 'note') this.onNote(message.text);
+        else if (message.type === 'outcome') done(message.outcome);
+      };
+      const onExit = (code: number | null, signal: string | null) => {
+        const how = signal ? `ended by ${signal}` : `exit status ${code}`;
+        done({ status: 'crashed', message: this.#last ? `${how}: ${this.#last}` : how });
+      };
+      child.on('message', onMessage).on('exit', onExit);
+      this.#send({ type: 'run', request });
+    });
+  }
+
+  stop(reason: StopReason): void {
+    this.#send({ type: 'stop', reason });
+  }
+
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    this.#send({ type: 'exit' });
+    await gone;
+  }
+
+  #send(message: ToChild): void {
+    // One that has just died tells so by its exit.
+    if (this.#child?.connected) this.#child.send(message, () => {});
+  }
+
+  #start(): ChildProcess {
+    const child = fork(programFile('child'), [JSON.stringify(this.settings)], {
+      env: this.env,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      const lines = text.split('\n').filter((line) => line.trim() !== '');
+      this.#last = lines.at(-1) ?? this.#last;
+      for (const line of lines) this.onNote(line);
+    });
+    child.on('exit', () => {
+      if (this.#child === child) this.#child = undefined;
+    });
+    return child;
+  }
+
+  #drop(child: ChildProcess): void {
+    if (this.#child === child) this.#child = undefined;
+    child.kill('SIGKILL');
+  }
+}

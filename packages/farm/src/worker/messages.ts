@@ -1,0 +1,26 @@
+import type { JobProgress, StopReason } from '../run/context.js';
+import type { JobRequest, Outcome } from '../run/run-job.js';
+
+/** What a child is started with. */
+export interface ChildSettings {
+  /** Path or URL of the storage. */
+  storage: string;
+  scratch: string;
+  /** Seconds without a sign of life after which the child ends itself. */
+  hangSeconds: number;
+  /** Seconds to wait for a storage that is away or full. */
+  patienceSeconds: number;
+  chunkFrames?: number;
+  /** Part of the name of the GPU to use. */
+  adapter?: string;
+  /** A module whose default export makes the programs; default those of samtrack. */
+  programs?: string;
+}
+
+export type ToChild = { type: 'run'; request: JobRequest } | { type: 'stop'; reason: StopReason } | { type: 'exit' };
+
+export type FromChild =
+  | { type: 'ready' }
+  | { type: 'progress'; progress: JobProgress }
+  | { type: 'note'; text: string }
+  | { type: 'outcome'; outcome: Outcome };
