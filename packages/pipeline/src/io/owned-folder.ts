@@ -28,7 +28,7 @@ export interface ClaimOptions {
 /** The record of folders in which single files are made that a user has named. */
 export const HIDDEN_RECORD = '.samtrack.json';
 /** What was made since the record was written last; a run that ends removes it. */
-const JOURNAL = '.samtrack.jsonl';
+const journalOf = (record: string): string => `.${record.replace(/^\./, '')}l`;
 const VERSION = 2;
 
 /** The folder that a path with `/` at its end means, as `OutputFolder` wants it. */
@@ -81,7 +81,7 @@ export class OwnedFolder implements OutputFolder {
       const before = await readRecord(folder, record);
       const listed = new Map<string, Set<string>>();
       for (const [path, digest] of Object.entries(before?.files ?? {})) listed.set(path, new Set([digest]));
-      const tokens = await readJournal(folder, listed);
+      const tokens = await readJournal(folder, record, listed);
       const { format: _, version: __, files: ___, ...description } = before ?? {};
       return new OwnedFolder(folder, record, check, unlock, before && description, listed, tokens, description);
     } catch (error) {
@@ -239,7 +239,7 @@ export class OwnedFolder implements OutputFolder {
       await this.check(this.recordPath);
       await this.folder.writeFile(this.recordPath, this.#recordText());
       await this.#journal?.close();
-      await this.folder.remove(JOURNAL);
+      await this.folder.remove(journalOf(this.recordPath));
     } finally {
       await this.#journal?.close();
       await this.unlock();
@@ -259,8 +259,9 @@ export class OwnedFolder implements OutputFolder {
 
   async #open(): Promise<AppendFile> {
     if (!this.#journal) {
-      await this.check(JOURNAL);
-      this.#journal = await this.folder.openAppend(JOURNAL);
+      const path = journalOf(this.recordPath);
+      await this.check(path);
+      this.#journal = await this.folder.openAppend(path);
       await this.#journal.truncate(endOfLines(await this.#journal.read(0, this.#journal.size)));
       await this.#journal.append(encode({ token: this.token }));
     }
@@ -304,9 +305,13 @@ async function readRecord(folder: OutputFolder, path: string): Promise<StoredRec
 }
 
 /** Adds what the journal of a run that was killed lists. @returns the tokens of its unfinished files */
-async function readJournal(folder: OutputFolder, listed: Map<string, Set<string>>): Promise<Set<string>> {
+async function readJournal(
+  folder: OutputFolder,
+  record: string,
+  listed: Map<string, Set<string>>,
+): Promise<Set<string>> {
   const tokens = new Set<string>();
-  const bytes = (await folder.readFile(JOURNAL)) ?? new Uint8Array();
+  const bytes = (await folder.readFile(journalOf(record))) ?? new Uint8Array();
   const text = new TextDecoder().decode(bytes.subarray(0, endOfLines(bytes)));
   for (const line of text.split('\n').filter(Boolean)) {
     let entry: { token?: string; path?: string; digest?: string };

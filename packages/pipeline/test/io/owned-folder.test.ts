@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -220,7 +221,7 @@ describe('an owned folder', () => {
     await first.release();
     // As the journal of a run that was killed then, with its last line cut short.
     const digest = await contentDigest({ size: 3, read: async () => new TextEncoder().encode('two') });
-    writeFileSync(join(folder.label, '.samtrack.jsonl'), `${JSON.stringify({ path: 'a.txt', digest })}\n{"path":"b.t`);
+    writeFileSync(join(folder.label, '.run.jsonl'), `${JSON.stringify({ path: 'a.txt', digest })}\n{"path":"b.t`);
     const second = await OwnedFolder.claim(folder);
     expect(await second.owned()).toEqual(['a.txt']);
     await second.writeFile('a.txt', 'two');
@@ -230,7 +231,7 @@ describe('an owned folder', () => {
       'a.txt': digest,
       'c.txt': expect.stringMatching(/^3:[0-9a-f]{64}$/),
     });
-    expect(existsSync(join(folder.label, '.samtrack.jsonl'))).toBe(false);
+    expect(existsSync(join(folder.label, '.run.jsonl'))).toBe(false);
   });
 
   test('a single file is replaced if samtrack made it', async () => {
@@ -241,6 +242,18 @@ describe('an owned folder', () => {
     writeFileSync(path, 'mine');
     expect(await errorOf(() => writeOwnedFile(path, '3'))).toMatchObject({ code: 'foreign' });
     expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
+  test('keeps the lists of runs and of single files apart', async () => {
+    const folder = join(fresh(), 'out');
+    const killed = await OwnedFolder.claim(openOutputFolder(folder));
+    await killed.writeFile('a.txt', 'one');
+    // As after a kill: the journal stays, the lock is of a process that is gone.
+    rmSync(join(folder, '.samtrack.lock'));
+    await writeOwnedFile(join(folder, 'scores.json'), '1');
+    const next = await OwnedFolder.claim(openOutputFolder(folder));
+    expect(await next.owned()).toEqual(['a.txt']);
+    await next.release();
   });
 
   test('has one writer, and says who', async () => {
