@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   clipSource,
+  FrameError,
   type FrameSource,
   fileInput,
   labelDigest,
@@ -148,7 +149,9 @@ async function run(argv: string[]): Promise<number> {
     }
     const goOn = plan.later
       ? ' They are kept. With --project FILE, such a run can be gone on with.'
-      : ' They are kept: add --resume to the same command to go on.';
+      : error instanceof FrameError
+        ? ` They are kept: add --resume to the same command to go on once the frame is mended, or --overwrite --to ${error.index} to end before it.`
+        : ' They are kept: add --resume to the same command to go on.';
     const kept = summary.frames > 0 ? goOn : '';
     const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
     report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);

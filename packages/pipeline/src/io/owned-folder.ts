@@ -185,7 +185,9 @@ export class OwnedFolder implements OutputFolder {
 
   /** Removes what samtrack made in a folder, and leaves the rest. */
   async clear(folder: string): Promise<void> {
-    for (const path of await this.owned()) if (path.startsWith(`${folder}/`)) await this.remove(path);
+    for (const path of [...this.listed.keys()]) {
+      if (path.startsWith(`${folder}/`) && (await this.owns(path))) await this.remove(path);
+    }
   }
 
   /** Removes what killed runs left half-written, wherever they were writing. */
