@@ -59,8 +59,6 @@ export async function buildApp(outdir) {
   });
   await run({
     entryPoints: { engine: source('worker/main.ts'), net: source('net/main.ts') },
-    // The segmenter is whatever lies there beside the tracker.
-    define: { SEGMENTER: JSON.stringify(weights().find((file) => /seg|sam/.test(file)) ?? '') },
   });
   await run({ entryPoints: { viewer: source('embed/viewer.ts') } });
   for (const [from, to] of Object.entries(COPIED)) cpSync(join(root, from), join(outdir, to), { recursive: true });

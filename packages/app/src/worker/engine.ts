@@ -21,12 +21,10 @@ import { ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
 /** What the tracker that comes with the page is called in project files, as the command line calls it. */
 const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 641 } as const;
 
-/** File of the segmenter that comes with the page; empty if none does. Put in by the build. */
-declare const SEGMENTER: string;
-
 const bundled = (file: string) => new URL(`models/${file}`, self.location.href).href;
 
-const builtInSegmenter = (): Segmenter | undefined => (SEGMENTER ? new SamSegmenter(bundled(SEGMENTER)) : undefined);
+/** The segmenter that comes with the page; there is none yet. */
+const builtInSegmenter = (): Segmenter | undefined => undefined;
 
 /** Which engine there is, and why there is no better one. */
 export async function chooseEngine(
