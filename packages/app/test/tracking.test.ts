@@ -55,7 +55,7 @@ describeApp('tracking', (open) => {
   });
 
   it('pauses for a click, applies it, and offers to go on', async () => {
-    const app = await open({ query: 'delay=120' });
+    const app = await open({ query: 'delay=100' });
     await app.openClip();
     await app.click(12, 12);
     await app.waitForObjects(1);
@@ -69,7 +69,7 @@ describeApp('tracking', (open) => {
     await app.waitForObjects(2);
     expect((await app.snapshot()).run).toBe('paused');
     await app.run(() => app.page.getByRole('button', { name: 'Resume' }).click());
-    await expect.poll(() => app.hash(LAST)).not.toBe('');
+    await expect.poll(() => app.hash(LAST), { timeout: 90_000 }).not.toBe('');
     expect(await app.objects()).toEqual(['object 1', 'object 2']);
   });
 
@@ -148,7 +148,8 @@ describeApp('tracking', (open) => {
     await app.waitForObjects(2);
     await app.page.getByRole('tab', { name: /Review/ }).click();
     await app.page.getByRole('radio', { name: 'Everything' }).check();
-    await app.page.getByRole('spinbutton').first().fill('4');
+    await app.page.getByRole('spinbutton', { name: 'Every' }).fill('4');
+    await app.page.getByRole('spinbutton', { name: 'At least' }).fill('50');
     await app.page.keyboard.press('Tab');
     await app.track();
     const candidates = app.page.locator('.candidate');

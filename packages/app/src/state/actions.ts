@@ -23,6 +23,7 @@ import {
   range,
   recents,
   run,
+  seeking,
   source,
   type Tool,
   takeOver,
@@ -39,7 +40,6 @@ const openOptions = () => ({
 function enter(view: SourceView): void {
   batch(() => {
     source.value = view;
-    playhead.value = presented.value.frame;
     tool.value = 'point';
     polarity.value = 1;
     takeOver.value = undefined;
@@ -132,6 +132,7 @@ export async function forget(id: string): Promise<void> {
 export function seek(frame: number): void {
   if (frameCount.value === 0) return;
   const wanted = Math.max(0, Math.min(frameCount.value - 1, Math.round(frame)));
+  seeking();
   playhead.value = wanted;
   playing.value = false;
   seekLatest(wanted).catch(report);

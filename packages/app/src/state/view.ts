@@ -131,7 +131,7 @@ export function receive(report: Report): void {
     if (report.run) run.value = report.run;
     if (report.presented) {
       presented.value = report.presented;
-      if (playing.value || isRunning.value) playhead.value = report.presented.frame;
+      if (playing.value || isRunning.value || !sought) playhead.value = report.presented.frame;
     }
     if (report.playing !== undefined) playing.value = report.playing;
     if (report.engine) engineStatus.value = report.engine;
@@ -146,7 +146,15 @@ export function receive(report: Report): void {
 const isSame = (a: SourceView, b: SourceView | undefined) =>
   b !== undefined && a.name === b.name && a.width === b.width && a.height === b.height && a.frameCount === b.frameCount;
 
+/** Whether the user has gone to a frame of the open project. */
+let sought = false;
+
+export const seeking = (): void => {
+  sought = true;
+};
+
 function takeProject(view: ProjectView | undefined): void {
+  if (view?.id !== project.value?.id) sought = false;
   project.value = view;
   if (!view) {
     source.value = undefined;

@@ -108,6 +108,17 @@ export function ReviewTab() {
               <span class="muted">frames</span>
             </label>
             <label class="row">
+              <span>At least</span>
+              <input
+                class="field short"
+                type="number"
+                min={1}
+                value={found.minArea}
+                onChange={(event) => set({ minArea: Math.max(1, Number(event.currentTarget.value) || 200) })}
+              />
+              <span class="muted">pixels</span>
+            </label>
+            <label class="row">
               <input
                 type="checkbox"
                 checked={found.review}

@@ -173,10 +173,17 @@ class Main implements EngineApi {
 
   /** A session keeps the budget that it was opened with, so it is opened again. */
   async budget(megabytes: number | undefined): Promise<void> {
-    const { id, viewer } = this.#project;
-    const frame = viewer.frame;
-    await this.close();
-    await this.reopen(id, { memoryMB: megabytes, keepCopy: true });
+    await this.#again(megabytes);
+  }
+
+  /** Opens what is open once more: with another budget, or to look at, while another tab writes to it. */
+  async #again(memoryMB?: number): Promise<void> {
+    const { id, name, kept, input, viewer } = this.#project;
+    if ('camera' in input) throw new SessionError('bad-option', 'a camera cannot be opened a second time: begin anew');
+    const { frame } = viewer;
+    await this.#open?.close();
+    this.#open = undefined;
+    await this.#enter(input, id, name, kept, { memoryMB, keepCopy: false });
     await this.seek(frame);
   }
 
@@ -284,13 +291,13 @@ class Main implements EngineApi {
 
   async #released({ release, by }: { release?: string; by?: string }): Promise<void> {
     if (!release || this.#open?.id !== release || this.#open.readOnly) return;
-    const { frame } = this.#open.viewer;
-    await this.close();
+    // The other tab takes the lock as soon as it is free; this one then opens what is stored.
+    const { session } = this.#open;
+    await this.#open.runner.stop();
+    await session.close();
     tabs.postMessage({ released: release, to: by });
-    // Long enough for the other tab to take the lock.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    await this.reopen(release, { keepCopy: false }).catch((error) => this.#tell(error));
-    await this.seek(frame);
+    await this.#again().catch((error) => this.#tell(error));
   }
 
   async #askRelease(id: string): Promise<void> {

@@ -95,6 +95,8 @@ export class Workspace {
 
   private constructor(
     private readonly options: WorkspaceOptions,
+    /** What it was opened over, for opening it once more. */
+    readonly input: Input,
     readonly session: Session,
     readonly readOnly: boolean,
     thumb: string | undefined,
@@ -149,7 +151,7 @@ export class Workspace {
       throw error;
     }
     const thumb = await session.frame(0).then(smallPicture, () => undefined);
-    return new Workspace(options, session, readOnly, thumb);
+    return new Workspace(options, input, session, readOnly, thumb);
   }
 
   get id(): string {
@@ -165,6 +167,10 @@ export class Workspace {
     const { timestamps } = this.session.source as VideoSource;
     const times = timestamps ? timestamps.slice() : Float64Array.from({ length: frameCount }, (_, i) => i / fps);
     return { name: this.options.name, kind, width, height, frameCount, fps, times };
+  }
+
+  get kept(): ProjectRecord['source'] {
+    return this.#record.source;
   }
 
   get memory(): MemoryView {
