@@ -78,7 +78,7 @@ const STATES: Readonly<Record<string, { options?: OpenOptions; enter: (app: App)
 };
 
 describeApp('accessibility', (open) => {
-  it.each(['dark', 'light'] as const)('axe finds nothing in any state, %s', async (theme) => {
+  it.each(['dark', 'light'] as const)('axe finds nothing in any state, %s', { timeout: 400_000 }, async (theme) => {
     const wrong: string[] = [];
     for (const [name, { options, enter }] of Object.entries(STATES)) {
       const app = await open({
