@@ -26,11 +26,12 @@ export function samDecoder(): Network {
       return {
         run: async ({ rows }, onPart) => {
           const embedding = rows['embedding'] as Tensor2D;
-          const context = model.prepare(embedding);
+          const size = { height: SIDE, width: SIDE };
+          const image = model.prepare({ features: [embedding], originalSize: size, inputSize: size });
           onPart?.('image');
-          const [batch] = [...model.decode(embedding, context, [PROMPT], { masks: 'all' })];
+          const [batch] = [...image.decode([PROMPT], { masks: 'all' })];
           onPart?.('prompt');
-          context.dispose();
+          image.dispose();
           batch!.iou.dispose();
           return batch!.logits;
         },

@@ -5,6 +5,7 @@ export * from './image/index.js';
 export * from './masks/index.js';
 export * from './propagation/index.js';
 export * from './sam/index.js';
+export * from './sam-small/index.js';
 export * from './sam2/index.js';
 export type { Tracker } from './tracker.js';
 export * from './verify/index.js';

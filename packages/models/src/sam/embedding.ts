@@ -1,13 +1,12 @@
 import { getRuntime } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { SamError } from './error.js';
-import { EMBEDDING_CHANNELS } from './image-encoder.js';
 import type { ImageSize } from './transforms.js';
 
 /** What the encoder made of an image, and what became of the image before. */
 export interface SamEmbedding {
-  /** float32 [side^2, 256]. */
-  features: Tensor;
+  /** float32, of the shapes that the model says: for Segment Anything one, [side^2, 256]. */
+  features: readonly Tensor[];
   /** The image as it was given. */
   originalSize: ImageSize;
   /** The part of the frame that it fills. */
@@ -17,9 +16,11 @@ export interface SamEmbedding {
 /** Which model an embedding belongs to. */
 export interface EmbeddingOwner {
   /** Positions along a side of the embedding. */
-  side: number;
+  readonly side: number;
   /** Identifies the weights. */
-  fingerprint: string;
+  readonly fingerprint: string;
+  /** Shapes of an embedding's features. */
+  readonly featureShapes: readonly (readonly number[])[];
 }
 
 const MAGIC = 'SAMEMBED';
@@ -41,7 +42,8 @@ export function fingerprint(parts: readonly Float32Array[]): string {
  * The description names the weights and has a checksum of the values.
  */
 export async function saveEmbedding(embedding: SamEmbedding, owner: EmbeddingOwner): Promise<Uint8Array<ArrayBuffer>> {
-  const values = new Float32Array(await getRuntime().read(embedding.features));
+  const parts = await Promise.all(embedding.features.map((part) => getRuntime().read(part)));
+  const values = concat(parts.map((part) => new Float32Array(part)));
   const { originalSize, inputSize } = embedding;
   const { side, fingerprint: weights } = owner;
   const description = { side, fingerprint: weights, originalSize, inputSize, checksum: fingerprint([values]) };
@@ -91,12 +93,29 @@ export function loadEmbedding(bytes: Uint8Array, owner: EmbeddingOwner): SamEmbe
     );
   }
   if (!isSize(originalSize) || !isSize(inputSize)) throw bad('its sizes are missing');
-  const length = owner.side ** 2 * EMBEDDING_CHANNELS;
+  const sizes = owner.featureShapes.map((shape) => shape.reduce((product, side) => product * side, 1));
+  const length = sizes.reduce((sum, size) => sum + size, 0);
   if (bytes.length !== start + 4 * length) {
     throw bad(`it has ${bytes.length - start} bytes of values, not ${4 * length}`);
   }
   const values = new Float32Array(length);
   new Uint8Array(values.buffer).set(bytes.subarray(start));
   if (fingerprint([values]) !== description.checksum) throw bad('its values are damaged');
-  return { features: tensor(values, [owner.side ** 2, EMBEDDING_CHANNELS]), originalSize, inputSize };
+  let at = 0;
+  const features = owner.featureShapes.map((shape, i) => {
+    at += sizes[i]!;
+    return tensor(values.slice(at - sizes[i]!, at), [...shape]);
+  });
+  return { features, originalSize, inputSize };
+}
+
+/** One array after the other. */
+export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }

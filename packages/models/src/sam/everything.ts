@@ -15,8 +15,8 @@ import {
 } from '../masks/index.js';
 import { type Crop, cropBoxes, touchesCropEdge } from './crops.js';
 import { type EverythingOptions, type OutputMode, type ResolvedOptions, resolveOptions } from './everything-options.js';
-import { chosenIou, type DecodedBatch, type SamModel } from './model.js';
 import { SamPredictor } from './predictor.js';
+import { chosenIou, type DecodedBatch, type PromptModel } from './prompt-model.js';
 import { measureMasks, readMasks } from './read-masks.js';
 import { type Box, cropImage, type ImageSize, type Point, scalePoint } from './transforms.js';
 
@@ -57,7 +57,7 @@ const pick = <T>(items: readonly T[], indices: readonly number[]): T[] => indice
  * @throws SamError `option` naming the option; ImageError; the signal's reason.
  */
 export async function segmentEverything<Mode extends OutputMode = 'binary_mask'>(
-  model: SamModel,
+  model: PromptModel,
   image: PixelImage,
   options: EverythingOptions & { outputMode?: Mode } = {},
 ): Promise<EverythingRecord<Mode>[]> {
@@ -138,10 +138,9 @@ async function* passes(
   predictor: SamPredictor,
   points: readonly Point[],
 ): AsyncGenerator<DecodedBatch, void, undefined> {
-  const { model, embedding, prepared } = predictor;
-  const { originalSize, inputSize, features } = embedding;
+  const { originalSize, inputSize } = predictor.embedding;
   const prompts = points.map((point) => ({ points: [scalePoint(point, originalSize, inputSize)], labels: [1] }));
-  const decoding = model.decode(features, prepared.context, prompts, { masks: 'multi' });
+  const decoding = predictor.prepared.image.decode(prompts, { masks: 'multi' });
   let next: DecodedBatch | undefined;
   try {
     next = decoding.next().value ?? undefined;

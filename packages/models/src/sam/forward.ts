@@ -1,7 +1,7 @@
 import type { PixelImage } from '../image/index.js';
-import type { SamModel } from './model.js';
 import { type PredictOptions, type SamMask, SamPredictor } from './predictor.js';
 import type { SamPrompt } from './prompt.js';
+import type { PromptModel } from './prompt-model.js';
 import type { ImageSize } from './transforms.js';
 
 /** One image and what is asked about it. */
@@ -22,7 +22,7 @@ export interface SamInput {
  * @throws as `SamPredictor.setResizedImage` and `SamPredictor.predictBatch`.
  */
 export async function samForward(
-  model: SamModel,
+  model: PromptModel,
   inputs: readonly SamInput[],
   { onProgress, ...options }: Omit<PredictOptions, 'coordinates'> = {},
 ): Promise<SamMask[][][]> {

@@ -1,8 +1,9 @@
 import { fusedOps, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
 import { EMBEDDING_CHANNELS } from './image-encoder.js';
+import { applyHead, loadHead, loadUpscale, type OutputHead } from './output-heads.js';
 import { MAP_NORM_EPS } from './prompt-encoder.js';
 import { type ImageProjections, type ImageTokens, TwoWayTransformer } from './two-way-transformer.js';
 
@@ -11,9 +12,6 @@ const MASK_TOKENS = 4;
 
 /** Channels after the first and the second upscaling. */
 const UP_CHANNELS = [64, 32] as const;
-
-/** Three linear layers with ReLU between them. */
-export type Mlp = readonly [Linear, Linear, Linear];
 
 /** Masks of some prompts, before selection and at the network's resolution. */
 export interface DecodedMasks {
@@ -34,8 +32,8 @@ export class MaskDecoder {
       up1: Linear;
       upNorm: Affine;
       up2: Linear;
-      hyper: readonly Mlp[];
-      iou: Mlp;
+      hyper: readonly OutputHead[];
+      iou: OutputHead;
     },
   ) {}
 
@@ -48,16 +46,16 @@ export class MaskDecoder {
       await weights.take(`${key}.mask_tokens.weight`, [MASK_TOKENS, EMBEDDING_CHANNELS]),
       EMBEDDING_CHANNELS,
     );
-    const hyper: Mlp[] = [];
+    const hyper: OutputHead[] = [];
     for (let i = 0; i < MASK_TOKENS; i++) {
-      hyper.push(await loadMlp(weights, `${key}.output_hypernetworks_mlps.${i}`, UP_CHANNELS[1]));
+      hyper.push(await loadHead(weights, `${key}.output_hypernetworks_mlps.${i}`, EMBEDDING_CHANNELS, UP_CHANNELS[1]));
     }
     return new MaskDecoder(ops, transformer, outputTokens, {
       up1: await loadUpscale(weights, `${key}.output_upscaling.0`, EMBEDDING_CHANNELS, UP_CHANNELS[0]),
       upNorm: await loadAffine(weights, [`${key}.output_upscaling.1`], UP_CHANNELS[0]),
       up2: await loadUpscale(weights, `${key}.output_upscaling.3`, UP_CHANNELS[0], UP_CHANNELS[1]),
       hyper,
-      iou: await loadMlp(weights, `${key}.iou_prediction_head`, MASK_TOKENS),
+      iou: await loadHead(weights, `${key}.iou_prediction_head`, EMBEDDING_CHANNELS, MASK_TOKENS),
     });
   }
 
@@ -111,11 +109,11 @@ export class MaskDecoder {
       const features = tidy(() => this.#upscale(seen));
       seen.dispose();
       const vectors = ops.concatColumns(
-        Array.from({ length: count }, (_, i) => ({ x: this.#mlp(p.hyper[first + i]!, byPrompt, 1 + first + i) })),
+        Array.from({ length: count }, (_, i) => ({ x: applyHead(ops, p.hyper[first + i]!, byPrompt, 1 + first + i) })),
       );
       return {
         logits: ops.maskLogits(features, reshape(vectors, [prompts, count, UP_CHANNELS[1]]), [side, side]),
-        iou: this.#mlp(p.iou, byPrompt, 0),
+        iou: applyHead(ops, p.iou, byPrompt, 0),
       } as never;
     }) as DecodedMasks;
   }
@@ -128,51 +126,8 @@ export class MaskDecoder {
     return ops.gemm(normed, p.up2.weight, { bias: p.up2.bias, activation: 'gelu' });
   }
 
-  /** A perceptron over one token of each prompt; tokens [P, T * 256]. */
-  #mlp([first, second, last]: Mlp, tokens: Tensor, index: number): Tensor {
-    const { ops } = this;
-    const hidden = ops.gemm(tokens, first.weight, {
-      aColumns: [index * EMBEDDING_CHANNELS, EMBEDDING_CHANNELS],
-      bias: first.bias,
-      activation: 'relu',
-    });
-    const next = ops.gemm(hidden, second.weight, { bias: second.bias, activation: 'relu' });
-    return ops.gemm(next, last.weight, { bias: last.bias });
-  }
-
   dispose(): void {
     this.transformer.dispose();
     dispose(this.p as never);
   }
-}
-
-/** Reads three linear layers, `key.layers.0` to `.2`. */
-export async function loadMlp(weights: WeightReader, key: string, outputs: number): Promise<Mlp> {
-  const hidden = (layer: number) =>
-    loadLinear(weights, `${key}.layers.${layer}`, EMBEDDING_CHANNELS, EMBEDDING_CHANNELS);
-  return [await hidden(0), await hidden(1), await loadLinear(weights, `${key}.layers.2`, EMBEDDING_CHANNELS, outputs)];
-}
-
-/**
- * A transposed 2x2 convolution of stride 2, [in, out, 2, 2], as a matrix: no two outputs share an input, so each input pixel
- * gives the four pixels of a block, here side by side with their channels, [in, 4 * out].
- */
-export async function loadUpscale(
-  weights: WeightReader,
-  key: string,
-  inputs: number,
-  outputs: number,
-): Promise<Linear> {
-  const source = await weights.take(`${key}.weight`, [inputs, outputs, 2, 2]);
-  const bias = await weights.take(`${key}.bias`, [outputs]);
-  const weight = new Float32Array(source.length);
-  for (let row = 0; row < inputs * outputs; row++) {
-    const [input, output] = [Math.floor(row / outputs), row % outputs];
-    for (let tap = 0; tap < 4; tap++) weight[(input * 4 + tap) * outputs + output] = source[row * 4 + tap]!;
-  }
-  const shifts = Float32Array.from({ length: 4 * outputs }, (_, i) => bias[i % outputs]!);
-  return {
-    weight: weights.own(tensor(weight, [inputs, 4 * outputs])),
-    bias: weights.own(tensor(shifts)),
-  };
 }

@@ -3,12 +3,22 @@ import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-co
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
 import { ReplayCache } from '../nn/replay-cache.js';
-import { fingerprint, type SamEmbedding } from './embedding.js';
+import { concat, fingerprint, type SamEmbedding } from './embedding.js';
 import { SamError } from './error.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
 import { loadImageEncoder } from './load-encoder.js';
 import { type DecodedMasks, MaskDecoder } from './mask-decoder.js';
-import { type FramePrompt, LOW_RES_SCALE, PromptEncoder, type SparseOptions } from './prompt-encoder.js';
+import type { FramePrompt, SparseOptions } from './point-embedder.js';
+import { LOW_RES_SCALE, PromptEncoder } from './prompt-encoder.js';
+import {
+  type DecodedBatch,
+  type DecodeOptions,
+  MASK_CHOICES,
+  type MaskChoice,
+  type MaskedPrompt,
+  type PreparedImage,
+  type PromptModel,
+} from './prompt-model.js';
 import { type ImageSize, longestSideSize, preprocessImage } from './transforms.js';
 import type { ImageProjections, ImageTokens } from './two-way-transformer.js';
 
@@ -31,41 +41,10 @@ export interface SamLoadOptions {
   onProgress?: (fraction: number) => void;
 }
 
-/** Which of the four masks to decode: `single` the first, `multi` the three alternatives, `all` both. */
-export type MaskChoice = 'single' | 'multi' | 'all';
-
-/** First mask and number of masks. */
-const CHOICES: Record<MaskChoice, readonly [first: number, count: number]> = {
-  single: [0, 1],
-  multi: [1, 3],
-  all: [0, 4],
-};
-
-/** A prompt in the frame, with a mask to start from: logits of `lowRes` x `lowRes`, row by row. */
-export interface MaskedPrompt extends FramePrompt {
-  mask?: Float32Array;
-}
-
-/** What one pass of the decoder made of some prompts; the tensors belong to the receiver. */
-export interface DecodedBatch {
-  /** Positions in the list of prompts. */
-  indices: number[];
-  /** float32 [P, masks, lowRes, lowRes]. */
-  logits: Tensor;
-  /** Predicted IoU of all four masks, float32 [P, 4]. */
-  iou: Tensor;
-}
-
-/** How prompts are decoded. */
-export interface DecodeOptions extends SparseOptions {
-  masks: MaskChoice;
-}
-
-/** An image that prompts can be decoded against: its embedding, and what all its prompts share. */
-export interface ImageContext {
-  readonly image: ImageTokens;
-  readonly projections: ImageProjections;
-  dispose(): void;
+/** What the prompts of an image share. */
+interface SharedTokens {
+  image: ImageTokens;
+  projections: ImageProjections;
 }
 
 /** Keys of checkpoints that the network does not need: buffers of batch norms, and MobileSAM's classifier. */
@@ -83,7 +62,7 @@ const PROMPTS_A_PASS = 16;
  * (Zhang et al., 2023), which differs in the image encoder. The network only: sizes of images, candidates and masks are
  * the predictor's.
  */
-export class SamModel {
+export class SamModel implements PromptModel {
   private constructor(
     readonly ops: OpSet,
     /** Identifies the weights, for saved embeddings. */
@@ -140,11 +119,10 @@ export class SamModel {
     return this.side * LOW_RES_SCALE;
   }
 
-  /**
-   * Encodes an image, resized so that its longer side has `imageSize` pixels, as `resizeLongestSide` does.
-   * @param originalSize What masks are made for; the image's own size by default, another one if it was resized already.
-   * @throws ImageError when the image is malformed, SamError `image` when it is too thin.
-   */
+  get featureShapes(): readonly (readonly number[])[] {
+    return [[this.side ** 2, EMBEDDING_CHANNELS]];
+  }
+
   encode(image: PixelImage, originalSize: ImageSize = image): SamEmbedding {
     channelsOf(image);
     const inputSize = longestSideSize(image, this.imageSize);
@@ -153,17 +131,18 @@ export class SamModel {
       return reshape(this.encoder.encode(input), [this.side ** 2, EMBEDDING_CHANNELS]);
     });
     const { height, width } = originalSize;
-    return { features, originalSize: { height, width }, inputSize };
+    return { features: [features], originalSize: { height, width }, inputSize };
   }
 
-  /** Prepares an embedding, float32 [side^2, 256], for prompts. The embedding stays the caller's. */
-  prepare(features: Tensor): ImageContext {
-    return tidy(() => {
-      const image = this.#imageTokens(features, reshape(this.prompts.noMask, [EMBEDDING_CHANNELS]));
-      const projections = this.decoder.project(image);
-      const tensors = [image.tokens, image.positioned, projections.keyQuery, projections.value];
-      return { image, projections, dispose: () => dispose(tensors) } as never;
-    }) as ImageContext;
+  prepare({ features: [features] }: SamEmbedding): PreparedImage {
+    const shared = tidy(() => {
+      const image = this.#imageTokens(features!, reshape(this.prompts.noMask, [EMBEDDING_CHANNELS]));
+      return { image, projections: this.decoder.project(image) } as never;
+    }) as SharedTokens;
+    return {
+      decode: (prompts, options) => this.#decode(features!, shared, prompts, options),
+      dispose: () => dispose([shared.image, shared.projections] as never),
+    };
   }
 
   /** Tokens that all prompts share. */
@@ -183,15 +162,10 @@ export class SamModel {
     return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
   }
 
-  /**
-   * Decodes prompts, as many at a time as fit. Prompts of equally many tokens share passes; the order of the results is
-   * by pass, `indices` tells whose they are.
-   *
-   * @param context Of `features`, from `prepare`.
-   */
-  *decode(
+  /** Prompts of equally many tokens share passes. */
+  *#decode(
     features: Tensor,
-    context: ImageContext,
+    shared: SharedTokens,
     prompts: readonly MaskedPrompt[],
     options: DecodeOptions,
   ): Generator<DecodedBatch, void, undefined> {
@@ -208,7 +182,7 @@ export class SamModel {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);
         const batch = indices.map((i) => ({ sparse: sparse[i]!, mask: prompts[i]!.mask }));
-        const { logits, iou } = this.#decodeBatch(features, context, batch, options.masks, size);
+        const { logits, iou } = this.#decodeBatch(features, shared, batch, options.masks, size);
         yield { indices, logits, iou };
       }
     }
@@ -217,7 +191,7 @@ export class SamModel {
   /** Prompts of equally many tokens, all with a mask or all without; `size` of them at most. */
   #decodeBatch(
     features: Tensor,
-    { image, projections }: ImageContext,
+    { image, projections }: SharedTokens,
     batch: readonly { sparse: Float32Array; mask?: Float32Array }[],
     choice: MaskChoice,
     size: number,
@@ -231,16 +205,16 @@ export class SamModel {
     const recurs = prompts === 1 || prompts === size;
     const key = `${prompts} x ${tokens.shape[0]! / prompts} ${choice}${masks.length > 0 ? ' masked' : ''}`;
     const pass = this.passes.at(prompts === 1 ? SINGLE : BATCHES).begin(recurs ? key : undefined);
-    const dense = masks.length > 0 ? tensor(joined(masks), [prompts, lowRes, lowRes]) : undefined;
+    const dense = masks.length > 0 ? tensor(concat(masks), [prompts, lowRes, lowRes]) : undefined;
     try {
       const decoded = dense
         ? pass.stage('masked', { tokens, dense, features }, (inputs) => {
             const seen = this.#maskedTokens(inputs.features, inputs.dense);
-            return decoder.decode(inputs.tokens, prompts, seen, undefined, densePe, side, CHOICES[choice]);
+            return decoder.decode(inputs.tokens, prompts, seen, undefined, densePe, side, MASK_CHOICES[choice]);
           })
         : pass.stage('masks', { tokens, seen: image.tokens, at: image.positioned, ...projections }, (inputs) => {
             const seen = { batch: image.batch, tokens: inputs.seen, positioned: inputs.at };
-            return decoder.decode(inputs.tokens, prompts, seen, inputs, densePe, side, CHOICES[choice]);
+            return decoder.decode(inputs.tokens, prompts, seen, inputs, densePe, side, MASK_CHOICES[choice]);
           });
       return { logits: pass.take(decoded.logits), iou: pass.take(decoded.iou) };
     } finally {
@@ -249,7 +223,6 @@ export class SamModel {
     }
   }
 
-  /** Frees what is kept for more batches of prompts to come; a single prompt stays fast. */
   forgetBatches(): void {
     this.passes.forget(BATCHES);
   }
@@ -284,20 +257,4 @@ export class SamModel {
 export function promptsWithin(maxBindingBytes: number, side: number): number {
   const bytes = side ** 2 * 4 * 128 * 4;
   return Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(maxBindingBytes / bytes)));
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-/** IoU columns of the masks that were decoded: row `index` of `values`, [P, 4]. */
-export function chosenIou(values: Float32Array, row: number, choice: MaskChoice): Float32Array {
-  const [first, count] = CHOICES[choice];
-  return values.slice(row * 4 + first, row * 4 + first + count);
 }

@@ -10,17 +10,23 @@ const EPSILON = 1e-6;
 export class SamNeck {
   private constructor(
     private readonly ops: OpSet,
-    /** Point-wise, float32 [channels, 256]. */
+    /** Point-wise, float32 [channels, outputs]. */
     private readonly conv1: Tensor,
     private readonly norm1: Affine,
-    /** float32 [3, 3, 256, 256]. */
+    /** float32 [3, 3, outputs, outputs]. */
     private readonly conv2: Tensor,
     private readonly norm2: Affine,
   ) {}
 
   /** @throws CheckpointError naming the first key that is missing or misshapen. */
-  static async load(weights: WeightReader, prefix: string, channels: number, ops: OpSet): Promise<SamNeck> {
-    const n = EMBEDDING_CHANNELS;
+  static async load(
+    weights: WeightReader,
+    prefix: string,
+    channels: number,
+    ops: OpSet,
+    outputs = EMBEDDING_CHANNELS,
+  ): Promise<SamNeck> {
+    const n = outputs;
     const pointwise = await weights.take(`${prefix}neck.0.weight`, [n, channels, 1, 1]);
     const norm1 = await loadAffine(weights, [`${prefix}neck.1`], n);
     const shape = [n, n, 3, 3] as const;
@@ -36,7 +42,7 @@ export class SamNeck {
 
   /**
    * @param tokens float32 [side^2, channels]; disposed.
-   * @returns float32 [side, side, 256].
+   * @returns float32 [side, side, outputs].
    */
   forward(tokens: Tensor, side: number): Tensor {
     const { ops, conv1, norm1, conv2, norm2 } = this;

@@ -1,10 +1,11 @@
 import { getRuntime, type MaskPlan, makeMaskPlan } from '@samtrack/kernels';
+import { dispose } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage, toRgb } from '../image/index.js';
 import type { Rle } from '../masks/index.js';
 import { loadEmbedding, type SamEmbedding, saveEmbedding } from './embedding.js';
 import { SamError } from './error.js';
-import { chosenIou, type ImageContext, type MaskChoice, type SamModel } from './model.js';
 import { framePrompt, type SamPrompt } from './prompt.js';
+import { chosenIou, type MaskChoice, type PreparedImage, type PromptModel } from './prompt-model.js';
 import { type MaskLevels, type MaskMeasures, measureMasks, readLogits, readMasks } from './read-masks.js';
 import { type ImageSize, longestSideSize } from './transforms.js';
 
@@ -48,7 +49,7 @@ export interface PredictOptions extends MaskLevels {
 
 interface State {
   embedding: SamEmbedding;
-  context: ImageContext;
+  image: PreparedImage;
   plan: MaskPlan;
 }
 
@@ -63,7 +64,7 @@ interface State {
 export class SamPredictor {
   #state: State | undefined;
 
-  constructor(readonly model: SamModel) {}
+  constructor(readonly model: PromptModel) {}
 
   /**
    * Encodes an image; the one before is forgotten, also when this one fails.
@@ -121,9 +122,9 @@ export class SamPredictor {
   #adopt(embedding: SamEmbedding): void {
     this.reset();
     const { lowRes, imageSize } = this.model;
-    const { features, inputSize, originalSize } = embedding;
+    const { inputSize, originalSize } = embedding;
     const geometry = { side: lowRes, frame: imageSize, input: inputSize, output: originalSize };
-    this.#state = { embedding, context: this.model.prepare(features), plan: makeMaskPlan(geometry) };
+    this.#state = { embedding, image: this.model.prepare(embedding), plan: makeMaskPlan(geometry) };
   }
 
   get hasImage(): boolean {
@@ -131,7 +132,7 @@ export class SamPredictor {
   }
 
   /**
-   * The embedding of the image, float32 [side^2, 256], with its sizes. Belongs to the predictor.
+   * The embedding of the image, with its sizes. Belongs to the predictor.
    * @throws SamError `no-image`
    */
   get embedding(): SamEmbedding {
@@ -139,7 +140,7 @@ export class SamPredictor {
   }
 
   /** What masks of the image are resampled with, and what its prompts share. Belongs to the predictor. @throws SamError `no-image` */
-  get prepared(): { context: ImageContext; plan: MaskPlan } {
+  get prepared(): { image: PreparedImage; plan: MaskPlan } {
     return this.#require();
   }
 
@@ -161,8 +162,8 @@ export class SamPredictor {
     const state = this.#state;
     this.#state = undefined;
     if (!state) return;
-    state.embedding.features.dispose();
-    state.context.dispose();
+    dispose([...state.embedding.features]);
+    state.image.dispose();
     state.plan.dispose();
   }
 
@@ -196,7 +197,7 @@ export class SamPredictor {
     options: PredictOptions,
     name: (index: number) => string,
   ): Promise<SamMask[][]> {
-    const { embedding, context, plan } = this.#require();
+    const { embedding, image, plan } = this.#require();
     const { masks: choice = 'multi', coordinates = 'image', cornerLabels = false, signal, onProgress } = options;
     const { originalSize, inputSize } = embedding;
     const frame = {
@@ -209,7 +210,7 @@ export class SamPredictor {
     signal?.throwIfAborted();
     const results: SamMask[][] = prompts.map(() => []);
     let done = 0;
-    for (const batch of this.model.decode(embedding.features, context, framed, { masks: choice, cornerLabels })) {
+    for (const batch of image.decode(framed, { masks: choice, cornerLabels })) {
       const { indices, logits, iou } = batch;
       try {
         const count = logits.shape[1]!;

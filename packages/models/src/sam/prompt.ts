@@ -1,6 +1,6 @@
 import { SamError } from './error.js';
-import type { MaskedPrompt } from './model.js';
-import { PointLabel } from './prompt-encoder.js';
+import { PointLabel } from './point-embedder.js';
+import type { MaskedPrompt } from './prompt-model.js';
 import { type Box, type ImageSize, type Point, scaleBox, scalePoint } from './transforms.js';
 
 /** What the network is shown of one object, in pixels of the image. Nothing at all asks for the most salient object. */

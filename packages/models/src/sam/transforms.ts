@@ -60,10 +60,16 @@ const NORMALISED = MEAN.map((mean, c) => Float32Array.from({ length: 256 }, (_, 
  * The network's input: resized, normalised, then padded with zeros (the mean colour) at the bottom and at the right.
  *
  * @param size What the image is resized to; its own size by default. It fits into a square of `side` pixels.
- * @returns float32 [1, side, side, 3].
+ * @param channels A fourth one is zero.
+ * @returns float32 [1, side, side, channels].
  * @throws ImageError for a malformed image, SamError `image` when it does not fit.
  */
-export function preprocessImage(image: PixelImage, side: number, size: ImageSize = image): Tensor4D {
+export function preprocessImage(
+  image: PixelImage,
+  side: number,
+  size: ImageSize = image,
+  channels: 3 | 4 = 3,
+): Tensor4D {
   const { width, height } = size;
   if (width > side || height > side) {
     throw new SamError(
@@ -73,8 +79,8 @@ export function preprocessImage(image: PixelImage, side: number, size: ImageSize
   }
   const frame = { height: side, width: side };
   return tidy(() => {
-    const input = networkInput(image, { height, width, table: NORMALISED, channels: 3, frame });
-    return reshape(input, [1, side, side, 3]) as Tensor4D;
+    const input = networkInput(image, { height, width, table: NORMALISED, channels, frame });
+    return reshape(input, [1, side, side, channels]) as Tensor4D;
   });
 }
 

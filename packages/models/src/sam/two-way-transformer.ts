@@ -2,13 +2,27 @@ import type { OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
-import { HEADS, loadJoined, loadOut } from './attention.js';
+import { HEADS, loadJoined } from './attention.js';
 import { EMBEDDING_CHANNELS } from './image-encoder.js';
 
 const LAYERS = 2;
-/** Inner channels of attention between tokens and image. */
-const CROSS_CHANNELS = 128;
-const MLP_CHANNELS = 2048;
+
+/** Widths of a two-way transformer. */
+export interface TransformerWidths {
+  /** Channels of tokens and image. */
+  channels: number;
+  /** Inner channels of attention between tokens and image. */
+  cross: number;
+  mlp: number;
+}
+
+/** Those of every published Segment Anything. */
+const SAM_WIDTHS: TransformerWidths = { channels: EMBEDDING_CHANNELS, cross: 128, mlp: 2048 };
+
+/** What becomes of the image's tokens after a layer, float32 [P * N, C]. */
+export interface TokenMixer {
+  forward(image: Tensor): Tensor;
+}
 
 /**
  * Image tokens and what layers read of them. `batch` is 1 where all prompts see the same tokens, which is so in the first
@@ -16,7 +30,7 @@ const MLP_CHANNELS = 2048;
  */
 export interface ImageTokens {
   batch: number;
-  /** float32 [batch * N, 256]. */
+  /** float32 [batch * N, C]. */
   tokens: Tensor;
   /** With the positional encoding. */
   positioned: Tensor;
@@ -24,9 +38,9 @@ export interface ImageTokens {
 
 /** Image tokens projected for a layer: what the tokens of the prompt read, and what the image asks them with. */
 export interface ImageProjections {
-  /** float32 [batch * N, 256]: keys for the prompt's tokens, then the image's own queries. */
+  /** float32 [batch * N, 2 * cross]: keys for the prompt's tokens, then the image's own queries. */
   keyQuery: Tensor;
-  /** float32 [batch * N, 128]. */
+  /** float32 [batch * N, cross]. */
   value: Tensor;
 }
 
@@ -57,12 +71,23 @@ interface Layer {
 export class TwoWayTransformer {
   private constructor(
     private readonly ops: OpSet,
+    private readonly widths: TransformerWidths,
+    private readonly mixers: readonly TokenMixer[],
     private readonly layers: readonly Layer[],
     private readonly final: { query: Linear; imageKey: Linear; imageValue: Linear; out: Linear; norm: Affine },
   ) {}
 
-  static async load(weights: WeightReader, prefix: string, ops: OpSet): Promise<TwoWayTransformer> {
-    const cross = (key: string) => loadLinear(weights, key, EMBEDDING_CHANNELS, CROSS_CHANNELS);
+  /** @param mixers One for each layer, if there are any; the transformer's user disposes them. */
+  static async load(
+    weights: WeightReader,
+    prefix: string,
+    ops: OpSet,
+    widths: TransformerWidths = SAM_WIDTHS,
+    mixers: readonly TokenMixer[] = [],
+  ): Promise<TwoWayTransformer> {
+    const { channels, cross: inner, mlp } = widths;
+    const cross = (key: string) => loadLinear(weights, key, channels, inner);
+    const out = (key: string, inputs: number) => loadLinear(weights, `${key}.out_proj`, inputs, channels);
     const layers: Layer[] = [];
     for (let i = 0; i < LAYERS; i++) {
       const key = `${prefix}.layers.${i}`;
@@ -70,34 +95,34 @@ export class TwoWayTransformer {
         (name) => `${key}.${name}`,
       ) as [string, string, string];
       // SAM 2 has other names for the perceptron's layers.
-      const mlp = weights.has(`${key}.mlp.layers.0.weight`) ? ['layers.0', 'layers.1'] : ['lin1', 'lin2'];
-      const norm = (n: number) => loadAffine(weights, [`${key}.norm${n}`], EMBEDDING_CHANNELS);
+      const [lin1, lin2] = weights.has(`${key}.mlp.layers.0.weight`) ? ['layers.0', 'layers.1'] : ['lin1', 'lin2'];
+      const norm = (n: number) => loadAffine(weights, [`${key}.norm${n}`], channels);
       layers.push({
-        selfQueryKey: await loadJoined(weights, [`${self}.q_proj`, `${self}.k_proj`], EMBEDDING_CHANNELS),
-        selfValue: await loadLinear(weights, `${self}.v_proj`, EMBEDDING_CHANNELS, EMBEDDING_CHANNELS),
-        selfOut: await loadOut(weights, self, EMBEDDING_CHANNELS),
+        selfQueryKey: await loadJoined(weights, [`${self}.q_proj`, `${self}.k_proj`], channels, channels),
+        selfValue: await loadLinear(weights, `${self}.v_proj`, channels, channels),
+        selfOut: await out(self, channels),
         norm1: await norm(1),
         toImageQuery: await cross(`${toImage}.q_proj`),
-        toImageOut: await loadOut(weights, toImage, CROSS_CHANNELS),
+        toImageOut: await out(toImage, inner),
         norm2: await norm(2),
-        mlp1: await loadLinear(weights, `${key}.mlp.${mlp[0]}`, EMBEDDING_CHANNELS, MLP_CHANNELS),
-        mlp2: await loadLinear(weights, `${key}.mlp.${mlp[1]}`, MLP_CHANNELS, EMBEDDING_CHANNELS),
+        mlp1: await loadLinear(weights, `${key}.mlp.${lin1}`, channels, mlp),
+        mlp2: await loadLinear(weights, `${key}.mlp.${lin2}`, mlp, channels),
         norm3: await norm(3),
         toTokenKey: await cross(`${toToken}.k_proj`),
         toTokenValue: await cross(`${toToken}.v_proj`),
-        toTokenOut: await loadOut(weights, toToken, CROSS_CHANNELS),
+        toTokenOut: await out(toToken, inner),
         norm4: await norm(4),
-        imageKeyQuery: await loadJoined(weights, [`${toImage}.k_proj`, `${toToken}.q_proj`], CROSS_CHANNELS),
+        imageKeyQuery: await loadJoined(weights, [`${toImage}.k_proj`, `${toToken}.q_proj`], channels, inner),
         imageValue: await cross(`${toImage}.v_proj`),
       });
     }
     const key = `${prefix}.final_attn_token_to_image`;
-    return new TwoWayTransformer(ops, layers, {
+    return new TwoWayTransformer(ops, widths, mixers, layers, {
       query: await cross(`${key}.q_proj`),
       imageKey: await cross(`${key}.k_proj`),
       imageValue: await cross(`${key}.v_proj`),
-      out: await loadOut(weights, key, CROSS_CHANNELS),
-      norm: await loadAffine(weights, [`${prefix}.norm_final_attn`], EMBEDDING_CHANNELS),
+      out: await out(key, inner),
+      norm: await loadAffine(weights, [`${prefix}.norm_final_attn`], channels),
     });
   }
 
@@ -114,10 +139,10 @@ export class TwoWayTransformer {
   }
 
   /**
-   * @param tokens float32 [P * T, 256].
-   * @param densePe float32 [N, 256].
+   * @param tokens float32 [P * T, C].
+   * @param densePe float32 [N, C].
    * @param projections Of the first layer, from `project`.
-   * @returns The tokens [P * T, 256], normalised, and the image tokens [P * N, 256].
+   * @returns The tokens [P * T, C], normalised, and the image tokens [P * N, C].
    */
   forward(
     tokens: Tensor,
@@ -135,7 +160,8 @@ export class TwoWayTransformer {
         const result = tidy(() => {
           const projected = i === 0 ? projections : this.#project(layer, current);
           const next = this.#updateTokens(layer, queries, tokens, prompts, projected, current.batch, i === 0);
-          const imageNext = this.#updateImage(layer, next, tokens, prompts, projected, current);
+          const updated = this.#updateImage(layer, next, tokens, prompts, projected, current);
+          const imageNext = this.mixers[i]?.forward(updated) ?? updated;
           const positioned = ops.broadcastAdd(reshape(imageNext, [prompts, ...densePe.shape]), densePe);
           return { next, imageNext, positioned: reshape(positioned, imageNext.shape) };
         }) as { next: Tensor; imageNext: Tensor; positioned: Tensor };
@@ -170,8 +196,8 @@ export class TwoWayTransformer {
     const value = split(linear(ops, queries, layer.selfValue), prompts);
     const seen = ops.multiHeadAttention(queryKey, queryKey, value, {
       heads: HEADS,
-      channels: EMBEDDING_CHANNELS,
-      keyColumn: EMBEDDING_CHANNELS,
+      channels: this.widths.channels,
+      keyColumn: this.widths.channels,
     });
     const self = ops.gemm(flat(seen), layer.selfOut.weight, {
       bias: layer.selfOut.bias,
@@ -179,7 +205,7 @@ export class TwoWayTransformer {
     });
     const after1 = normed(self, layer.norm1);
     const asked = linear(ops, ops.broadcastAdd(after1, initial), layer.toImageQuery);
-    const read = this.#attend(asked, image.keyQuery, image.value, prompts, imageBatch, { channels: CROSS_CHANNELS });
+    const read = this.#attend(asked, image.keyQuery, image.value, prompts, imageBatch, { channels: this.widths.cross });
     const cross = ops.gemm(read, layer.toImageOut.weight, { bias: layer.toImageOut.bias, residual: after1 });
     const after2 = normed(cross, layer.norm2);
     const hidden = ops.gemm(after2, layer.mlp1.weight, { bias: layer.mlp1.bias, activation: 'relu' });
@@ -200,8 +226,8 @@ export class TwoWayTransformer {
     const value = split(linear(ops, queries, layer.toTokenValue), prompts);
     const read = ops.multiHeadAttention(split(keyQuery, image.batch), key, value, {
       heads: HEADS,
-      channels: CROSS_CHANNELS,
-      queryColumn: CROSS_CHANNELS,
+      channels: this.widths.cross,
+      queryColumn: this.widths.cross,
     });
     const { weight, bias } = layer.toTokenOut;
     const shared = image.batch < prompts;
@@ -210,7 +236,7 @@ export class TwoWayTransformer {
     return ops.layerNorm(sum, layer.norm4.weight, layer.norm4.bias);
   }
 
-  /** What tokens [P * T, 128] read from the image, [P * T, 128]. */
+  /** What tokens [P * T, cross] read from the image, of the same shape. */
   #attend(
     queries: Tensor,
     key: Tensor,

@@ -2,7 +2,7 @@ import type { OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
-import { loadMlp, loadUpscale, type Mlp } from '../sam/mask-decoder.js';
+import { applyHead, loadHead, loadUpscale, type OutputHead } from '../sam/output-heads.js';
 import { MAP_NORM_EPS } from '../sam/prompt-encoder.js';
 import { type ImageProjections, type ImageTokens, TwoWayTransformer } from '../sam/two-way-transformer.js';
 import { FEATURES } from './config.js';
@@ -47,9 +47,9 @@ export class Sam2MaskDecoder {
       up1: Linear;
       upNorm: Affine;
       up2: Linear;
-      hyper: readonly Mlp[];
-      iou: Mlp;
-      score: Mlp;
+      hyper: readonly OutputHead[];
+      iou: OutputHead;
+      score: OutputHead;
     },
   ) {}
 
@@ -64,17 +64,17 @@ export class Sam2MaskDecoder {
     ] as const) {
       outputTokens.set(await weights.take(`${key}.${name}.weight`, [count, FEATURES]), first * FEATURES);
     }
-    const hyper: Mlp[] = [];
+    const hyper: OutputHead[] = [];
     for (let i = 0; i < MASK_TOKENS; i++) {
-      hyper.push(await loadMlp(weights, `${key}.output_hypernetworks_mlps.${i}`, UP_CHANNELS[1]));
+      hyper.push(await loadHead(weights, `${key}.output_hypernetworks_mlps.${i}`, FEATURES, UP_CHANNELS[1]));
     }
     return new Sam2MaskDecoder(ops, transformer, outputTokens, {
       up1: await loadUpscale(weights, `${key}.output_upscaling.0`, FEATURES, UP_CHANNELS[0]),
       upNorm: await loadAffine(weights, [`${key}.output_upscaling.1`], UP_CHANNELS[0]),
       up2: await loadUpscale(weights, `${key}.output_upscaling.3`, UP_CHANNELS[0], UP_CHANNELS[1]),
       hyper,
-      iou: await loadMlp(weights, `${key}.iou_prediction_head`, MASK_TOKENS),
-      score: await loadMlp(weights, `${key}.pred_obj_score_head`, 1),
+      iou: await loadHead(weights, `${key}.iou_prediction_head`, FEATURES, MASK_TOKENS),
+      score: await loadHead(weights, `${key}.pred_obj_score_head`, FEATURES, 1),
     });
   }
 
@@ -129,15 +129,15 @@ export class Sam2MaskDecoder {
       });
       const byPrompt = reshape(tokens, [prompts, -1]);
       const vectors = ops.concatColumns(
-        p.hyper.map((mlp, i) => ({ x: perceptron(ops, mlp, byPrompt, FIRST_MASK_TOKEN + i) })),
+        p.hyper.map((mlp, i) => ({ x: applyHead(ops, mlp, byPrompt, FIRST_MASK_TOKEN + i) })),
       );
       const maskTokens = ops.concatColumns([
         { x: byPrompt, columns: [FIRST_MASK_TOKEN * FEATURES, MASK_TOKENS * FEATURES] },
       ]);
       return {
         masks: ops.maskLogits(features, reshape(vectors, [prompts, MASK_TOKENS, UP_CHANNELS[1]]), [side, side]),
-        iou: perceptron(ops, p.iou, byPrompt, IOU_TOKEN),
-        score: perceptron(ops, p.score, byPrompt, OBJECT_TOKEN),
+        iou: applyHead(ops, p.iou, byPrompt, IOU_TOKEN),
+        score: applyHead(ops, p.score, byPrompt, OBJECT_TOKEN),
         tokens: reshape(maskTokens, [prompts * MASK_TOKENS, FEATURES]),
       } as never;
     }) as DecodedObjects;
@@ -147,15 +147,4 @@ export class Sam2MaskDecoder {
     this.transformer.dispose();
     dispose(this.p as never);
   }
-}
-
-/** Three linear layers with ReLU between them, over one token of each prompt: float32 [P, T * 256] to [P, outputs]. */
-export function perceptron(ops: OpSet, [first, second, last]: Mlp, tokens: Tensor, index = 0): Tensor {
-  const hidden = ops.gemm(tokens, first.weight, {
-    aColumns: [index * FEATURES, FEATURES],
-    bias: first.bias,
-    activation: 'relu',
-  });
-  const next = ops.gemm(hidden, second.weight, { bias: second.bias, activation: 'relu' });
-  return ops.gemm(next, last.weight, { bias: last.bias });
 }

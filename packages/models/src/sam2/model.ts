@@ -4,14 +4,15 @@ import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/in
 import type { HieraTap } from '../encoders/hiera.js';
 import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
 import { fingerprint } from '../sam/embedding.js';
-import { loadMlp, type Mlp } from '../sam/mask-decoder.js';
-import { PointLabel, PromptEncoder } from '../sam/prompt-encoder.js';
+import { applyHead, loadHead, type OutputHead } from '../sam/output-heads.js';
+import { PointLabel } from '../sam/point-embedder.js';
+import { PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
 import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config } from './config.js';
 import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
-import { perceptron, Sam2MaskDecoder } from './mask-decoder.js';
+import { Sam2MaskDecoder } from './mask-decoder.js';
 import { type AttentionStart, MemoryAttention, type MemoryContext } from './memory-attention.js';
 import { MemoryEncoder } from './memory-encoder.js';
 import { sineOf } from './positions.js';
@@ -99,7 +100,7 @@ export class Sam2Model {
     private readonly memoryAttention: MemoryAttention,
     private readonly memoryEncoder: MemoryEncoder,
     private readonly p: {
-      pointer: Mlp;
+      pointer: OutputHead;
       pointerPosition: Linear;
       /** Added to features that no memory is attended from, float32 [256]. */
       noMemory: Tensor;
@@ -126,7 +127,7 @@ export class Sam2Model {
       const memoryEncoder = await MemoryEncoder.load(weights, ops);
       const down = await weights.take('mask_downsample.weight', [1, 1, 4, 4]);
       const p = {
-        pointer: await loadMlp(weights, 'obj_ptr_proj', FEATURES),
+        pointer: await loadHead(weights, 'obj_ptr_proj', FEATURES, FEATURES),
         pointerPosition: await loadLinear(weights, 'obj_ptr_tpos_proj', FEATURES, MEMORY_CHANNELS),
         noMemory: weights.own(tensor(await weights.take('no_mem_embed', [1, 1, FEATURES]), [FEATURES])),
         maskDown: {
@@ -243,7 +244,7 @@ export class Sam2Model {
       const tokens = ops.broadcastAdd(features, dense);
       const image = { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
       const decoded = decoder.decode(decoder.tokens([points]), 1, image, undefined, skips, prompts.densePe);
-      return { ...decoded, pointers: perceptron(ops, this.p.pointer, decoded.tokens) } as never;
+      return { ...decoded, pointers: applyHead(ops, this.p.pointer, decoded.tokens, 0) } as never;
     }) as { masks: Tensor; iou: Tensor; score: Tensor; tokens: Tensor; pointers: Tensor };
     try {
       const runtime = getRuntime();

@@ -1,6 +1,6 @@
 import { getRuntime } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { PointLabel } from '../sam/prompt-encoder.js';
+import { PointLabel } from '../sam/point-embedder.js';
 import type { Box, ImageSize, Point } from '../sam/transforms.js';
 import { Sam2Error } from './error.js';
 import { FrameFeatures } from './frame-features.js';

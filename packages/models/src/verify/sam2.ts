@@ -2,7 +2,7 @@ import { getRuntime, IMAGENET } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { resizeAntialiased } from '../image/index.js';
-import { PointLabel } from '../sam/prompt-encoder.js';
+import { PointLabel } from '../sam/point-embedder.js';
 import type { Box, Point } from '../sam/transforms.js';
 import type { Sam2Config } from '../sam2/config.js';
 import { blockRows } from '../sam2/image-encoder.js';
