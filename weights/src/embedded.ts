@@ -9,10 +9,21 @@ export interface EmbeddedWeights {
 
 const EMBEDDED: Readonly<Record<string, string>> = { 'deaot-t': 'deaot-t.safetensors' };
 
+/** A file of this package; nothing where it is not there. */
+function embeddedFile(name: string): string | undefined {
+  const path = fileURLToPath(new URL(`../embedded/${name}`, import.meta.url));
+  return existsSync(path) ? path : undefined;
+}
+
 /** The weights of a model that come with this package; nothing where there are none. */
 export function embeddedWeights(model: string): EmbeddedWeights | undefined {
   const file = EMBEDDED[model];
-  if (!file) return undefined;
-  const path = fileURLToPath(new URL(`../embedded/${file}`, import.meta.url));
-  return existsSync(path) ? { path } : undefined;
+  const path = file && embeddedFile(file);
+  return path ? { path } : undefined;
+}
+
+/** The safetensors files of the segmenter that comes with this package, `samtrack-small`, and of the tracker whose encoder it shares. */
+export function embeddedSegmenter(): { segmenter: string; tracker: string } | undefined {
+  const [segmenter, tracker] = [embeddedFile('samtrack-small.safetensors'), embeddedFile(EMBEDDED['deaot-t']!)];
+  return segmenter === undefined || tracker === undefined ? undefined : { segmenter, tracker };
 }

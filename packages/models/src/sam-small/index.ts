@@ -1,2 +1,2 @@
 export { type SamSmallLoadOptions, SamSmallModel } from './model.js';
-export { type SmallPredictOptions, SmallPredictor } from './predictor.js';
+export { SmallPredictor } from './predictor.js';

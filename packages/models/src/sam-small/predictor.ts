@@ -1,10 +1,11 @@
-import type { PixelImage } from '../image/index.js';
+import { type PixelImage, toRgb } from '../image/index.js';
 import { placeRle } from '../masks/index.js';
 import { SamError } from '../sam/error.js';
-import type { SamMask } from '../sam/predictor.js';
+import type { SamMask, SetImageOptions } from '../sam/predictor.js';
 import { SamPredictor } from '../sam/predictor.js';
 import type { SamPrompt } from '../sam/prompt.js';
 import { byPredictedIou } from '../sam/refine.js';
+import type { RefineOptions, RefiningPredictor } from '../sam/refining-predictor.js';
 import { predictStroke, type Stroke, strokeEvidence } from '../sam/stroke.js';
 import { type Box, cropImage, type ImageSize, type Point } from '../sam/transforms.js';
 import type { SamSmallModel } from './model.js';
@@ -23,19 +24,12 @@ interface Found {
   others: readonly SamMask[];
 }
 
-/** Options of `SmallPredictor.predict`. */
-export interface SmallPredictOptions {
-  /** Looks a second time, at the part of the image around what was found; true by default. */
-  zoom?: boolean;
-  signal?: AbortSignal;
-}
-
 /**
  * Segments objects of one image from prompts with `SamSmallModel`: first in the whole image, then in a window around what was found there, in
  * which small objects are large. Of several clicks each is a correction of what the ones before it gave. What a prompt gives
  * depends on nothing but image and prompt; that of its first clicks is remembered, so that a click more costs one pass.
  */
-export class SmallPredictor {
+export class SmallPredictor implements RefiningPredictor {
   readonly #whole: SamPredictor;
   #image: PixelImage | undefined;
   #windows: { key: string; predictor: SamPredictor }[] = [];
@@ -46,30 +40,34 @@ export class SmallPredictor {
     this.#whole = new SamPredictor(model);
   }
 
-  /** Encodes an image; the one before is forgotten. @throws as `SamPredictor.setImage` */
-  async setImage(image: PixelImage, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async setImage(image: PixelImage, options: SetImageOptions = {}): Promise<void> {
     this.reset();
     await this.#whole.setImage(image, options);
+    this.#image = options.order === 'bgr' ? toRgb(image, { order: 'bgr' }) : image;
+  }
+
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#whole.save();
+  }
+
+  restore(bytes: Uint8Array, image: PixelImage): ImageSize {
+    this.reset();
+    this.#whole.restore(bytes);
     this.#image = image;
+    return this.#whole.embedding.originalSize;
   }
 
-  /** The predictor of the whole image. */
-  get whole(): SamPredictor {
-    return this.#whole;
-  }
-
-  /**
-   * Masks of a prompt, best first: the one to take, and for a single click other readings of it.
-   * @throws SamError `no-image`, `prompt`; the signal's reason
-   */
-  async predict(prompt: SamPrompt, { zoom = true, signal }: SmallPredictOptions = {}): Promise<SamMask[]> {
+  /** Masks of a prompt, best first: the one to take, and for a single click other readings of it. */
+  async predict(prompt: SamPrompt, { refine: zoom = true, signal }: RefineOptions = {}): Promise<SamMask[]> {
     this.#require();
     const { mask, others } = await this.#find(prompt, zoom, signal);
     return [mask, ...others];
   }
 
-  /** Masks of what a line was drawn over, best first. @throws as `predictStroke` */
-  async predictStroke(stroke: Stroke, { zoom = true, signal }: SmallPredictOptions = {}): Promise<SamMask[]> {
+  async predictStroke(
+    stroke: Stroke,
+    { refine: zoom = true, signal }: RefineOptions = {},
+  ): Promise<(SamMask & { agreement?: number })[]> {
     const image = this.#require();
     const found = await predictStroke(this.#whole, stroke, { signal });
     const [best, ...others] = found;

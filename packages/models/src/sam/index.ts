@@ -12,5 +12,6 @@ export type { SamPrompt } from './prompt.js';
 export type { DecodedBatch, MaskChoice, PreparedImage, PromptModel } from './prompt-model.js';
 export type { MaskLevels, MaskMeasures } from './read-masks.js';
 export { predictRefined } from './refine.js';
+export { type RefineOptions, type RefiningPredictor, SamRefiningPredictor } from './refining-predictor.js';
 export { predictStroke, type Stroke, type StrokeMask, strokeAgreement } from './stroke.js';
 export { longestSideSize, resizeLongestSide } from './transforms.js';

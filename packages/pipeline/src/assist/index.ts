@@ -1,5 +1,8 @@
 export { GroundingDinoDetector, type GroundingDinoDetectorOptions } from './grounding-dino.js';
-export { SamSegmenter, type SamSegmenterOptions } from './sam.js';
+export type { SmallSegmenterWeights } from './load-predictor.js';
+export { PromptSegmenter, type SegmenterOptions } from './prompt-segmenter.js';
+export { SamSegmenter } from './sam.js';
+export { SmallSegmenter } from './sam-small.js';
 export type {
   Box,
   Detection,

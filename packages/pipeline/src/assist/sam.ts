@@ -1,147 +1,20 @@
-import { getRuntime, type Runtime } from '@samtrack/kernels';
-import {
-  type CheckpointInput,
-  decodeRle,
-  predictRefined,
-  predictStroke,
-  type Rle,
-  SamModel,
-  SamPredictor,
-  type SamPrompt,
-  segmentEverything,
-} from '@samtrack/models';
-import type { RgbaImage } from '../io/index.js';
-import { type WeightsOptions, withWeights } from '../io/weights.js';
-import type { EverythingOptions, EverythingRecord, MaskCandidate, Segmenter, SegmentPrompt } from './types.js';
+import type { CheckpointInput, RefiningPredictor } from '@samtrack/models';
+import { loadSamPredictor } from './load-predictor.js';
+import { PromptSegmenter, type SegmenterOptions } from './prompt-segmenter.js';
 
-/** Options of `SamSegmenter`. */
-export type SamSegmenterOptions = Omit<WeightsOptions, 'signal'>;
-
-/** A network on the GPU it was loaded to. */
-interface Loaded {
-  runtime: Runtime;
-  model: SamModel;
-  predictor: SamPredictor;
-}
-
-const pixels = ({ width, height, rgba }: RgbaImage) => ({ width, height, data: rgba });
-
-/** Logit that a given mask is shown to the network with: SAM's own masks are about as sure. */
-const GIVEN_LOGIT = 8;
-
-/**
- * Segment Anything as the segmenter of sessions and modes. Weights are read when something is first asked, to the GPU that is open
- * then, and once more when another one has been opened since, such as after the loss of the device.
- */
-export class SamSegmenter implements Segmenter {
+/** Segment Anything as the segmenter of sessions and modes. */
+export class SamSegmenter extends PromptSegmenter {
   readonly name = 'segment-anything';
-  #loaded: Loaded | undefined;
-  #image: RgbaImage | undefined;
-  #encodedBy: SamPredictor | undefined;
-  #disposed = false;
 
   /** @param weights A `.pth` or safetensors checkpoint of SAM or MobileSAM: path (Node), URL, file or bytes. */
   constructor(
     private readonly weights: CheckpointInput,
-    private readonly options: SamSegmenterOptions = {},
-  ) {}
-
-  /** @throws CheckpointError for unsuitable weights; SamError for an image that is too thin; the signal's reason. */
-  async setImage(image: RgbaImage, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const { predictor } = await this.#load(signal);
-    const same = this.#encodedBy === predictor && this.#image?.rgba === image.rgba;
-    this.#image = image;
-    if (same) return;
-    this.#encodedBy = undefined;
-    await predictor.setImage(pixels(image), { signal });
-    this.#encodedBy = predictor;
+    private readonly options: SegmenterOptions = {},
+  ) {
+    super();
   }
 
-  /** @throws SamError for a prompt outside the image, and before there is an image; the signal's reason. */
-  async predict(
-    { points, labels = points?.map(() => 1), box, mask, stroke }: SegmentPrompt,
-    { refine = true, signal }: { refine?: boolean; signal?: AbortSignal } = {},
-  ): Promise<MaskCandidate[]> {
-    const { predictor, model } = await this.#load(signal);
-    if (this.#image) await this.setImage(this.#image, { signal });
-    if (stroke) {
-      const found = await predictStroke(predictor, { points: stroke }, { signal });
-      return found.map(({ mask: rle, predictedIou, agreement }) => ({ mask: rle, score: predictedIou * agreement }));
-    }
-    const prompt: SamPrompt = {
-      ...(points ? { points, labels } : {}),
-      ...(box ? { box } : {}),
-      ...(mask ? { mask: lowResLogits(mask, model.lowRes) } : {}),
-    };
-    const found = refine
-      ? await predictRefined(predictor, prompt, { signal })
-      : (await predictor.predict(prompt, { signal })).sort((a, b) => b.predictedIou - a.predictedIou);
-    return found.map(({ mask: rle, predictedIou: score }) => ({ mask: rle, score }));
+  protected load(signal: AbortSignal | undefined): Promise<RefiningPredictor> {
+    return loadSamPredictor(this.weights, { signal, ...this.options });
   }
-
-  /** @throws SamError naming the option that is out of its range; the signal's reason. */
-  async everything(image: RgbaImage, options: EverythingOptions = {}): Promise<EverythingRecord[]> {
-    const { model } = await this.#load(options.signal);
-    const records = await segmentEverything(model, pixels(image), {
-      pointsPerSide: 16,
-      predIouThresh: 0.8,
-      stabilityScoreThresh: 0.9,
-      cropNLayers: 1,
-      cropNPointsDownscaleFactor: 2,
-      minMaskRegionArea: 200,
-      ...defined(options),
-      outputMode: 'uncompressed_rle',
-    });
-    return records
-      .map(({ segmentation: mask, predictedIou: score, stabilityScore: stability, area, bbox: box }) => ({
-        mask,
-        score,
-        stability,
-        area,
-        box,
-      }))
-      .sort((a, b) => b.score - a.score);
-  }
-
-  dispose(): void {
-    this.#disposed = true;
-    this.#free();
-  }
-
-  async #load(signal: AbortSignal | undefined): Promise<Loaded> {
-    if (this.#disposed) throw new Error('This segmenter was disposed.');
-    const runtime = getRuntime();
-    if (this.#loaded?.runtime === runtime) return this.#loaded;
-    this.#free();
-    const options = { ...this.options, signal };
-    const model = await withWeights(this.weights, options, (checkpoint) => SamModel.load(checkpoint, { signal }));
-    this.#loaded = { runtime, model, predictor: new SamPredictor(model) };
-    return this.#loaded;
-  }
-
-  #free(): void {
-    this.#loaded?.predictor.dispose();
-    this.#loaded?.model.dispose();
-    this.#loaded = undefined;
-    this.#encodedBy = undefined;
-  }
-}
-
-/** Without options that are there but undefined. */
-const defined = <T extends object>(options: T): T =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
-
-/** A mask as the network takes it: logits of the frame that the image lies in at the upper left, sampled at the nearest pixel. */
-function lowResLogits(mask: Rle, side: number): Float32Array {
-  const [height, width] = mask.size;
-  const inside = decodeRle(mask);
-  const scale = Math.max(width, height) / side;
-  const logits = new Float32Array(side * side).fill(-GIVEN_LOGIT);
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const [sourceX, sourceY] = [Math.floor((x + 0.5) * scale), Math.floor((y + 0.5) * scale)];
-      if (sourceX < width && sourceY < height && inside[sourceY * width + sourceX]) logits[y * side + x] = GIVEN_LOGIT;
-    }
-  }
-  return logits;
 }

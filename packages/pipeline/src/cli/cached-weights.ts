@@ -4,16 +4,21 @@ import { catalog } from '@samtrack/weights';
 import { cacheFolder } from '@samtrack/weights/node';
 import { UsageError } from './command.js';
 
+const filesOf = (model: string): string[] =>
+  catalog.filter(({ models }) => models.includes(model)).map(({ file }) => join(cacheFolder(), file));
+
+/** Whether a checkpoint of a model was downloaded. */
+export const isCached = (model: string): boolean => filesOf(model).some((file) => existsSync(file));
+
 /**
  * A downloaded checkpoint of a model.
  * @throws UsageError when the cache has none: it says how to get one.
  */
 export function cachedWeights(model: string): string {
-  const entries = catalog.filter(({ models }) => models.includes(model));
-  const files = entries.map(({ file }) => join(cacheFolder(), file));
-  const found = files.find((file) => existsSync(file));
+  const found = filesOf(model).find((file) => existsSync(file));
   if (found) return found;
+  const { id } = catalog.find(({ models }) => models.includes(model))!;
   throw new UsageError(
-    `there are no weights of ${model} in the cache: run \`samtrack weights pull ${entries[0]!.id}\`, or give --weights FILE`,
+    `there are no weights of ${model} in the cache: run \`samtrack weights pull ${id}\`, or give --weights FILE`,
   );
 }

@@ -3,36 +3,29 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { initialize, shutdown } from '@samtrack/kernels';
-import {
-  predictRefined,
-  predictStroke,
-  type SamMask,
-  SamModel,
-  SamPredictor,
-  segmentEverything,
-} from '@samtrack/models';
+import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverything } from '@samtrack/models';
 import { type Frame, openSource, SourceError, writeOwnedFile } from '../io/index.js';
-import { withWeights } from '../io/weights.js';
-import { cachedWeights } from './cached-weights.js';
+import { SEGMENTER_NAMES } from '../session/samtrack.js';
+import { loadPredictor, SEGMENTER_LIST, type SegmenterSettings, segmenterSettings } from './assistants.js';
 import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
 import { interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 import { WANTED_HELP, WANTED_OPTIONS, type WantedMasks, wantedMasks } from './segment-options.js';
 import { type SegmentedObject, writeObjects } from './segment-output.js';
 
-const MODELS = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'] as const;
-
 const HELP = `Usage: samtrack segment IMAGE --out FOLDER (prompts | --everything) [options]
 
-Segments objects of an image with Segment Anything, and writes mask.png (object ids), overlay.png and masks.json
+Segments objects of an image, and writes mask.png (object ids), overlay.png and masks.json
 (run lengths as in COCO, predicted IoU, stability). Prints a line "id area predicted-iou stability" for each mask.
 IMAGE may also be a video, of which one frame is taken.
 
 ${WANTED_HELP}
 Model:
-  --model NAME            ${MODELS.join(', ')}; default ${MODELS[0]}
-  --weights FILE          .pth or .safetensors; default the model's download (see \`samtrack weights\`)
-  --float16               keep the image encoder's matrices as float16: half of the memory, sums in float32
+  --model NAME            ${SEGMENTER_LIST};
+                          default ${SEGMENTER_NAMES[0]}
+  --weights FILE          checkpoint of Segment Anything, .pth or .safetensors; default the model's download
+                          (see \`samtrack weights\`)
+  --float16               Segment Anything: keep the image encoder's matrices as float16: half of the memory, sums in float32
   --embedding FILE        use an embedding saved before instead of encoding the image
   --save-embedding FILE   save the image's embedding
   --adapter NAME          part of the name of the GPU to use
@@ -86,17 +79,22 @@ async function run(argv: string[]): Promise<number> {
     throw new UsageError('embeddings do not go with --everything: its crops have their own');
   }
   const frameNumber = wholeNumber('frame', options.frame) ?? 0;
-  const model = oneOf('model', options.model, MODELS) ?? MODELS[0];
-  const weights = options.weights ?? cachedWeights(model);
+  const { weights } = options;
+  const model = oneOf('model', options.model, SEGMENTER_NAMES);
+  if (weights !== undefined && model === SEGMENTER_NAMES[0])
+    throw new UsageError(`--weights does not go with --model ${model}`);
+  const settings =
+    weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
+  if (options.float16 && settings.tracker) throw new UsageError('--float16 is for Segment Anything: add --model');
   const report = new Report(options.quiet);
 
   return interruptible(async (signal) => {
     const frame = await readFrame(input, frameNumber, signal);
     const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
     try {
-      const network = await loadNetwork(weights, options.float16, report, signal);
+      const predictor = await loadNetwork(settings, options.float16, report, signal);
       try {
-        const objects = await segment(network, frame, wanted, { ...options, report, signal });
+        const objects = await segment(predictor, frame, wanted, { ...options, report, signal });
         report.end();
         await writeObjects(folder, input, frame, objects, { each: options.each ?? false });
         for (const [i, { area, predictedIou, stability }] of objects.entries()) {
@@ -104,7 +102,8 @@ async function run(argv: string[]): Promise<number> {
         }
         return 0;
       } finally {
-        network.dispose();
+        predictor.dispose();
+        predictor.model.dispose();
       }
     } finally {
       shutdown(runtime);
@@ -123,13 +122,14 @@ async function readFrame(input: string, wanted: number, signal: AbortSignal): Pr
 }
 
 function loadNetwork(
-  weights: string,
+  settings: SegmenterSettings,
   float16: boolean | undefined,
   report: Report,
   signal: AbortSignal,
-): Promise<SamModel> {
-  const options = { signal, onProgress: report.loading(basename(weights)) };
-  return withWeights(weights, options, (checkpoint) => SamModel.load(checkpoint, { float16, signal }));
+): Promise<RefiningPredictor> {
+  const { name, larger } = settings;
+  if (larger !== undefined) report.note(`note: ${larger} is in the cache and larger; --model ${larger} uses it`);
+  return loadPredictor(settings, { float16, signal, onProgress: report.loading(name) });
 }
 
 interface Work {
@@ -141,7 +141,7 @@ interface Work {
 }
 
 async function segment(
-  network: SamModel,
+  predictor: RefiningPredictor,
   { width, height, rgba }: Frame,
   wanted: WantedMasks,
   { report, signal, ...options }: Work,
@@ -149,7 +149,7 @@ async function segment(
   const image = { width, height, data: rgba };
   const onProgress = (fraction: number) => report.progress('segmenting', fraction);
   if (wanted.kind === 'everything') {
-    const records = await segmentEverything(network, image, {
+    const records = await segmentEverything(predictor.model, image, {
       ...wanted.options,
       outputMode: 'uncompressed_rle',
       signal,
@@ -159,32 +159,23 @@ async function segment(
       return { ...record, mask: segmentation, stability: stabilityScore, point: pointCoords[0] };
     });
   }
-  const predictor = new SamPredictor(network);
-  try {
-    if (options.embedding === undefined) await predictor.setImage(image, { signal });
-    else restore(predictor, options.embedding, await readBytes(options.embedding), image);
-    if (options['save-embedding'] !== undefined)
-      await writeOwnedFile(options['save-embedding'], await predictor.save());
-    const objects: SegmentedObject[] = [];
-    const keep = (masks: readonly (SamMask & { agreement?: number })[]) => {
-      for (const mask of options.candidates ? masks : masks.slice(0, 1)) objects.push(describe(mask));
-    };
-    if (wanted.kind === 'stroke') {
-      keep(await predictStroke(predictor, wanted.stroke, { signal, onProgress }));
-      return objects;
-    }
-    for (const [i, prompt] of wanted.prompts.entries()) {
-      if (wanted.passes === 2) keep(await predictRefined(predictor, prompt, { signal }));
-      else {
-        const masks = await predictor.predict(prompt, { signal });
-        keep(masks.sort((a, b) => b.predictedIou - a.predictedIou));
-      }
-      onProgress((i + 1) / wanted.prompts.length);
-    }
+  if (options.embedding === undefined) await predictor.setImage(image, { signal });
+  else restore(predictor, options.embedding, await readBytes(options.embedding), image);
+  if (options['save-embedding'] !== undefined) 
+    await writeOwnedFile(options['save-embedding'], await predictor.save());
+  const objects: SegmentedObject[] = [];
+  const keep = (masks: readonly (SamMask & { agreement?: number })[]) => {
+    for (const mask of options.candidates ? masks : masks.slice(0, 1)) objects.push(describe(mask));
+  };
+  if (wanted.kind === 'stroke') {
+    keep(await predictor.predictStroke(wanted.stroke, { signal }));
     return objects;
-  } finally {
-    predictor.dispose();
   }
+  for (const [i, prompt] of wanted.prompts.entries()) {
+    keep(await predictor.predict(prompt, { refine: wanted.passes === 2, signal }));
+    onProgress((i + 1) / wanted.prompts.length);
+  }
+  return objects;
 }
 
 function describe({
@@ -200,14 +191,9 @@ function describe({
 }
 
 /** @throws UsageError when the embedding is of an image of another size */
-function restore(
-  predictor: SamPredictor,
-  file: string,
-  bytes: Uint8Array,
-  { width, height }: { width: number; height: number },
-): void {
-  predictor.restore(bytes);
-  const { originalSize } = predictor.embedding;
+function restore(predictor: RefiningPredictor, file: string, bytes: Uint8Array, image: PixelImage): void {
+  const originalSize = predictor.restore(bytes, image);
+  const { width, height } = image;
   if (originalSize.width !== width || originalSize.height !== height) {
     throw new UsageError(
       `${file} is of an image of ${originalSize.width}x${originalSize.height} pixels, this one has ${width}x${height}`,

@@ -1,7 +1,8 @@
 /** Something for each model to do, so that `tune` sees which kernels it uses. */
-import { GroundingDetector, GroundingDino, SamModel, SamPredictor, type Size } from '@samtrack/models';
+import { GroundingDetector, GroundingDino, type Size } from '@samtrack/models';
 import { type WeightsOptions, withWeights } from '../io/weights.js';
 import { loadTrackingModel } from '../tracking/tracking-model.js';
+import { loadPredictor, type SegmenterSettings } from './assistants.js';
 import type { TrackerSettings } from './tracking.js';
 
 /** A loaded model. */
@@ -42,21 +43,22 @@ export async function tunableTracker(
 }
 
 /** What `samtrack segment` does with an image and a click. */
-export async function tunableSegmenter(weights: string, size: Size, options: LoadOptions): Promise<TunableModel> {
-  const model = await withWeights(weights, options, (checkpoint) =>
-    SamModel.load(checkpoint, { signal: options.signal }),
-  );
-  const predictor = new SamPredictor(model);
+export async function tunableSegmenter(
+  settings: SegmenterSettings,
+  size: Size,
+  options: LoadOptions,
+): Promise<TunableModel> {
+  const predictor = await loadPredictor(settings, options);
   const { height, width } = size;
   return {
     work: async () => {
       await predictor.setImage({ ...size, data: picture(size) }, { signal: options.signal });
       await predictor.predict({ points: [[width / 2, height / 2]], labels: [1] });
-      predictor.reset();
+      predictor.dispose();
     },
     dispose: () => {
-      predictor.reset();
-      model.dispose();
+      predictor.dispose();
+      predictor.model.dispose();
     },
   };
 }

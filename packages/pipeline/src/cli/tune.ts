@@ -1,4 +1,5 @@
 /** `samtrack tune`: which of the kernels that compute the same is the fastest here? */
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   initialize,
@@ -10,6 +11,8 @@ import {
   tuningStore,
 } from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
+import { SEGMENTER_NAMES } from '../session/samtrack.js';
+import { segmenterSettings } from './assistants.js';
 import { cachedWeights } from './cached-weights.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
 import { interruptible, stoppedStatus } from './interrupt.js';
@@ -18,7 +21,7 @@ import { trackerSettings } from './tracking.js';
 import { type LoadOptions, type TunableModel, tunableDetector, tunableSegmenter, tunableTracker } from './tune-work.js';
 
 const TRACKERS = Object.keys(DEAOT_CONFIGS);
-const SEGMENTERS = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'];
+const SEGMENTERS: readonly string[] = SEGMENTER_NAMES;
 const DETECTORS = ['grounding-dino-t', 'grounding-dino-b'];
 const MODELS = [...TRACKERS, ...SEGMENTERS, ...DETECTORS];
 
@@ -128,9 +131,13 @@ function modelLoader(
     return (load) => tunableTracker(settings, size, load);
   }
   if (options['long-edge'] !== undefined) throw new UsageError('--long-edge is for trackers');
-  const weights = options.weights ?? cachedWeights(model);
-  const make = SEGMENTERS.includes(model) ? tunableSegmenter : tunableDetector;
-  return (load) => make(weights, size, load);
+  const { weights } = options;
+  if (SEGMENTERS.includes(model)) {
+    const settings =
+      weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
+    return (load) => tunableSegmenter(settings, size, load);
+  }
+  return (load) => tunableDetector(weights ?? cachedWeights(model), size, load);
 }
 
 const gainOf = ({ milliseconds, selected, variant }: TunedShapeResult): number =>

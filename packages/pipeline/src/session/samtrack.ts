@@ -1,7 +1,14 @@
 import type { InitializeOptions } from '@samtrack/kernels';
 import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy } from '@samtrack/models';
-import { downloadedWeights } from '#platform';
-import { type Detector, GroundingDinoDetector, SamSegmenter, type Segmenter } from '../assist/index.js';
+import { defaultSegmenter, downloadedWeights } from '#platform';
+import {
+  type Detector,
+  GroundingDinoDetector,
+  SamSegmenter,
+  type Segmenter,
+  SmallSegmenter,
+  type SmallSegmenterWeights,
+} from '../assist/index.js';
 import {
   type FrameSource,
   type LiveFrame,
@@ -28,10 +35,11 @@ export interface SamTrackOptions {
    */
   weights?: CheckpointInput;
   /**
-   * Turns points, boxes and strokes into masks; needed for those prompts. A model whose checkpoint was downloaded (Node), or a
-   * checkpoint of SAM (path, URL, Blob or bytes), which is read when it is first needed; or any other one. It is disposed with the rest.
+   * Turns points, boxes and strokes into masks; needed for those prompts. By default the one that comes with samtrack, in Node; its files,
+   * in a page. Else a model whose checkpoint was downloaded (Node), a checkpoint of SAM (path, URL, Blob or bytes), or any other one.
+   * Weights are read when they are first needed; it is disposed with the rest.
    */
-  segmenter?: SegmenterName | CheckpointInput | Segmenter;
+  segmenter?: SegmenterName | CheckpointInput | SmallSegmenterWeights | Segmenter;
   /** Finds objects by text; needed for that prompt. Likewise, with Grounding DINO. */
   detector?: DetectorName | CheckpointInput | Detector;
   /** Longest side of the tracker's input, in pixels; by default what the weights were made for, where their file says so, else 1040. */
@@ -64,12 +72,19 @@ export interface OpenOptions {
   fps?: number;
 }
 
-/** Models of SAM that checkpoints are published of. */
-export type SegmenterName = 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam';
+/** The segmenter that comes with samtrack, and models of SAM that checkpoints are published of. */
+export type SegmenterName = 'samtrack-small' | 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam';
 /** Models of Grounding DINO that checkpoints are published of. */
 export type DetectorName = 'grounding-dino-t' | 'grounding-dino-b';
 
-const SEGMENTERS: readonly string[] = ['sam-vit-b', 'sam-vit-l', 'sam-vit-h', 'mobile-sam'] satisfies SegmenterName[];
+/** Names of segmenters, the default first. */
+export const SEGMENTER_NAMES = [
+  'samtrack-small',
+  'mobile-sam',
+  'sam-vit-b',
+  'sam-vit-l',
+  'sam-vit-h',
+] as const satisfies SegmenterName[];
 const DETECTORS: readonly string[] = ['grounding-dino-t', 'grounding-dino-b'] satisfies DetectorName[];
 
 /** Whether weights were given, and not what works with them. */
@@ -99,12 +114,31 @@ async function checkpointOf(given: CheckpointInput, what: string, names: readonl
   );
 }
 
+const isSmall = (given: object): given is SmallSegmenterWeights => 'segmenter' in given && 'tracker' in given;
+
+/** @throws TrackingError as `checkpointOf` */
+async function segmenterOf(given: SamTrackOptions['segmenter'], cache?: boolean): Promise<Segmenter | undefined> {
+  if (given === undefined || given === SEGMENTER_NAMES[0]) {
+    const own = await defaultSegmenter();
+    if (own) return new SmallSegmenter(own);
+    if (given === undefined) return undefined;
+    throw new TrackingError(
+      'no-weights',
+      `no weights of ${given} come with samtrack here: give \`segmenter\` its files`,
+    );
+  }
+  if (typeof given === 'object' && isSmall(given)) return new SmallSegmenter(given, { cache });
+  return isWeights(given)
+    ? new SamSegmenter(await checkpointOf(given, 'segmenter', SEGMENTER_NAMES), { cache })
+    : given;
+}
+
 const isSource = (input: object): input is FrameSource => 'frames' in input && 'kind' in input;
 
 /**
  * The models, loaded once, for any number of sessions; these take turns with the tracker.
  *
- *     const st = await SamTrack.load({ tracker: 'deaot-t', segmenter: 'sam-vit-b', detector: 'grounding-dino-t' });
+ *     const st = await SamTrack.load({ tracker: 'deaot-t', detector: 'grounding-dino-t' });
  *     const session = await st.open('clip.mp4', { project: 'clip.samtrack' });
  */
 export class SamTrack {
@@ -129,9 +163,7 @@ export class SamTrack {
     const { longEdge, longTermGap, memoryPolicy } = options;
     const weights = await trackerWeights(model, options.weights);
     const assistants = {
-      segmenter: isWeights(segmenter)
-        ? new SamSegmenter(await checkpointOf(segmenter, 'segmenter', SEGMENTERS), { cache })
-        : segmenter,
+      segmenter: await segmenterOf(segmenter, cache),
       detector: isWeights(detector)
         ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTORS), { cache })
         : detector,

@@ -7,6 +7,12 @@ export async function defaultWeights(model: string): Promise<string | undefined>
   return embeddedWeights(model)?.path;
 }
 
+/** The files of the segmenter that comes with the program; nothing where they are not there. */
+export async function defaultSegmenter(): Promise<{ segmenter: string; tracker: string } | undefined> {
+  const { embeddedSegmenter } = await import('@samtrack/weights/node');
+  return embeddedSegmenter();
+}
+
 /** The checkpoint of a model that was downloaded earlier; nothing where there is none. */
 export async function downloadedWeights(model: string): Promise<string | undefined> {
   const [{ catalog }, { cacheFolder }] = await Promise.all([

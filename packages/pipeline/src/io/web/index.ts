@@ -1,6 +1,6 @@
 // The browser half of `#platform`; `node/index.ts` exports the same names.
 export { prepareCodecs } from './codecs.js';
-export { defaultWeights, downloadedWeights } from './default-weights.js';
+export { defaultSegmenter, defaultWeights, downloadedWeights } from './default-weights.js';
 export { openDavisSequence, openImageFolder, openSource, openVideo } from './open-source.js';
 export { openOutputFolder } from './output-folder.js';
 export { openProjectStorage } from './project-storage.js';
