@@ -15,6 +15,7 @@ import {
 } from '../metrics/index.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from './assistants.js';
 import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
+import { evalClicks } from './eval-clicks.js';
 import {
   davisSequence,
   type EvalSequence,
@@ -30,6 +31,7 @@ import { TRACKER_HELP, TRACKER_OPTIONS, type TrackerSettings, trackerSettings } 
 
 const HELP = `Usage: samtrack eval davis --root FOLDER [--results FOLDER] [options]
        samtrack eval youtube-vos --root FOLDER [--results FOLDER] [options]
+       samtrack eval clicks --root FOLDER [options]   (see samtrack eval clicks --help)
 
 Scores results on DAVIS: J, F and their means, recall and decay, as the official toolkit computes them.
 With --run, or without --results, tracks every sequence from the masks of its first frame before. Sequences whose
@@ -113,6 +115,7 @@ export const evalCommand: Command = {
 };
 
 async function run(argv: string[]): Promise<number> {
+  if (argv[0] === 'clicks') return evalClicks(argv.slice(1));
   const { values: options } = parse(argv);
   if (options.help) {
     process.stdout.write(HELP);

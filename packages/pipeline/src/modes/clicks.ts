@@ -48,6 +48,47 @@ export function innermostPoint(region: Uint8Array, width: number, height: number
   return { point: [best % width, Math.floor(best / width)], depth: depth[best]! };
 }
 
+/** A mask after a click. */
+export interface ClickedMask {
+  /** All clicks so far: 1 on the object, 0 beside it. */
+  points: readonly Point[];
+  labels: readonly number[];
+  mask: Rle;
+  /** IoU with the true mask. */
+  iou: number;
+}
+
+/**
+ * Clicks on one object of the segmenter's image: in the middle of its true mask, then each time in the middle of the widest error, on the object
+ * or beside it. Ends where there is no error any more.
+ * @param object 1 where the object is, rows from the top
+ */
+export async function* clickOn(
+  segmenter: Segmenter,
+  object: Uint8Array,
+  { width, height }: { width: number; height: number },
+  { signal }: { signal?: AbortSignal } = {},
+): AsyncGenerator<ClickedMask, void, undefined> {
+  const wanted = encodeRle(object, width, height);
+  const points: Point[] = [];
+  const labels: number[] = [];
+  let current: Uint8Array = new Uint8Array(object.length);
+  while (true) {
+    const missing = object.map((inside, i) => (inside && !current[i] ? 1 : 0));
+    const excess = current.map((inside, i) => (inside && !object[i] ? 1 : 0));
+    const [inside, beside] = [missing, excess].map((region) => innermostPoint(region, width, height));
+    const label = inside!.depth >= beside!.depth ? 1 : 0;
+    const { point, depth } = label ? inside! : beside!;
+    if (depth === 0) return;
+    points.push(point);
+    labels.push(label);
+    const [found] = await segmenter.predict({ points: [...points], labels: [...labels] }, { refine: true, signal });
+    if (!found) return;
+    current = decodeRle(found.mask);
+    yield { points: [...points], labels: [...labels], mask: found.mask, iou: rleIou(found.mask, wanted) };
+  }
+}
+
 /**
  * Masks from simulated clicks, for evaluation: SAM-Track's protocol of DAVIS scores with clicks instead of given masks.
  *
@@ -67,25 +108,12 @@ export async function simulateClicks(
   const objects: ClickedObject[] = [];
   for (const id of labelIds(truth)) {
     const object = Uint8Array.from(data, (value) => (value === id ? 1 : 0));
-    const wanted = encodeRle(object, width, height);
     const clicked: ClickedObject = { id, points: [], labels: [], iou: 0 };
-    let current = new Uint8Array(object.length);
     let best: Rle | undefined;
-    while (clicked.points.length < clicks && clicked.iou < goodEnough) {
-      const missing = object.map((inside, i) => (inside && !current[i] ? 1 : 0));
-      const excess = current.map((inside, i) => (inside && !object[i] ? 1 : 0));
-      const [inside, beside] = [missing, excess].map((region) => innermostPoint(region, width, height));
-      const label = inside!.depth >= beside!.depth ? 1 : 0;
-      const { point, depth } = label ? inside! : beside!;
-      if (depth === 0) break;
-      clicked.points.push(point);
-      clicked.labels.push(label);
-      const { points, labels } = clicked;
-      const [mask] = await segmenter.predict({ points, labels }, { refine: true, signal });
-      if (!mask) break;
-      current = decodeRle(mask.mask) as Uint8Array<ArrayBuffer>;
-      const iou = rleIou(mask.mask, wanted);
-      if (iou > clicked.iou) [clicked.iou, best] = [iou, mask.mask];
+    for await (const { points, labels, mask, iou } of clickOn(segmenter, object, truth, { signal })) {
+      Object.assign(clicked, { points, labels });
+      if (iou > clicked.iou) [clicked.iou, best] = [iou, mask];
+      if (points.length >= clicks || clicked.iou >= goodEnough) break;
     }
     if (best) found.push({ id, mask: best });
     objects.push(clicked);
