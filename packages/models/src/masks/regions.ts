@@ -15,7 +15,7 @@ interface Components {
 }
 
 /** Components of the pixels that equal `colour`, also over corners, by two passes with a forest of provisional labels. */
-function components8(mask: ArrayLike<number>, width: number, height: number, colour: 0 | 1): Components {
+export function components8(mask: ArrayLike<number>, width: number, height: number, colour: 0 | 1): Components {
   const labels = new Int32Array(width * height);
   const parents = [0];
   const root = (label: number): number => {

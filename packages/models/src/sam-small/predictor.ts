@@ -1,5 +1,5 @@
 import { type PixelImage, toRgb } from '../image/index.js';
-import { placeRle } from '../masks/index.js';
+import { placeRle, rleArea, rleBox } from '../masks/index.js';
 import { SamError } from '../sam/error.js';
 import type { SamMask, SetImageOptions } from '../sam/predictor.js';
 import { SamPredictor } from '../sam/predictor.js';
@@ -9,6 +9,7 @@ import type { RefineOptions, RefiningPredictor } from '../sam/refining-predictor
 import { predictStroke, type Stroke, strokeEvidence } from '../sam/stroke.js';
 import { type Box, cropImage, type ImageSize, type Point } from '../sam/transforms.js';
 import type { SamSmallModel } from './model.js';
+import { clickedPieces, withoutPieces } from './pieces.js';
 import { moveLogits, type WindowLogits, windowAround } from './window.js';
 
 /** Clicks that are taken in one after the other, each a correction of what the ones before it gave; those behind them come together. */
@@ -74,7 +75,7 @@ export class SmallPredictor implements RefiningPredictor {
     if (!zoom) return found;
     const { points, labels } = strokeEvidence(stroke, image);
     const first = { mask: best!, logits: { window: wholeOf(image), lowRes: best!.lowRes }, others };
-    const { mask } = await this.#zoom({ points, labels }, first, signal);
+    const { mask } = this.#withoutStrays(await this.#zoom({ points, labels }, first, signal), { points, labels });
     return [mask, ...others];
   }
 
@@ -83,12 +84,31 @@ export class SmallPredictor implements RefiningPredictor {
     const known = this.#known.get(key);
     if (known) return known;
     const before = prefixOf(prompt);
-    const found = before
-      ? await this.#correct(prompt, await this.#find(before, zoom, signal), zoom, signal)
-      : await this.#first(prompt, zoom, signal);
+    const found = this.#withoutStrays(
+      before
+        ? await this.#correct(prompt, await this.#find(before, zoom, signal), zoom, signal)
+        : await this.#first(prompt, zoom, signal),
+      prompt,
+    );
     if (this.#known.size > 64) this.#known.clear();
     this.#known.set(key, found);
     return found;
+  }
+
+  /** Without pieces that nobody clicked. */
+  #withoutStrays(found: Found, prompt: SamPrompt): Found {
+    const cleaned = clickedPieces(found.mask.mask, prompt);
+    if (!cleaned) return found;
+    const logits = withoutPieces(found.logits, cleaned.isGone);
+    const [x, y, width, height] = rleBox(cleaned.mask);
+    const mask: SamMask = {
+      ...found.mask,
+      mask: cleaned.mask,
+      area: rleArea(cleaned.mask),
+      box: [x, y, x + width - 1, y + height - 1],
+      lowRes: moveLogits(logits, wholeOf(this.#require())),
+    };
+    return { mask, logits, others: found.others };
   }
 
   /** A prompt that nothing came before. */
