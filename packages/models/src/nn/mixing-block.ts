@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine, loadDepthwise, loadLinear } from './parameters.js';
 
@@ -59,9 +59,5 @@ export class MixingBlock {
       const residual = reshape(x, [-1, channels]);
       return reshape(ops.gemm(hidden, lin2.weight, { bias: lin2.bias, residual }), x.shape);
     });
-  }
-
-  dispose(): void {
-    for (const layer of [this.depthwise, this.norm, this.lin1, this.lin2]) dispose({ ...layer });
   }
 }

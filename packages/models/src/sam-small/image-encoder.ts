@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { MobileNetV2Trunk } from '../encoders/index.js';
 import { MixingBlock } from '../nn/mixing-block.js';
@@ -66,12 +66,5 @@ export class SmallImageEncoder {
         skip4: ops.gemm(rows(f4), skip4.weight, { bias: skip4.bias }),
       } as never;
     }) as ImageFeatures;
-  }
-
-  dispose(): void {
-    this.trunk.dispose();
-    this.neck.dispose();
-    for (const block of this.blocks) block.dispose();
-    for (const layer of [this.skip8, this.skip4]) dispose({ ...layer });
   }
 }

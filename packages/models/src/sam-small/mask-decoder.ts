@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, slice, type Tensor, tensor, tidy, transpose } from '@tensorflow/tfjs-core';
+import { reshape, slice, type Tensor, tensor, tidy, transpose } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { MixingBlock } from '../nn/mixing-block.js';
 import { type Affine, type Linear, loadAffine, loadConv, loadLinear } from '../nn/parameters.js';
@@ -148,12 +148,6 @@ export class SmallMaskDecoder {
     const rows = reshape(quarter, [SIDE * SIDE, DOWN[1]]);
     const p16 = ops.gemm(rows, p.prompt16.weight, { bias: p.prompt16.bias, residual: embedding });
     return { p8: reshape(half, [-1, DOWN[0]]), p16 };
-  }
-
-  dispose(): void {
-    this.transformer.dispose();
-    for (const mixer of this.mixers) mixer.dispose();
-    dispose([this.densePe, this.p] as never);
   }
 }
 

@@ -54,6 +54,8 @@ export class SamSmallModel implements PromptModel {
     private readonly points: PointEmbedder,
     private readonly decoder: SmallMaskDecoder,
     private readonly passes: ReplayCache,
+    /** The weights. */
+    private readonly owned: readonly { dispose(): void }[],
   ) {}
 
   /**
@@ -78,7 +80,8 @@ export class SamSmallModel implements PromptModel {
       onProgress?.(1);
       const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 2, trims: false });
       const identity = fingerprint([points.identity, decoder.outputTokens]);
-      return new SamSmallModel(identity, weights.finish([]), encoder, points, decoder, passes);
+      const owned = [weights.handOver(), shared.handOver()];
+      return new SamSmallModel(identity, weights.finish([]), encoder, points, decoder, passes, owned);
     } catch (error) {
       weights.abandon();
       shared.abandon();
@@ -147,7 +150,6 @@ export class SamSmallModel implements PromptModel {
 
   dispose(): void {
     this.passes.dispose();
-    this.encoder.dispose();
-    this.decoder.dispose();
+    for (const weights of this.owned) weights.dispose();
   }
 }

@@ -77,7 +77,7 @@ export class TwoWayTransformer {
     private readonly final: { query: Linear; imageKey: Linear; imageValue: Linear; out: Linear; norm: Affine },
   ) {}
 
-  /** @param mixers One for each layer, if there are any; the transformer's user disposes them. */
+  /** @param mixers One for each layer, if there are any. */
   static async load(
     weights: WeightReader,
     prefix: string,

@@ -161,8 +161,7 @@ async function segment(
   }
   if (options.embedding === undefined) await predictor.setImage(image, { signal });
   else restore(predictor, options.embedding, await readBytes(options.embedding), image);
-  if (options['save-embedding'] !== undefined) 
-    await writeOwnedFile(options['save-embedding'], await predictor.save());
+  if (options['save-embedding'] !== undefined) await writeOwnedFile(options['save-embedding'], await predictor.save());
   const objects: SegmentedObject[] = [];
   const keep = (masks: readonly (SamMask & { agreement?: number })[]) => {
     for (const mask of options.candidates ? masks : masks.slice(0, 1)) objects.push(describe(mask));
