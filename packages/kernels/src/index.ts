@@ -2,7 +2,14 @@
 export * from './device/index.js';
 export * from './dispatch/index.js';
 export { convOutput, convPadding, type Padding } from './families/convolution.js';
-export { type InitializeOptions, initialize, shutdown } from './initialize.js';
+export {
+  attach,
+  type InitializeOptions,
+  initialize,
+  type KernelOptions,
+  RuntimeInUseError,
+  shutdown,
+} from './initialize.js';
 export * from './op/index.js';
 export * from './ops/index.js';
 export * from './tuning/index.js';

@@ -25,11 +25,13 @@ export class DeviceHealth {
   /** Rejects what waits for the GPU. A lost device may leave it pending for ever. */
   readonly #waiting = new Set<(error: DeviceLostError) => void>();
 
-  constructor(device: GPUDevice) {
+  readonly #listener = ({ error }: GPUUncapturedErrorEvent): void => {
+    this.#failure ??= new KernelError(error.message);
+  };
+
+  constructor(private readonly device: GPUDevice) {
     // One invalid pipeline voids its whole batch and every error after it is a consequence: only the first one counts.
-    device.onuncapturederror = ({ error }) => {
-      this.#failure ??= new KernelError(error.message);
-    };
+    device.addEventListener('uncapturederror', this.#listener);
     device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
       this.#lost = new DeviceLostError(reason, message);
@@ -40,6 +42,11 @@ export class DeviceHealth {
   /** Announces that the device is about to be destroyed on purpose, which is then no loss. */
   close(): void {
     this.#closed = true;
+    this.device.removeEventListener('uncapturederror', this.#listener);
+  }
+
+  get lost(): boolean {
+    return this.#lost !== undefined;
   }
 
   throwIfLost(): void {

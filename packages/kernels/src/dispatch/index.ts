@@ -12,5 +12,5 @@ export {
   type Program,
 } from './kernel.js';
 export type { DispatchTime } from './profile.js';
-export { getRuntime, type Launch, Runtime } from './runtime.js';
+export { getRuntime, type Launch, NoRuntimeError, Runtime } from './runtime.js';
 export { foldWorkgroups } from './workgroups.js';

@@ -410,10 +410,10 @@ describe('failures', () => {
     runtime = await initialize();
   });
 
-  it('shutdown is no loss, and harmless when repeated or after another initialize', async () => {
+  it('shutdown is no loss, and harmless when repeated or before another initialize', async () => {
     const old = runtime;
-    runtime = await initialize();
     shutdown(old);
+    runtime = await initialize();
     shutdown(old);
     await old.device.lost;
     expect(() => old.throwIfFailed()).not.toThrow();

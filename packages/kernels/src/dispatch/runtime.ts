@@ -89,9 +89,16 @@ export class Runtime {
     return this.#recorder.dispatchCount;
   }
 
-  /** Announces that the device is about to be destroyed on purpose, which is then no loss. Done by `shutdown`. */
+  /**
+   * Lets go of the device: it may be destroyed on purpose now, which is then no loss. Done by `shutdown`.
+   */
   close(): void {
     this.#health.close();
+  }
+
+  /** Whether the device is gone. */
+  get lost(): boolean {
+    return this.#health.lost;
   }
 
   /** A new tensor with a GPU buffer and undefined contents. Subject to `tf.tidy` like any other. */
@@ -297,13 +304,30 @@ export function registerRuntime(runtime: Runtime): void {
   runtimes.set(runtime.backend, runtime);
 }
 
+/** Takes that back. */
+export function unregisterRuntime(runtime: Runtime): void {
+  if (runtimes.get(runtime.backend) === runtime) runtimes.delete(runtime.backend);
+}
+
+/** A kernel was asked for before `initialize`, or after the last `shutdown`. */
+export class NoRuntimeError extends Error {
+  override readonly name = 'NoRuntimeError';
+}
+
 /**
  * The runtime of the current tfjs backend.
- * @throws Error when the current backend was not made by `initialize`.
+ * @throws NoRuntimeError when the current backend is neither one of `initialize` nor attached.
  */
 export function getRuntime(): Runtime {
-  const runtime = runtimes.get(currentBackend());
-  if (!runtime)
-    throw new Error('The current tfjs backend has no kernels: call `await initialize()` of @samtrack/kernels first.');
-  return runtime;
+  let backend: object | undefined;
+  try {
+    backend = currentBackend();
+  } catch {
+    // tfjs has no backend at all.
+  }
+  const runtime = backend && runtimes.get(backend);
+  if (runtime) return runtime;
+  throw new NoRuntimeError(
+    'No GPU is open for kernels: `await initialize()` of @samtrack/kernels first, or `await attach(backend())` where tfjs runs on WebGPU already.',
+  );
 }

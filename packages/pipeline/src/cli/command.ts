@@ -1,4 +1,4 @@
-import { DeviceError, DeviceLostError, KernelError } from '@samtrack/kernels';
+import { DeviceError, DeviceLostError, KernelError, RuntimeInUseError } from '@samtrack/kernels';
 import {
   CaptionError,
   CheckpointError,
@@ -14,6 +14,7 @@ import { DiscoveryError } from '../discovery/index.js';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
 import { SessionError } from '../session/index.js';
+import { TrackingError } from '../tracking/errors.js';
 import { MissingPackageError } from './optional.js';
 
 /** A command of the `samtrack` program. */
@@ -47,10 +48,12 @@ const EXPECTED = [
   MissingPackageError,
   OutOfBudgetError,
   OutputError,
+  RuntimeInUseError,
   SessionError,
   SamError,
   SourceError,
   TrackerError,
+  TrackingError,
   VerificationError,
   WeightsError,
 ];

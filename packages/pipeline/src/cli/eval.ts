@@ -139,7 +139,7 @@ async function run(argv: string[]): Promise<number> {
     );
     if (status !== 0 || !plan.zip) return status;
     const sequences = videos.map((video) => submissionOf(youTubeVosSequence(folder, video), video.objects));
-    return pack('youtube-vos', plan, await Promise.all(sequences), report, signal);
+    return packSubmission('youtube-vos', plan, await Promise.all(sequences), report, signal);
   });
 }
 
@@ -310,7 +310,13 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
     }
   }
   if (!plan.zip) return 0;
-  return pack('davis', plan, await Promise.all(sequences.map((sequence) => submissionOf(sequence))), report, signal);
+  return packSubmission(
+    'davis',
+    plan,
+    await Promise.all(sequences.map((sequence) => submissionOf(sequence))),
+    report,
+    signal,
+  );
 }
 
 function trackAll(
@@ -330,7 +336,10 @@ export function evalRun({ root, results, settings, clicks, year }: EvalPlan) {
 }
 
 /** What the archive must hold of a sequence. @param objects ids that may occur; default those of the first mask */
-async function submissionOf(sequence: EvalSequence, objects?: readonly { id: number }[]): Promise<SubmissionSequence> {
+export async function submissionOf(
+  sequence: EvalSequence,
+  objects?: readonly { id: number }[],
+): Promise<SubmissionSequence> {
   const source = await sequence.open();
   try {
     const { width, height } = source;
@@ -341,7 +350,7 @@ async function submissionOf(sequence: EvalSequence, objects?: readonly { id: num
   }
 }
 
-async function pack(
+export async function packSubmission(
   dataset: 'davis' | 'youtube-vos',
   { root, results, zip }: EvalPlan,
   sequences: SubmissionSequence[],

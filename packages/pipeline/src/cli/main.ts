@@ -6,6 +6,7 @@ import { devicesCommand } from './devices.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { OPTIONAL_COMMANDS, optionalCommands } from './optional.js';
+import { reproduceCommand } from './reproduce.js';
 import { segmentCommand } from './segment.js';
 import { trackCommand } from './track.js';
 import { tuneCommand } from './tune.js';
@@ -18,6 +19,7 @@ const COMMANDS: readonly Command[] = [
   detectCommand,
   exportCommand,
   evalCommand,
+  reproduceCommand,
   verifyCommand,
   devicesCommand,
   tuneCommand,
@@ -29,7 +31,7 @@ const HELP = `Usage: samtrack <command> [options]
 Segment and track anything in a video, on WebGPU.
 
 Commands:
-${[...COMMANDS, ...OPTIONAL_COMMANDS].map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
+${[...COMMANDS, ...OPTIONAL_COMMANDS].map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
   -h, --help      help, also of each command
   -v, --version   print the version

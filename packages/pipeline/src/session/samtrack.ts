@@ -49,7 +49,7 @@ export interface SamTrackOptions {
   /** What is forgotten when the memory is full; `sparse` by default. */
   memoryPolicy?: MemoryPolicy;
   /** Which GPU to use, where there are several. */
-  gpu?: Omit<InitializeOptions, 'handle'>;
+  gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
   signal?: AbortSignal;
   /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
   onProgress?: (progress: LoadProgress) => void;

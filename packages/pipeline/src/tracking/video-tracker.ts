@@ -24,10 +24,13 @@ export interface VideoTrackerOptions
    */
   weights?: CheckpointInput;
   /** Which GPU to use, where there are several. */
-  gpu?: Omit<InitializeOptions, 'handle'>;
+  gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
+
+/** As whom trackers hold the GPU. */
+const HOLDER = 'VideoTracker';
 
 /** A frame that the memory holds, kept on the CPU so that a lost GPU costs nothing. */
 interface Remembered {
@@ -65,11 +68,11 @@ export class VideoTracker {
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
     const { model = 'deaot-t' } = given;
     const options = { ...given, model, weights: await trackerWeights(model, given.weights) };
-    const runtime = await initialize(options.gpu);
+    const runtime = await initialize({ ...options.gpu, holder: HOLDER });
     try {
       return new VideoTracker(options, runtime, await loadTrackingModel(options));
     } catch (error) {
-      shutdown(runtime);
+      shutdown(runtime, HOLDER);
       throw error;
     }
   }
@@ -200,7 +203,7 @@ export class VideoTracker {
     this.#disposed = true;
     this.#tracker?.dispose();
     this.model.dispose();
-    shutdown(this.runtime);
+    shutdown(this.runtime, HOLDER);
   }
 
   #disposed = false;
@@ -250,8 +253,8 @@ export class VideoTracker {
     // Their buffers are gone with the device; tfjs still counts their tensors.
     this.#tracker?.dispose();
     this.model.dispose();
-    shutdown(this.runtime);
-    this.runtime = await initialize(this.options.gpu);
+    shutdown(this.runtime, HOLDER);
+    this.runtime = await initialize({ ...this.options.gpu, holder: HOLDER });
     this.model = await loadTrackingModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;
     if (!size) return;
