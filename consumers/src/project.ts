@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { link, type PackedPackage } from './pack.js';
@@ -17,7 +17,7 @@ export interface Project {
 
 /**
  * Makes a project from a template of `projects/`.
- * @param dependencies What it depends on: packed packages, and others that this package has.
+ * @param dependencies What it depends on: packed packages, and others that this package or the kernels have.
  */
 export function makeProject(
   folder: string,
@@ -29,7 +29,8 @@ export function makeProject(
   if (template) cpSync(join(HERE, 'projects', template), folder, { recursive: true });
   for (const name of dependencies) {
     const own = packed.find(({ manifest }) => manifest.name === name);
-    link(own?.folder ?? join(HERE, 'node_modules', name), join(folder, 'node_modules', name));
+    const installed = [HERE, join(HERE, '..', 'packages', 'kernels')].map((from) => join(from, 'node_modules', name));
+    link(own?.folder ?? installed.find((path) => existsSync(path))!, join(folder, 'node_modules', name));
   }
   const write = (path: string, text: string) => {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
