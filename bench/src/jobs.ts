@@ -1,6 +1,7 @@
 import { benchmarkCases } from '@samtrack/kernels/testing';
 import type { BenchArguments } from './arguments.js';
-import { type BenchContext, type BenchmarkResult, benchKernel, benchmarkName, type KernelCase } from './kernels.js';
+import type { BenchContext, BenchmarkResult } from './contest.js';
+import { benchKernel, benchmarkName, type KernelCase } from './kernels.js';
 import { type ModelJob, modelJob } from './models.js';
 
 /** A benchmark by its name. */

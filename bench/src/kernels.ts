@@ -1,110 +1,17 @@
-import { fusedOps, measureCeilings, type OpSet, type Runtime, stockOps } from '@samtrack/kernels';
-import { type benchmarkCases, normalisedError, type OpCase, toTensor } from '@samtrack/kernels/testing';
+import { fusedOps, measureCeilings, type OpSet, stockOps } from '@samtrack/kernels';
+import { type benchmarkCases, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
-import type { ExportedGraphs } from './onnx/baseline.js';
-import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
+import {
+  type BenchContext,
+  type BenchmarkResult,
+  Contest,
+  OURS,
+  OURS_WITH_TRANSFER,
+  repeat,
+  STOCK,
+} from './contest.js';
+import type { Runner } from './measure.js';
 import { OnnxTracer } from './onnx/tracer.js';
-
-/** Results of one benchmark: what each runner took, and how the others compare with ours. */
-export interface BenchmarkResult {
-  /** `gemm@256x512x512`. */
-  readonly name: string;
-  readonly flops?: number;
-  readonly bytes?: number;
-  readonly runners: Readonly<Record<string, Measurement>>;
-  /** Median of their wall time over ours, each measured on the same terms. */
-  readonly ratios: Readonly<Record<string, number>>;
-  /** The same of CPU time, which other work on the machine disturbs less; none in a browser. */
-  readonly cpuRatios: Readonly<Record<string, number>>;
-  /** Normalised squared error of each runner against ours, checked before anything was timed. */
-  readonly errors: Readonly<Record<string, number>>;
-  /**
-   * Milliseconds to the first result, shaders that no cache has and all: of ours and of tfjs from tensors to values, of ONNX
-   * Runtime from the graph.
-   */
-  readonly firstMs: Readonly<Record<string, number>>;
-}
-
-/** A runner's output differs from ours. */
-export class WrongOutputError extends Error {
-  override readonly name = 'WrongOutputError';
-}
-
-export const OURS = 'samtrack';
-/** Ours on the terms of ONNX Runtime's `run`: inputs uploaded, output downloaded. */
-const OURS_WITH_TRANSFER = 'samtrack+transfer';
-export const STOCK = 'tfjs';
-export const ORT_WEBGPU = 'onnxruntime-webgpu';
-export const ORT_CPU = 'onnxruntime-cpu';
-export const ORT_WASM = 'onnxruntime-wasm';
-
-/** What ONNX Runtime's providers are called as runners. */
-export const ORT_RUNNERS: Readonly<Record<OrtProvider, string>> = {
-  webgpu: ORT_WEBGPU,
-  cpu: ORT_CPU,
-  wasm: ORT_WASM,
-};
-
-/** f32 sums in another order differ by about 1e-13; a wrong kernel by far more. */
-const ERROR_LIMIT = 1e-8;
-
-/** Against whom a runner's time is set: those that transfer data, against ours that does too. */
-const BASELINES: Readonly<Record<string, string>> = {
-  [STOCK]: OURS,
-  [ORT_WEBGPU]: OURS_WITH_TRANSFER,
-  [ORT_CPU]: OURS_WITH_TRANSFER,
-  [ORT_WASM]: OURS_WITH_TRANSFER,
-};
-
-/** Ratios of all other runners, `theirs / ours`. */
-export function compareRunners(
-  runners: Readonly<Record<string, Measurement>>,
-  time: (measurement: Measurement) => number | undefined,
-  baselines = BASELINES,
-): Record<string, number> {
-  const ratios: Record<string, number> = {};
-  for (const name in runners) {
-    const baseline = baselines[name];
-    const ours = baseline === undefined ? undefined : (runners[baseline] ?? runners[OURS]);
-    if (!ours || baseline === name) continue;
-    const [theirTime, ourTime] = [time(runners[name]!), time(ours)];
-    if (theirTime !== undefined && ourTime !== undefined) ratios[name] = theirTime / ourTime;
-  }
-  return ratios;
-}
-
-/** Checks a runner's output. @throws WrongOutputError */
-export function checkOutput(
-  benchmark: string,
-  runner: string,
-  actual: ArrayLike<number>,
-  ours: ArrayLike<number>,
-  limit = ERROR_LIMIT,
-): number {
-  const error = normalisedError(actual, ours);
-  if (!(error <= limit)) {
-    throw new WrongOutputError(
-      `${benchmark}: the output of ${runner} differs from ours, normalised squared error ${error.toExponential(1)}.`,
-    );
-  }
-  return error;
-}
-
-/** What a benchmark runs on and with. */
-export interface BenchContext {
-  readonly runtime: Runtime;
-  /** Missing where it is not installed. */
-  readonly ort?: Pick<OnnxRuntime, 'session'>;
-  /** Those of its providers that take part; WebGPU where it uses the same adapter. */
-  readonly ortProviders: readonly OrtProvider[];
-  /** Graphs of models from elsewhere; without them, models are traced. */
-  readonly exported?: ExportedGraphs;
-  /** Whether trackers go without their unfused twins, which a browser's software adapter takes minutes for. */
-  readonly withoutTwin?: boolean;
-  readonly options: MeasureOptions;
-  readonly onNote: (message: string) => void;
-}
 
 /** A case that is benchmarked. */
 export type KernelCase = (typeof benchmarkCases)[number];
@@ -114,10 +21,11 @@ export const benchmarkName = ({ op, bench }: KernelCase): string => `${op}@${ben
 
 /** Times our kernel, the same from stock tfjs operations, and ONNX Runtime, as far as the case is for them. */
 export async function benchKernel(kernelCase: KernelCase, context: BenchContext): Promise<BenchmarkResult> {
-  const { runtime, ort, ortProviders, options, onNote } = context;
-  const name = benchmarkName(kernelCase);
+  const { runtime, ort, options } = context;
+  const { flops, bytes, weights } = kernelCase.bench;
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
   const launch = (ops: OpSet): Tensor[] => [tidy(() => kernelCase.build(ops, tensors))].flat();
+  // What is compared is also what fills the caches.
   const values = async (ops: OpSet) => {
     const outputs = launch(ops);
     const view = outputs[0]!.dtype === 'int32' ? Int32Array : Float32Array;
@@ -125,93 +33,40 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
     dispose(outputs);
     return data;
   };
-  const gpu = (runner: string, ops: OpSet): Runner => ({
-    name: runner,
-    run: async (count) => {
+  const gpu =
+    (ops: OpSet): Runner['run'] =>
+    async (count) => {
       for (let i = 0; i < count; i++) dispose(launch(ops));
       await runtime.finish();
-    },
-  });
-  const sessions: OrtSession[] = [];
+    };
+  let contest: Contest | undefined;
   try {
-    const first = new FirstTimes();
-    const ours = await first.of(OURS, () => values(fusedOps));
-    // What is compared is also what fills the caches.
-    const errors: Record<string, number> = {};
-    const runners = [gpu(OURS, fusedOps)];
+    contest = await Contest.open(benchmarkName(kernelCase), context, () => values(fusedOps));
+    contest.add(OURS, gpu(fusedOps));
     if (!kernelCase.kernelsOnly) {
-      errors[STOCK] = checkOutput(name, STOCK, await first.of(STOCK, () => values(stockOps)), ours);
-      runners.push(gpu(STOCK, stockOps));
+      await contest.check(STOCK, () => values(stockOps));
+      contest.add(STOCK, gpu(stockOps));
     }
-    const { weights } = kernelCase.bench;
     if (ort && weights) {
-      runners.push({
-        name: OURS_WITH_TRANSFER,
-        run: async (count) => {
-          for (let i = 0; i < count; i++) {
-            for (const key in tensors) {
-              if (!weights.includes(key)) {
-                runtime.write(tensors[key]!, kernelCase.inputs[key]!.values as Float32Array<ArrayBuffer>);
-              }
-            }
-            await values(fusedOps);
+      const changing = Object.keys(tensors).filter((key) => !weights.includes(key));
+      contest.add(
+        OURS_WITH_TRANSFER,
+        repeat(() => {
+          for (const key of changing) {
+            runtime.write(tensors[key]!, kernelCase.inputs[key]!.values as Float32Array<ArrayBuffer>);
           }
-        },
-      });
+          return values(fusedOps);
+        }),
+      );
       const { model, inputs, fromOnnx } = await traceCase(kernelCase, weights, tensors);
-      for (const provider of ortProviders) {
-        const runner = ORT_RUNNERS[provider];
-        try {
-          const [session, outputs] = await first.of(runner, () => firstRun(ort, model, provider, inputs));
-          sessions.push(session);
-          errors[runner] = checkOutput(name, runner, fromOnnx(outputs['out']!), ours);
-          runners.push({
-            name: runner,
-            run: async (count) => {
-              for (let i = 0; i < count; i++) await session.run();
-            },
-          });
-        } catch (error) {
-          if (error instanceof WrongOutputError) throw error;
-          onNote(`${name}: ${runner} failed: ${(error as Error).message}`);
-        }
-      }
+      await contest.addOrt(ort, { model, feeds: inputs, fromOnnx: ({ out }) => fromOnnx(out!) });
     }
-    return summariseRunners(name, kernelCase.bench, errors, first, await measure(runners, options));
+    return { ...(await contest.measure(options)), flops, bytes };
   } finally {
-    for (const session of sessions) await session.release();
+    await contest?.dispose();
     dispose(tensors);
     runtime.trim();
   }
-}
-
-function summariseRunners(
-  name: string,
-  work: { flops?: number; bytes?: number },
-  errors: Readonly<Record<string, number>>,
-  { byRunner: firstMs }: FirstTimes,
-  measured: ReadonlyMap<string, Measurement>,
-): BenchmarkResult {
-  const runners = Object.fromEntries(measured);
-  return {
-    name,
-    flops: work.flops,
-    bytes: work.bytes,
-    runners,
-    ratios: compareRunners(runners, ({ wall }) => wall.median),
-    cpuRatios: compareRunners(runners, ({ cpu }) => cpu?.median),
-    errors,
-    firstMs,
-  };
-}
-
-/** A session and the outputs of its first run. */
-export async function firstRun(
-  ort: Pick<OnnxRuntime, 'session'>,
-  ...[model, provider, inputs]: Parameters<OnnxRuntime['session']>
-): Promise<[OrtSession, Record<string, Float32Array>]> {
-  const session = await ort.session(model, provider, inputs);
-  return [session, await session.run()];
 }
 
 /** The ONNX model of a case, its inputs in ONNX's layout, and its output back in ours. */

@@ -5,15 +5,16 @@ import { DeviceError, initialize, KernelError, openDevice, shutdown } from '@sam
 import { adapterName, describeAdapter } from './adapter.js';
 import { type BenchArguments, parseArguments, USAGE, UsageError } from './arguments.js';
 import { checkKernels, passes } from './check.js';
+import { type BenchContext, type BenchmarkResult, OURS, WrongOutputError } from './contest.js';
 import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import { kernelJobs, modelJobs } from './jobs.js';
-import { type BenchContext, type BenchmarkResult, bestThroughput, OURS, WrongOutputError } from './kernels.js';
+import { bestThroughput } from './kernels.js';
 import { type MeasureOptions, WARM_MS } from './measure.js';
+import type { ModelResult } from './model.js';
 import { modelJob } from './models.js';
 import { MODELS } from './names.js';
-import type { NetworkResult } from './networks/bench.js';
 import { ExternalGraphs } from './onnx/external.js';
 import { ExternalGraphError } from './onnx/external-error.js';
 import { loadOnnxRuntime } from './onnx/session.js';
@@ -73,7 +74,7 @@ async function run(args: BenchArguments): Promise<void> {
     onNote,
   };
   const kernels: BenchmarkResult[] = [];
-  const modelResults: NetworkResult[] = [];
+  const modelResults: ModelResult[] = [];
   const curves: Curve[] = [];
   const tuning: TunedBenchmark[] = [];
   const replayMicroseconds: Record<string, Summary> = {};

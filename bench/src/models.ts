@@ -1,9 +1,10 @@
 import type { Size } from '@samtrack/models';
 import type { BenchArguments } from './arguments.js';
-import { benchDeAot } from './deaot/bench.js';
-import type { BenchContext } from './kernels.js';
+import type { BenchContext } from './contest.js';
+import { benchedDeAot } from './deaot/bench.js';
+import { benchModel, type ModelResult } from './model.js';
 import { type BenchModel, type BenchTracker, TRACKERS } from './names.js';
-import { benchNetwork, type NetworkResult } from './networks/bench.js';
+import { benchedNetwork } from './networks/bench.js';
 import { groundingDino } from './networks/grounding-dino.js';
 import type { Network } from './networks/network.js';
 import { samEncoder } from './networks/sam.js';
@@ -19,7 +20,7 @@ export interface ModelJob {
     readonly name: BenchTracker;
     readonly size: { readonly height: number; readonly width: number };
   };
-  run(context: BenchContext): Promise<NetworkResult>;
+  run(context: BenchContext): Promise<ModelResult>;
 }
 
 const isTracker = (model: BenchModel): model is BenchTracker => (TRACKERS as readonly string[]).includes(model);
@@ -35,12 +36,16 @@ export function modelJob(
       model,
       name: `${model}@${frame.height}x${frame.width}`,
       tracker: { name: model, size: frame },
-      run: (context) => benchDeAot(model, frame, context),
+      run: (context) => benchModel(benchedDeAot(context.runtime, model, frame), context, !context.withoutTwin),
     };
   }
   const image = size ?? { height: 480, width: 640 };
   const network = networkOf(model, image);
-  return { model, name: network.name, run: (context) => benchNetwork(network, context, twin) };
+  return {
+    model,
+    name: network.name,
+    run: async (context) => benchModel(await benchedNetwork(context.runtime, network), context, twin),
+  };
 }
 
 function networkOf(model: Exclude<BenchModel, BenchTracker>, { height, width }: Size): Network {

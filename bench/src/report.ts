@@ -1,7 +1,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import type { BenchmarkResult } from './contest.js';
 import type { Curve } from './deaot/curves.js';
-import type { BenchmarkResult } from './kernels.js';
-import type { NetworkResult } from './networks/bench.js';
+import type { ModelResult } from './model.js';
 import type { Origin } from './origin.js';
 import { shownRunners } from './shown-runners.js';
 import type { Summary } from './statistics.js';
@@ -27,7 +27,7 @@ export interface BenchReport extends Origin {
   readonly ratios: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly ceilings: Ceilings | undefined;
   readonly kernels: readonly BenchmarkResult[];
-  readonly models: readonly NetworkResult[];
+  readonly models: readonly ModelResult[];
   /** How the cost of a frame grows; missing where it was not asked for. */
   readonly curves?: readonly Curve[];
   /** CPU microseconds of a replayed dispatch, on Dawn's null backend, by `name@size`. */

@@ -1,4 +1,4 @@
-import { type BenchmarkResult, ORT_CPU, ORT_WASM, ORT_WEBGPU, OURS, STOCK } from './kernels.js';
+import { type BenchmarkResult, ORT_CPU, ORT_WASM, ORT_WEBGPU, OURS, STOCK } from './contest.js';
 import { CHROMIUM } from './web/results.js';
 
 interface ShownRunner {

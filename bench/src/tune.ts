@@ -1,5 +1,5 @@
 import { type TunedShapeResult, type TuneResult, tune } from '@samtrack/kernels';
-import type { BenchContext } from './kernels.js';
+import type { BenchContext } from './contest.js';
 import { formatNumber } from './table.js';
 
 /** What tuning for one benchmark found out. */

@@ -35,9 +35,10 @@ import {
 } from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
-import { type BenchContext, ORT_CPU, WrongOutputError } from '../src/kernels.js';
+import { type BenchContext, ORT_CPU, WrongOutputError } from '../src/contest.js';
+import { benchModel } from '../src/model.js';
 import { MODELS } from '../src/names.js';
-import { benchNetwork } from '../src/networks/bench.js';
+import { benchedNetwork } from '../src/networks/bench.js';
 import type { Network } from '../src/networks/network.js';
 import type { GraphRequest } from '../src/onnx/baseline.js';
 import { digestOf, ExternalGraphs } from '../src/onnx/external.js';
@@ -121,20 +122,21 @@ describe.skipIf(!ort)('an exported graph (skipped where onnxruntime-node is not 
     options: { rounds: 1, sampleMs: 0 },
     onNote: (message) => expect.unreachable(message),
   });
+  const bench = async (network: Network) => benchModel(await benchedNetwork(runtime, network), context(), false);
 
   it('is what ONNX Runtime runs, once its output agrees', async () => {
-    const result = await benchNetwork(toyNetwork(), context(), false);
+    const result = await bench(toyNetwork());
     expect(result.graph).toBe('pytorch 2.15.0');
     expect(result.errors[ORT_CPU]).toBeLessThan(1e-10);
     expect(result.runners[ORT_CPU]!.wall.median).toBeGreaterThan(0);
   });
 
   it('ends the run where its output does not', async () => {
-    await expect(benchNetwork(toyNetwork(1.01), context(), false)).rejects.toThrow(WrongOutputError);
+    await expect(bench(toyNetwork(1.01))).rejects.toThrow(WrongOutputError);
   });
 
   it('may have its weights in a file of their own', async () => {
-    const { errors } = await benchNetwork({ ...toyNetwork(), name: 'toy-apart@6x8' }, context(), false);
+    const { errors } = await bench({ ...toyNetwork(), name: 'toy-apart@6x8' });
     expect(errors[ORT_CPU]).toBeLessThan(1e-10);
   });
 

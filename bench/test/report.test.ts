@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
-import { checkOutput, compareRunners, toChannelsFirst, toChannelsLast, WrongOutputError } from '../src/kernels.js';
+import { checkOutput, compareRunners, WrongOutputError } from '../src/contest.js';
+import { toChannelsFirst, toChannelsLast } from '../src/kernels.js';
 import { measure } from '../src/measure.js';
 import { median, quantile, summarise } from '../src/statistics.js';
 import { formatNumber, renderTable } from '../src/table.js';

@@ -2,7 +2,8 @@ import { initialize, type Runtime, shutdown, tuningOf } from '@samtrack/kernels'
 import { benchmarkCases } from '@samtrack/kernels/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
-import { type BenchContext, benchKernel, benchmarkName, OURS } from '../src/kernels.js';
+import { type BenchContext, OURS } from '../src/contest.js';
+import { benchKernel, benchmarkName } from '../src/kernels.js';
 import { describeTuning, tuneBenchmark } from '../src/tune.js';
 
 describe('--tune', () => {

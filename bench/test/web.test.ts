@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { findChromium, hasChromium } from '@samtrack/chromium';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseArguments } from '../src/arguments.js';
+import { type BenchmarkResult, WrongOutputError } from '../src/contest.js';
 import { renderHtml } from '../src/html.js';
 import { kernelJobs, modelJobs } from '../src/jobs.js';
-import { type BenchmarkResult, WrongOutputError } from '../src/kernels.js';
-import type { NetworkResult } from '../src/networks/bench.js';
+import type { ModelResult } from '../src/model.js';
 import { type BenchReport, renderReport } from '../src/report.js';
 import { summarise } from '../src/statistics.js';
 import { benchInChromium, ChromiumBenchError, listChromiumJobs } from '../src/web/bench.js';
@@ -59,7 +59,7 @@ describe('results of the page', () => {
     errors: { tfjs: 1e-14, 'onnxruntime-wasm': 2e-14 },
     firstMs: { samtrack: 40, tfjs: 50, 'onnxruntime-wasm': 60 },
   };
-  const model: NetworkResult = {
+  const model: ModelResult = {
     ...kernel,
     name: 'deaot-t@64x64',
     firstResultMs: 30,

@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import type { Page } from '@samtrack/chromium';
 import { adapterName } from '../adapter.js';
 import type { BenchArguments } from '../arguments.js';
+import { type BenchmarkResult, OURS, WrongOutputError } from '../contest.js';
 import { type JobRequest, kernelJobs, modelJobs } from '../jobs.js';
-import { type BenchmarkResult, OURS, WrongOutputError } from '../kernels.js';
 import { type MeasureOptions, WARM_MS } from '../measure.js';
-import type { NetworkResult } from '../networks/bench.js';
+import type { ModelResult } from '../model.js';
 import type { Ceilings } from '../report.js';
 import { formatNumber } from '../table.js';
 import { type Opened, type OpenRequest, type Reply, type RunAnswer, type RunRequest, unwrap } from './protocol.js';
@@ -46,7 +46,7 @@ export interface ChromiumResults {
   readonly adapter: Readonly<Record<string, unknown>>;
   readonly ceilings: Ceilings;
   readonly kernels: readonly BenchmarkResult[];
-  readonly models: readonly NetworkResult[];
+  readonly models: readonly ModelResult[];
 }
 
 /** Names of the benchmarks that a run in Chromium has to choose from, on any adapter. */
@@ -127,7 +127,7 @@ async function runAll(
     ...(software && args.rounds === undefined ? { budgetMs: SOFTWARE_BUDGET_MS } : {}),
   };
   const kernels: BenchmarkResult[] = [];
-  const models: NetworkResult[] = [];
+  const models: ModelResult[] = [];
   for (const name of namesOf(jobs)) {
     onProgress?.(`${name} ... `);
     const request: RunRequest = { name, jobs, options };

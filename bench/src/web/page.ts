@@ -1,8 +1,9 @@
 // What the page in Chromium runs: the benchmarks that Node runs, on the browser's adapter and with ONNX Runtime for browsers.
 import { initialize, type Runtime } from '@samtrack/kernels';
 import { describeAdapter } from '../adapter.js';
+import type { BenchmarkResult } from '../contest.js';
 import { kernelJobs, modelJobs } from '../jobs.js';
-import { type BenchmarkResult, bestThroughput } from '../kernels.js';
+import { bestThroughput } from '../kernels.js';
 import { OnnxRuntimeWeb } from './onnx.js';
 import { type Opened, type OpenRequest, type RunAnswer, type RunRequest, replyWith } from './protocol.js';
 

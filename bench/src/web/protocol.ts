@@ -1,7 +1,7 @@
+import type { BenchmarkResult } from '../contest.js';
 import type { JobRequest } from '../jobs.js';
-import type { BenchmarkResult } from '../kernels.js';
 import type { MeasureOptions } from '../measure.js';
-import type { NetworkResult } from '../networks/bench.js';
+import type { ModelResult } from '../model.js';
 
 /** What Node asks the page to open WebGPU with. */
 export interface OpenRequest {
@@ -26,7 +26,7 @@ export interface RunRequest {
 }
 
 export interface RunAnswer {
-  readonly result: BenchmarkResult | NetworkResult;
+  readonly result: BenchmarkResult | ModelResult;
   /** Runners that could not run, and why. */
   readonly notes: readonly string[];
 }

@@ -1,4 +1,4 @@
-import type { BenchmarkResult } from '../kernels.js';
+import type { BenchmarkResult } from '../contest.js';
 
 /** What stands before the names of runners in Chromium. */
 export const CHROMIUM = 'chromium:';
