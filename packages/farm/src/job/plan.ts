@@ -80,6 +80,7 @@ export class Planner {
     const model: Json = {
       version: version(),
       weights: await shared.add(plan.settings!.weights),
+      ...(plan.clicks && { segmenter: await shared.add(plan.clicks.weights) }),
       options: await identityOf(
         { ...options, year: String(year), root: undefined, compat: undefined },
         shared,
