@@ -1,13 +1,16 @@
 /** The whole way with the real tracker at a tiny size, as people go it: `samtrack submit`, `worker`, `jobs`, `eval --farm`. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLabelPng, type LabelMap, openSource, readMask } from '../../pipeline/src/io/index.js';
 import { DEAOT_T_WEIGHTS, makeMask, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
+import { keyOf } from '../src/job/spec.js';
+import { Ledger } from '../src/ledger/ledger.js';
 import { connect } from '../src/queue/connection.js';
 import { FarmQueue, type JobReport } from '../src/queue/farm-queue.js';
+import { openStorage } from '../src/storage/open.js';
 import { eventually, hasRedis, isAlive, TestRedis } from './redis.js';
 import { temporaryFolder } from './temporary.js';
 import { contents } from './toys.js';
@@ -114,14 +117,24 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
       const options = ['davis', '--root', root, '--split', 'made', '--run', '--long-edge', '113'];
       const alone = samtrack('evaluated', 'eval', ...options, '--results', at('alone-davis'));
       const evaluation = samtrack('evaluated', 'eval', ...options, '--results', at('farm-davis'), '--farm');
-      await eventually(() => readdirSync(folder).includes('storage-evaluated'));
+      await eventually(() => existsSync(at('storage-evaluated', 'samtrack-storage.json')));
       const first = worker('evaluated', '--host', 'one');
       worker('evaluated', '--host', 'two');
-      await eventually(() => /: started/.test(first.said()) && /objects; deaot-t/.test(first.said()));
+      const queue = new FarmQueue(await connect({ redis: redis.url, queue: 'evaluated' }), 'evaluated');
+      const storage = await openStorage(at('storage-evaluated'));
+      const claims = async () => {
+        const jobs = (await queue.queue.getJobs()).filter((job) => job?.name === 'davis');
+        const ledgers = await Promise.all(jobs.map((job) => Ledger.open(storage, keyOf(job.data.spec))));
+        return ledgers.map(({ entries }) => entries.flatMap((entry) => (entry.type === 'claim' ? [entry.host] : [])));
+      };
+      // It has claimed a sequence, and has the weights still to load.
+      await eventually(async () => (await claims()).some(([host]) => host === 'one'));
       first.process.kill('SIGKILL');
       const [farm, one] = [await evaluation, await alone];
       expect(farm).toMatchObject({ status: 0, out: one.out.replaceAll('alone-davis', 'farm-davis') });
       expect(resultsOf(at('farm-davis'))).toEqual(resultsOf(at('alone-davis')));
+      expect(await claims()).toContainEqual(['one', 'two']);
+      await queue.close();
     },
     LONG,
   );
