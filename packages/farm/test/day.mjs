@@ -9,7 +9,7 @@ import { connect, FarmError, patient, runJob, Supervisor } from '@samtrack/farm/
 import { toy } from './toy.mjs';
 
 /** mulberry32 */
-export function random(seed) {
+function random(seed) {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
     let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);

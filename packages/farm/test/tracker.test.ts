@@ -165,9 +165,9 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     [['jobs', 'show', 'abcdef'], /abcdef: no such job/, 1],
     [['jobs', 'cancel'], /jobs cancel takes jobs, or --all/, 2],
     [['worker', '--metrics', 'here'], /--metrics is PORT/, 2],
-    [['worker', '--lock-seconds', '-1'], /--lock-seconds needs a positive number/, 2],
+    [['worker', '--lock-seconds', '0'], /--lock-seconds needs a positive number/, 2],
   ])('%j says what is wrong', async (argv, message, status) => {
-    await samtrack('usage', 'submit', BIN, '--mask', BIN);
+    (await openStorage(at('storage-usage'), { create: true })).close();
     expect(await samtrack('usage', ...argv)).toMatchObject({ status, err: expect.stringMatching(message) });
   });
 
@@ -178,15 +178,15 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
   });
 });
 
-/** Results but for what times them: seconds in run records, and the columns of time in tables. */
+/** Results but for what times them: frames and seconds in run records, and those columns of tables. */
 function resultsOf(folder: string): Map<string, unknown> {
   const files = [...contents(folder)].filter(([path]) => !path.split('/').at(-1)!.startsWith('.'));
   return new Map(
     files.map(([path, base64]) => {
       const text = Buffer.from(base64, 'base64').toString();
       if (path.endsWith('run.json')) {
-        const { tracked, files: _, ...record } = JSON.parse(text);
-        return [path, { ...record, frames: tracked?.frames }];
+        const { tracked: _time, files: _digests, ...record } = JSON.parse(text);
+        return [path, record];
       }
       const scores = path.includes('global') ? 7 : 3;
       if (path.endsWith('.csv')) return [path, text.split('\n').map((line) => line.split(',').slice(0, scores))];

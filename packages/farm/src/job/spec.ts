@@ -26,7 +26,7 @@ export interface JobSpec {
 }
 
 /** JSON with sorted keys: equal values give equal text. */
-export function canonical(value: Json): string {
+function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const keys = Object.keys(value).sort();

@@ -20,7 +20,7 @@ export const DEFAULT_QUEUE = 'jobs';
 export const PREFIX = '{samtrack}';
 
 /** A URL without its password, for messages. */
-export function redacted(url: string): string {
+function redacted(url: string): string {
   try {
     const parsed = new URL(url);
     if (parsed.password) parsed.password = '***';
