@@ -132,10 +132,34 @@ function hasBlackElsewhere(entries: Uint32Array, values: Uint16Array, opaque: Ui
 }
 
 /**
+ * Whether levels beside black and white are noise of lossy compression: levels just below white lie among each other and white, levels just
+ * above black on edges. Ids of objects have regions of their own instead.
+ */
+function isNoisy(values: Uint16Array, width: number, height: number, max: number, top: number): boolean {
+  if (max < 255) return false;
+  const nearWhite = (value: number) => value >= 0.92 * max;
+  let [differs, near] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (!nearWhite(value) || value === top) continue;
+    for (const j of [i % width > 0 ? i - 1 : -1, (i + 1) % width > 0 ? i + 1 : -1, i - width, i + width]) {
+      const other = values[j];
+      if (other === undefined || other === value) continue;
+      differs++;
+      if (nearWhite(other)) near++;
+    }
+  }
+  if (differs > 0) return near >= 0.5 * differs;
+  const low = [...structureOf(values, width, height, false)].filter(([level]) => level > 0 && level <= 0.08 * max);
+  const structures = low.map(([, s]) => s);
+  return low.length > 0 && shareOf(structures, 'interior') <= 0.2 && shareOf(structures, 'between') >= 0.4;
+}
+
+/**
  * Where a black and white picture with soft edges is cut; undefined for any other.
  *
  * Levels between black and white then lie on edges only, each with a darker and a lighter neighbour, while objects of a label map have
- * an inside. Noise of lossy compression is levelled first: it shows by several levels just below white.
+ * an inside. Noise of lossy compression is levelled first, and few pixels may then lie between.
  */
 export function softThreshold(
   values: Uint16Array,
@@ -148,18 +172,23 @@ export function softThreshold(
   const top = levels.at(-1)!;
   if (top < max / 2 || levels.length < 3) return undefined;
   const white = top >= 0.9 * max ? max : top;
-  const noisy = lossy || (max >= 255 && levels.filter((level) => level >= 0.92 * max && level < top).length >= 3);
-  const margin = noisy ? (lossy ? 0.16 : 0.08) * max : 0;
+  const noisy = lossy || isNoisy(values, width, height, max, top);
+  const margin = noisy ? 0.16 * max : 0;
   const levelled = values.map((value) => (value <= margin ? 0 : value >= white - margin ? white : value));
   const structure = structureOf(levelled, width, height, false);
   const [black, core] = [structure.get(0), structure.get(white) ?? structure.get(top)];
+  if ((black?.interior ?? 0) === 0) return undefined;
   const mids = [...structure].filter(([level]) => level !== 0 && level !== white && level !== top).map(([, s]) => s);
-  const hasGround = (black?.interior ?? 0) > 0;
   const middle = white / 2;
-  if (mids.length === 0) return noisy && hasGround ? middle : undefined;
+  if (noisy) {
+    const between = mids.reduce((sum, { area }) => sum + area, 0);
+    return (core?.area ?? 0) > 0 && between <= 0.25 * values.length && shareOf(mids, 'interior') <= 0.15
+      ? middle
+      : undefined;
+  }
+  if (mids.length === 0) return undefined;
   const isEdge = shareOf(mids, 'interior') <= 0.05 && shareOf(mids, 'between') >= 0.5;
-  if (!isEdge || !hasGround) return undefined;
-  return (core?.interior ?? 0) > 0 || levels.length > 32 ? middle : undefined;
+  return isEdge && ((core?.interior ?? 0) > 0 || levels.length > 32) ? middle : undefined;
 }
 
 /** Whether several values occur only on edges between others: an edge of several objects was smoothed. */
@@ -210,6 +239,15 @@ function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: stri
   });
   const isSmall = used.every((id) => id <= DATA_SET_IDS);
   const isLarge = used.every((id) => id > DATA_SET_IDS);
+  const voids = ids.reduce((count, id) => count + (id === VOID ? 1 : 0), 0);
+  const objects = ids.reduce((count, id) => count + (id !== 0 && id !== VOID ? 1 : 0), 0);
+  if (!entries && isSmall && voids > 4 * objects) {
+    throw ambiguous(
+      name,
+      '255 covers far more than all other values: it may be the one object, with noise around it (--mask-as binary), an object ' +
+        'beside small ones (--mask-as labels), or void (then put 0 in its place)',
+    );
+  }
   if (isSmall || (entries && voidColours.includes(entries[VOID] ?? 0))) {
     return result(
       ids.map((id) => (id === VOID ? 0 : id)),
