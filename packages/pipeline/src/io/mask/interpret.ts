@@ -137,6 +137,8 @@ function hasBlackElsewhere(entries: Uint32Array, values: Uint16Array, opaque: Ui
  */
 function isNoisy(values: Uint16Array, width: number, height: number, max: number, top: number): boolean {
   if (max < 255) return false;
+  const structure = structureOf(values, width, height, false);
+  if ((structure.get(0)?.interior ?? 0) === 0) return false;
   const nearWhite = (value: number) => value >= 0.92 * max;
   let [differs, near] = [0, 0];
   for (let i = 0; i < values.length; i++) {
@@ -150,7 +152,7 @@ function isNoisy(values: Uint16Array, width: number, height: number, max: number
     }
   }
   if (differs > 0) return near >= 0.5 * differs;
-  const low = [...structureOf(values, width, height, false)].filter(([level]) => level > 0 && level <= 0.08 * max);
+  const low = [...structure].filter(([level]) => level > 0 && level <= 0.08 * max);
   const structures = low.map(([, s]) => s);
   return low.length > 0 && shareOf(structures, 'interior') <= 0.2 && shareOf(structures, 'between') >= 0.4;
 }
@@ -182,7 +184,7 @@ export function softThreshold(
   const middle = white / 2;
   if (noisy) {
     const between = mids.reduce((sum, { area }) => sum + area, 0);
-    return (core?.area ?? 0) > 0 && between <= 0.25 * values.length && shareOf(mids, 'interior') <= 0.15
+    return (core?.interior ?? 0) > 0 && between <= 0.25 * values.length && shareOf(mids, 'interior') <= 0.15
       ? middle
       : undefined;
   }
