@@ -25,7 +25,12 @@ export const FLOORS = [
   { rule: 'models beside their published twins', rooms: ['packages/models/src/verify'] },
   {
     rule: 'models that are made with other models',
-    rooms: ['packages/models/src/grounding-dino', 'packages/models/src/propagation', 'packages/models/src/sam2'],
+    rooms: [
+      'packages/models/src/grounding-dino',
+      'packages/models/src/propagation',
+      'packages/models/src/sam2',
+      'packages/models/src/sam-small',
+    ],
   },
   {
     rule: 'one folder a model; what it has in common with others lies below',
