@@ -99,7 +99,10 @@ describeApp('accessibility', (open) => {
     for (const enter of [async () => {}, (app: App) => app.openClip()]) {
       const app = await open({ viewport: { width: 320, height: 640 } });
       await enter(app);
-      const { scrollWidth, clientWidth } = await app.page.evaluate(() => document.documentElement);
+      const { scrollWidth, clientWidth } = await app.page.evaluate(() => {
+        const { scrollWidth: all, clientWidth: room } = document.documentElement;
+        return { scrollWidth: all, clientWidth: room };
+      });
       expect(scrollWidth).toBeLessThanOrEqual(clientWidth);
       const wide = await app.page.evaluate(() =>
         [...document.querySelectorAll('.content *')]

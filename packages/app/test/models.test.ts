@@ -65,9 +65,10 @@ describeApp('the manager of models', (open) => {
   };
   const stored = (app: App) =>
     app.page.evaluate(async () => {
-      const home = await (await navigator.storage.getDirectory()).getDirectoryHandle('samtrack');
       const sizes: Record<string, number> = {};
-      for await (const handle of (await home.getDirectoryHandle('models')).values()) {
+      const root = await navigator.storage.getDirectory();
+      const home = await root.getDirectoryHandle('samtrack', { create: true });
+      for await (const handle of (await home.getDirectoryHandle('models', { create: true })).values()) {
         sizes[handle.name] = (await (handle as FileSystemFileHandle).getFile()).size;
       }
       return sizes;

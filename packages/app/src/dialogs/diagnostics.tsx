@@ -36,6 +36,7 @@ export default function DiagnosticsDialog() {
   return (
     <Dialog
       title="Diagnostics"
+      text
       footer={
         <Button
           icon="copy"

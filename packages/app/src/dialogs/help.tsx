@@ -19,7 +19,7 @@ const BESIDE: readonly (readonly [string, string])[] = [
 export default function HelpDialog() {
   const groups = [...new Set(COMMANDS.map(({ group }) => group))];
   return (
-    <Dialog title="Shortcuts and help" wide>
+    <Dialog title="Shortcuts and help" wide text>
       <ol class="steps">
         <li>
           <strong>Show an object.</strong> Click it, draw a box around it, paint it, or name it.

@@ -55,11 +55,11 @@ function Shortcut({ command }: { command: Command }) {
       <button
         type="button"
         class={`button ${asking ? 'primary' : 'quiet'}`}
-        aria-label={`Key for ${command.label}: ${keys.map(shown).join(' or ') || 'none'}`}
         onClick={() => setAsking(true)}
         onKeyDown={(event) => asking && take(event)}
         onBlur={() => setAsking(false)}
       >
+        <span class="unseen">Key for {command.label}: </span>
         {asking ? 'Press a key' : keys.length > 0 ? keys.map((key) => <kbd key={key}>{shown(key)}</kbd>) : 'none'}
       </button>
       <Button

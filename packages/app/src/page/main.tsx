@@ -2,7 +2,7 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { openFiles, reopen, seek } from '../state/actions.js';
-import { engine, parameters, slowestReport, startEngine } from '../state/engine.js';
+import { engine, parameters, reportTimes, startEngine } from '../state/engine.js';
 import { applyModels } from '../state/models.js';
 import { alarmed, project, returning, source } from '../state/view.js';
 import { viewport } from '../state/viewport.js';
@@ -62,7 +62,7 @@ const handle = {
   openFiles,
   measureLanes: async (objects: number, frames: number) =>
     (await import('../timeline/measure.js')).measureLanes(objects, frames),
-  slowestReport: () => slowestReport(),
+  reportTimes: () => [...reportTimes()],
   seek,
 };
 

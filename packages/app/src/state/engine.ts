@@ -18,10 +18,10 @@ type Remote = BirpcReturn<EngineApi, PageApi>;
 
 let remote: Remote | undefined;
 
-let slowest = 0;
+const times: number[] = [];
 
-/** The longest time that the page took to take a report in and to render what follows from it, in milliseconds. */
-export const slowestReport = (): number => slowest;
+/** What the page took to take each of the newest reports in, in milliseconds. */
+export const reportTimes = (): readonly number[] => times;
 
 /** Starts the worker. */
 export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
@@ -33,7 +33,8 @@ export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
     async report(report: Report) {
       const began = performance.now();
       receive(report);
-      slowest = Math.max(slowest, performance.now() - began);
+      times.push(performance.now() - began);
+      if (times.length > 500) times.shift();
       await shown();
     },
   });

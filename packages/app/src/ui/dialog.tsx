@@ -6,13 +6,15 @@ import { Button } from './button.js';
 interface DialogProps {
   readonly title: string;
   readonly wide?: boolean;
+  /** There is nothing in it but text, which has to be scrolled with keys. */
+  readonly text?: boolean;
   readonly children: ComponentChildren;
   readonly footer?: ComponentChildren;
   readonly onClose?: () => void;
 }
 
 /** A native modal dialog: Escape closes it, and the focus goes back to where it was. */
-export function Dialog({ title, wide, children, footer, onClose }: DialogProps) {
+export function Dialog({ title, wide, text, children, footer, onClose }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const name = useId();
   useEffect(() => {
@@ -51,7 +53,9 @@ export function Dialog({ title, wide, children, footer, onClose }: DialogProps) 
           <h2 id={name}>{title}</h2>
           <Button icon="close" label="Close" kind="quiet" onClick={close} />
         </header>
-        <div class="dialog-body">{children}</div>
+        <div class="dialog-body" tabIndex={text ? 0 : undefined}>
+          {children}
+        </div>
         {footer && <footer>{footer}</footer>}
       </div>
     </dialog>
