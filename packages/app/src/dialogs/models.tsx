@@ -30,6 +30,13 @@ const ROLES: readonly (readonly [ModelRole, string, string])[] = [
   ['detector', 'Text', 'finds what you name'],
 ];
 
+/** What comes with the page. */
+const BUILT_IN: Readonly<Record<ModelRole, { title: string; size: string }>> = {
+  tracker: { title: 'DeAOT-T', size: '14.6 MB' },
+  segmenter: { title: 'SAMTrack small', size: '2.8 MB' },
+  detector: { title: '', size: '' },
+};
+
 async function chooseModel(): Promise<void> {
   try {
     await importModel(
@@ -203,11 +210,13 @@ export default function ModelsDialog() {
               {name} <span class="muted">{what}</span>
             </h3>
             <ul>
-              {(role === 'tracker' || toy) && (
+              {(role !== 'detector' || toy) && (
                 <ModelRow
-                  title={toy ? 'Toy engine' : 'DeAOT-T'}
+                  title={toy ? 'Toy engine' : BUILT_IN[role].title}
                   detail={
-                    toy ? 'for tests: by colour' : 'comes with the page · 14.6 MB · Apache-2.0, trained for SAMTrack'
+                    toy
+                      ? 'for tests: by colour'
+                      : `comes with the page · ${BUILT_IN[role].size} · Apache-2.0, trained for SAMTrack`
                   }
                   inUse={!chosen}
                 >

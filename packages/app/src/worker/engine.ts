@@ -12,6 +12,7 @@ import {
   type SegmentPrompt,
   SessionError,
   type SessionTracker,
+  SmallSegmenter,
 } from 'samtrack';
 import { failureOf } from '../channel.js';
 import type { EngineKind, EngineStatus, ModelChoice, ModelRole } from '../protocol.js';
@@ -23,8 +24,9 @@ const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 6
 
 const bundled = (file: string) => new URL(`models/${file}`, self.location.href).href;
 
-/** The segmenter that comes with the page; there is none yet. */
-const builtInSegmenter = (): Segmenter | undefined => undefined;
+/** The segmenter that comes with the page; it looks through the encoder of the tracker that comes with it. */
+const builtInSegmenter = (): Segmenter =>
+  new SmallSegmenter({ segmenter: bundled('samtrack-small.safetensors'), tracker: bundled(EMBEDDED.weights) });
 
 /** Which engine there is, and why there is no better one. */
 export async function chooseEngine(
