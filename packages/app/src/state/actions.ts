@@ -210,11 +210,15 @@ async function giveNow(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<
     tell({ kind: 'info', message: 'Click on the object first; then what is beside it can be taken away.' });
     return [];
   }
-  const busyFor =
-    shown.text || shown.classes ? 'Looking for it' : shown.everything ? 'Segmenting everything' : undefined;
-  if (busyFor) busy.value = busyFor;
+  const what =
+    shown.text || shown.classes ? 'Looking for it' : shown.everything ? 'Segmenting everything' : 'Segmenting';
+  // What comes at once needs no word.
+  const timer = setTimeout(() => {
+    busy.value = what;
+  }, 300);
   const ids = await choosing(() => engine().prompt(request));
-  if (busyFor) busy.value = undefined;
+  clearTimeout(timer);
+  busy.value = undefined;
   return ids;
 }
 
