@@ -55,6 +55,7 @@ export default defineConfig({
       }),
       project('chromium', 'packages/chromium'),
       project('models', 'packages/models'),
+      project('onnx', 'packages/onnx'),
       project('pipeline', 'packages/pipeline'),
       // What a page shows comes when it comes on a busy machine.
       project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000 }),

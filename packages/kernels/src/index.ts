@@ -1,6 +1,15 @@
 /// <reference types="@webgpu/types" preserve="true" />
 export * from './device/index.js';
 export * from './dispatch/index.js';
+export {
+  type Captured,
+  type CapturePool,
+  type Engine,
+  type EngineKind,
+  type FrameOps,
+  getEngine,
+  registerEngine,
+} from './engine.js';
 export { convOutput, convPadding, type Padding } from './families/convolution.js';
 export {
   attach,

@@ -1,5 +1,6 @@
 export * from './assist/index.js';
 export * from './discovery/index.js';
+export * from './engine/index.js';
 export * from './export/index.js';
 export * from './io/index.js';
 export * from './metrics/index.js';

@@ -16,7 +16,14 @@ export {
  * Finds an adapter and opens a device on it with all it offers.
  * @throws DeviceError when WebGPU is missing, no adapter is found, or the device is refused.
  */
-export async function openDevice(options: GpuOptions = {}): Promise<DeviceHandle> {
+export const openDevice = async (options: GpuOptions = {}): Promise<DeviceHandle> =>
+  requestDevice(await requestAdapter(options));
+
+/**
+ * Finds an adapter, the fastest there is.
+ * @throws DeviceError when WebGPU is missing, or no adapter is found.
+ */
+export async function requestAdapter(options: GpuOptions = {}): Promise<GPUAdapter> {
   const gpu = await acquireGpu(options);
   const { adapter, cause } = await gpu.requestAdapter({ powerPreference: 'high-performance' }).then(
     (found) => ({ adapter: found, cause: undefined }),
@@ -32,5 +39,5 @@ export async function openDevice(options: GpuOptions = {}): Promise<DeviceHandle
         : 'Without a GPU, install a software Vulkan driver (Mesa 24 or newer).';
     throw new DeviceError('no-adapter', `No WebGPU adapter${wanted} was found. ${hint}`, { cause });
   }
-  return requestDevice(adapter);
+  return adapter;
 }

@@ -1,5 +1,5 @@
-import { copyBlock, getRuntime, transpose } from '@samtrack/kernels';
-import { dispose, type Tensor, zeros } from '@tensorflow/tfjs-core';
+import { getEngine } from '@samtrack/kernels';
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
 import type { Seed } from './gated-propagation.js';
 import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
@@ -79,11 +79,16 @@ export class GroupMemory {
     gap: number,
     firstFrame: number,
   ) {
-    const runtime = getRuntime();
+    const runtime = getEngine();
     const float = (channels: number) => runtime.allocate([tokens, channels]);
     this.schedule = new LongTermSchedule(policy, gap, firstFrame);
     this.layers = Array.from({ length: layers }, () => ({
-      long: { keys: zeros([0]), value: zeros([0]), idValue: zeros([0]), tokens: 0 },
+      long: {
+        keys: zeros([KEY_CHANNELS, 0]),
+        value: zeros([0, VALUE_CHANNELS]),
+        idValue: zeros([0, VALUE_CHANNELS]),
+        tokens: 0,
+      },
       short: { key: float(KEY_CHANNELS), value: float(VALUE_CHANNELS), idValue: float(VALUE_CHANNELS) },
     }));
   }
@@ -101,9 +106,9 @@ export class GroupMemory {
   /** Makes a frame the short-term memory. */
   remember(seeds: readonly Seed[], idValues: readonly Tensor[]): void {
     for (const [i, { short }] of this.layers.entries()) {
-      copyBlock(seeds[i]!.key, short.key);
-      copyBlock(seeds[i]!.value, short.value);
-      copyBlock(idValues[i]!, short.idValue);
+      getEngine().frameOps.copyBlock(seeds[i]!.key, short.key);
+      getEngine().frameOps.copyBlock(seeds[i]!.value, short.value);
+      getEngine().frameOps.copyBlock(idValues[i]!, short.idValue);
     }
   }
 
@@ -116,9 +121,9 @@ export class GroupMemory {
     for (const { from, to } of moves) this.#move(from, to);
     this.#reserve(this.schedule.frames.length, maxFrames);
     for (const { long, short } of this.layers) {
-      transpose(short.key, { into: { tensor: long.keys, column: slot * this.tokens } });
-      copyBlock(short.value, long.value, { row: slot * this.tokens });
-      copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
+      getEngine().frameOps.transpose(short.key, { into: { tensor: long.keys, column: slot * this.tokens } });
+      getEngine().frameOps.copyBlock(short.value, long.value, { row: slot * this.tokens });
+      getEngine().frameOps.copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
       long.tokens = this.schedule.frames.length * this.tokens;
     }
   }
@@ -126,9 +131,24 @@ export class GroupMemory {
   #move(from: number, to: number): void {
     const { tokens } = this;
     for (const { long } of this.layers) {
-      copyBlock(long.keys, long.keys, { column: to * tokens }, { column: from * tokens, columns: tokens });
-      copyBlock(long.value, long.value, { row: to * tokens }, { row: from * tokens, rows: tokens });
-      copyBlock(long.idValue, long.idValue, { row: to * tokens }, { row: from * tokens, rows: tokens });
+      getEngine().frameOps.copyBlock(
+        long.keys,
+        long.keys,
+        { column: to * tokens },
+        { column: from * tokens, columns: tokens },
+      );
+      getEngine().frameOps.copyBlock(
+        long.value,
+        long.value,
+        { row: to * tokens },
+        { row: from * tokens, rows: tokens },
+      );
+      getEngine().frameOps.copyBlock(
+        long.idValue,
+        long.idValue,
+        { row: to * tokens },
+        { row: from * tokens, rows: tokens },
+      );
     }
   }
 
@@ -142,7 +162,7 @@ export class GroupMemory {
     for (const { long } of this.layers) {
       const resized = (old: Tensor, shape: [number, number], block: { rows?: number; columns?: number }) => {
         const next = zeros(shape);
-        if (used > 0) copyBlock(old, next, {}, block);
+        if (used > 0) getEngine().frameOps.copyBlock(old, next, {}, block);
         old.dispose();
         return next;
       };
@@ -150,7 +170,7 @@ export class GroupMemory {
       long.value = resized(long.value, [columns, VALUE_CHANNELS], { rows: used });
       long.idValue = resized(long.idValue, [columns, VALUE_CHANNELS], { rows: used });
       // The pool would keep the outgrown buffers for ever.
-      getRuntime().trim();
+      getEngine().trim();
     }
     this.#capacity = capacity;
   }
@@ -160,4 +180,12 @@ export class GroupMemory {
       dispose([long.keys, long.value, long.idValue, short.key, short.value, short.idValue]);
     }
   }
+}
+
+/** A tensor that memories are written to; what is not written yet may be read, but must not be NaN. */
+function zeros(shape: [number, number]): Tensor {
+  const engine = getEngine();
+  const tensor = engine.allocate(shape);
+  if (tensor.size > 0) engine.write(tensor, new Float32Array(tensor.size));
+  return tensor;
 }

@@ -1,4 +1,4 @@
-import { fusedOps, type IdBank, makeIdBank, type OpSet } from '@samtrack/kernels';
+import { getEngine, type IdBank, makeIdBank, type OpSet } from '@samtrack/kernels';
 import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import { type Encoder, loadEncoder } from '../encoders/index.js';
@@ -79,7 +79,7 @@ export class DeAot {
   }
 
   static async #read(weights: WeightReader, config: DeAotConfig, options: LoadOptions): Promise<DeAot> {
-    const { ops = fusedOps, onProgress } = options;
+    const { ops = getEngine().ops, onProgress } = options;
     const source: LayerSource = { weights, ops };
     const progress = (done: number) => onProgress?.(done / (config.layers + 3));
     const encoder = await loadEncoder(config.encoder, weights, 'encoder.', ops);

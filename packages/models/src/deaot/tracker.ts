@@ -1,15 +1,4 @@
-import {
-  type CapturedGraph,
-  copyBlock,
-  fusedOps,
-  getRuntime,
-  labelDecode,
-  labelUncertainty,
-  makeResizePlan,
-  preprocess,
-  type ResizePlan,
-  type Runtime,
-} from '@samtrack/kernels';
+import { type Captured, type Engine, getEngine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Tracker } from '../tracker.js';
 import { GROUP_OBJECTS, networkSize } from './config.js';
@@ -74,7 +63,7 @@ export class DeAotTracker implements Tracker {
   /** Objects have the ids 1..objects. */
   objects = 0;
 
-  readonly #runtime: Runtime;
+  readonly #engine: Engine;
   readonly #plan: ResizePlan;
   readonly #pixels: Tensor;
   readonly #labels: Tensor;
@@ -83,9 +72,9 @@ export class DeAotTracker implements Tracker {
   readonly #budget: number;
   #groups: GroupMemory[] = [];
   #current: Propagated | undefined;
-  #graphs: { key: string; propagate: CapturedGraph<Propagated>; update?: CapturedGraph<void> } | undefined;
+  #graphs: { key: string; propagate: Captured<Propagated>; update?: Captured<void> } | undefined;
   /** An update graph whose propagation graph is gone; its buffers serve the next one. */
-  #staleUpdate: CapturedGraph<void> | undefined;
+  #staleUpdate: Captured<void> | undefined;
 
   constructor(
     readonly model: DeAot,
@@ -93,11 +82,11 @@ export class DeAotTracker implements Tracker {
     readonly size: Size,
     private readonly options: TrackerOptions = {},
   ) {
-    this.#runtime = getRuntime();
+    this.#engine = getEngine();
     this.network = networkSize(size.height, size.width, model.config.alignCorners, options.longEdge);
     this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
-    this.#pixels = this.#runtime.allocate([size.height, size.width], 'int32');
-    this.#labels = this.#runtime.allocate([size.height, size.width], 'int32');
+    this.#pixels = this.#engine.allocate([size.height, size.width], 'int32');
+    this.#labels = this.#engine.allocate([size.height, size.width], 'int32');
     this.#gap = options.longTermGap ?? model.config.longTermGap;
     this.#policy = options.memoryPolicy ?? 'sparse';
     this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
@@ -195,7 +184,7 @@ export class DeAotTracker implements Tracker {
     if (this.#groups.length === 0) throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
     this.#writePixels(pixels);
     this.frame++;
-    if (this.options.onTap || this.model.ops !== fusedOps) {
+    if (this.options.onTap || this.model.ops !== this.#engine.ops) {
       this.#disposeCurrent();
       this.#current = this.#propagate();
       return;
@@ -207,7 +196,7 @@ export class DeAotTracker implements Tracker {
       this.#disposeCurrent();
       const previous = this.#graphs;
       this.#staleUpdate ??= previous?.update;
-      this.#graphs = { key, propagate: this.#runtime.capture(() => this.#propagate(), previous?.propagate) };
+      this.#graphs = { key, propagate: this.#engine.capture(() => this.#propagate(), previous?.propagate) };
     }
     this.#current = this.#graphs.propagate.result;
   }
@@ -215,7 +204,7 @@ export class DeAotTracker implements Tracker {
   /** Ids of the pixels of the current frame. */
   async labels(): Promise<Int32Array> {
     if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
-    return new Int32Array(await this.#runtime.read(this.#current.labels));
+    return new Int32Array(await this.#engine.read(this.#current.labels));
   }
 
   /**
@@ -224,7 +213,7 @@ export class DeAotTracker implements Tracker {
    */
   async uncertainty(): Promise<Float32Array> {
     const tensor = this.#current?.uncertainty;
-    return tensor ? new Float32Array(await this.#runtime.read(tensor)) : new Float32Array();
+    return tensor ? new Float32Array(await this.#engine.read(tensor)) : new Float32Array();
   }
 
   /**
@@ -242,7 +231,7 @@ export class DeAotTracker implements Tracker {
       graphs.update.replay();
     } else {
       const current = this.#current;
-      graphs.update = this.#runtime.capture(() => this.#updateShortTerm(current), this.#staleUpdate);
+      graphs.update = this.#engine.capture(() => this.#updateShortTerm(current), this.#staleUpdate);
       this.#staleUpdate = undefined;
     }
     for (const group of this.#groups) {
@@ -280,38 +269,47 @@ export class DeAotTracker implements Tracker {
   }
 
   #encode(): FrameFeatures {
-    const image = preprocess(this.#pixels, this.#plan);
+    const image = this.#engine.frameOps.preprocess(this.#pixels, this.#plan);
     const features = this.model.encode(image);
     image.dispose();
     for (const [i, name] of (['f4', 'f8', 'f16'] as const).entries()) this.#tap(0, `enc${i}`, features[name]);
     this.#tap(0, 'enc3', features.tokens);
+    // What follows differs between frames that are searched and references, and from group to group.
+    this.#engine.flush();
     return features;
   }
 
   #propagate(): Propagated {
-    const { model } = this;
+    const { model, objects } = this;
+    const { frameOps } = this.#engine;
     const features = this.#encode();
     const [h4, w4] = features.f4.shape as [number, number];
-    const stack = this.#runtime.allocate([this.#groups.length * h4 * w4, LOGIT_CHANNELS]);
+    const groups = this.#groups.length;
+    const stack = groups > 1 ? this.#engine.allocate([groups * h4 * w4, LOGIT_CHANNELS]) : undefined;
+    let logits: Tensor | undefined;
     const seeds = this.#groups.map((group, g) => {
       const { out, seeds: groupSeeds } = model.propagate(
         features,
         (layer) => group.layers[layer]!,
         (layer, stream) => this.#tap(g, `lstt${layer}`, stream),
       );
-      const logits = model.decode(out, features);
-      this.#tap(g, 'logits4x', logits);
-      tidy(() => {
-        copyBlock(reshape(logits, [h4 * w4, LOGIT_CHANNELS]), stack, { row: g * h4 * w4 });
-      });
-      dispose([out, logits]);
+      const decoded = model.decode(out, features);
+      this.#tap(g, 'logits4x', decoded);
+      out.dispose();
+      const rows = reshape(decoded, [h4 * w4, LOGIT_CHANNELS]);
+      decoded.dispose();
+      if (stack) {
+        frameOps.copyBlock(rows, stack, { row: g * h4 * w4 });
+        rows.dispose();
+        this.#engine.flush();
+      } else logits = rows;
       return groupSeeds;
     });
-    const { objects } = this;
-    const logits = reshape(stack, [this.#groups.length, h4, w4, LOGIT_CHANNELS]);
-    const labels = labelDecode(logits, { objects, ...this.size, alignCorners: model.config.alignCorners });
-    const uncertainty = this.options.uncertainty ? { uncertainty: labelUncertainty(logits, { objects }) } : {};
-    dispose([stack, logits]);
+    const all = stack ?? logits!;
+    const maps = reshape(all, [groups, h4, w4, LOGIT_CHANNELS]);
+    const labels = frameOps.labelDecode(maps, { objects, ...this.size, alignCorners: model.config.alignCorners });
+    const uncertainty = this.options.uncertainty ? { uncertainty: frameOps.labelUncertainty(maps, { objects }) } : {};
+    dispose([all, maps]);
     disposeFeatures(features);
     return { labels, seeds, ...uncertainty };
   }
@@ -369,7 +367,7 @@ export class DeAotTracker implements Tracker {
     }
     const aligned =
       pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
-    this.#runtime.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
+    this.#engine.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
   }
 
   #writeLabels(labels: ArrayLike<number>, target = this.#labels): void {
@@ -380,7 +378,7 @@ export class DeAotTracker implements Tracker {
         `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
       );
     }
-    this.#runtime.write(
+    this.#engine.write(
       target,
       labels instanceof Int32Array ? (labels as Int32Array<ArrayBuffer>) : Int32Array.from(labels),
     );

@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, pad, slice, type Tensor, type Tensor2D, type Tensor3D, tensor2d, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { Perceptron } from '../nn/mlp.js';
@@ -103,7 +103,7 @@ export class GroundingDino {
   static async #read(
     weights: WeightReader,
     config: GroundingDinoConfig,
-    { ops = fusedOps, replay = getRuntime().adapterClass.kind === 'discrete', onProgress }: GroundingDinoLoadOptions,
+    { ops = getEngine().ops, replay = getEngine().replays, onProgress }: GroundingDinoLoadOptions,
   ): Promise<GroundingDino> {
     const source: LayerSource = { weights, ops };
     const { encoderLayers, decoderLayers, queries } = config;
@@ -130,7 +130,7 @@ export class GroundingDino {
     };
     onProgress?.(1);
     const parts = { image, text, encoder, selection, decoder };
-    const passes = (shapes: number) => new ReplayCache({ enabled: replay && ops === fusedOps, shapes });
+    const passes = (shapes: number) => new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes });
     return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, heads, weights.handOver(), {
       image: passes(REPLAYED_SIZES),
       text: passes(REPLAYED_LENGTHS),
@@ -156,8 +156,8 @@ export class GroundingDino {
     }
     // A pooled buffer serves tensors of exactly its size, which after the backbone none has. Where memory is shared with the
     // CPU it is worth more than the milliseconds that new buffers cost.
-    const runtime = getRuntime();
-    if (!pass.replayed && runtime.adapterClass.kind !== 'discrete') runtime.trim();
+    const runtime = getEngine();
+    if (!pass.replayed && runtime.sharesMemory) runtime.trim();
     return features;
   }
 
@@ -201,7 +201,7 @@ export class GroundingDino {
       const scored = pass.stage('selection', { bias }, (inputs) =>
         selection.score(memory.image, geometry.valid, { text: encoded.scorer, bias: inputs.bias }, onTap),
       );
-      const scores = new Float32Array(await getRuntime().read(scored.best));
+      const scores = new Float32Array(await getEngine().read(scored.best));
       chosen = selection.choose(scores, levels, this.config.queries, rank);
       await onStage?.('selection');
       signal?.throwIfAborted();
@@ -304,7 +304,7 @@ interface Found {
 }
 
 async function readDetections(found: Found, tokenMask: Uint8Array): Promise<RawDetections> {
-  const runtime = getRuntime();
+  const runtime = getEngine();
   const [wide, boxes] = await Promise.all([runtime.read(found.logits), runtime.read(found.boxes)]);
   const values = new Float32Array(wide);
   const [queries, columns] = found.logits.shape as [number, number];

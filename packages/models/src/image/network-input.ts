@@ -1,4 +1,4 @@
-import { filterPixels, getRuntime, type Runtime } from '@samtrack/kernels';
+import { type Engine, getEngine } from '@samtrack/kernels';
 import { dispose, type Tensor, type Tensor3D, tensor } from '@tensorflow/tfjs-core';
 import { channelsOf, checkSize, type PixelImage } from './pixels.js';
 import { filterTaps, type ResizeFilter, resizeAntialiased, type Taps } from './resize-antialiased.js';
@@ -19,10 +19,10 @@ export interface NetworkInput {
 }
 
 /** Size of the last picture. */
-const lastSizes = new WeakMap<Runtime, string>();
+const lastSizes = new WeakMap<Engine, string>();
 
 /** Gives back what pictures of another size have left in the pool of tensors, where it would pile up from size to size. */
-function trimForeign(runtime: Runtime, { height, width, data }: PixelImage): void {
+function trimForeign(runtime: Engine, { height, width, data }: PixelImage): void {
   const size = [height, width, data.length].join();
   const last = lastSizes.get(runtime);
   lastSizes.set(runtime, size);
@@ -41,8 +41,8 @@ export function networkInput(
 ): Tensor3D {
   const sourceChannels = channelsOf(image);
   checkSize(width, height);
-  const runtime = getRuntime();
-  const { maxBindingBytes } = runtime.adapterClass;
+  const runtime = getEngine();
+  const { maxTensorBytes: maxBindingBytes } = runtime;
   const words = Math.ceil(image.data.length / 4);
   // What no binding covers has to become smaller first.
   if (
@@ -62,7 +62,12 @@ export function networkInput(
   try {
     runtime.write(pixels, wholeWords(image.data));
     const input = { height: image.height, width: image.width, channels: sourceChannels };
-    return filterPixels(pixels, { input, ...operands, channels, ...(frame ? { frame } : {}) }) as Tensor3D;
+    return runtime.frameOps.filterPixels(pixels, {
+      input,
+      ...operands,
+      channels,
+      ...(frame ? { frame } : {}),
+    }) as Tensor3D;
   } finally {
     pixels.dispose();
     dispose(operands);

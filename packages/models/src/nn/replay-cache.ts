@@ -1,4 +1,4 @@
-import { type CapturedGraph, type GraphPool, getRuntime } from '@samtrack/kernels';
+import { type Captured, type CapturePool, getEngine } from '@samtrack/kernels';
 import { dispose, keep, type Tensor, type TensorContainer, tensor_util, tidy } from '@tensorflow/tfjs-core';
 import { BoundedCache } from './bounded-cache.js';
 
@@ -61,7 +61,7 @@ export class ReplayShape {
   readonly #constants = new Map<string, Tensor>();
   readonly #uses = new Map<string, number>();
   readonly #graphs = new Map<string, CapturedStage>();
-  #pool: GraphPool | undefined;
+  #pool: CapturePool | undefined;
   #busy = false;
   /** Passes under way. */
   #passes = 0;
@@ -98,7 +98,7 @@ export class ReplayShape {
     this.#passes--;
     if (replayed) this.#busy = false;
     // Where passes are replayed, the pool of tensors need not keep what one that is not leaves there.
-    else if (this.#graphs.size > 0 && this.options.trims !== false) getRuntime().trim();
+    else if (this.#graphs.size > 0 && this.options.trims !== false) getEngine().trim();
     if (this.#retired && this.#passes === 0) this.#free();
   }
 
@@ -112,7 +112,7 @@ export class ReplayShape {
 
   #stage<R>(key: string, feeds: Feeds, build: (inputs: Feeds) => R): R {
     if (this.isDisposed()) throw new Error('The model was disposed during a pass.');
-    const runtime = getRuntime();
+    const runtime = getEngine();
     const known = this.#graphs.get(key);
     if (known) {
       for (const [name, tensor] of given(feeds)) runtime.copy(tensor, known.inputs[name]!);
@@ -121,7 +121,7 @@ export class ReplayShape {
     }
     // What the pass before left in the pool of tensors is of no more use.
     if (this.options.trims !== false) runtime.trim();
-    this.#pool ??= runtime.graphPool();
+    this.#pool ??= runtime.capturePool();
     const inputs: Record<string, Tensor> = {};
     try {
       for (const [name, tensor] of given(feeds)) {
@@ -163,7 +163,7 @@ export class ReplayShape {
 
 /** A stage that is replayed, and where its inputs go. */
 interface CapturedStage {
-  graph: CapturedGraph<unknown>;
+  graph: Captured<unknown>;
   inputs: Record<string, Tensor>;
 }
 
@@ -205,7 +205,7 @@ export class ForwardPass {
       this.#own.delete(tensor);
       return tensor;
     }
-    const runtime = getRuntime();
+    const runtime = getEngine();
     const copy = runtime.allocate(tensor.shape, tensor.dtype as 'float32' | 'int32');
     runtime.copy(tensor, copy);
     return copy as T;

@@ -1,4 +1,4 @@
-import { fusedOps, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { div, maximum, norm, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import type { LoadOptions } from '../deaot/model.js';
@@ -24,7 +24,7 @@ export class LabelPropagationModel {
 
   /** @throws CheckpointError naming the key that is missing, misshapen or not finite. */
   static async load(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<LabelPropagationModel> {
-    const { ops = fusedOps, signal, onProgress } = options;
+    const { ops = getEngine().ops, signal, onProgress } = options;
     const weights = new WeightReader(checkpoint, { signal });
     try {
       const trunk = await MobileNetV2Trunk.load(weights, 'encoder.', ops);

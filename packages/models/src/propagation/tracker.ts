@@ -1,12 +1,4 @@
-import {
-  getRuntime,
-  labelArgmax,
-  labelPropagation,
-  makeResizePlan,
-  preprocess,
-  type ResizePlan,
-  type Runtime,
-} from '@samtrack/kernels';
+import { type Engine, getEngine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
 import { dispose, pad, reshape, type Tensor, type Tensor2D, tensor } from '@tensorflow/tfjs-core';
 import { networkSize, tokenGrid } from '../deaot/config.js';
 import { OutOfBudgetError } from '../deaot/memory.js';
@@ -60,7 +52,7 @@ export class LabelPropagationTracker implements Tracker {
   frame = 0;
   objects = 0;
 
-  readonly #runtime: Runtime;
+  readonly #engine: Engine;
   readonly #plan: ResizePlan;
   readonly #pixels: Tensor;
   readonly #grid: Size;
@@ -75,11 +67,11 @@ export class LabelPropagationTracker implements Tracker {
     readonly size: Size,
     { longEdge = PROPAGATION_LONG_EDGE, memoryMB = DEFAULT_MEMORY_MB }: LabelPropagationOptions = {},
   ) {
-    this.#runtime = getRuntime();
+    this.#engine = getEngine();
     this.network = networkSize(size.height, size.width, true, longEdge);
     this.#grid = tokenGrid(this.network, true);
     this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
-    this.#pixels = this.#runtime.allocate([size.height, size.width], 'int32');
+    this.#pixels = this.#engine.allocate([size.height, size.width], 'int32');
     this.#budget = memoryMB * 1e6;
   }
 
@@ -134,7 +126,7 @@ export class LabelPropagationTracker implements Tracker {
     const { height, width } = this.#grid;
     const key = this.#encode();
     const near = (radius: number) => (entry: Entry) => ({ key: entry.key, labels: entry.shares, radius });
-    const shares = labelPropagation({
+    const shares = this.#engine.frameOps.labelPropagation({
       height,
       width,
       query: key,
@@ -143,7 +135,11 @@ export class LabelPropagationTracker implements Tracker {
       topK: TOP_K,
     });
     const maps = reshape(shares, [height, width, shares.shape[1]!]);
-    const labels = labelArgmax(maps, { classes: this.objects + 1, ...this.size, alignCorners: true });
+    const labels = this.#engine.frameOps.labelArgmax(maps, {
+      classes: this.objects + 1,
+      ...this.size,
+      alignCorners: true,
+    });
     maps.dispose();
     this.#current = { entry: { frame: this.frame, key, shares }, labels };
   }
@@ -151,7 +147,7 @@ export class LabelPropagationTracker implements Tracker {
   async labels(): Promise<Int32Array> {
     if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
     const { labels } = this.#current;
-    return labels instanceof Int32Array ? labels.slice() : new Int32Array(await this.#runtime.read(labels));
+    return labels instanceof Int32Array ? labels.slice() : new Int32Array(await this.#engine.read(labels));
   }
 
   /** Empty: this tracker does not tell. */
@@ -196,7 +192,7 @@ export class LabelPropagationTracker implements Tracker {
   }
 
   #encode(): Tensor {
-    const image = preprocess(this.#pixels, this.#plan);
+    const image = this.#engine.frameOps.preprocess(this.#pixels, this.#plan);
     const key = this.model.encode(image);
     image.dispose();
     return key;
@@ -230,7 +226,7 @@ export class LabelPropagationTracker implements Tracker {
     }
     const aligned =
       pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
-    this.#runtime.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
+    this.#engine.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
   }
 
   #checkLabels(labels: ArrayLike<number>): void {

@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { fusedOps, getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
@@ -69,7 +69,7 @@ export class SamSmallModel implements PromptModel {
     options: SamSmallLoadOptions = {},
   ): Promise<SamSmallModel> {
     const { ops = fusedOps, signal, onProgress } = options;
-    const { replay = getRuntime().adapterClass.kind === 'discrete' } = options;
+    const { replay = getEngine().replays } = options;
     const weights = new WeightReader(checkpoint, { signal });
     const shared = new WeightReader(tracker, { signal });
     try {

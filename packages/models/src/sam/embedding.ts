@@ -1,4 +1,4 @@
-import { getRuntime } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { SamError } from './error.js';
 import type { ImageSize } from './transforms.js';
@@ -42,7 +42,7 @@ export function fingerprint(parts: readonly Float32Array[]): string {
  * The description names the weights and has a checksum of the values.
  */
 export async function saveEmbedding(embedding: SamEmbedding, owner: EmbeddingOwner): Promise<Uint8Array<ArrayBuffer>> {
-  const parts = await Promise.all(embedding.features.map((part) => getRuntime().read(part)));
+  const parts = await Promise.all(embedding.features.map((part) => getEngine().read(part)));
   const values = concat(parts.map((part) => new Float32Array(part)));
   const { originalSize, inputSize } = embedding;
   const { side, fingerprint: weights } = owner;

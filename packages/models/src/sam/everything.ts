@@ -1,4 +1,4 @@
-import { getRuntime } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import { type PixelImage, toRgb } from '../image/index.js';
 import {
   type CompressedRle,
@@ -81,7 +81,7 @@ export async function segmentEverything<Mode extends OutputMode = 'binary_mask'>
     predictor.dispose();
     model.forgetBatches();
     // Buffers of crops and images of other sizes would pile up in the pool.
-    getRuntime().trim();
+    getEngine().trim();
   }
   if (crops.length > 1) {
     const area = ([x0, y0, x1, y1]: Box) => (x1 - x0) * (y1 - y0);
@@ -165,7 +165,7 @@ async function survivors(
   options: ResolvedOptions,
 ): Promise<Candidate[]> {
   const { predIouThresh, stabilityScoreThresh, stabilityScoreOffset, maskThreshold: threshold } = options;
-  const ious = new Float32Array(await getRuntime().read(iou));
+  const ious = new Float32Array(await getEngine().read(iou));
   const predicted = indices.flatMap((_, row) => [...chosenIou(ious, row, 'multi')]);
   const likely = predicted.flatMap((value, i) => (predIouThresh <= 0 || value > predIouThresh ? [i] : []));
   if (likely.length === 0) return [];

@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet, ShapeError } from '@samtrack/kernels';
+import { getEngine, type OpSet, ShapeError } from '@samtrack/kernels';
 import { reshape, type Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { TinyViT } from '../encoders/tiny-vit.js';
@@ -32,7 +32,7 @@ interface Backbone {
 export async function loadImageEncoder(
   weights: WeightReader,
   ops: OpSet,
-  { replay = getRuntime().adapterClass.kind === 'discrete', ...options }: ImageEncoderOptions = {},
+  { replay = getEngine().replays, ...options }: ImageEncoderOptions = {},
 ): Promise<SamImageEncoder> {
   const prefix = weights.has('neck.0.weight') ? '' : 'image_encoder.';
   const load = async (): Promise<{ backbone: Backbone; channels: number; imageSize: number }> => {
@@ -46,7 +46,7 @@ export async function loadImageEncoder(
   };
   const { backbone, channels, imageSize } = await load();
   const neck = await SamNeck.load(weights, prefix, channels, ops);
-  const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 1 });
+  const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 1 });
   return weights.own(new Encoder(imageSize, backbone, neck, passes, weights.handOver()));
 }
 

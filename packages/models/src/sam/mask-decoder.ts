@@ -1,4 +1,4 @@
-import { fusedOps, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
@@ -37,7 +37,7 @@ export class MaskDecoder {
     },
   ) {}
 
-  static async load(weights: WeightReader, ops: OpSet = fusedOps): Promise<MaskDecoder> {
+  static async load(weights: WeightReader, ops: OpSet = getEngine().ops): Promise<MaskDecoder> {
     const key = 'mask_decoder';
     const transformer = await TwoWayTransformer.load(weights, `${key}.transformer`, ops);
     const outputTokens = new Float32Array((1 + MASK_TOKENS) * EMBEDDING_CHANNELS);

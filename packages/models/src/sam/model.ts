@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
@@ -82,9 +82,10 @@ export class SamModel implements PromptModel {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite.
    */
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
-    const { ops = fusedOps, float16 = false, onProgress } = options;
-    const { replay = getRuntime().adapterClass.kind === 'discrete' } = options;
-    if (float16 && ops !== fusedOps) throw new SamError('option', 'float16 weights are for the kernels alone');
+    const { ops = getEngine().ops, float16 = false, onProgress } = options;
+    const { replay = getEngine().replays } = options;
+    if (float16 && (ops !== getEngine().ops || getEngine().kind !== 'webgpu'))
+      throw new SamError('option', 'float16 weights are for the kernels alone');
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
       const encoder = await loadImageEncoder(weights, ops, {
@@ -96,7 +97,7 @@ export class SamModel implements PromptModel {
       const decoder = await MaskDecoder.load(weights, ops);
       onProgress?.(1);
       const identity = fingerprint([prompts.identity, decoder.identity]);
-      const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 2, trims: false });
+      const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 2, trims: false });
       return new SamModel(ops, identity, weights.finish(IGNORED_KEYS), encoder, prompts, decoder, passes);
     } catch (error) {
       weights.abandon();
@@ -177,7 +178,7 @@ export class SamModel implements PromptModel {
       if (group) group.push(i);
       else groups.set(key, [i]);
     }
-    const size = promptsWithin(getRuntime().adapterClass.maxBindingBytes, this.side);
+    const size = promptsWithin(getEngine().maxTensorBytes, this.side);
     for (const group of groups.values()) {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);

@@ -1,4 +1,4 @@
-import { getRuntime, type MaskPlan, makeMaskPlan } from '@samtrack/kernels';
+import { getEngine, type MaskPlan, makeMaskPlan } from '@samtrack/kernels';
 import { dispose } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage, toRgb } from '../image/index.js';
 import type { Rle } from '../masks/index.js';
@@ -109,7 +109,7 @@ export class SamPredictor {
     signal?.throwIfAborted();
     this.#adopt(this.model.encode(image, originalSize));
     try {
-      await getRuntime().finish();
+      await getEngine().finish();
       signal?.throwIfAborted();
     } catch (error) {
       this.reset();
@@ -215,7 +215,7 @@ export class SamPredictor {
       try {
         const count = logits.shape[1]!;
         const all = Array.from({ length: indices.length * count }, (_, i) => i);
-        const runtime = getRuntime();
+        const runtime = getEngine();
         // All at once: each of them waits for the GPU alone.
         const [iouBytes, lowResBytes, measures, masks, values] = await Promise.all([
           runtime.read(iou),

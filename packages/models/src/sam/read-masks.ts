@@ -1,4 +1,4 @@
-import { getRuntime, type MaskPlan, maskBits, maskStatistics, maskValues, readMaskStatistics } from '@samtrack/kernels';
+import { getEngine, type MaskPlan, readMaskStatistics } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { bitsToRle, type Rle } from '../masks/index.js';
 import { SamError } from './error.js';
@@ -34,10 +34,10 @@ const GROUP = 8;
  */
 export async function measureMasks(logits: Tensor, plan: MaskPlan, levels: MaskLevels = {}): Promise<MaskMeasures[]> {
   const { threshold, stabilityOffset: offset } = levels;
-  const counts = maskStatistics(logits, plan, { threshold, offset });
+  const counts = getEngine().frameOps.maskStatistics(logits, plan, { threshold, offset });
   try {
     const masks = counts.shape[0]!;
-    const values = new Int32Array(await getRuntime().read(counts));
+    const values = new Int32Array(await getEngine().read(counts));
     return readMaskStatistics(values, masks).map(({ high, low, area, box }) => ({ area, box, stability: high / low }));
   } finally {
     counts.dispose();
@@ -46,7 +46,7 @@ export async function measureMasks(logits: Tensor, plan: MaskPlan, levels: MaskL
 
 /** Refuses images of which one mask, or one map of logits, exceeds what a binding covers. */
 function groupSize(bytes: number, { output }: MaskPlan): number {
-  const { maxBindingBytes } = getRuntime().adapterClass;
+  const { maxTensorBytes: maxBindingBytes } = getEngine();
   if (bytes > maxBindingBytes) {
     throw new SamError(
       'image',
@@ -71,7 +71,7 @@ async function inGroups(
     const selected = tensor(group, [size], 'int32');
     const out = op(selected);
     try {
-      const words = await getRuntime().read(out);
+      const words = await getEngine().read(out);
       for (let i = 0; i < Math.min(size, indices.length - start); i++) each(words.slice(i * bytes, (i + 1) * bytes));
     } finally {
       selected.dispose();
@@ -95,7 +95,7 @@ export async function readMasks(
   const { width, height } = plan.output;
   const masks: Rle[] = [];
   const bytes = width * Math.ceil(height / 32) * 4;
-  const op = (selected: Tensor) => maskBits(logits, plan, { threshold, selected });
+  const op = (selected: Tensor) => getEngine().frameOps.maskBits(logits, plan, { threshold, selected });
   await inGroups(indices, bytes, plan, op, (words) => masks.push(bitsToRle(new Int32Array(words), width, height)));
   return masks;
 }
@@ -104,7 +104,7 @@ export async function readMasks(
 export async function readLogits(logits: Tensor, plan: MaskPlan, indices: readonly number[]): Promise<Float32Array[]> {
   const maps: Float32Array[] = [];
   const bytes = plan.output.width * plan.output.height * 4;
-  const op = (selected: Tensor) => maskValues(logits, plan, { selected });
+  const op = (selected: Tensor) => getEngine().frameOps.maskValues(logits, plan, { selected });
   await inGroups(indices, bytes, plan, op, (words) => maps.push(new Float32Array(words)));
   return maps;
 }

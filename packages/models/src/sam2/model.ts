@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { fusedOps, getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import type { HieraTap } from '../encoders/hiera.js';
@@ -247,7 +247,7 @@ export class Sam2Model {
       return { ...decoded, pointers: applyHead(ops, this.p.pointer, decoded.tokens, 0) } as never;
     }) as { masks: Tensor; iou: Tensor; score: Tensor; tokens: Tensor; pointers: Tensor };
     try {
-      const runtime = getRuntime();
+      const runtime = getEngine();
       const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
       const [masks, iou, score, tokens, pointers] = await Promise.all([
         read(result.masks),
@@ -316,7 +316,7 @@ export class Sam2Model {
       return reshape(this.ops.conv2d(image, weight, { bias, stride: 4 }), [this.lowRes, this.lowRes]);
     });
     try {
-      onMask?.(new Float32Array(await getRuntime().read(prompt)));
+      onMask?.(new Float32Array(await getEngine().read(prompt)));
       const output = await this.segment(features.features, features, this.embedPoints(NO_POINTS), {
         mask: prompt,
         multimask: false,

@@ -1,4 +1,4 @@
-import { getRuntime } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { PointLabel } from '../sam/point-embedder.js';
 import type { Box, ImageSize, Point } from '../sam/transforms.js';
@@ -305,7 +305,7 @@ export class Sam2VideoEngine {
   async #memory(projected: Tensor, output: ObjectOutput, binary: boolean): Promise<Tensor> {
     const memory = this.model.memorise(projected, output, binary);
     if (this.#options.memoryPrecision === 'float32') return memory;
-    const values = new Float32Array(await getRuntime().read(memory));
+    const values = new Float32Array(await getEngine().read(memory));
     memory.dispose();
     return tensor(values.map(roundBfloat16), memory.shape);
   }

@@ -1,4 +1,4 @@
-import { getRuntime } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { DEAOT_CONFIGS, type DeAotName } from '../deaot/config.js';
@@ -21,7 +21,7 @@ function channelsLast(data: Float32Array, shape: readonly number[]): { data: Flo
 
 /** Our tensor in the layout of the tap: channel padding dropped, transposed keys turned back. */
 async function values(tensor: Tensor, name: string, channels: number, length: number): Promise<Float32Array> {
-  const data = new Float32Array(await getRuntime().read(tensor));
+  const data = new Float32Array(await getEngine().read(tensor));
   const stride = tensor.shape.at(-1)!;
   if (name.endsWith('.K')) {
     return Float32Array.from({ length }, (_, i) => data[(i % channels) * stride + Math.floor(i / channels)]!);

@@ -1,4 +1,4 @@
-import { getRuntime, IMAGENET } from '@samtrack/kernels';
+import { getEngine, IMAGENET } from '@samtrack/kernels';
 import { type Tensor, type Tensor3D, tensor3d } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { GroundingDino, type GroundingDinoLoadOptions } from '../grounding-dino/model.js';
@@ -114,7 +114,7 @@ class Comparison {
 
   readonly onTap = (name: string, tensor: Tensor): void => {
     if (!this.references.has(name)) return;
-    const copy = getRuntime().read(tensor);
+    const copy = getEngine().read(tensor);
     const channels = tensor.shape.at(-1)!;
     this.#pending.push(
       copy.then((buffer) => {
@@ -214,7 +214,7 @@ function stageClock(onStage: VerifyGroundingDinoOptions['onStage']): (name: stri
   let last = performance.now();
   return async (name) => {
     if (!onStage) return;
-    const runtime = getRuntime();
+    const runtime = getEngine();
     await runtime.finish();
     const now = performance.now();
     onStage(name, now - last, runtime.memory().allocatedBytes);

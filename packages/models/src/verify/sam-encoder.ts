@@ -1,4 +1,4 @@
-import { fusedOps, getRuntime, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, proceduralTensor, WeightReader } from '../checkpoint/index.js';
 import type { PixelImage } from '../image/index.js';
@@ -35,7 +35,7 @@ export interface VerifyEncoderOptions {
 export async function verifySamEncoder(
   manifest: Checkpoint,
   taps: Checkpoint,
-  { ops = fusedOps }: VerifyEncoderOptions = {},
+  { ops = getEngine().ops }: VerifyEncoderOptions = {},
 ): Promise<TapResult[]> {
   const weights = new WeightReader(manifest);
   let encoder: SamImageEncoder | undefined;
@@ -63,7 +63,7 @@ export async function compareEncoderTaps(encoder: SamImageEncoder, taps: Checkpo
   tidy(() => {
     const observe = (name: string, tensor: Parameters<NonNullable<Parameters<SamImageEncoder['encode']>[1]>>[1]) => {
       const tap = wanted.get(name);
-      if (tap) copies.push({ ...tap, shape: tensor.shape, data: getRuntime().read(tensor) });
+      if (tap) copies.push({ ...tap, shape: tensor.shape, data: getEngine().read(tensor) });
     };
     observe('out', encoder.encode(preprocessImage(image, encoder.imageSize), observe));
   });

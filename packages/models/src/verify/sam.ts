@@ -1,4 +1,4 @@
-import { getRuntime } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { decodeRle } from '../masks/index.js';
@@ -67,7 +67,7 @@ async function readPrompt(taps: Taps, name: string): Promise<SamPrompt> {
 
 /** Channels-last rows as [channels, height, width], with every `step`-th of each. */
 async function channelsFirst(rows: Tensor, step: number): Promise<Float32Array> {
-  const values = new Float32Array(await getRuntime().read(rows));
+  const values = new Float32Array(await getEngine().read(rows));
   const channels = rows.shape.at(-1)!;
   const side = Math.sqrt(values.length / channels);
   const out: number[] = [];

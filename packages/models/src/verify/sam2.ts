@@ -1,4 +1,4 @@
-import { getRuntime, IMAGENET } from '@samtrack/kernels';
+import { getEngine, IMAGENET } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { resizeAntialiased } from '../image/index.js';
@@ -80,7 +80,7 @@ class Comparison {
     const channels = value instanceof Tensor ? value.shape.at(-1)! : 0;
     const data =
       value instanceof Tensor
-        ? getRuntime()
+        ? getEngine()
             .read(value)
             .then((bytes) => new Float32Array(bytes))
         : Promise.resolve(Float32Array.from(value));

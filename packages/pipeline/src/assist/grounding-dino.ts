@@ -1,4 +1,4 @@
-import { getRuntime, type Runtime } from '@samtrack/kernels';
+import { type Engine, getEngine } from '@samtrack/kernels';
 import {
   boxArea,
   type CheckpointInput,
@@ -17,7 +17,7 @@ export interface GroundingDinoDetectorOptions extends DetectorOptions, Omit<Weig
 
 /** A network on the GPU it was loaded to. */
 interface Loaded {
-  runtime: Runtime;
+  engine: Engine;
   network: GroundingDino;
   detector: GroundingDetector;
 }
@@ -62,14 +62,14 @@ export class GroundingDinoDetector implements Detector {
 
   async #load(signal: AbortSignal | undefined): Promise<Loaded> {
     if (this.#disposed) throw new Error('This detector was disposed.');
-    const runtime = getRuntime();
-    if (this.#loaded?.runtime === runtime) return this.#loaded;
+    const engine = getEngine();
+    if (this.#loaded?.engine === engine) return this.#loaded;
     this.#free();
     const options = { ...this.options, signal };
     const network = await withWeights(this.weights, options, (checkpoint) =>
       GroundingDino.load(checkpoint, { signal }),
     );
-    this.#loaded = { runtime, network, detector: new GroundingDetector(network, this.options) };
+    this.#loaded = { engine, network, detector: new GroundingDetector(network, this.options) };
     return this.#loaded;
   }
 

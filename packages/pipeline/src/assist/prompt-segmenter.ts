@@ -1,4 +1,4 @@
-import { getRuntime, type Runtime } from '@samtrack/kernels';
+import { type Engine, getEngine } from '@samtrack/kernels';
 import { decodeRle, type RefiningPredictor, type Rle, type SamMask, segmentEverything } from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
 import type { WeightsOptions } from '../io/weights.js';
@@ -18,7 +18,7 @@ const GIVEN_LOGIT = 8;
  */
 export abstract class PromptSegmenter implements Segmenter {
   abstract readonly name: string;
-  #loaded: { runtime: Runtime; predictor: RefiningPredictor } | undefined;
+  #loaded: { runtime: Engine; predictor: RefiningPredictor } | undefined;
   #image: RgbaImage | undefined;
   #encodedBy: RefiningPredictor | undefined;
   #disposed = false;
@@ -91,7 +91,7 @@ export abstract class PromptSegmenter implements Segmenter {
 
   async #ready(signal: AbortSignal | undefined): Promise<RefiningPredictor> {
     if (this.#disposed) throw new Error('This segmenter was disposed.');
-    const runtime = getRuntime();
+    const runtime = getEngine();
     if (this.#loaded?.runtime === runtime) return this.#loaded.predictor;
     this.#free();
     const predictor = await this.load(signal);

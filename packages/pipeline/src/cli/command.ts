@@ -9,8 +9,10 @@ import {
   TrackerError,
   VerificationError,
 } from '@samtrack/models';
+import { OnnxEngineError } from '@samtrack/onnx';
 import { WeightsError } from '@samtrack/weights';
 import { DiscoveryError } from '../discovery/index.js';
+import { EngineError } from '../engine/index.js';
 import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
 import { SessionError } from '../session/index.js';
@@ -40,11 +42,13 @@ const EXPECTED = [
   DeviceError,
   DeviceLostError,
   DiscoveryError,
+  EngineError,
   EvaluationError,
   FrameError,
   ImageError,
   KernelError,
   MaskError,
+  OnnxEngineError,
   MissingPackageError,
   OutOfBudgetError,
   OutputError,

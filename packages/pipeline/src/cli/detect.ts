@@ -2,8 +2,8 @@
 import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { initialize, shutdown } from '@samtrack/kernels';
 import { GroundingDetector, GroundingDino } from '@samtrack/models';
+import { openEngine } from '../engine/index.js';
 import { IMAGE_EXTENSION, imageFiles } from '../io/image-source.js';
 import { checkOwnedFile, fileInput, OutputError, openSource, writeOwnedFile } from '../io/index.js';
 import { withWeights } from '../io/weights.js';
@@ -19,6 +19,7 @@ import {
   labelledBoxes,
 } from './detection-output.js';
 import { writeDetectionPicture } from './detection-picture.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 
@@ -36,8 +37,8 @@ Model:
   --weights FILE          .pth or .safetensors; default the model's download (see \`samtrack weights\`)
   --short-edge N          side that the image's shorter side is resized to; default 800
   --long-edge N           what its longer side is kept to; default 1333
-  --adapter NAME          part of the name of the GPU to use
 
+${ENGINE_HELP}
 Output:
   --json FILE             what was found, as JSON
   --coco FILE             the same as a COCO dataset; needs --classes. With --ground-truth, a COCO result file
@@ -54,7 +55,7 @@ const OPTIONS = {
   weights: { type: 'string' },
   'short-edge': { type: 'string' },
   'long-edge': { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   'ground-truth': { type: 'string' },
   json: { type: 'string' },
   coco: { type: 'string' },
@@ -86,6 +87,7 @@ async function run(argv: string[]): Promise<number> {
   const weights = options.weights ?? cachedWeights(model);
   const edge = (name: 'short-edge' | 'long-edge') => positiveNumber(name, options[name], { whole: true });
   const size = { shortEdge: edge('short-edge'), longEdge: edge('long-edge') };
+  const engine = engineSettings(options);
   const report = new Report(options.quiet);
 
   return interruptible(async (signal) => {
@@ -97,7 +99,8 @@ async function run(argv: string[]): Promise<number> {
       await checkFolder(file);
       await checkOwnedFile(file, read);
     }
-    const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
+    const opened = await openEngine(engine);
+    report.note(opened.reason);
     try {
       const network = await loadNetwork(weights, report, signal);
       const detector = new GroundingDetector(network, size);
@@ -127,7 +130,7 @@ async function run(argv: string[]): Promise<number> {
       if (truth) process.stdout.write(cocoReport(truth, images));
       return 0;
     } finally {
-      shutdown(runtime);
+      opened.close();
     }
   });
 }

@@ -16,7 +16,7 @@ export async function openProject(
   source: FrameSource,
   begin: (session: Session) => Promise<unknown>,
   goOn: (session: Session) => void,
-  { model, weights, adapter, tracking }: TrackerSettings,
+  { model, weights, engine, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
 ): Promise<{ st: SamTrack; session: Session }> {
@@ -25,13 +25,14 @@ export async function openProject(
     tracker: model,
     weights,
     ...others,
-    gpu: { adapter, tuning: 'cached' },
+    ...engine,
     signal,
     onProgress: report.loading(basename(weights)),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
   });
   try {
     report.end();
+    report.note(st.tracker.engineReason);
     const session = await st.open(source, { project: file, memoryMB });
     if (session.repaired) report.note(`${file}: the last line was cut short and is dropped`);
     if (session.objects.length === 0) await begin(session);

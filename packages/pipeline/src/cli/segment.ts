@@ -2,12 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { initialize, shutdown } from '@samtrack/kernels';
 import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverything } from '@samtrack/models';
+import { openEngine } from '../engine/index.js';
 import { type Frame, openSource, SourceError, writeOwnedFile } from '../io/index.js';
 import { SEGMENTER_NAMES } from '../session/samtrack.js';
 import { loadPredictor, SEGMENTER_LIST, type SegmenterSettings, segmenterSettings } from './assistants.js';
 import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 import { WANTED_HELP, WANTED_OPTIONS, type WantedMasks, wantedMasks } from './segment-options.js';
@@ -28,8 +29,8 @@ Model:
   --float16               Segment Anything: keep the image encoder's matrices as float16: half of the memory, sums in float32
   --embedding FILE        use an embedding saved before instead of encoding the image
   --save-embedding FILE   save the image's embedding
-  --adapter NAME          part of the name of the GPU to use
 
+${ENGINE_HELP}
 Input and output:
   --frame N               frame of a video, from 0; default 0
   --out FOLDER            where results go
@@ -48,7 +49,7 @@ const OPTIONS = {
   float16: { type: 'boolean' },
   embedding: { type: 'string' },
   'save-embedding': { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   frame: { type: 'string' },
   out: { type: 'string' },
   candidates: { type: 'boolean' },
@@ -86,11 +87,13 @@ async function run(argv: string[]): Promise<number> {
   const settings =
     weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
   if (options.float16 && settings.tracker) throw new UsageError('--float16 is for Segment Anything: add --model');
+  const engine = engineSettings(options);
   const report = new Report(options.quiet);
 
   return interruptible(async (signal) => {
     const frame = await readFrame(input, frameNumber, signal);
-    const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
+    const opened = await openEngine(engine);
+    report.note(opened.reason);
     try {
       const predictor = await loadNetwork(settings, options.float16, report, signal);
       try {
@@ -106,7 +109,7 @@ async function run(argv: string[]): Promise<number> {
         predictor.model.dispose();
       }
     } finally {
-      shutdown(runtime);
+      opened.close();
     }
   });
 }

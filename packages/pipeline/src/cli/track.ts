@@ -317,7 +317,7 @@ export async function trackVideo(
       }
       report.note(
         `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
-          `${objectCount(shown?.length ?? project?.session.objects.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.adapter.description || tracker.adapter.device}`,
+          `${objectCount(shown?.length ?? project?.session.objects.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.device}`,
       );
       const { summary, error } = project
         ? await trackProject({

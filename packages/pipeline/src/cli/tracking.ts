@@ -1,6 +1,7 @@
 /** What commands that track have in common: the options of the tracker, loading it, and reporting how far it is. */
 import { basename } from 'node:path';
 import { DEAOT_CONFIGS, type DeAotName, type MemoryPolicy } from '@samtrack/models';
+import type { EngineOptions } from '../engine/index.js';
 import type { NamedDigest, RunIdentity } from '../io/index.js';
 import type { TrackProgress } from '../tracking/track.js';
 import { TRACKER_KINDS, type TrackerKind } from '../tracking/tracking-model.js';
@@ -8,6 +9,7 @@ import { VideoTracker } from '../tracking/video-tracker.js';
 import { weightsDigest } from '../tracking/weights-digest.js';
 import { oneOf, positiveNumber, UsageError } from './command.js';
 import { defaultWeights } from './default-weights.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { formatDuration, type Report } from './progress.js';
 
 const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly MemoryPolicy[];
@@ -25,8 +27,8 @@ export const TRACKER_HELP = `Model:
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
-  --adapter NAME        part of the name of the GPU to use
-`;
+
+${ENGINE_HELP}`;
 
 export const TRACKER_OPTIONS = {
   tracker: { type: 'string' },
@@ -36,7 +38,7 @@ export const TRACKER_OPTIONS = {
   'long-term-gap': { type: 'string' },
   'memory-mb': { type: 'string' },
   'memory-policy': { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
 } as const;
 
 /** The options of the tracker, checked. */
@@ -44,7 +46,7 @@ export interface TrackerSettings {
   tracker: TrackerKind;
   model: DeAotName;
   weights: string;
-  adapter: string | undefined;
+  engine: EngineOptions;
   /** Whatever results depend on, for the record of a run. */
   identity: Record<string, string | number | null>;
   tracking: {
@@ -71,7 +73,7 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
   };
   const identity = { model: propagation ? tracker : model, weights: basename(weights), ...recorded(tracking) };
-  return { tracker, model, weights, adapter: options.adapter, identity, tracking };
+  return { tracker, model, weights, engine: engineSettings(options), identity, tracking };
 }
 
 /** Options as part of a run's identity: those not given are null. */
@@ -103,7 +105,7 @@ export function reportReplaced(report: Report, folder: string, files: readonly s
 
 /** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */
 export async function loadTracker(
-  { tracker: kind, model, weights, adapter, tracking }: TrackerSettings,
+  { tracker: kind, model, weights, engine, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
 ): Promise<VideoTracker> {
@@ -113,12 +115,13 @@ export async function loadTracker(
     model,
     weights,
     ...tracking,
-    gpu: { adapter, tuning: 'cached' },
+    ...engine,
     signal,
     onProgress: report.loading(file),
     onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
   });
   report.end();
+  report.note(tracker.engineReason);
   const unknown = tracker.unexpectedKeys;
   if (unknown.length > 0) {
     report.note(`${file}: ${unknown.length} tensors that ${model} does not know, such as "${unknown[0]}"`);

@@ -1,6 +1,5 @@
-/** `samtrack verify`: does this machine's GPU compute what the published models compute? */
+/** `samtrack verify`: does this machine compute what the published models compute? */
 import { parseArgs } from 'node:util';
-import { initialize, shutdown } from '@samtrack/kernels';
 import {
   type Checkpoint,
   DEAOT_CONFIGS,
@@ -15,13 +14,15 @@ import {
   verifySam,
   verifySam2,
 } from '@samtrack/models';
+import { openEngine } from '../engine/index.js';
 import { type Command, oneOf, UsageError } from './command.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 
 const MODELS = Object.keys(DEAOT_CONFIGS) as DeAotName[];
 
 const HELP = `Usage: samtrack verify --manifest FILE --taps FILE [options]
 
-Runs a model on this machine's GPU with reference weights and frames, and compares what it computes with what
+Runs a model on this machine with reference weights and frames, and compares what it computes with what
 the published implementation computed: the normalised squared error of each intermediate, and the share of
 pixels whose labels differ; of boxes, the largest difference of a coordinate.
 
@@ -29,11 +30,11 @@ pixels whose labels differ; of boxes, the largest difference of a coordinate.
   --taps FILE       inputs and reference results (.safetensors)
   --model NAME      ${MODELS.join(', ')};
                     only where the weights leave several
-  --adapter NAME    part of the name of the GPU to use
   --stages          print how long each stage takes, and the GPU memory that is allocated after it; Grounding DINO only
   --json            print JSON
   -h, --help        print this
 
+${ENGINE_HELP}
 Exit status: 0 all within tolerance, 1 not, 2 wrong usage.
 `;
 
@@ -41,7 +42,7 @@ const OPTIONS = {
   model: { type: 'string' },
   manifest: { type: 'string' },
   taps: { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   stages: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -49,7 +50,7 @@ const OPTIONS = {
 
 export const verifyCommand: Command = {
   name: 'verify',
-  summary: 'compare this GPU with reference results',
+  summary: 'compare this machine with reference results',
   help: HELP,
   run,
 };
@@ -79,18 +80,19 @@ async function run(argv: string[]): Promise<number> {
 async function compare(
   { model, verify }: Verification,
   taps: Checkpoint,
-  options: { adapter?: string; json?: boolean },
+  options: { engine?: string; threads?: string; adapter?: string; json?: boolean },
 ): Promise<number> {
-  const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
+  const { engine, reason, close } = await openEngine(engineSettings(options));
   try {
     const results = await verify(taps);
     const failed = results.filter(({ pass }) => !pass);
     if (options.json) {
-      const { vendor, architecture, device, description } = runtime.info;
-      const adapter = { vendor, architecture, device, description };
-      process.stdout.write(`${JSON.stringify({ model, adapter, pass: failed.length === 0, results }, null, 2)}\n`);
+      const { kind, device } = engine;
+      process.stdout.write(
+        `${JSON.stringify({ model, engine: kind, device, pass: failed.length === 0, results }, null, 2)}\n`,
+      );
     } else {
-      process.stdout.write(`${model} on ${runtime.info.description || runtime.info.device}\n`);
+      process.stdout.write(`${model}, ${reason}\n`);
       const width = Math.max(...results.map(({ name }) => name.length));
       for (const { name, error, limit, pass } of results) {
         const text = name.endsWith('label_u8')
@@ -106,7 +108,7 @@ async function compare(
     }
     return failed.length === 0 ? 0 : 1;
   } finally {
-    shutdown(runtime);
+    close();
   }
 }
 

@@ -1,4 +1,3 @@
-import type { InitializeOptions } from '@samtrack/kernels';
 import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy } from '@samtrack/models';
 import { defaultSegmenter, downloadedWeights } from '#platform';
 import {
@@ -9,6 +8,7 @@ import {
   SmallSegmenter,
   type SmallSegmenterWeights,
 } from '../assist/index.js';
+import type { EngineOptions } from '../engine/index.js';
 import {
   type FrameSource,
   type LiveFrame,
@@ -26,7 +26,7 @@ import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
 
 /** Options of `SamTrack.load`. */
-export interface SamTrackOptions {
+export interface SamTrackOptions extends EngineOptions {
   /** Default `deaot-t`. */
   tracker?: DeAotName;
   /**
@@ -48,8 +48,6 @@ export interface SamTrackOptions {
   longTermGap?: number;
   /** What is forgotten when the memory is full; `sparse` by default. */
   memoryPolicy?: MemoryPolicy;
-  /** Which GPU to use, where there are several. */
-  gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
   signal?: AbortSignal;
   /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
   onProgress?: (progress: LoadProgress) => void;
@@ -154,8 +152,8 @@ export class SamTrack {
   ) {}
 
   /**
-   * Opens the GPU and loads the tracker.
-   * @throws TrackingError for a name that is not known, or without weights; DeviceError without a usable GPU; CheckpointError for
+   * Opens an engine and loads the tracker.
+   * @throws TrackingError for a name that is not known, or without weights; as `openEngine`; CheckpointError for
    *   unsuitable weights
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
@@ -218,7 +216,7 @@ export class SamTrack {
     return this.dispose();
   }
 
-  /** Ends the sessions, closes what was opened for them, and frees the GPU. Idempotent. */
+  /** Ends the sessions, closes what was opened for them, and frees the engine. Idempotent. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;

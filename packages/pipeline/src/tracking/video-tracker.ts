@@ -1,4 +1,4 @@
-import { DeviceLostError, type InitializeOptions, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
 import {
   type CheckpointInput,
   type DeAotName,
@@ -6,6 +6,7 @@ import {
   type Tracker,
   type TrackerOptions,
 } from '@samtrack/models';
+import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
 import { trackerWeights } from './default-weights.js';
@@ -15,6 +16,7 @@ import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
 export interface VideoTrackerOptions
   extends Omit<TrackingModelOptions, 'model' | 'weights'>,
+    EngineOptions,
     Omit<TrackerOptions, 'onTap'> {
   /** Which DeAOT; `deaot-t` by default. Label propagation takes the image encoder of any that has a MobileNetV2. */
   model?: DeAotName;
@@ -23,8 +25,6 @@ export interface VideoTrackerOptions
    * the tracker is in use. In Node, those that come with samtrack by default.
    */
   weights?: CheckpointInput;
-  /** Which GPU to use, where there are several. */
-  gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
@@ -42,8 +42,8 @@ interface Remembered {
 }
 
 /**
- * Tracks objects through one video on a GPU, frame by frame, and survives the loss of the GPU: the device is opened again,
- * once for each loss, and the memory is rebuilt from the frames it held.
+ * Tracks objects through one video, frame by frame, and survives the loss of a GPU: the device is opened again, once for
+ * each loss, and the memory is rebuilt from the frames it held.
  */
 export class VideoTracker {
   #tracker: Tracker | undefined;
@@ -54,32 +54,42 @@ export class VideoTracker {
 
   private constructor(
     private readonly options: VideoTrackerOptions & TrackingModelOptions,
-    private runtime: Runtime,
+    private opened: OpenEngine,
     private model: TrackingModel,
   ) {
     this.#memoryMB = options.memoryMB;
   }
 
   /**
-   * Opens the GPU and loads the weights.
-   * @throws TrackingError for a name that is not known, or without weights; DeviceError without a usable GPU; CheckpointError for
+   * Opens an engine and loads the weights.
+   * @throws TrackingError for a name that is not known, or without weights; as `openEngine`; CheckpointError for
    *   unsuitable weights.
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
     const { model = 'deaot-t' } = given;
     const options = { ...given, model, weights: await trackerWeights(model, given.weights) };
-    const runtime = await initialize({ ...options.gpu, holder: HOLDER });
+    const opened = await openEngine(options, HOLDER);
     try {
-      return new VideoTracker(options, runtime, await loadTrackingModel(options));
+      return new VideoTracker(options, opened, await loadTrackingModel(options));
     } catch (error) {
-      shutdown(runtime, HOLDER);
+      opened.close();
       throw error;
     }
   }
 
-  /** The adapter in use. */
-  get adapter(): GPUAdapterInfo {
-    return this.runtime.info;
+  /** What the network runs on. */
+  get engine(): EngineKind {
+    return this.opened.kind;
+  }
+
+  /** Name of the adapter, or of the processor. */
+  get device(): string {
+    return this.opened.engine.device;
+  }
+
+  /** A line that says which engine it is, and why. */
+  get engineReason(): string {
+    return this.opened.reason;
   }
 
   /** Keys of the checkpoint that the model does not know. */
@@ -92,13 +102,13 @@ export class VideoTracker {
     return this.model.digest;
   }
 
-  /** Memory in bytes: on the GPU, of the remembered frames and altogether; on the CPU, pixels kept in case the GPU is lost. */
+  /** Memory in bytes: of the engine, of the remembered frames and altogether; on the CPU, pixels kept in case the GPU is lost. */
   get memory(): { rememberedBytes: number; allocatedBytes: number; keptBytes: number } {
     const kept = new Set(this.#remembered);
     if (this.#last) kept.add(this.#last);
     return {
       rememberedBytes: this.#tracker?.memoryBytes ?? 0,
-      allocatedBytes: this.runtime.memory().allocatedBytes,
+      allocatedBytes: this.opened.engine.memory().allocatedBytes,
       keptBytes: [...kept].reduce((sum, { rgba, labels }) => sum + rgba.length + 2 * labels.length, 0),
     };
   }
@@ -190,20 +200,20 @@ export class VideoTracker {
     this.#tracker = undefined;
     this.#remembered = [];
     this.#last = undefined;
-    this.runtime.trim();
+    this.opened.engine.trim();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** Frees the GPU. Idempotent. */
+  /** Frees the engine. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#tracker?.dispose();
     this.model.dispose();
-    shutdown(this.runtime, HOLDER);
+    this.opened.close();
   }
 
   #disposed = false;
@@ -253,8 +263,8 @@ export class VideoTracker {
     // Their buffers are gone with the device; tfjs still counts their tensors.
     this.#tracker?.dispose();
     this.model.dispose();
-    shutdown(this.runtime, HOLDER);
-    this.runtime = await initialize({ ...this.options.gpu, holder: HOLDER });
+    this.opened.close();
+    this.opened = await openEngine({ ...this.options, engine: this.opened.kind }, HOLDER);
     this.model = await loadTrackingModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;
     if (!size) return;

@@ -20,7 +20,12 @@ const progress: number[] = [];
 const lost: string[] = [];
 beforeAll(async () => {
   segmenter = new SamSegmenter(weights, { onProgress: ({ bytes, total }) => progress.push(bytes / total!) });
-  st = await SamTrack.load({ weights: DEAOT_T_WEIGHTS, segmenter, onDeviceLost: (message) => lost.push(message) });
+  st = await SamTrack.load({
+    engine: 'webgpu',
+    weights: DEAOT_T_WEIGHTS,
+    segmenter,
+    onDeviceLost: (message) => lost.push(message),
+  });
   session = await st.open(new WaveSource(4, SIZE));
 });
 afterAll(async () => {

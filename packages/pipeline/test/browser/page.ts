@@ -88,7 +88,7 @@ async function runSession(weights: string): Promise<PageResult> {
   await session.undo();
   await session.redo();
   const result = {
-    adapter: st.tracker.adapter.description || st.tracker.adapter.device,
+    adapter: st.tracker.device,
     frames,
     second,
     same: equal(masks, whole),

@@ -12,6 +12,9 @@ const SIZE = { width: 64, height: 48 };
 const SMALL = { width: 33, height: 33 };
 const deaotL = { model: 'deaot-l', weights: writeDeaotL(temporaryFolder()) } as const;
 
+/** For what only a GPU does: be lost. */
+const gpu = { engine: 'webgpu' } as const;
+
 let open: VideoTracker[] = [];
 async function load(options: Partial<VideoTrackerOptions> = {}): Promise<VideoTracker> {
   const tracker = await VideoTracker.load({ model: 'deaot-t', weights: DEAOT_T_WEIGHTS, ...options });
@@ -79,7 +82,7 @@ describe('memory of a long video', () => {
 describe('label propagation', () => {
   it('tracks with the encoder alone, in memory that does not grow, also after the GPU was lost', async () => {
     const lost: string[] = [];
-    const tracker = await load({ tracker: 'propagation', onDeviceLost: (message) => lost.push(message) });
+    const tracker = await load({ ...gpu, tracker: 'propagation', onDeviceLost: (message) => lost.push(message) });
     await tracker.addReference(makeFrame(0, SIZE), makeMask(SIZE));
     const seen = new Set<number>();
     for (let i = 1; i < 12; i++) {
@@ -114,13 +117,13 @@ describe('a lost GPU', () => {
   }
 
   it('is opened again, each time, and the results are the same', async () => {
-    const expected = await run(await load(), 7);
+    const expected = await run(await load(gpu), 7);
     // Otherwise the test could not tell a restored memory from a wrong one.
     expect(new Set(expected.map(({ data }) => data.join())).size).toBe(6);
     open.pop()!.dispose();
 
     const lost: string[] = [];
-    const tracker = await load({ onDeviceLost: (message) => lost.push(message) });
+    const tracker = await load({ ...gpu, onDeviceLost: (message) => lost.push(message) });
     const results = await run(tracker, 7, (i) => {
       if (i === 1 || i === 4) loseDevice();
       // In the middle of a frame.
@@ -135,7 +138,7 @@ describe('a lost GPU', () => {
     const lost: string[] = [];
     // Room for four frames of three layers.
     const options = { memoryMB: 1.5, memoryPolicy: 'sparse', longTermGap: 1 } as const;
-    const tracker = await load({ ...deaotL, ...options, onDeviceLost: (message) => lost.push(message) });
+    const tracker = await load({ ...gpu, ...deaotL, ...options, onDeviceLost: (message) => lost.push(message) });
     loseDevice();
     await tracker.addReference(makeFrame(0, SIZE), makeMask(SIZE));
     const due: number[] = [];
@@ -152,7 +155,7 @@ describe('a lost GPU', () => {
   });
 
   it('that is lost again with the same frame ends the run with DeviceLostError', async () => {
-    const tracker = await load({ onDeviceLost: loseDevice });
+    const tracker = await load({ ...gpu, onDeviceLost: loseDevice });
     await tracker.addReference(makeFrame(0, SIZE), makeMask(SIZE));
     loseDevice();
     await expect(tracker.step(makeFrame(1, SIZE))).rejects.toThrow(DeviceLostError);

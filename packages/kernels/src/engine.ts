@@ -1,0 +1,119 @@
+import { backend as currentBackend, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+import type {
+  copyBlock,
+  filterPixels,
+  labelArgmax,
+  labelDecode,
+  labelPropagation,
+  labelUncertainty,
+  maskBits,
+  maskStatistics,
+  maskValues,
+  OpSet,
+  preprocess,
+  transpose,
+} from './ops/index.js';
+import type { Signature } from './ops/op-set.js';
+
+/** The machines that networks run on: a GPU with the kernels of this package, or the CPU with ONNX Runtime. */
+export type EngineKind = 'webgpu' | 'cpu';
+
+/** What happens around networks: pixels become inputs, logits become labels and masks, memories are written. */
+export interface FrameOps {
+  preprocess: Signature<typeof preprocess>;
+  filterPixels: Signature<typeof filterPixels>;
+  labelDecode: Signature<typeof labelDecode>;
+  labelUncertainty: Signature<typeof labelUncertainty>;
+  labelArgmax: Signature<typeof labelArgmax>;
+  labelPropagation: Signature<typeof labelPropagation>;
+  maskStatistics: Signature<typeof maskStatistics>;
+  maskBits: Signature<typeof maskBits>;
+  maskValues: Signature<typeof maskValues>;
+  copyBlock: Signature<typeof copyBlock>;
+  /** Also `into` an existing tensor. */
+  transpose: Signature<typeof transpose>;
+}
+
+/** What was captured of a function: replaying it does to the same tensors what the function did, with their new contents. */
+export interface Captured<T> {
+  /** What the function returned; overwritten by every replay. */
+  readonly result: T;
+  /** Bytes that the capture holds for itself. */
+  readonly bytes: number;
+  replay(): void;
+  /** Frees them. The tensors of `result` are unusable afterwards. */
+  dispose(): void;
+}
+
+/** Memory that several captures share: one overwrites what another left there, results excepted. */
+export interface CapturePool {
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/**
+ * Where tensors live and networks run. Work is recorded in order and done later; reading waits for it. Models know nothing
+ * else of the machine, so that another one is another implementation of this interface.
+ */
+export interface Engine {
+  readonly kind: EngineKind;
+  /** For people: the adapter's name, or the processor's. */
+  readonly device: string;
+  readonly ops: OpSet;
+  readonly frameOps: FrameOps;
+  /** Whether it pays to capture what recurs, in spite of the memory that a capture holds. */
+  readonly replays: boolean;
+  /** Whether memory that models could keep for later is dear: of the CPU's own, or shared with it. */
+  readonly sharesMemory: boolean;
+  /** Largest tensor, in bytes. */
+  readonly maxTensorBytes: number;
+
+  /** A new tensor with undefined contents that `write`, `copy` and in-place operations may change. */
+  allocate(shape: readonly number[], dtype?: 'float32' | 'int32'): Tensor;
+  /** Overwrites an allocated tensor. The values may be changed afterwards. */
+  write(
+    tensor: TensorInfo,
+    values: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
+  ): void;
+  /** Copies a whole tensor into one of the same size. */
+  copy(source: TensorInfo, target: TensorInfo): void;
+  /** The contents after everything recorded so far. */
+  read(tensor: TensorInfo): Promise<ArrayBuffer>;
+  /**
+   * Runs a function and returns what repeats it. Tensors that existed before are referred to as they are; what the function
+   * decides on the CPU is decided once, and tensors that it makes from values are constants.
+   * @param reuse A capture that this one replaces and whose memory it may use, or a pool to share.
+   */
+  capture<T>(build: () => T, reuse?: Captured<unknown> | CapturePool): Captured<T>;
+  capturePool(): CapturePool;
+  /**
+   * Submits what is recorded so far. In a captured function it also separates stages: an engine that compiles what it
+   * captures compiles each stage for itself, once for all captures that have it.
+   */
+  flush(): void;
+  /** Resolves when everything recorded is done. @throws the first error that it met */
+  finish(): Promise<void>;
+  throwIfFailed(): void;
+  /** Gives unused memory back. */
+  trim(): void;
+  memory(): { usedBytes: number; allocatedBytes: number };
+}
+
+const engines = new WeakMap<object, Engine>();
+
+/** Ties an engine to its tfjs backend. */
+export function registerEngine(backend: KernelBackend, engine: Engine): void {
+  engines.set(backend, engine);
+}
+
+/**
+ * The engine of the current tfjs backend.
+ * @throws Error when the current backend was not made by `initialize` or its like.
+ */
+export function getEngine(): Engine {
+  const engine = engines.get(currentBackend());
+  if (!engine) {
+    throw new Error('The current tfjs backend is no engine: call `await initialize()` of @samtrack/kernels first.');
+  }
+  return engine;
+}

@@ -1,0 +1,67 @@
+/** Encoder for the few parts of protocol buffers that ONNX files consist of (https://protobuf.dev/programming-guides/encoding). */
+export class Message {
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** An integer; negative ones are encoded as int64 in ten bytes. */
+  int(field: number, value: number): this {
+    return this.#append(varint(field << 3)).#append(varint(value));
+  }
+
+  float(field: number, value: number): this {
+    return this.#append(varint((field << 3) | 5)).#append(new Uint8Array(Float32Array.of(value).buffer));
+  }
+
+  string(field: number, value: string): this {
+    return this.bytes(field, new TextEncoder().encode(value));
+  }
+
+  bytes(field: number, value: Uint8Array): this {
+    return this.#append(varint((field << 3) | 2))
+      .#append(varint(value.length))
+      .#append(value);
+  }
+
+  /** Integers in one packed field. */
+  packedInts(field: number, values: readonly number[]): this {
+    return this.bytes(field, Uint8Array.from(values.flatMap((value) => [...varint(value)])));
+  }
+
+  message(field: number, value: Message): this {
+    this.#append(varint((field << 3) | 2)).#append(varint(value.#length));
+    for (const chunk of value.#chunks) this.#append(chunk);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    const out = new Uint8Array(this.#length);
+    let offset = 0;
+    for (const chunk of this.#chunks) {
+      out.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return out;
+  }
+
+  #append(chunk: Uint8Array): this {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    return this;
+  }
+}
+
+/** Base-128 encoding, least significant group first. */
+export function varint(value: number): Uint8Array {
+  let rest = BigInt.asUintN(64, BigInt(value));
+  const bytes: number[] = [];
+  while (rest > 127n) {
+    bytes.push(Number(rest & 127n) | 128);
+    rest >>= 7n;
+  }
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}

@@ -1,0 +1,16 @@
+import type { OpSet } from '@samtrack/kernels';
+import type { OnnxTrace } from '../trace.js';
+import { attentionOps } from './attention-ops.js';
+import { detectionOps } from './detection-ops.js';
+import { idEmbedding } from './id-embedding.js';
+import { imageOps } from './image-ops.js';
+import { matrixOps } from './matrix-ops.js';
+
+/** The operations that networks are written in, as nodes of the graph in the making. */
+export const onnxOps = (trace: OnnxTrace): OpSet => ({
+  ...matrixOps(trace),
+  ...imageOps(trace),
+  ...attentionOps(trace),
+  ...detectionOps(trace),
+  idEmbedding: idEmbedding(trace),
+});

@@ -1,0 +1,46 @@
+import type { BufferPool } from './buffer-pool.js';
+
+export type Values = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+/**
+ * How the contents of a tensor lie in memory. ONNX convolutions want images as [1, C, H, W]; everything else is kept as
+ * the kernels have it, channels last.
+ */
+export interface Layout {
+  readonly layout: 'rows' | 'image';
+  /** In ONNX. */
+  readonly shape: readonly number[];
+}
+
+/** What is known of a tensor's data, which reshaped tensors share. */
+export interface TensorData extends Layout {
+  /** Tells data apart; in the order of their making. */
+  readonly id: number;
+  readonly dtype: 'float32' | 'int32';
+  /** Missing while it is the result of recorded work. */
+  values?: Values;
+  layout: 'rows' | 'image';
+  shape: readonly number[];
+  /** Whether it was made from values, which never change: such as weights. */
+  readonly constant: boolean;
+  /** Where the memory goes back to. */
+  pool?: BufferPool;
+  refs: number;
+}
+
+/** The contents channels last, in the order of the tensor's own shape; the contents themselves where they lie like that. */
+export function rowsOf(values: Values, { layout, shape }: Layout, size: number): Values {
+  if (layout === 'rows') return values;
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const pixels = height * width;
+  const stride = size / (batch * pixels);
+  // The kernels pad images of three channels to four.
+  const out = values instanceof Int32Array ? new Int32Array(size) : new Float32Array(size);
+  for (let n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      const source = (n * channels + c) * pixels;
+      for (let i = 0; i < pixels; i++) out[(n * pixels + i) * stride + c] = values[source + i]!;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,2 @@
+export { ENGINE_CHOICES, type EngineChoice, EngineError } from './choice.js';
+export { type EngineOptions, type OpenEngine, openEngine } from './open-engine.js';
