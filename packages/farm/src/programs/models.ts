@@ -32,7 +32,10 @@ export class KeptModels {
     return {
       report: this.report,
       signal,
-      acquire: (settings) => this.warm.acquire({ ...settings, adapter: this.adapter ?? settings.adapter }),
+      acquire: (settings) => {
+        const gpu = { ...settings.engine.gpu, ...(this.adapter === undefined ? {} : { adapter: this.adapter }) };
+        return this.warm.acquire({ ...settings, engine: { ...settings.engine, gpu } });
+      },
       release: (tracker) => this.warm.release(tracker),
       onProgress: (_, { done, total, tracked, seconds, frame: { name } }) =>
         frame({ done, total, tracked, seconds }, maskOf(name)),
