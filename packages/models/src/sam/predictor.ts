@@ -121,9 +121,10 @@ export class SamPredictor {
   /** Takes over an embedding and its tensors. */
   #adopt(embedding: SamEmbedding): void {
     this.reset();
-    const { lowRes, imageSize } = this.model;
+    const { lowRes, imageSize, maskFrame = imageSize } = this.model;
     const { inputSize, originalSize } = embedding;
-    const geometry = { side: lowRes, frame: imageSize, input: inputSize, output: originalSize };
+    const input = scaleSize(inputSize, maskFrame / imageSize);
+    const geometry = { side: lowRes, frame: maskFrame, input, output: originalSize };
     this.#state = { embedding, image: this.model.prepare(embedding), plan: makeMaskPlan(geometry) };
   }
 
@@ -210,8 +211,8 @@ export class SamPredictor {
     signal?.throwIfAborted();
     const results: SamMask[][] = prompts.map(() => []);
     let done = 0;
-    for (const batch of image.decode(framed, { masks: choice, cornerLabels })) {
-      const { indices, logits, iou } = batch;
+    for (const decoded of image.decode(framed, { masks: choice, cornerLabels })) {
+      const { indices, logits, iou } = (await this.model.settle?.(decoded, choice)) ?? decoded;
       try {
         const count = logits.shape[1]!;
         const all = Array.from({ length: indices.length * count }, (_, i) => i);
@@ -258,3 +259,8 @@ export class SamPredictor {
     this.reset();
   }
 }
+
+const scaleSize = ({ height, width }: ImageSize, factor: number): ImageSize => ({
+  height: height * factor,
+  width: width * factor,
+});

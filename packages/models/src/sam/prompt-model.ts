@@ -56,6 +56,8 @@ export interface PromptModel extends EmbeddingOwner {
   readonly imageSize: number;
   /** Side of mask logits and mask prompts. */
   readonly lowRes: number;
+  /** Side of the frame that masks are enlarged to before they are fitted to the image; `imageSize` by default. */
+  readonly maskFrame?: number;
   /**
    * Encodes an image, resized so that its longer side has `imageSize` pixels.
    * @param originalSize What masks are made for; the image's own size by default, another one if it was resized already.
@@ -64,6 +66,8 @@ export interface PromptModel extends EmbeddingOwner {
   encode(image: PixelImage, originalSize?: ImageSize): SamEmbedding;
   /** Prepares an embedding for prompts. It stays the caller's, and is there as long as it is prompted. */
   prepare(embedding: SamEmbedding): PreparedImage;
+  /** Decides what needs the CPU to look at a batch; takes it over. Missing where `decode` says all. */
+  settle?(batch: DecodedBatch, choice: MaskChoice): Promise<DecodedBatch>;
   /** Frees what is kept for more batches of prompts to come; a single prompt stays fast. */
   forgetBatches(): void;
   /** Frees the weights. */

@@ -9,3 +9,4 @@ export {
   Sam2VideoEngine,
   type VideoPrompt,
 } from './video-engine.js';
+export { Sam2PromptModel } from './prompt-model.js';

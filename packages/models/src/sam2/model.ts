@@ -8,11 +8,12 @@ import { applyHead, loadHead, type OutputHead } from '../sam/output-heads.js';
 import { PointLabel } from '../sam/point-embedder.js';
 import { PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
+import type { ImageTokens } from '../sam/two-way-transformer.js';
 import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config } from './config.js';
 import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
-import { Sam2MaskDecoder } from './mask-decoder.js';
+import { type DecodedObjects, Sam2MaskDecoder } from './mask-decoder.js';
 import { type AttentionStart, MemoryAttention, type MemoryContext } from './memory-attention.js';
 import { MemoryEncoder } from './memory-encoder.js';
 import { sineOf } from './positions.js';
@@ -227,25 +228,53 @@ export class Sam2Model {
   }
 
   /**
-   * Decodes one prompt.
+   * Decodes prompts of equally many tokens, all with a mask or all without.
    * @param features From `withoutMemory` or `withMemory`.
-   * @param points Embedded points, from `embedPoints`; may be empty.
-   * @param mask Logits of an earlier mask, float32 [lowRes, lowRes].
+   * @param points Embedded points of each prompt, from `embedPoints`; may be empty.
+   * @param masks Logits of earlier masks, float32 [P, lowRes, lowRes].
    */
+  decodeBatch(
+    features: Tensor,
+    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    points: readonly Float32Array[],
+    masks?: Tensor,
+  ): DecodedObjects {
+    const { decoder, prompts } = this;
+    return tidy(() => {
+      const image = masks ? this.#maskedTokens(features, masks) : this.#imageTokens(features);
+      return decoder.decode(decoder.tokens(points), points.length, image, undefined, skips, prompts.densePe) as never;
+    }) as DecodedObjects;
+  }
+
+  /** Tokens that all prompts share. */
+  #imageTokens(features: Tensor): ImageTokens {
+    const { ops, prompts } = this;
+    const tokens = ops.broadcastAdd(features, reshape(prompts.noMask, [FEATURES]));
+    return { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
+  }
+
+  /** Tokens of prompts that have a mask each. */
+  #maskedTokens(features: Tensor, masks: Tensor): ImageTokens {
+    const { ops, prompts } = this;
+    const batch = masks.shape[0]!;
+    const tokens = ops.broadcastAdd(reshape(prompts.dense(masks), [batch, ...features.shape]), features);
+    const positioned = ops.broadcastAdd(tokens, prompts.densePe);
+    const rows = [batch * features.shape[0]!, FEATURES];
+    return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
+  }
+
+  /** Decodes one prompt, as `decodeBatch`, and reads the result. @param mask float32 [lowRes, lowRes] */
   async decode(
     features: Tensor,
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     points: Float32Array,
     mask?: Tensor,
   ): Promise<RawOutput & { pointers: Float32Array }> {
-    const { ops, decoder, prompts } = this;
     const result = tidy(() => {
-      const dense = mask ? this.embedMask(mask) : reshape(prompts.noMask, [FEATURES]);
-      const tokens = ops.broadcastAdd(features, dense);
-      const image = { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
-      const decoded = decoder.decode(decoder.tokens([points]), 1, image, undefined, skips, prompts.densePe);
-      return { ...decoded, pointers: applyHead(ops, this.p.pointer, decoded.tokens, 0) } as never;
-    }) as { masks: Tensor; iou: Tensor; score: Tensor; tokens: Tensor; pointers: Tensor };
+      const masks = mask && reshape(mask, [1, this.lowRes, this.lowRes]);
+      const decoded = this.decodeBatch(features, skips, [points], masks);
+      return { ...decoded, pointers: applyHead(this.ops, this.p.pointer, decoded.tokens, 0) } as never;
+    }) as DecodedObjects & { pointers: Tensor };
     try {
       const runtime = getEngine();
       const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
@@ -264,7 +293,7 @@ export class Sam2Model {
 
   /** The mask of a prompt, and the mask token it comes from. @param multimask whether it is the best of three or the single one */
   choose(
-    { masks, iou }: RawOutput,
+    { masks, iou }: Pick<RawOutput, 'masks' | 'iou'>,
     multimask: boolean,
     fallback: StabilityFallback | undefined,
   ): { mask: number; token: number } {

@@ -1,7 +1,10 @@
 /** Networks with Segment Anything's prompts, read from their checkpoints. */
 import {
   type CheckpointInput,
+  detectArchitecture,
   type RefiningPredictor,
+  Sam2Model,
+  Sam2PromptModel,
   SamModel,
   SamPredictor,
   SamRefiningPredictor,
@@ -18,12 +21,16 @@ export interface SmallSegmenterWeights {
   tracker: CheckpointInput;
 }
 
-/** Reads a `.pth` or safetensors checkpoint of SAM or MobileSAM. @throws CheckpointError */
+/** Reads a `.pth` or safetensors checkpoint of SAM, MobileSAM or SAM 2.1. @throws CheckpointError */
 export const loadSamPredictor = (
   weights: CheckpointInput,
   { float16, ...options }: WeightsOptions & { float16?: boolean },
 ): Promise<RefiningPredictor> =>
   withWeights(weights, options, async (checkpoint) => {
+    if (detectArchitecture(checkpoint)?.family === 'sam2') {
+      const model = new Sam2PromptModel(await Sam2Model.load(checkpoint, { signal: options.signal }));
+      return new SamRefiningPredictor(new SamPredictor(model));
+    }
     const model = await SamModel.load(checkpoint, { float16, signal: options.signal });
     return new SamRefiningPredictor(new SamPredictor(model));
   });
