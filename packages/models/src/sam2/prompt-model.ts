@@ -111,7 +111,7 @@ export class Sam2PromptModel implements PromptModel {
   #chosen({ masks, iou }: DecodedObjects, choice: DecodeOptions['masks']): { logits: Tensor; iou: Tensor } {
     const { ops } = this.model;
     const [prompts, , side] = masks.shape as [number, number, number];
-    const predicted = ops.broadcastAdd(iou, tensor([0]), { activation: 'sigmoid' });
+    const predicted = ops.broadcastAdd(iou, tensor([0, 0, 0, 0]), { activation: 'sigmoid' });
     if (choice !== 'multi') return { logits: masks, iou: predicted };
     const pixels = side * side;
     const three = ops.concatColumns([{ x: reshape(masks, [prompts, 4 * pixels]), columns: [pixels, 3 * pixels] }]);
@@ -137,7 +137,11 @@ export class Sam2PromptModel implements PromptModel {
       chosen.set(own.subarray(mask * pixels, (mask + 1) * pixels), i * pixels);
       predicted[0] = predicted[mask]!;
     }
-    return { indices: batch.indices, logits: tensor(chosen, [count, 1, lowRes, lowRes]), iou: tensor(iou!, [count, 4]) };
+    return {
+      indices: batch.indices,
+      logits: tensor(chosen, [count, 1, lowRes, lowRes]),
+      iou: tensor(iou!, [count, 4]),
+    };
   }
 
   forgetBatches(): void {}

@@ -1,4 +1,4 @@
-import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy } from '@samtrack/models';
+import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy, Sam2Name } from '@samtrack/models';
 import { defaultSegmenter, downloadedWeights } from '#platform';
 import {
   type Detector,
@@ -71,7 +71,7 @@ export interface OpenOptions {
 }
 
 /** The segmenter that comes with samtrack, and models of SAM that checkpoints are published of. */
-export type SegmenterName = 'samtrack-small' | 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam';
+export type SegmenterName = 'samtrack-small' | 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam' | Sam2Name;
 /** Models of Grounding DINO that checkpoints are published of. */
 export type DetectorName = 'grounding-dino-t' | 'grounding-dino-b';
 
@@ -82,6 +82,10 @@ export const SEGMENTER_NAMES = [
   'sam-vit-b',
   'sam-vit-l',
   'sam-vit-h',
+  'sam2.1-tiny',
+  'sam2.1-small',
+  'sam2.1-base-plus',
+  'sam2.1-large',
 ] as const satisfies SegmenterName[];
 const DETECTORS: readonly string[] = ['grounding-dino-t', 'grounding-dino-b'] satisfies DetectorName[];
 
