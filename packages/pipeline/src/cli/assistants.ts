@@ -7,15 +7,17 @@ import { loadSamPredictor, loadSmallPredictor } from '../assist/load-predictor.j
 import type { WeightsOptions } from '../io/weights.js';
 import { SEGMENTER_NAMES } from '../session/samtrack.js';
 import { cachedWeights, isCached } from './cached-weights.js';
-import { UsageError } from './command.js';
+import { listed, UsageError } from './command.js';
 import type { Report } from './progress.js';
 
 const DETECTORS = ['grounding-dino-t', 'grounding-dino-b'] as const;
 
-/** Names for help. */
-export const SEGMENTER_LIST = `${SEGMENTER_NAMES[0]} (comes with samtrack), ${SEGMENTER_NAMES.slice(1).join(', ')}`;
+/** Names for help, in lines that begin at a column. */
+export const segmenterList = (column: number): string =>
+  listed([`${SEGMENTER_NAMES[0]} (comes with samtrack)`, ...SEGMENTER_NAMES.slice(1)], column);
 
-export const SEGMENTER_HELP = `  --segmenter NAME      what turns prompts into masks: ${SEGMENTER_LIST},
+export const SEGMENTER_HELP = `  --segmenter NAME      what turns prompts into masks:
+                        ${segmenterList(24)},
                         or a checkpoint of Segment Anything; default ${SEGMENTER_NAMES[0]}
 `;
 

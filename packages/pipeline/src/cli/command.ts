@@ -97,3 +97,16 @@ export function oneOf<T extends string>(option: string, text: string | undefined
   if (!words.includes(text as T)) throw new UsageError(`--${option} is one of ${words.join(', ')}, not "${text}"`);
   return text as T;
 }
+
+/** Names for the text of a help, with commas between them, in lines of at most 116 characters that begin at a column. */
+export function listed(names: readonly string[], column: number): string {
+  const lines: string[] = [''];
+  for (const [i, name] of names.entries()) {
+    const word = i + 1 < names.length ? `${name},` : name;
+    const line = lines.at(-1)!;
+    if (line === '') lines[lines.length - 1] = word;
+    else if (column + line.length + word.length + 1 <= 116) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join(`\n${' '.repeat(column)}`);
+}

@@ -6,7 +6,7 @@ import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverythin
 import { openEngine } from '../engine/index.js';
 import { type Frame, openSource, SourceError, writeOwnedFile } from '../io/index.js';
 import { SEGMENTER_NAMES } from '../session/samtrack.js';
-import { loadPredictor, SEGMENTER_LIST, type SegmenterSettings, segmenterSettings } from './assistants.js';
+import { loadPredictor, type SegmenterSettings, segmenterList, segmenterSettings } from './assistants.js';
 import { type Command, oneOf, UsageError, wholeNumber } from './command.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { interruptible } from './interrupt.js';
@@ -22,7 +22,7 @@ IMAGE may also be a video, of which one frame is taken.
 
 ${WANTED_HELP}
 Model:
-  --model NAME            ${SEGMENTER_LIST};
+  --model NAME            ${segmenterList(26)};
                           default ${SEGMENTER_NAMES[0]}
   --weights FILE          checkpoint of Segment Anything, .pth or .safetensors; default the model's download
                           (see \`samtrack weights\`)

@@ -65,8 +65,8 @@ SOURCE is a video (mp4, mov, webm, mkv), a folder or zip of images, or a DAVIS f
 Input:
   --mask FILE           masks of the first frame: palette, grey or 16-bit label PNG, or one object as 0/255;
                         default for a DAVIS sequence: its own annotation
-  --mask-as NAME        how to read the mask, where its file leaves it open: labels (the stored value is the object), binary
-                        (one object), colours (each colour but black), alpha (one object); what is taken is said
+  --mask-as NAME        how to read the mask, where its file leaves it open: labels (the stored value is the object),
+                        binary (one object), colours (each colour but black), alpha (one object); what is taken is said
   --resize-mask         accept a mask of another size (nearest neighbour)
   --sequence NAME       sequence of a DAVIS folder
   --fps N               frames per second of an image folder; default 24

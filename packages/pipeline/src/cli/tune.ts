@@ -14,7 +14,7 @@ import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
 import { SEGMENTER_NAMES } from '../session/samtrack.js';
 import { segmenterSettings } from './assistants.js';
 import { cachedWeights } from './cached-weights.js';
-import { type Command, oneOf, positiveNumber, UsageError } from './command.js';
+import { type Command, listed, oneOf, positiveNumber, UsageError } from './command.js';
 import { interruptible, stoppedStatus } from './interrupt.js';
 import { Report } from './progress.js';
 import { trackerSettings } from './tracking.js';
@@ -32,8 +32,8 @@ then on all commands of samtrack use them. Results may differ by float32 roundin
 measured is kept for each GPU and driver, in the folder samtrack/tuning of the user's cache, and is forgotten when
 the kernels change. Prints a table of what was measured.
 
-  --model NAME       ${TRACKERS.join(', ')},
-                     ${[...SEGMENTERS, ...DETECTORS].join(', ')}; default deaot-t
+  --model NAME       ${listed(MODELS, 21)};
+                     default deaot-t
   --weights FILE     .pth or .safetensors; default the weights that come with samtrack or are in its cache
   --size HxW         size of the frames or images to be fast for; default 480x854
   --long-edge N      longest side of the network's input, as for track
