@@ -28,13 +28,8 @@ export const FLOORS = [
     rooms: [
       'packages/models/src/grounding-dino',
       'packages/models/src/propagation',
-<<<<<<< HEAD
       'packages/models/src/sam2',
       'packages/models/src/sam-small',
-=======
-      'packages/models/src/sam-small',
-      'packages/models/src/sam2',
->>>>>>> 6881d05 (fix(pipeline): helps fit the terminal; SAM 2.1 among the segmenters)
     ],
   },
   {
