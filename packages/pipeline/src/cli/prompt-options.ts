@@ -14,10 +14,12 @@ export const PROMPT_HELP = `Prompts, instead of a mask; coordinates in pixels of
                         several, each begins its object: the prompts behind it, up to the next one, are its own.
                         Without, all prompts are of one object
   --at FRAME            the frame that the prompts are made in, from 0; default the first. Before the first of several
-                        --object it is for all of them, behind one for that object. Frames before it are tracked backward
+                        --object it is for all of them, behind one for that object. Frames before it are tracked
+                        backward
   --prompts FILE        a JSON file instead, with any number of objects and frames: { "objects": [{ "name": "dog",
                         "label": "animal", "prompts": [{ "frame": 0, "points": [[320, 200], [40, 30]],
-                        "labels": [1, 0] }, { "frame": 60, "box": [10, 20, 200, 180] }] }] }; "stroke" is a list like "points"
+                        "labels": [1, 0] }, { "frame": 60, "box": [10, 20, 200, 180] }] }] };
+                        "stroke" is a list like "points"
   --preview             write a picture of what the prompts give, preview.png, into the output folder and stop
   Two objects: --object dog --point 320,200 --point 40,30,0 --object cat --box 10,20,200,180
 `;
