@@ -19,7 +19,10 @@ export const FLOORS = [
     rooms: ['packages/app', 'packages/farm', 'bench', 'examples', 'demo'],
   },
   { rule: 'video: sessions, modes, files, metrics, the command line', rooms: ['packages/pipeline'] },
-  { rule: 'the catalogue of weights', rooms: ['weights'] },
+  {
+    rule: 'the catalogue of weights; networks on ONNX Runtime, where there is no GPU',
+    rooms: ['weights', 'packages/onnx'],
+  },
   { rule: 'what tests and benchmarks of other packages use', rooms: ['packages/models/src/testing'] },
   { rule: 'what the package shows', rooms: ['packages/models/src/index.ts'] },
   { rule: 'models beside their published twins', rooms: ['packages/models/src/verify'] },
@@ -45,6 +48,8 @@ export const FLOORS = [
   },
   { rule: 'what the package shows', rooms: ['packages/kernels/src/index.ts', 'packages/kernels/src/testing'] },
   { rule: 'the composition root: puts a runtime together', rooms: ['packages/kernels/src/initialize.ts'] },
+  { rule: 'WebGPU as an engine', rooms: ['packages/kernels/src/webgpu-engine.ts'] },
+  { rule: 'what models need of an engine; knows no WGSL', rooms: ['packages/kernels/src/engine.ts'] },
   {
     rule: 'one folder an operation; and choosing among its variants by measurement, which knows no operation',
     rooms: ['packages/kernels/src/ops', 'packages/kernels/src/tuning'],
