@@ -1,13 +1,16 @@
 // Bundles the package in the current directory with esbuild, for Node and for browsers.
 // Entry points are the package's `exports` that have a source, `node` and `default` being the two bundles; further ones, for Node
-// only, are arguments: `node bundle.mjs NAME=SOURCE...`.
+// only, are arguments `NAME=SOURCE`. An argument `SOURCE` alone is a module that is shared but stays apart, so that who needs only it is
+// spared what its users import.
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { annotatePure } from './annotate-pure.mjs';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const exported = Object.values(manifest.exports ?? {}).filter((target) => target['samtrack-source']);
-const programs = process.argv.slice(2).map((argument) => argument.split('='));
+const programs = process.argv.slice(2).flatMap((argument) => (argument.includes('=') ? [argument.split('=')] : []));
+const apart = process.argv.slice(2).filter((argument) => !argument.includes('='));
 rmSync('dist', { recursive: true, force: true });
 
 const shared = {
@@ -28,6 +31,16 @@ const platformImports = (condition) => ({
     }));
   },
 });
+// Packages without side effects say so for each constant too, since a bundler sees the constants of a whole bundle as one module.
+const pureConstants = {
+  name: 'pure-constants',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => ({
+      contents: annotatePure(readFileSync(path, 'utf8'), path),
+      loader: 'ts',
+    }));
+  },
+};
 
 for (const { platform, condition, suffix } of [
   { platform: 'node', condition: 'node', suffix: '.node' },
@@ -38,10 +51,11 @@ for (const { platform, condition, suffix } of [
     .map((target) => ({ in: target['samtrack-source'], out: basename(target[condition], '.js') }));
   if (platform === 'node') entryPoints.push(...programs.map(([name, source]) => ({ in: source, out: `${name}.node` })));
   if (entryPoints.length === 0) continue;
+  entryPoints.push(...apart.map((source) => ({ in: source, out: `chunks/${basename(source, '.ts')}${suffix}` })));
   await build({
     ...shared,
     platform,
-    plugins: [platformImports(condition)],
+    plugins: [platformImports(condition), ...(manifest.sideEffects === false ? [pureConstants] : [])],
     splitting: true,
     chunkNames: `chunks/[name]-[hash]${suffix}`,
     outdir: 'dist',

@@ -4,9 +4,11 @@ export interface DispatchTime {
   readonly milliseconds: number;
 }
 
-/** Timestamps of dispatches, in query sets of 2048 pairs. */
+/** Of timestamps, in a query set. */
+const PAIRS = 2048;
+
+/** Timestamps of dispatches. */
 export class Profile {
-  static readonly #PAIRS = 2048;
   readonly #names: string[] = [];
   readonly #sets: GPUQuerySet[] = [];
 
@@ -14,8 +16,8 @@ export class Profile {
 
   next(name: string): GPUComputePassDescriptor {
     const index = this.#names.push(name) - 1;
-    const slot = index % Profile.#PAIRS;
-    if (slot === 0) this.#sets.push(this.device.createQuerySet({ type: 'timestamp', count: Profile.#PAIRS * 2 }));
+    const slot = index % PAIRS;
+    if (slot === 0) this.#sets.push(this.device.createQuerySet({ type: 'timestamp', count: PAIRS * 2 }));
     return {
       timestampWrites: {
         querySet: this.#sets.at(-1)!,
@@ -28,7 +30,7 @@ export class Profile {
   async read(): Promise<DispatchTime[]> {
     const times: DispatchTime[] = [];
     for (const [i, querySet] of this.#sets.entries()) {
-      const count = Math.min(Profile.#PAIRS, this.#names.length - i * Profile.#PAIRS);
+      const count = Math.min(PAIRS, this.#names.length - i * PAIRS);
       const size = count * 16;
       const resolved = this.device.createBuffer({
         size,
@@ -43,7 +45,7 @@ export class Profile {
       const stamps = new BigUint64Array(mapped.getMappedRange());
       for (let k = 0; k < count; k++) {
         const nanoseconds = Number(stamps[2 * k + 1]! - stamps[2 * k]!);
-        times.push({ name: this.#names[i * Profile.#PAIRS + k]!, milliseconds: nanoseconds / 1e6 });
+        times.push({ name: this.#names[i * PAIRS + k]!, milliseconds: nanoseconds / 1e6 });
       }
       for (const buffer of [resolved, mapped]) buffer.destroy();
       querySet.destroy();

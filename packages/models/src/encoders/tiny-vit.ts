@@ -139,7 +139,9 @@ interface Stage {
  */
 export class TinyViT {
   /** Channels of the output. */
-  static readonly channels = WIDTHS[3];
+  static get channels(): number {
+    return WIDTHS[3];
+  }
 
   private constructor(
     private readonly ops: OpSet,

@@ -1,14 +1,16 @@
 import type { AppendFile } from '../project-storage.js';
 import { outputError } from './output-error.js';
 
+/** Bytes that are gathered at most. */
+const BATCH = 1 << 20;
+/** Most that a closed tab costs, in milliseconds. */
+const LATEST = 1000;
+
 /**
  * A file in OPFS. Its writable streams copy the file when they open, so bytes are gathered and written in batches; `sync` and
  * `close` write what is left.
  */
 export class WebAppendFile implements AppendFile {
-  static readonly #BATCH = 1 << 20;
-  /** Most that a closed tab costs, in milliseconds. */
-  static readonly #LATEST = 1000;
   #flushed = performance.now();
   #stored: number;
   #pending: Uint8Array[] = [];
@@ -33,8 +35,8 @@ export class WebAppendFile implements AppendFile {
       const offset = this.size;
       this.#pending.push(copy);
       this.#pendingBytes += copy.length;
-      const due = performance.now() - this.#flushed > WebAppendFile.#LATEST;
-      if (due || this.#pendingBytes >= WebAppendFile.#BATCH) {
+      const due = performance.now() - this.#flushed > LATEST;
+      if (due || this.#pendingBytes >= BATCH) {
         try {
           await this.#flush();
         } catch (error) {
