@@ -1,5 +1,9 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
+import { quietNativeStderr } from './quiet-native-stderr.mjs';
+
+// A worker's children share its standard error, whatever they have to say.
+if (process.argv[2] !== 'worker') quietNativeStderr();
 
 const cli = new URL('../dist/cli.node.js', import.meta.url);
 if (!existsSync(cli)) {
