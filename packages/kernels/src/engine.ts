@@ -1,4 +1,4 @@
-import { backend as currentBackend, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type {
   copyBlock,
   filterPixels,
@@ -106,14 +106,5 @@ export function registerEngine(backend: KernelBackend, engine: Engine): void {
   engines.set(backend, engine);
 }
 
-/**
- * The engine of the current tfjs backend.
- * @throws Error when the current backend was not made by `initialize` or its like.
- */
-export function getEngine(): Engine {
-  const engine = engines.get(currentBackend());
-  if (!engine) {
-    throw new Error('The current tfjs backend is no engine: call `await initialize()` of @samtrack/kernels first.');
-  }
-  return engine;
-}
+/** The engine that a tfjs backend was tied to. */
+export const engineOf = (backend: object): Engine | undefined => engines.get(backend);

@@ -7,7 +7,6 @@ export {
   type Engine,
   type EngineKind,
   type FrameOps,
-  getEngine,
   registerEngine,
 } from './engine.js';
 export { convOutput, convPadding, type Padding } from './families/convolution.js';
@@ -22,3 +21,4 @@ export {
 export * from './op/index.js';
 export * from './ops/index.js';
 export * from './tuning/index.js';
+export { getEngine } from './webgpu-engine.js';

@@ -1,24 +1,14 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import {
-  engine,
-  findBackendFactory,
-  type KernelBackend,
-  ready,
-  registerBackend,
-  removeBackend,
-  setBackend,
-} from '@tensorflow/tfjs-core';
+import { engine, findBackendFactory, ready, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
 import { tuningStore } from '#tuning-store';
 import { classifyAdapter } from './device/adapter.js';
 import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './device/index.js';
 import { Runtime, registerRuntime, unregisterRuntime } from './dispatch/runtime.js';
-import { registerEngine } from './engine.js';
 import { gemm } from './ops/gemm/index.js';
 import { TuningError } from './tuning/error.js';
 import type { TuningStore } from './tuning/store.js';
 import { adapterIdentity } from './tuning/table.js';
 import { Tuning } from './tuning/tuning.js';
-import { webgpuEngine } from './webgpu-engine.js';
 
 /** How kernels are chosen. */
 export interface KernelOptions {
@@ -172,7 +162,6 @@ async function open(
   if (source !== 'off') await loadTuning(tuning, source === 'cached' ? tuningStore() : source);
   const runtime = new Runtime(backend, handle, tuning);
   registerRuntime(runtime);
-  registerEngine(backend as unknown as KernelBackend, webgpuEngine(runtime));
   current = { runtime, options, holders: [holder], own };
   held.set(runtime, current);
   return runtime;

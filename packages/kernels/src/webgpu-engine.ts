@@ -1,5 +1,6 @@
-import { CapturedGraph, GraphPool, type Runtime } from './dispatch/index.js';
-import type { Engine } from './engine.js';
+import { backend as currentBackend } from '@tensorflow/tfjs-core';
+import { CapturedGraph, GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
+import { type Engine, engineOf, registerEngine } from './engine.js';
 import {
   copyBlock,
   filterPixels,
@@ -16,7 +17,7 @@ import {
 } from './ops/index.js';
 
 /** The hand-written kernels on a GPU, as an engine. */
-export const webgpuEngine = (runtime: Runtime): Engine => ({
+const webgpuEngine = (runtime: Runtime): Engine => ({
   kind: 'webgpu',
   device: runtime.info.description || runtime.info.device || runtime.info.vendor,
   ops: fusedOps,
@@ -51,3 +52,26 @@ export const webgpuEngine = (runtime: Runtime): Engine => ({
   trim: () => void runtime.trim(),
   memory: () => runtime.memory(),
 });
+
+/**
+ * The engine of the current tfjs backend: what was tied to it, or the kernels where `initialize` or `attach` opened a GPU. It is
+ * made when a model first asks for it, so that programs of single kernels do without all others.
+ * @throws NoRuntimeError when the current backend is none of either.
+ */
+export function getEngine(): Engine {
+  const known = tiedEngine();
+  if (known) return known;
+  const runtime = getRuntime();
+  const engine = webgpuEngine(runtime);
+  registerEngine(currentBackend(), engine);
+  return engine;
+}
+
+function tiedEngine(): Engine | undefined {
+  try {
+    return engineOf(currentBackend());
+  } catch {
+    // tfjs has no backend at all.
+    return undefined;
+  }
+}

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy, Sam2Name } from '@samtrack/models';
 import { defaultSegmenter, downloadedWeights } from '#platform';
 import {

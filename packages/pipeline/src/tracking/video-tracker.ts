@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
 import {
   type CheckpointInput,
