@@ -18,10 +18,15 @@ import type { MatmulVariant } from './gemm/index.js';
 // Dawn's null backend validates and executes nothing: every variant is compiled, also those that no adapter here can run.
 let handle: DeviceHandle;
 let runtime: Runtime;
-beforeAll(async () => {
-  handle = await openDevice({ backend: 'null' });
-});
-afterAll(() => shutdown(runtime));
+
+/** Opens the null backend as an adapter class for the tests of a block, each of which has a device of its own. */
+function runOn(name: AdapterName): void {
+  beforeAll(async () => {
+    handle = await openDevice({ backend: 'null' });
+    runtime = await initialize({ handle: { ...handle, adapterClass: adapters[name] } });
+  });
+  afterAll(() => shutdown(runtime));
+}
 
 /** The first validation error of `work`. */
 async function validate(work: () => void): Promise<string | undefined> {
@@ -58,9 +63,7 @@ const MATRIX_VARIANTS: MatmulVariant[] = [
 ];
 
 describe.each(adapterNames)('kernels for the adapter class %s', (name: AdapterName) => {
-  beforeAll(async () => {
-    runtime = await initialize({ handle: { ...handle, adapterClass: adapters[name] } });
-  });
+  runOn(name);
 
   it('are valid', async () => {
     const wrong: string[] = [];
@@ -79,6 +82,8 @@ describe.each(adapterNames)('kernels for the adapter class %s', (name: AdapterNa
 });
 
 describe('what was compiled', () => {
+  runOn(adapterNames[0]!);
+
   it('has every variant', () => {
     const names = new Set(definedPrograms().map((p) => p.name));
     for (const variant of MATRIX_VARIANTS) {
