@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { Project } from './project.js';
 
-/** What a page uses of a package, and what it costs the page in bytes: all chunks together, beside tfjs. */
+/** What a page uses of a package, and what it costs the page in bytes: all chunks together, beside tfjs and ONNX Runtime. */
 export interface Size {
   readonly from: string;
   /** Separated by commas. */
@@ -26,7 +26,7 @@ export async function measureSize(
     splitting: true,
     format: 'esm',
     target: 'es2022',
-    external: ['@tensorflow/*'],
+    external: ['@tensorflow/*', 'onnxruntime-web'],
     write: false,
     logLevel: 'error',
   });

@@ -3,18 +3,19 @@ import * as kernels from '@samtrack/kernels';
 import * as models from '@samtrack/models';
 import * as checkpoint from '@samtrack/models/checkpoint';
 import * as masks from '@samtrack/models/masks';
+import * as onnx from '@samtrack/onnx';
 import * as weights from '@samtrack/weights';
 import * as samtrack from 'samtrack';
 import * as io from 'samtrack/io';
 import * as metrics from 'samtrack/metrics';
 
-export const modules = [kernels, models, checkpoint, masks, weights, samtrack, io, metrics];
+export const modules = [kernels, models, checkpoint, masks, onnx, weights, samtrack, io, metrics];
 
 export async function trackVideo(input: samtrack.SourceInput, firstMask: samtrack.LabelMap): Promise<number> {
   const source: samtrack.FrameSource = await samtrack.openSource(input);
   const tracker = await samtrack.VideoTracker.load({ model: 'deaot-t', weights: 'x.safetensors', memoryMB: 200 });
-  const adapter: GPUAdapterInfo = tracker.adapter;
-  let pixels = adapter.vendor.length;
+  const device: string = tracker.device;
+  let pixels = device.length;
   for await (const { frame, labels } of samtrack.track({ source, tracker, firstMask })) {
     pixels += labels.data[0]! + frame.width;
   }

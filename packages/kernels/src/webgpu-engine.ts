@@ -1,6 +1,6 @@
 import { backend as currentBackend } from '@tensorflow/tfjs-core';
 import { CapturedGraph, GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
-import { type Engine, engineOf, registerEngine } from './engine.js';
+import { type Engine, engineOf } from './engine.js';
 import {
   copyBlock,
   filterPixels,
@@ -53,6 +53,9 @@ const webgpuEngine = (runtime: Runtime): Engine => ({
   memory: () => runtime.memory(),
 });
 
+/** By runtime, since a backend that is attached again has another one. */
+const engines = new WeakMap<Runtime, Engine>();
+
 /**
  * The engine of the current tfjs backend: what was tied to it, or the kernels where `initialize` or `attach` opened a GPU. It is
  * made when a model first asks for it, so that programs of single kernels do without all others.
@@ -62,8 +65,8 @@ export function getEngine(): Engine {
   const known = tiedEngine();
   if (known) return known;
   const runtime = getRuntime();
-  const engine = webgpuEngine(runtime);
-  registerEngine(currentBackend(), engine);
+  const engine = engines.get(runtime) ?? webgpuEngine(runtime);
+  engines.set(runtime, engine);
   return engine;
 }
 
