@@ -13,6 +13,6 @@ declare module 'vitest' {
 
 export default function setup({ provide }: TestProject): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'samtrack-consumers-'));
-  provide('packed', { folder, packages: packAll(join(folder, 'packed')) });
+  provide('packed', { folder, packages: packAll(join(folder, 'packed'), process.env['SAMTRACK_RELEASE']) });
   return () => rmSync(folder, { recursive: true, force: true });
 }

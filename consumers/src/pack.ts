@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Folders of the packages that are published, each after those that it depends on. */
-const PUBLISHED = ['packages/kernels', 'packages/models', 'weights', 'packages/pipeline'].map((folder) =>
-  join(ROOT, folder),
+const PUBLISHED = ['packages/kernels', 'packages/models', 'packages/onnx', 'weights', 'packages/pipeline'].map(
+  (folder) => join(ROOT, folder),
 );
 
 /** What of a manifest matters here. */
@@ -43,13 +43,14 @@ export function link(target: string, path: string): void {
  * Packs every published package and unpacks it, each with its declared dependencies beside it: a file or a dependency that is
  * missing is missing, whatever the repository or a registry has.
  * @param folder Where to; empty.
+ * @param tarballs Where the tarballs go, for who publishes what was checked.
  */
-export function packAll(folder: string): readonly PackedPackage[] {
+export function packAll(folder: string, tarballs = folder): readonly PackedPackage[] {
   const packed = new Map<string, PackedPackage>();
   const pnpm = join(ROOT, 'node_modules', '.bin', 'pnpm');
   for (const source of PUBLISHED) {
     // One after the other: each is built first, where it is not yet.
-    const output = execFileSync(pnpm, ['pack', '--json', '--pack-destination', folder], {
+    const output = execFileSync(pnpm, ['pack', '--json', '--pack-destination', tarballs], {
       cwd: source,
       encoding: 'utf8',
     });

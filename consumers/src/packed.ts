@@ -11,7 +11,7 @@ const { folder, packages } = inject('packed');
 /** The packages as they were packed for this run. */
 export const PACKAGES: readonly PackedPackage[] = packages;
 
-/** A fresh project that depends on the four packages, on tfjs-core and on some more. */
+/** A fresh project that depends on all packages, on tfjs-core and on some more. */
 export function consumer(name: string, template?: string, dependencies: readonly string[] = []): Project {
   const names = [...PACKAGES.map(({ manifest }) => manifest.name), '@tensorflow/tfjs-core', ...dependencies];
   return makeProject(join(folder, 'projects', name), template, names, PACKAGES);

@@ -10,6 +10,7 @@ const DOCUMENTS = [
   'README.md',
   'packages/kernels/README.md',
   'packages/models/README.md',
+  'packages/onnx/README.md',
   'packages/pipeline/README.md',
   'weights/README.md',
   ...readdirSync(join(ROOT, GUIDE)).map((name) => join(GUIDE, name)),
