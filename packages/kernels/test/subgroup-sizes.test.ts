@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { initialize, openDevice, type Runtime, shutdown } from '../src/index.js';
 import { allCases, normalisedError, runCase, runsOf, toleranceOf, toTensor } from '../src/testing/index.js';
 import { testCases } from './case-runner.js';
@@ -30,14 +30,16 @@ const unless = (runtime: Runtime) =>
   width === 0 || isLavapipe(runtime) ? undefined : 'LP_NATIVE_VECTOR_WIDTH has no effect on this adapter';
 
 const found: string[] = [];
-testCases(
-  (c) => {
-    const wanted = CASES.includes(`${c.op} ${c.name}`);
-    if (wanted) found.push(`${c.op} ${c.name}`);
-    return wanted;
-  },
-  { variants: usesSubgroups, stock: false, unless },
-);
+// A block of their own: the GPU is free for other options after it.
+describe('cases', () =>
+  testCases(
+    (c) => {
+      const wanted = CASES.includes(`${c.op} ${c.name}`);
+      if (wanted) found.push(`${c.op} ${c.name}`);
+      return wanted;
+    },
+    { variants: usesSubgroups, stock: false, unless },
+  ));
 
 it('found every case', () => expect(found.sort()).toEqual([...CASES].sort()));
 
