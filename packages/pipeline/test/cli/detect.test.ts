@@ -33,7 +33,7 @@ describe('samtrack detect', () => {
       out: printed,
       err,
     } = await detect('--text', 'A cat. remote control', '--limit', '5', '--json', json, '--out', out);
-    expect({ status, err: err.split('\n').filter((line) => !/^(loading|looking)/.test(line)) }).toEqual({
+    expect({ status, err: err.split('\n').filter((line) => !/^(engine|loading|looking)/.test(line)) }).toEqual({
       status: 0,
       err: [''],
     });

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'fast-png';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { decodeLabelPng, encodeLabelPng, labelIds } from '../../src/io/index.js';
@@ -9,7 +10,8 @@ import { samtrack } from './run.js';
 
 vi.mock('../../src/cli/assistants.js', async (original) => ({
   ...(await original<object>()),
-  segmenterSettings: () => ({ name: 'colours', weights: '' }),
+  // Any file will do: only its digest is taken.
+  segmenterSettings: () => ({ name: 'colours', weights: fileURLToPath(new URL('./run.ts', import.meta.url)) }),
   loadSegmenter: () => colourSegmenter(),
 }));
 
@@ -73,7 +75,7 @@ describe('samtrack track with prompts', () => {
     expect(masksOf('two')).toEqual(masksOf('mask'));
     expect(readFileSync(at('two/boxes.csv'), 'utf8')).toMatch(/^0,00000,0\.000000,1,ball,green,/m);
     expect(json('two/run.json').identity).toMatchObject({
-      segmenter: 'colours',
+      segmenter: { name: 'run.ts' },
       prompts: expect.stringContaining('"red"'),
     });
   });
@@ -86,7 +88,7 @@ describe('samtrack track with prompts', () => {
     });
     expect(await samtrack(track('two', '--point', '190,95', '--resume', ...CSV))).toMatchObject({
       status: 1,
-      err: expect.stringMatching(/prompts was .* and is now /),
+      err: expect.stringMatching(/mask "prompts" has other content than it had/),
     });
     expect(await samtrack(track('two', ...two, '--resume', ...CSV))).toMatchObject({ status: 0 });
     expect(masksOf('two')).toEqual(before);
@@ -172,7 +174,7 @@ describe('samtrack track with prompts', () => {
   it('--preview draws them, and stops', async () => {
     const { status, out } = await samtrack(track('preview', ...two, '--preview'));
     expect({ status, out }).toEqual({ status: 0, out: `${at('preview/preview.png')}\n` });
-    expect(readdirSync(at('preview'))).toEqual(['preview.png']);
+    expect(readdirSync(at('preview')).sort()).toEqual(['.samtrack.json', 'preview.png']);
     const { width, height, data, channels } = decode(readFileSync(at('preview/preview.png')));
     expect([width, height, channels]).toEqual([240, 136, 3]);
     const original = frameOf(ACTORS, 0).rgba;

@@ -11,7 +11,7 @@ const folder = fileURLToPath(new URL('../../node_modules/.samtrack-test', import
 const nativeModules: Plugin = {
   name: 'native-modules',
   setup({ onResolve }) {
-    onResolve({ filter: /^(webgpu|sharp|node-av|@mediabunny\/server|undici)/ }, ({ path, importer }) => {
+    onResolve({ filter: /^(webgpu|sharp|node-av|@mediabunny\/server|onnxruntime|undici)/ }, ({ path, importer }) => {
       try {
         return { path: pathToFileURL(createRequire(importer).resolve(path)).href, external: true };
       } catch {
