@@ -29,10 +29,9 @@ describeApp('the page', (open) => {
     const app = await open();
     const times = await app.page.evaluate(() => globalThis.samtrack.measureLanes(20, 2000));
     times.sort((a, b) => a - b);
-    const [quartile, median] = [times[Math.floor(times.length / 4)]!, times[Math.floor(times.length / 2)]!];
-    console.log(`timeline: ${median.toFixed(2)} ms (median of ${times.length}; lower quartile ${quartile.toFixed(2)})`);
-    // What other programs take from the processor in between only ever adds to a time.
-    expect(quartile).toBeLessThan(4);
+    const median = times[Math.floor(times.length / 2)]!;
+    console.log(`timeline: ${median.toFixed(2)} ms (median of ${times.length})`);
+    expect(median).toBeLessThan(4);
   });
 
   it('blocks its own thread for no more than 50 ms while it tracks', async () => {
@@ -50,11 +49,11 @@ describeApp('the page', (open) => {
     await app.track();
     const scripts = await app.page.evaluate(() => (globalThis as unknown as { tasks: number[] }).tasks);
     console.log(`long animation frames while tracking: ${scripts.map(Math.round).join(', ') || 'none'}`);
-    // What the page's own scripts take for a report of the engine. On a busy machine the slowest few are late for reasons that are not theirs.
+    // What the page's own scripts take for a report of the engine.
     const times = (await app.page.evaluate(() => globalThis.samtrack.reportTimes())).sort((x, y) => x - y);
     console.log(
       `reports: median ${times[times.length >> 1]!.toFixed(1)} ms, slowest ${times.at(-1)!.toFixed(1)} ms of ${times.length}`,
     );
-    expect(times[Math.floor(0.9 * times.length)]).toBeLessThan(50);
+    expect(times.at(-1)).toBeLessThan(50);
   });
 });
