@@ -5,14 +5,11 @@ import { CLIP, clipZip, maskPng } from './clip.js';
 describeApp('the empty page', (open) => {
   it('can be used within two seconds, and asks nobody else for anything', async () => {
     const app = await open();
-    // Processor time of the page's thread: on a machine that does other things, too, the clock would measure those.
-    const session = await app.context.newCDPSession(app.page);
-    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const start = performance.now();
     await app.page.reload();
     await app.page.waitForSelector('.start h1');
-    const { metrics } = await session.send('Performance.getMetrics');
-    const seconds = metrics.find(({ name }) => name === 'TaskDuration')!.value;
-    console.log(`first interaction: ${seconds.toFixed(2)} s of processor time`);
+    const seconds = (performance.now() - start) / 1000;
+    console.log(`first interaction: ${seconds.toFixed(2)} s`);
     expect(seconds).toBeLessThan(2);
     for (const name of ['Choose a file', 'Image folder', 'Camera', 'Link']) {
       expect(await app.page.getByRole('button', { name: new RegExp(name) }).isEnabled()).toBe(true);
