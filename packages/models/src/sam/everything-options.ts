@@ -5,7 +5,10 @@ import type { Point } from './transforms.js';
 /** How masks are returned: 0 or 1 a pixel, run lengths, or run lengths as COCO's string. */
 export type OutputMode = 'binary_mask' | 'uncompressed_rle' | 'coco_rle';
 
-/** Options of `segmentEverything`; names and defaults are those of segment-anything's `SamAutomaticMaskGenerator`. */
+/**
+ * Options of `segmentEverything`; names and defaults are those of segment-anything's `SamAutomaticMaskGenerator`, but where the model
+ * has others (`PromptModel.everything`).
+ */
 export interface EverythingOptions {
   /** Points along each side of the grid; 32. */
   pointsPerSide?: number;
@@ -13,7 +16,7 @@ export interface EverythingOptions {
   pointGrids?: readonly (readonly Point[])[];
   /** Points between two looks at `signal` and calls of `onProgress`; 64. */
   pointsPerBatch?: number;
-  /** Masks of a predicted IoU above this stay; 0.88. 0 or less: all. */
+  /** Masks of a predicted IoU above this stay; 0.88, for SAM 2.1 0.8. 0 or less: all. */
   predIouThresh?: number;
   /** Masks of this stability or more stay; 0.95. 0 or less: all. */
   stabilityScoreThresh?: number;
@@ -52,9 +55,12 @@ const OUTPUT_MODES: readonly OutputMode[] = ['binary_mask', 'uncompressed_rle', 
 
 /**
  * Fills in the defaults.
+ * @param defaults Those of the model, which go before the general ones.
  * @throws SamError `option` naming the option and what it may be.
  */
-export function resolveOptions(options: EverythingOptions): ResolvedOptions {
+export function resolveOptions(given: EverythingOptions, defaults: Partial<EverythingOptions> = {}): ResolvedOptions {
+  const stated = Object.entries(given).filter(([, value]) => value !== undefined);
+  const options: EverythingOptions = { ...defaults, ...Object.fromEntries(stated) };
   const { pointsPerSide, pointGrids } = options;
   const resolved = {
     pointsPerBatch: options.pointsPerBatch ?? 64,

@@ -62,7 +62,7 @@ export async function segmentEverything<Mode extends OutputMode = 'binary_mask'>
   options: EverythingOptions & { outputMode?: Mode } = {},
 ): Promise<EverythingRecord<Mode>[]> {
   const { signal, onProgress } = options;
-  const resolved = resolveOptions(options);
+  const resolved = resolveOptions(options, model.everything);
   const rgb = toRgb(image);
   const crops = cropBoxes(rgb, resolved.cropNLayers, resolved.cropOverlapRatio);
   const total = crops.reduce((sum, { layer }) => sum + resolved.grids[layer]!.length, 0);

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { PixelImage } from '../image/index.js';
 import type { EmbeddingOwner, SamEmbedding } from './embedding.js';
+import type { EverythingOptions } from './everything-options.js';
 import type { FramePrompt, SparseOptions } from './point-embedder.js';
 import type { ImageSize } from './transforms.js';
 
@@ -56,6 +57,8 @@ export interface PromptModel extends EmbeddingOwner {
   readonly imageSize: number;
   /** Side of mask logits and mask prompts. */
   readonly lowRes: number;
+  /** Defaults of `segmentEverything` that are the model's own. */
+  readonly everything?: Pick<EverythingOptions, 'predIouThresh'>;
   /** Side of the frame that masks are enlarged to before they are fitted to the image; `imageSize` by default. */
   readonly maskFrame?: number;
   /**

@@ -21,6 +21,9 @@ const MAX_BYTES = 128 * 2 ** 20;
  * Images are squeezed to a square, resized as floats with antialiasing; masks go from the low resolution to the image's size in one step.
  */
 export class Sam2PromptModel implements PromptModel {
+  /** As published (sam2, `automatic_mask_generator.py`). */
+  readonly everything = { predIouThresh: 0.8 };
+
   constructor(
     /** Owned: `dispose` frees it. */
     readonly model: Sam2Model,

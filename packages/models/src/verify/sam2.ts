@@ -1,13 +1,15 @@
-import { getEngine, IMAGENET } from '@samtrack/kernels';
+import { getEngine } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
-import { resizeAntialiased } from '../image/index.js';
+import { segmentEverything } from '../sam/everything.js';
 import { PointLabel } from '../sam/point-embedder.js';
 import type { Box, Point } from '../sam/transforms.js';
 import type { Sam2Config } from '../sam2/config.js';
+import { frameInput } from '../sam2/frame-input.js';
 import { blockRows } from '../sam2/image-encoder.js';
-import { resizeMap, resizeMapAntialiased } from '../sam2/mask-arithmetic.js';
+import { resizeMap } from '../sam2/mask-arithmetic.js';
 import { type FramePoints, type Sam2LoadOptions, Sam2Model, STABILITY_FALLBACK } from '../sam2/model.js';
+import { Sam2PromptModel, squeezed } from '../sam2/prompt-model.js';
 import { type Sam2EngineOptions, type Sam2Frame, type Sam2Tap, Sam2VideoEngine } from '../sam2/video-engine.js';
 import { compareLabels, compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
 
@@ -40,6 +42,8 @@ interface Recipe {
     events: RecipeEvent[];
     state_after: Record<string, { cond_frame_outputs: number[]; non_cond_frame_outputs: number[] }>[];
   }[];
+  /** Options of segment everything, by the names of sam2. */
+  amg_config?: Record<string, number>;
   sub_sampling: Record<string, number[]>;
   engine_defaults: Record<string, number | boolean>;
   video: { h: number; w: number; frames: number };
@@ -120,6 +124,13 @@ class Comparison {
     });
   }
 
+  /** Compares numbers of pixels, which rounding of a logit may change by a few. */
+  within(name: string, actual: readonly number[], expected: readonly number[], limit: number): void {
+    const differences = actual.map((value, i) => Math.abs(value - expected[i]!));
+    const error = actual.length === expected.length ? Math.max(0, ...differences) : Number.POSITIVE_INFINITY;
+    this.results.push({ name, error, limit, pass: error <= limit });
+  }
+
   async settle(): Promise<void> {
     await Promise.all(this.#pending.splice(0));
   }
@@ -174,6 +185,7 @@ export async function verifySam2(
   const comparison = new Comparison(taps, recipe.sub_sampling);
   try {
     await verifyImage(model, recipe, taps, comparison);
+    await verifyEverything(model, recipe, taps, comparison);
     for (const run of recipe.runs.filter(({ name }) => runs?.includes(name) ?? true))
       await verifyRun(model, recipe, run, taps, comparison);
   } finally {
@@ -189,7 +201,8 @@ function recipeOf(manifest: Checkpoint): Recipe {
       throw new VerificationError(`${manifest.file} does not say what was run: it has no "${name}".`);
     return JSON.parse(text);
   };
-  const names = ['config', 'image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video'];
+  const optional = ['amg_config'].filter((name) => manifest.metadata[name] !== undefined);
+  const names = ['config', 'image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video', ...optional];
   return Object.fromEntries(names.map((name) => [name, field(name)])) as unknown as Recipe;
 }
 
@@ -212,7 +225,7 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
   const key = taps.has('image.rgb_u8') ? 'image.rgb_u8' : 'video.frame0.rgb_u8';
   const { data, shape } = await taps.read(key);
   const [height, width] = shape as [number, number];
-  const input = imageInput(data, height, width, model.imageSize);
+  const input = squeezed({ height, width, data: Uint8Array.from(data) }, model.imageSize);
   comparison.check('image.input', planes(input, 3));
   comparison.check('dense_pe', model.densePe);
   const inputTensor = tensor(input, [model.imageSize, model.imageSize, 4]);
@@ -292,6 +305,52 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
   dispose([image, skips, features] as never);
 }
 
+/** Segment everything: which masks are found, from which points and crops; the best first. */
+async function verifyEverything(
+  model: Sam2Model,
+  { amg_config: config }: Recipe,
+  taps: Checkpoint,
+  comparison: Comparison,
+): Promise<void> {
+  if (!config || !taps.has('amg.bbox')) return;
+  const { data, shape } = await taps.read(taps.has('image.rgb_u8') ? 'image.rgb_u8' : 'video.frame0.rgb_u8');
+  const [height, width] = shape as [number, number];
+  const image = { height, width, data: Uint8Array.from(data) };
+  const found = await segmentEverything(new Sam2PromptModel(model), image, {
+    pointsPerSide: config['points_per_side'],
+    pointsPerBatch: config['points_per_batch'],
+    predIouThresh: config['pred_iou_thresh'],
+    stabilityScoreThresh: config['stability_score_thresh'],
+    stabilityScoreOffset: config['stability_score_offset'],
+    boxNmsThresh: config['box_nms_thresh'],
+    cropNmsThresh: config['crop_nms_thresh'],
+    cropNLayers: config['crop_n_layers'],
+    cropNPointsDownscaleFactor: config['crop_n_points_downscale_factor'],
+    outputMode: 'uncompressed_rle',
+  });
+  found.sort((a, b) => b.predictedIou - a.predictedIou);
+  comparison.check(
+    'amg.predicted_iou',
+    found.map(({ predictedIou }) => predictedIou),
+  );
+  comparison.check(
+    'amg.stability_score',
+    found.map(({ stabilityScore }) => stabilityScore),
+  );
+  comparison.check(
+    'amg.points',
+    found.flatMap(({ pointCoords }) => [...pointCoords[0]]),
+  );
+  for (const [name, values] of [
+    ['amg.bbox', found.flatMap(({ bbox }) => bbox)],
+    ['amg.crop_box', found.flatMap(({ cropBox }) => cropBox)],
+    ['amg.area', found.map(({ area }) => area)],
+  ] as const) {
+    comparison.within(name, values, [...(await taps.read(name)).data], 1);
+  }
+  await comparison.settle();
+}
+
 const terminated = ({ points, labels }: FramePoints): FramePoints => ({
   points: [...points, [0, 0]],
   labels: [...labels, PointLabel.padding],
@@ -299,29 +358,6 @@ const terminated = ({ points, labels }: FramePoints): FramePoints => ({
 
 const pairs = (values: Float32Array): Point[] =>
   Array.from({ length: values.length / 2 }, (_, i): Point => [values[2 * i]!, values[2 * i + 1]!]);
-
-/** Pixels resized as floats with antialiasing and normalised, [side, side, 4] (sam2, `utils/transforms.py`). */
-function imageInput(rgb: Float32Array, height: number, width: number, side: number): Float32Array {
-  const out = new Float32Array(side * side * 4);
-  for (let c = 0; c < 3; c++) {
-    const plane = Float32Array.from({ length: height * width }, (_, i) => rgb[i * 3 + c]! / 255);
-    const { data } = resizeMapAntialiased({ height, width, data: plane }, side, side);
-    data.forEach((value, i) => {
-      out[i * 4 + c] = (value - IMAGENET.mean[c]!) / IMAGENET.std[c]!;
-    });
-  }
-  return out;
-}
-
-/** A frame as Pillow resizes it, normalised, [side, side, 4]. */
-function frameInput(rgb: Float32Array, height: number, width: number, side: number): Float32Array {
-  const { data } = resizeAntialiased({ height, width, data: Uint8Array.from(rgb) }, side, side, 'bicubic');
-  const out = new Float32Array(side * side * 4);
-  for (let i = 0; i < side * side; i++) {
-    for (let c = 0; c < 3; c++) out[i * 4 + c] = (data[i * 3 + c]! / 255 - IMAGENET.mean[c]!) / IMAGENET.std[c]!;
-  }
-  return out;
-}
 
 /** [n, 4] as the first planes one after the other. */
 function planes(values: Float32Array, count: number): Float32Array {
@@ -371,9 +407,10 @@ async function verifyRun(
       frames,
       input: async (frame) => {
         const { data } = await taps.read(`video.frame${frame}.rgb_u8`);
-        const input = frameInput(data, height, width, model.imageSize);
-        comparison.check(`video.frame${frame}.input`, planes(input, 3));
-        return tensor(input, [model.imageSize, model.imageSize, 4]);
+        const input = frameInput({ height, width, data: Uint8Array.from(data) }, model.imageSize);
+        const values = new Float32Array(await getEngine().read(input));
+        comparison.check(`video.frame${frame}.input`, planes(values, 3));
+        return input;
       },
     },
     engineOptions(recipe, run),

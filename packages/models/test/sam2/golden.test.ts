@@ -42,6 +42,7 @@ describe('a small SAM 2.1 computes what the published implementation does', () =
       'enc.block7',
       'image.s1',
       'image.mask_prompt.single.low_res',
+      'amg.area',
       'A.e03.f2.o1.low_res',
       'A.e03.preflight.f0.o1.maskmem',
       'B.e06.f3.video_mask_bits',

@@ -96,6 +96,15 @@ describe('the image predictor of SAM 2.1', { timeout: 600_000 }, () => {
     restored.dispose();
   });
 
+  it('segments everything with the published threshold, unless another is given', async () => {
+    const all = { pointsPerSide: 2, stabilityScoreThresh: 0, boxNmsThresh: 1 };
+    const found = await segmentEverything(model, image, { ...all, predIouThresh: 0 });
+    const likely = found.filter(({ predictedIou }) => predictedIou > 0.8);
+    const published = await segmentEverything(model, image, all);
+    expect(published.map(({ area }) => area)).toEqual(likely.map(({ area }) => area));
+    expect(published.length).toBeLessThan(found.length);
+  });
+
   it('segments everything', async () => {
     const before = memory().numTensors;
     const found = await segmentEverything(model, image, {
