@@ -9,6 +9,7 @@ import { groundingDino } from './networks/grounding-dino.js';
 import type { Network } from './networks/network.js';
 import { samEncoder } from './networks/sam.js';
 import { samDecoder } from './networks/sam-decoder.js';
+import { sam2Encoder, sam2MemoryAttention } from './networks/sam2.js';
 
 /** A model at a size. */
 export interface ModelJob {
@@ -50,5 +51,7 @@ export function modelJob(
 
 function networkOf(model: Exclude<BenchModel, BenchTracker>, { height, width }: Size): Network {
   if (model === 'grounding-dino-t') return groundingDino(height, width);
-  return model === 'sam-decoder' ? samDecoder() : samEncoder(model);
+  if (model === 'sam-decoder') return samDecoder();
+  if (model === 'sam2.1-memory-attention') return sam2MemoryAttention();
+  return model === 'sam2.1-tiny' || model === 'sam2.1-small' ? sam2Encoder(model) : samEncoder(model);
 }

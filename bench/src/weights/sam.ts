@@ -38,7 +38,14 @@ export function samEncoderManifest({ embed, depth, heads, window, global, grid }
 export function samDecoderManifest(): Manifest {
   const { seed, tensors } = samEncoderManifest({ embed: 64, depth: 1, heads: 1, window: 14, global: [0], grid: 64 });
   const recipe = new Recipe();
-  const prompt = (name: string) => `prompt_encoder.${name}`;
+  promptEncoder(recipe, 'prompt_encoder');
+  maskDecoder(recipe, 'mask_decoder', ['lin1', 'lin2']);
+  return { seed, tensors: [...tensors, ...recipe.manifest.tensors] };
+}
+
+/** The prompt encoder, which SAM 2 has as well. */
+export function promptEncoder(recipe: Recipe, key: string): void {
+  const prompt = (name: string) => `${key}.${name}`;
   recipe.uniform(prompt('pe_layer.positional_encoding_gaussian_matrix'), [2, NECK / 2], 1.7);
   for (const label of [0, 1, 2, 3]) recipe.uniform(prompt(`point_embeddings.${label}.weight`), [1, NECK], 1);
   for (const name of ['not_a_point_embed', 'no_mask_embed']) recipe.uniform(prompt(`${name}.weight`), [1, NECK], 1);
@@ -47,19 +54,21 @@ export function samDecoderManifest(): Manifest {
   recipe.layer(prompt('mask_downscaling.3'), [16, 4, 2, 2]);
   recipe.norm(prompt('mask_downscaling.4'), 16);
   recipe.layer(prompt('mask_downscaling.6'), [NECK, 16, 1, 1]);
+}
 
+/** What both mask decoders have. @param mlp Names of the two layers of a perceptron in the transformer */
+export function maskDecoder(recipe: Recipe, decoder: string, mlp: readonly [string, string]): void {
   const attention = (key: string, inner: number) => {
     for (const name of ['q_proj', 'k_proj', 'v_proj']) recipe.layer(`${key}.${name}`, [inner, NECK]);
     recipe.layer(`${key}.out_proj`, [NECK, inner]);
   };
-  const decoder = 'mask_decoder';
   for (const i of [0, 1]) {
     const layer = `${decoder}.transformer.layers.${i}`;
     attention(`${layer}.self_attn`, NECK);
     attention(`${layer}.cross_attn_token_to_image`, CROSS);
     attention(`${layer}.cross_attn_image_to_token`, CROSS);
-    recipe.layer(`${layer}.mlp.lin1`, [2048, NECK]);
-    recipe.layer(`${layer}.mlp.lin2`, [NECK, 2048]);
+    recipe.layer(`${layer}.mlp.${mlp[0]}`, [2048, NECK]);
+    recipe.layer(`${layer}.mlp.${mlp[1]}`, [NECK, 2048]);
     for (const n of [1, 2, 3, 4]) recipe.norm(`${layer}.norm${n}`, NECK);
   }
   attention(`${decoder}.transformer.final_attn_token_to_image`, CROSS);
@@ -73,11 +82,12 @@ export function samDecoderManifest(): Manifest {
   upscale(0, NECK, 64);
   recipe.norm(`${decoder}.output_upscaling.1`, 64);
   upscale(3, 64, 32);
-  const perceptron = (key: string, outputs: number) => {
-    for (const layer of [0, 1]) recipe.layer(`${key}.layers.${layer}`, [NECK, NECK]);
-    recipe.layer(`${key}.layers.2`, [outputs, NECK]);
-  };
-  for (let i = 0; i < MASKS; i++) perceptron(`${decoder}.output_hypernetworks_mlps.${i}`, 32);
-  perceptron(`${decoder}.iou_prediction_head`, MASKS);
-  return { seed, tensors: [...tensors, ...recipe.manifest.tensors] };
+  for (let i = 0; i < MASKS; i++) perceptron(recipe, `${decoder}.output_hypernetworks_mlps.${i}`, 32);
+  perceptron(recipe, `${decoder}.iou_prediction_head`, MASKS);
+}
+
+/** Three layers of 256 inputs. */
+export function perceptron(recipe: Recipe, key: string, outputs: number): void {
+  for (const layer of [0, 1]) recipe.layer(`${key}.layers.${layer}`, [NECK, NECK]);
+  recipe.layer(`${key}.layers.2`, [outputs, NECK]);
 }

@@ -1,0 +1,82 @@
+import { randomTensor, toTensor } from '@samtrack/kernels/testing';
+import { openManifest, SAM2_CONFIGS, Sam2Model } from '@samtrack/models';
+import { dispose } from '@tensorflow/tfjs-core';
+import { sam2Manifest } from '../weights/sam2.js';
+import type { Network } from './network.js';
+
+/** Arithmetic of the published encoders at 1024 with the pyramid and the decoder's skips, which compute the padding of windows too. */
+const ENCODER_GFLOP = { 'sam2.1-tiny': 292.4, 'sam2.1-small': 360.1 } as const;
+
+/** Of the published memory attention over seven memories and sixteen pointers. */
+const MEMORY_GFLOP = 606;
+
+export type Sam2BenchName = keyof typeof ENCODER_GFLOP;
+
+/** Image encoder of SAM 2.1: from the picture to the features that the memory attends from. */
+export function sam2Encoder(name: Sam2BenchName): Network {
+  const config = SAM2_CONFIGS[name];
+  const side = config.imageSize;
+  const weights = () => sam2Manifest(config);
+  return {
+    name: `${name}@${side}x${side}`,
+    flops: ENCODER_GFLOP[name] * 1e9,
+    weights,
+    makeInputs: async () => ({ image: toTensor(randomTensor([side, side, 4], 1)), rows: {} }),
+    load: async (ops) => {
+      const model = await Sam2Model.load(openManifest(weights()), { ops });
+      return {
+        run: async ({ image }, onPart) => {
+          const { features, s0, s1 } = model.encode(image!, onPart && ((part) => onPart(part)));
+          dispose([s0, s1]);
+          return features;
+        },
+        dispose: () => model.dispose(),
+      };
+    },
+  };
+}
+
+/** Memories of frames that a frame attends to at most, and pointers. */
+const MEMORIES = 7;
+const POINTERS = 16;
+
+/** Memory attention of SAM 2.1 for one object, whose memory is full. */
+export function sam2MemoryAttention(): Network {
+  const config = SAM2_CONFIGS['sam2.1-tiny'];
+  const positions = (config.imageSize / 16) ** 2;
+  const weights = () => sam2Manifest(config);
+  return {
+    name: `sam2.1-memory-attention@${positions}x${MEMORIES}`,
+    flops: MEMORY_GFLOP * 1e9,
+    weights,
+    makeInputs: async () => {
+      const random = (rows: number, columns: number, seed: number) => toTensor(randomTensor([rows, columns], seed));
+      const frames = Array.from({ length: MEMORIES }, (_, i) => [`memory${i}`, random(positions, 64, 10 + i)] as const);
+      return {
+        rows: {
+          features: random(positions, 256, 1),
+          pointers: random(4 * POINTERS, 64, 2),
+          pointerPositions: random(4 * POINTERS, 64, 3),
+          ...Object.fromEntries(frames),
+        },
+      };
+    },
+    load: async (ops) => {
+      const model = await Sam2Model.load(openManifest(weights()), { ops });
+      return {
+        run: async ({ rows }, onPart) => {
+          const start = model.beginAttention(rows['features']!);
+          const frames = Array.from({ length: MEMORIES }, (_, i) => ({
+            memory: rows[`memory${i}`]!,
+            row: MEMORIES - 1 - i,
+          }));
+          const pointers = { tokens: rows['pointers']!, positions: rows['pointerPositions']! };
+          const out = model.withMemory(start, { frames, pointers }, onPart && ((part) => onPart(part)));
+          dispose([start.attended, start.query]);
+          return out;
+        },
+        dispose: () => model.dispose(),
+      };
+    },
+  };
+}
