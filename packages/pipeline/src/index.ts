@@ -1,9 +1,59 @@
+/**
+ * What programs that track need. The rest lies behind further names: `samtrack/io` reads and writes files, `samtrack/metrics` scores,
+ * `samtrack/export` writes other formats, `samtrack/discovery` finds new objects, `samtrack/cli` is for packages that add commands.
+ */
 export * from './assist/index.js';
-export * from './discovery/index.js';
-export * from './engine/index.js';
-export * from './export/index.js';
-export * from './io/index.js';
-export * from './metrics/index.js';
+export {
+  type Candidate,
+  type Discovery,
+  DiscoveryError,
+  type DiscoveryErrorCode,
+  type KnownObject,
+  type NewObject,
+  type Proposal,
+  type QueuedProposal,
+  type Rejection,
+  type RejectionReason,
+} from './discovery/index.js';
+export { ENGINE_CHOICES, type EngineChoice, EngineError, type EngineOptions } from './engine/index.js';
+export { EXPORT_FORMATS, type ExportFormat, type ExportResultsOptions, exportResults } from './export/index.js';
+export {
+  type BinarySource,
+  type Frame,
+  FrameError,
+  type FrameErrorCode,
+  type FrameRange,
+  type FrameSource,
+  type LabelMap,
+  type LiveFrame,
+  type LiveSourceOptions,
+  labelIds,
+  liveSource,
+  MaskError,
+  type MaskErrorCode,
+  MemoryStorage,
+  type OpenSourceOptions,
+  OutputError,
+  type OutputErrorCode,
+  type OutputFolder,
+  openDavisSequence,
+  openImageFolder,
+  openOutputFolder,
+  openProjectStorage,
+  openSource,
+  openVideo,
+  type ProjectStorage,
+  type ReadMaskOptions,
+  type ResultSummary,
+  ResultWriter,
+  type ResultWriterOptions,
+  type RgbaImage,
+  readMask,
+  SourceError,
+  type SourceErrorCode,
+  type SourceInput,
+  type VideoSource,
+} from './io/index.js';
 export * from './modes/index.js';
 export * from './prompts/index.js';
 export * from './session/index.js';

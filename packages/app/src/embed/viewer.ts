@@ -8,7 +8,8 @@
  * Events: `samtrack-frame` (detail: frame, ids, mask), `samtrack-done`, `samtrack-error` (detail: the error). The element's `track()` begins by
  * hand; `session` is the session, on which everything else can be asked for; taking the element out of the document frees the GPU.
  */
-import { drawOverlay, readMask, SamTrack, type Session } from 'samtrack';
+import { readMask, SamTrack, type Session } from 'samtrack';
+import { drawOverlay } from 'samtrack/io';
 
 async function fileAt(url: string): Promise<File> {
   const response = await fetch(url);

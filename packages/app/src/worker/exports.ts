@@ -1,13 +1,5 @@
-import {
-  type ExportFormat,
-  type Frame,
-  type FrameRange,
-  openExporters,
-  openOutputFolder,
-  type Session,
-  SessionError,
-  ZipWriter,
-} from 'samtrack';
+import { type ExportFormat, type Frame, type FrameRange, openOutputFolder, type Session, SessionError } from 'samtrack';
+import { openExporters, ZipWriter } from 'samtrack/export';
 import type { Exported, ExportRequest } from '../protocol.js';
 import { colourOf } from './colours.js';
 import { folderOf } from './storage.js';

@@ -1,11 +1,6 @@
-import {
-  decodeLabelPng,
-  EvaluationError,
-  type EvaluationFrame,
-  evaluateSequence,
-  type Session,
-  summarise,
-} from 'samtrack';
+import type { Session } from 'samtrack';
+import { decodeLabelPng } from 'samtrack/io';
+import { EvaluationError, type EvaluationFrame, evaluateSequence, summarise } from 'samtrack/metrics';
 import type { ScoreReport } from '../protocol.js';
 
 /** A file with its path in the dropped folder. */

@@ -2,22 +2,19 @@
  * An engine without a network, behind the same interfaces: objects are what has their colour. It needs no GPU and gives the same
  * masks everywhere, so that tests of the page test the page.
  */
-import {
-  type Detection,
-  type DetectOptions,
-  type Detector,
-  emptyLabelMap,
-  encodeRle,
-  type Frame,
-  type LabelMap,
-  type MaskCandidate,
-  type RgbaImage,
-  rleArea,
-  rleBox,
-  type Segmenter,
-  type SegmentPrompt,
-  type SessionTracker,
+import type {
+  Detection,
+  DetectOptions,
+  Detector,
+  Frame,
+  LabelMap,
+  MaskCandidate,
+  RgbaImage,
+  Segmenter,
+  SegmentPrompt,
+  SessionTracker,
 } from 'samtrack';
+import { emptyLabelMap, encodeRle, rleArea, rleBox } from 'samtrack/io';
 
 /** Colours closer than this, summed over the channels, are the same. */
 const TOLERANCE = 60;

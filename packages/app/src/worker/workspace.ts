@@ -1,5 +1,4 @@
 import {
-  encodeRle,
   type FrameSource,
   liveSource,
   MemoryStorage,
@@ -14,6 +13,7 @@ import {
   SharedTracker,
   type VideoSource,
 } from 'samtrack';
+import { encodeRle } from 'samtrack/io';
 import { failureOf } from '../channel.js';
 import type {
   AnnotationView,

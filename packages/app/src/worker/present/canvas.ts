@@ -1,4 +1,4 @@
-import { drawOverlay } from 'samtrack';
+import { drawOverlay } from 'samtrack/io';
 import type { Presenter, Scene } from './presenter.js';
 
 /** Draws with the CPU and a 2D canvas, where WebGL is not to be had. Masks look plainer; everything can be seen. */
