@@ -63,6 +63,7 @@ export default defineConfig({
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),
       project('examples', 'examples'),
+      project('docs', 'docs', { include: ['test/**/*.test.mjs'] }),
       project('consumers', 'consumers', {
         globalSetup: [fileURLToPath(new URL('consumers/src/global-setup.ts', import.meta.url))],
       }),

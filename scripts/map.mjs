@@ -142,15 +142,16 @@ export function findFaults(pairs = imports()) {
   return [...faults].sort();
 }
 
-const title = (room) =>
+/** A room's name for readers: `kernels/op` for `packages/kernels/src/op`. */
+export const title = (room) =>
   room
     .replace(/^packages\//, '')
     .replace('/src', '')
     .replace(/\.ts$/, '');
 const id = (room) => title(room).replaceAll(/\W/g, '_');
 
-/** The map as Mermaid: floors from the top down, an arrow for each import that no longer way says already. */
-export function draw(pairs = imports()) {
+/** The house as it stands: its floors from the top down with their rooms, and an arrow for each import that no longer way says already. */
+export function house(pairs = imports()) {
   const below = new Map(allRooms.map(({ room }) => [room, new Set()]));
   for (const [from, to] of pairs) {
     const [a, b] = [placeOf(from), placeOf(to)];
@@ -160,19 +161,37 @@ export function draw(pairs = imports()) {
   const present = allRooms.filter(
     ({ room }) => below.get(room).size > 0 || pairs.some(([, to]) => placeOf(to)?.room === room),
   );
-  const lines = ['```mermaid', 'flowchart TD'];
-  for (const { room } of present) lines.push(`  ${id(room)}["${title(room)}"]`);
-  for (const { room } of present) {
-    for (const target of [...below.get(room)].sort()) {
-      const around = [...below.get(room)].some((next) => next !== target && reaches(next, target));
-      if (!around) lines.push(`  ${id(room)} --> ${id(target)}`);
-    }
-  }
-  const rows = FLOORS.map(({ rooms, rule }, i) => {
-    const there = rooms.filter((room) => present.some((place) => place.room === room));
-    return [String(FLOORS.length - i), there.map((room) => `\`${room}\``).join(', '), rule];
-  }).filter(([, there]) => there);
-  return [...lines, '```', '', ...table([['floor', 'what is there', 'rule'], ...rows])].join('\n');
+  const arrows = present.flatMap(({ room }) =>
+    [...below.get(room)]
+      .sort()
+      .filter((target) => ![...below.get(room)].some((next) => next !== target && reaches(next, target)))
+      .map((target) => [room, target]),
+  );
+  const floors = FLOORS.map(({ rooms, rule }, i) => ({
+    number: FLOORS.length - i,
+    rule,
+    rooms: rooms.filter((room) => present.some((place) => place.room === room)),
+  })).filter(({ rooms }) => rooms.length > 0);
+  return { floors, arrows };
+}
+
+/** The map as Mermaid, and the floors as a table. */
+export function draw(pairs = imports()) {
+  const { floors, arrows } = house(pairs);
+  const rooms = floors.flatMap((floor) => floor.rooms);
+  const lines = [
+    '```mermaid',
+    'flowchart TD',
+    ...rooms.map((room) => `  ${id(room)}["${title(room)}"]`),
+    ...arrows.map(([from, to]) => `  ${id(from)} --> ${id(to)}`),
+    '```',
+  ];
+  const rows = floors.map(({ number, rule, rooms: there }) => [
+    String(number),
+    there.map((room) => `\`${room}\``).join(', '),
+    rule,
+  ]);
+  return [...lines, '', ...table([['floor', 'what is there', 'rule'], ...rows])].join('\n');
 }
 
 /** A table as the formatter wants it. */
