@@ -1,7 +1,8 @@
 /** Every fault that a farm has to survive, with a real Redis, real processes and the toy program. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, keyOf } from '../src/job/spec.js';
 import { Ledger } from '../src/ledger/ledger.js';
@@ -9,7 +10,9 @@ import { connect } from '../src/queue/connection.js';
 import { FarmQueue } from '../src/queue/farm-queue.js';
 import { openStorage } from '../src/storage/open.js';
 import type { Storage } from '../src/storage/storage.js';
-import { eventually, hasRedis, isAlive, TestRedis } from './redis.js';
+import { eventually } from './eventually.js';
+import { isAlive } from './processes.js';
+import { hasRedis, TestRedis } from './redis.js';
 import { S3Server } from './s3-server.js';
 import { temporaryFolder } from './temporary.js';
 import { expectToy, makeFaults, TOY_MODULE, toySpec } from './toys.js';
@@ -52,12 +55,12 @@ class TestWorker {
 
   /** Waits until it has ended, with all its children. */
   async gone(): Promise<void> {
-    await eventually(() => !isAlive(this.pid) && [...this.children].every((child) => !isAlive(child)));
+    const alive = () => [this.pid, ...this.children].filter(isAlive);
+    await eventually('the end of a worker and its children', alive, ({ length }) => length === 0);
   }
 }
 
-// Each waits for what happens, not for a time: the limit is for machines with much else to do.
-describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
+describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
   let redis: TestRedis;
   let storage: Storage;
   let queue: FarmQueue;
@@ -109,56 +112,96 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
       storage,
       specs.map((spec) => ({ spec })),
     );
-  const ended = (spec: JobSpec) => async () =>
-    ['completed', 'failed'].includes(await queue.queue.getJobState(keyOf(spec)));
+  const ended = async (spec: JobSpec) => ['completed', 'failed'].includes(await queue.queue.getJobState(keyOf(spec)));
+  const untilEnd = (spec: JobSpec) =>
+    eventually(
+      `the end of "${spec.name}"`,
+      async () => ({
+        state: await queue.queue.getJobState(keyOf(spec)),
+        ledger: (await Ledger.open(storage, keyOf(spec))).entries.map(({ type }) => type),
+        events: workers.map(({ events }) => events.filter(({ type }) => type !== 'progress').slice(-8)),
+      }),
+      ({ state }) => ['completed', 'failed'].includes(state),
+    );
   const frames = async (spec: JobSpec) => (await Ledger.open(storage, keyOf(spec))).state.frames;
+  const untilStored = (spec: JobSpec, count: number) =>
+    eventually(
+      `${count} stored frames of "${spec.name}"`,
+      () => frames(spec),
+      (stored) => stored >= count,
+    );
+  const untilSaw = (worker: TestWorker, type: string, status?: string) =>
+    eventually(
+      `"${type}" ${status ?? ''} of a worker`,
+      () => worker.events.filter((event) => event.type !== 'progress').slice(-8),
+      () => worker.saw(type, status),
+    );
+  const untilNote = (worker: TestWorker, text: string) =>
+    eventually(
+      `"${text}" from a worker`,
+      () => worker.events.flatMap(({ text }) => text ?? []),
+      (texts) => texts.some((said) => said.includes(text)),
+    );
   const log = (name: string) => join(folder, `${name}.log`);
   /** Frames that were computed, with those that were computed again. */
   const computed = (name: string) => readFileSync(log(name), 'utf8').trim().split('\n').length;
-  const slow = (name: string, count = 48, more = {}) => toySpec(name, count, { pauseMs: 20, log: log(name), ...more });
+  const toy = (name: string, count: number, more = {}) => toySpec(name, count, { log: log(name), ...more });
+  /** A job that stops before a frame until its gate is opened: what happens in between happens while it is at work. */
+  function gated(name: string, count: number, at: number, more = {}): { spec: JobSpec; open: () => void } {
+    const gate = join(folder, `${name}.gate`);
+    writeFileSync(gate, '');
+    return { spec: toy(name, count, { at, gate, ...more }), open: () => rmSync(gate) };
+  }
+  const untilComputed = (name: string, count: number) =>
+    eventually(
+      `${count} computed frames of "${name}"`,
+      () => (existsSync(log(name)) ? computed(name) : 0),
+      (frames) => frames >= count,
+    );
 
   it('a worker is killed: its child goes with it, another worker goes on after the last chunk', async () => {
-    const spec = slow('worker killed');
+    const { spec, open } = gated('worker killed', 48, 20);
     await submit(spec);
     const first = worker();
-    await eventually(async () => (await frames(spec)) >= 16);
+    await untilComputed('worker killed', 20);
     first.signal('SIGKILL');
     await first.gone();
+    open();
     const second = worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     expect(second.saw('end', 'done')).toBe(true);
-    expect(computed('worker killed')).toBeLessThanOrEqual(48 + 8 + 2);
+    expect(computed('worker killed')).toBe(48 + 4);
   });
 
   it('a child that is blocked in a call goes with its killed worker', async () => {
     const faults = makeFaults(join(folder, 'blocked'), { hang: 1 });
-    const spec = slow('blocked', 24, { at: 10, faults });
+    const spec = toy('blocked', 24, { at: 10, faults });
     await submit(spec);
     const first = worker();
-    await eventually(async () => (await frames(spec)) >= 8 && computed('blocked') >= 10);
+    await untilComputed('blocked', 10);
     first.signal('SIGKILL');
     await first.gone();
     worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
   });
 
   it('a child is killed: the job goes on, on the same worker if there is no other', async () => {
-    const spec = slow('child killed', 48, { at: 20, faults: makeFaults(join(folder, 'child-killed'), { crash: 1 }) });
+    const spec = toy('child killed', 48, { at: 20, faults: makeFaults(join(folder, 'child-killed'), { crash: 1 }) });
     await submit(spec);
     const only = worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     expect(only.saw('end', 'crashed')).toBe(true);
   });
 
   it('a device that is lost for good, and a call that hangs: the child ends and a new one goes on', async () => {
     const faults = makeFaults(join(folder, 'gpu'), { 'device-lost': 1, hang: 1 });
-    const spec = slow('gpu', 40, { at: 20, faults });
+    const spec = toy('gpu', 40, { at: 20, faults });
     await submit(spec);
     const only = worker({ hangSeconds: 2 });
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     const crashes = only.events
       .filter(({ outcome }) => outcome?.status === 'crashed')
@@ -169,50 +212,54 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
   });
 
   it('Redis dies and comes back, while a job is at work and for longer than its lock lasts', async () => {
-    const spec = slow('redis away', 96);
+    const { spec, open } = gated('redis away', 96, 20);
     await submit(spec);
     const [one, two] = [worker(), worker()];
-    await eventually(async () => (await frames(spec)) >= 16);
+    await untilComputed('redis away', 20);
     await redis.kill();
+    await sleep(2500);
     // The work goes on without it.
-    await eventually(async () => (await frames(spec)) >= 72);
+    open();
+    await untilStored(spec, 72);
     await redis.up();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     // Workers take jobs as before.
     const next = [1, 2, 3, 4].map((i) => toySpec(`after redis ${i}`, 10));
     await submit(...next);
-    for (const job of next) await eventually(ended(job));
+    for (const job of next) await untilEnd(job);
     for (const job of next) await expectToy(storage, job, join(folder, 'fetched'));
     expect([one, two].every(({ pid }) => isAlive(pid))).toBe(true);
   });
 
   it('Redis has lost everything: what is submitted again goes on after the last chunk', async () => {
-    const spec = slow('redis emptied', 64);
+    const { spec, open } = gated('redis emptied', 64, 20);
     await submit(spec);
     const first = worker();
-    await eventually(async () => (await frames(spec)) >= 16);
+    await untilComputed('redis emptied', 20);
     first.signal('SIGKILL');
     await first.gone();
+    open();
     await queue.redis.flushall();
     expect(await submit(spec)).toEqual(['queued']);
     worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
-    expect(computed('redis emptied')).toBeLessThanOrEqual(64 + 8 + 2);
+    expect(computed('redis emptied')).toBe(64 + 4);
     await queue.redis.flushall();
     expect(await submit(spec)).toEqual(['stored']);
   });
 
   it('the storage is away for a while: the job waits and goes on', async () => {
-    const spec = slow('storage away', 40);
+    const { spec, open } = gated('storage away', 40, 12);
     await submit(spec);
     const only = worker();
-    await eventually(async () => (await frames(spec)) >= 8);
+    await untilComputed('storage away', 12);
     renameSync(where, `${where}.away`);
-    await eventually(() => only.events.some(({ text }) => text?.includes('waiting: ')));
+    open();
+    await untilNote(only, 'waiting: ');
     renameSync(`${where}.away`, where);
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     expect(only.events.filter(({ type }) => type === 'end')).toHaveLength(1);
   });
@@ -223,15 +270,16 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
     try {
       where = s3.url(`bucket/full${serial}`);
       storage = await openStorage(where, { create: true });
-      const spec = slow('storage full', 40);
+      const { spec, open } = gated('storage full', 40, 12);
       await submit(spec);
       const only = worker({ patienceSeconds: 0.1 });
-      await eventually(async () => (await frames(spec)) >= 8);
+      await untilComputed('storage full', 12);
       s3.failure = 507;
-      await eventually(() => only.saw('end', 'hindered'));
-      await eventually(() => only.events.some(({ text }) => text?.includes('takes no more jobs until')));
+      open();
+      await untilSaw(only, 'end', 'hindered');
+      await untilNote(only, 'takes no more jobs until');
       s3.failure = undefined;
-      await eventually(ended(spec));
+      await untilEnd(spec);
       await expectToy(storage, spec, join(folder, 'fetched'));
     } finally {
       storage.close();
@@ -242,16 +290,17 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
   });
 
   it('a job that two workers have at once is done once, and right', async () => {
-    const spec = slow('stolen', 64);
+    const { spec, open } = gated('stolen', 64, 12);
     await submit(spec);
     const first = worker();
-    await eventually(async () => (await frames(spec)) >= 8);
+    await untilComputed('stolen', 12);
     // The first one sleeps past its lock, and wakes up believing that the job is its own.
     first.signal('SIGSTOP');
-    const second = worker();
-    await eventually(() => second.saw('start'));
+    worker();
+    await untilComputed('stolen', 12 + 4);
     first.signal('SIGCONT');
-    await eventually(ended(spec));
+    open();
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     const { entries } = await Ledger.open(storage, keyOf(spec));
     expect(entries.filter(({ type }) => type === 'done')).toHaveLength(1);
@@ -263,23 +312,23 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
       SKEW_HOURS: String(hours),
     });
     const specs = [1, 2, 3, 4].map((i) =>
-      slow(`skew ${i}`, 40, { at: 20, faults: makeFaults(join(folder, `skew${i}`), i % 2 ? { crash: 1 } : {}) }),
+      toy(`skew ${i}`, 40, { at: 20, faults: makeFaults(join(folder, `skew${i}`), i % 2 ? { crash: 1 } : {}) }),
     );
     await submit(...specs);
     worker({}, skewed(-5));
     worker({}, skewed(+7));
-    for (const spec of specs) await eventually(ended(spec));
+    for (const spec of specs) await untilEnd(spec);
     for (const spec of specs) await expectToy(storage, spec, join(folder, 'fetched'));
   });
 
   it('a video that kills workers goes into quarantine after two hosts, and others go on', async () => {
-    const poison = slow('poison', 24, { at: 10, faults: makeFaults(join(folder, 'poison'), { crash: 9 }) });
+    const poison = toy('poison', 24, { at: 10, faults: makeFaults(join(folder, 'poison'), { crash: 9 }) });
     const good = [1, 2, 3].map((i) => toySpec(`good ${i}`, 20));
     await submit(poison, ...good);
     worker();
     worker();
-    await eventually(ended(poison));
-    for (const spec of good) await eventually(ended(spec));
+    await untilEnd(poison);
+    for (const spec of good) await untilEnd(spec);
     const { state, entries } = await Ledger.open(storage, keyOf(poison));
     expect(state.status).toBe('quarantined');
     expect(state.reason).toMatch(/crashed on host\d and host\d|crashed 3 times on host\d/);
@@ -291,72 +340,77 @@ describe.skipIf(!hasRedis)('faults', { timeout: 1_200_000 }, () => {
   });
 
   it('bad media fails at once, with its reason', async () => {
-    const spec = slow('bad media', 24, { at: 10, faults: makeFaults(join(folder, 'bad-media'), { 'bad-media': 1 }) });
+    const spec = toy('bad media', 24, { at: 10, faults: makeFaults(join(folder, 'bad-media'), { 'bad-media': 1 }) });
     await submit(spec);
     worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     expect((await queue.queue.getJob(keyOf(spec)))!.failedReason).toBe('bad media: frame 10 cannot be read');
   });
 
   it('three crashes in a row: the worker takes no more jobs until its GPU has passed its check', async () => {
     const healthy = join(folder, 'healthy');
-    const bad = slow('crashes', 16, { at: 4, faults: makeFaults(join(folder, 'crashes'), { crash: 3 }) });
+    const bad = toy('crashes', 16, { at: 4, faults: makeFaults(join(folder, 'crashes'), { crash: 3 }) });
     const good = toySpec('after the check', 16);
     await submit(bad);
     const only = worker({ healthyFile: healthy });
-    await eventually(() => only.events.some(({ text }) => text?.includes('3 crashes in a row')));
+    await untilNote(only, '3 crashes in a row');
     await submit(good);
-    await eventually(() => only.events.filter(({ type }) => type === 'check').length >= 5);
-    expect(await ended(good)()).toBe(false);
+    await eventually(
+      'five checks of the GPU',
+      () => only.events.filter(({ type }) => type === 'check').length,
+      (checks) => checks >= 5,
+    );
+    expect(await ended(good)).toBe(false);
     writeFileSync(healthy, '');
-    await eventually(ended(good));
+    await untilEnd(good);
     await expectToy(storage, good, join(folder, 'fetched'));
-    await eventually(ended(bad));
+    await untilEnd(bad);
     expect((await Ledger.open(storage, keyOf(bad))).state.status).toBe('quarantined');
   });
 
   it('SIGTERM: the job is given back with all that is done, and nothing is computed twice', async () => {
-    const spec = slow('drained', 64);
+    const { spec, open } = gated('drained', 64, 12);
     await submit(spec);
     const first = worker();
-    await eventually(async () => (await frames(spec)) >= 8);
+    await untilComputed('drained', 12);
     first.signal('SIGTERM');
+    await untilSaw(first, 'draining');
+    open();
     await first.gone();
     expect(first.saw('end', 'stopped')).toBe(true);
     expect(await queue.queue.getJobState(keyOf(spec))).not.toBe('active');
     worker();
-    await eventually(ended(spec));
+    await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));
     expect(computed('drained')).toBe(64);
   });
 
   it('a long video gives way to others after a slice, and goes on behind them', async () => {
-    const long = slow('long', 120);
-    await submit(long);
-    const only = worker({ sliceFrames: 16 });
-    await eventually(async () => (await frames(long)) >= 8);
+    const { spec: long, open } = gated('long', 120, 118, { pauseMs: 20 });
     const short = toySpec('short', 10);
-    await submit(short);
-    await eventually(ended(short));
-    expect(await ended(long)()).toBe(false);
+    await submit(long, short);
+    const only = worker({ sliceFrames: 16 });
+    await untilEnd(short);
+    expect(await ended(long)).toBe(false);
     expect(only.events.some(({ outcome }) => (outcome as { reason?: string })?.reason === 'slice')).toBe(true);
-    await eventually(ended(long));
+    open();
+    await untilEnd(long);
     await expectToy(storage, long, join(folder, 'fetched'));
     expect(computed('long')).toBe(120);
   });
 
   it('a job at work is cancelled from another process, and keeps what it has', async () => {
-    const spec = slow('cancelled', 500);
+    const { spec, open } = gated('cancelled', 48, 12);
     await submit(spec);
     worker();
-    await eventually(async () => (await frames(spec)) >= 8);
+    await untilComputed('cancelled', 12);
     expect(await queue.cancel((await queue.find(keyOf(spec)))!)).toBe('active');
-    await eventually(ended(spec));
+    await untilEnd(spec);
     expect((await queue.queue.getJob(keyOf(spec)))!.failedReason).toBe('cancelled');
-    const kept = await frames(spec);
-    expect(kept).toBeGreaterThanOrEqual(8);
-    expect(kept).toBeLessThan(500);
+    expect(await frames(spec)).toBe(8);
+    open();
     await (await queue.queue.getJob(keyOf(spec)))!.retry();
-    await eventually(async () => (await frames(spec)) > kept);
+    await untilEnd(spec);
+    await expectToy(storage, spec, join(folder, 'fetched'));
   });
 });

@@ -14,7 +14,8 @@ import { openStorage } from '../src/storage/open.js';
 import type { Storage } from '../src/storage/storage.js';
 import type { Executor } from '../src/worker/executor.js';
 import { Supervisor, type SupervisorEvent } from '../src/worker/supervisor.js';
-import { eventually, hasRedis, TestRedis } from './redis.js';
+import { eventually } from './eventually.js';
+import { hasRedis, TestRedis } from './redis.js';
 import { temporaryFolder } from './temporary.js';
 import { toySpec } from './toys.js';
 
@@ -57,13 +58,11 @@ describe.skipIf(!hasRedis)('observation', () => {
   });
   afterAll(() => redis.stop());
 
-  /** Tells of 300 frames in three steps, and is done. */
-  const executor = (): Executor => ({
+  /** Tells of 300 frames in three steps, and is done when it may. */
+  const executor = (done: Promise<void>): Executor => ({
     async run(_, onProgress) {
-      for (const done of [100, 200, 300]) {
-        onProgress({ done, total: 300, tracked: done, seconds: done / 50 });
-        await new Promise((resolve) => setTimeout(resolve, 400));
-      }
+      for (const done of [100, 200, 300]) onProgress({ done, total: 300, tracked: done, seconds: done / 50 });
+      await done;
       return { status: 'done', frames: 300, tracked: 300 };
     },
     stop: () => {},
@@ -84,11 +83,13 @@ describe.skipIf(!hasRedis)('observation', () => {
     const connection = await connect({ redis: redis.url, queue: '' });
     const metrics = await MetricsServer.open({ host: '127.0.0.1', port: 0 }, connection, 'seen');
     const events: SupervisorEvent[] = [];
+    let finish = () => {};
+    const watched = new Promise<void>((resolve) => (finish = resolve));
     const supervisor = new Supervisor({
       redis: connection,
       queue: 'seen',
       storage,
-      executor: executor(),
+      executor: executor(watched),
       host: 'one',
       healthy: async () => true,
       telemetry: traces.telemetry,
@@ -101,10 +102,19 @@ describe.skipIf(!hasRedis)('observation', () => {
     await queue.submit(storage, [{ spec }]);
     expect(await (await fetch(metrics.url)).text()).toMatch(/samtrack_queue_jobs\{state="prioritized"\} 1/);
     void supervisor.run();
-    await eventually(async () => (await snapshotOf(queue)).active[0]?.report.done !== undefined);
+    await eventually(
+      'a report of the job at work',
+      () => snapshotOf(queue),
+      ({ active }) => active[0]?.report.done !== undefined,
+    );
     expect((await snapshotOf(queue)).active[0]?.report).toMatchObject({ total: 300, host: 'one' });
-    await eventually(async () => (await queue.queue.getJobState(keyOf(spec))) === 'completed');
-    await eventually(() => events.some(({ type }) => type === 'end'));
+    finish();
+    await eventually(
+      'the end of the job',
+      () => queue.queue.getJobState(keyOf(spec)),
+      (state) => state === 'completed',
+    );
+    await eventually('the event of its end', () => events.some(({ type }) => type === 'end'));
 
     const text = await (await fetch(metrics.url)).text();
     expect(text).toMatch(/^samtrack_frames_total 300$/m);

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../src/queue/connection.js';
+import { eventually } from './eventually.js';
 
 /** Programs that are a server; Debian's `redis-tools` has it under a name of its own, which decides what it does. */
 const PROGRAMS = ['redis-server', 'valkey-server', 'redis-check-rdb'] as const;
@@ -57,7 +58,7 @@ export class TestRedis {
       Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
       { argv0: program === 'redis-check-rdb' ? 'redis-server' : program!, stdio: 'ignore' },
     );
-    await eventually(async () => {
+    await eventually('an answer of the Redis server', async () => {
       const client = await connect({ redis: this.url, queue: '' }).catch(() => undefined);
       const ready = (await client?.ping().catch(() => '')) === 'PONG';
       client?.disconnect();
@@ -77,19 +78,4 @@ export class TestRedis {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-/** Waits until something is true, however slow the machine is; the test's own timeout is the limit. */
-export async function eventually(check: () => Promise<boolean> | boolean, pauseMs = 50): Promise<void> {
-  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-}
-
-/** Whether a process is there; one that has ended and was not waited for is not. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  return !/^\d+ \(.*\) Z/.test(spawnSync('cat', [`/proc/${pid}/stat`], { encoding: 'utf8' }).stdout);
 }

@@ -7,6 +7,10 @@ export class S3Server {
   /** Answers instead of serving: `503` is away, `507` is full. */
   failure: number | undefined;
 
+  /** Which requests are held back until `release`, as by a storage that does not answer. */
+  hold: (method: string, name: string) => boolean = () => false;
+  private held: { name: string; go: () => void }[] = [];
+
   private constructor(private readonly server: Server) {}
 
   static async start(): Promise<S3Server> {
@@ -17,6 +21,9 @@ export class S3Server {
       for await (const piece of request) pieces.push(piece);
       const url = new URL(request.url!, 'http://s3');
       const name = decodeURIComponent(url.pathname.slice(1));
+      if (s3.hold(request.method!, name)) await new Promise<void>((go) => s3.held.push({ name, go }));
+      // Who asked may be gone by now: a killed worker's writes do not come to pass.
+      if (response.destroyed) return;
       if (s3.failure && !(s3.failure === 507 && request.method !== 'PUT')) {
         return error(response, s3.failure, s3.failure === 507 ? 'QuotaExceeded' : 'ServiceUnavailable');
       }
@@ -43,6 +50,17 @@ export class S3Server {
   /** URL of a storage in a bucket. */
   url(path: string): string {
     return `s3://${path}?endpoint=http://127.0.0.1:${(this.server.address() as AddressInfo).port}&region=us-east-1`;
+  }
+
+  /** What is held back now. */
+  get waiting(): string[] {
+    return this.held.map(({ name }) => name);
+  }
+
+  /** Lets everything go on, and holds nothing back any more. */
+  release(): void {
+    this.hold = () => false;
+    for (const { go } of this.held.splice(0)) go();
   }
 
   private list(bucket: string, query: URLSearchParams, response: ServerResponse): void {

@@ -74,12 +74,12 @@ describe('storage', () => {
     const storage = await openStorage(root, { create: true });
     renameSync(root, `${root}.away`);
     for (const attempt of [
-      storage.read('x'),
-      storage.list('x'),
-      storage.write('x/y', bytes('')),
-      storage.create('z', bytes('')),
+      () => storage.read('x'),
+      () => storage.list('x'),
+      () => storage.write('x/y', bytes('')),
+      () => storage.create('z', bytes('')),
     ]) {
-      await expect(attempt).rejects.toMatchObject({ code: 'storage-away' });
+      await expect(attempt()).rejects.toMatchObject({ code: 'storage-away' });
     }
     expect(existsSync(root)).toBe(false);
     mkdirSync(root);

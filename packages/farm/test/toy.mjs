@@ -30,7 +30,7 @@ class BadMedia extends Error {
 
 export const toy = {
   async run({ identity, parameters }, context) {
-    const { frames, faults, pauseMs = 0, log } = parameters;
+    const { frames, faults, gate, pauseMs = 0, log } = parameters;
     const began = performance.now();
     mkdirSync(join(context.folder, 'masks'), { recursive: true });
     writeFileSync(join(context.folder, 'run.json'), JSON.stringify(identity));
@@ -40,6 +40,12 @@ export const toy = {
       const file = join(context.folder, nameOf(frame));
       if (!existsSync(file)) {
         if (frame === parameters.at) {
+          // Shut as long as the file is there.
+          while (gate && existsSync(gate)) {
+            context.beat();
+            context.signal.throwIfAborted();
+            await sleep(10);
+          }
           if (take(faults, 'bad-media')) throw new BadMedia(`${identity.name}: frame ${frame} cannot be read`);
           if (take(faults, 'crash')) process.kill(process.pid, 'SIGKILL');
           if (take(faults, 'device-lost'))

@@ -36,7 +36,9 @@ const supervisor = new Supervisor({
   onEvent: (event) => tell({ ...event, child: executor.pid }),
 });
 process.on('SIGTERM', async () => {
-  await supervisor.drain();
+  const drained = supervisor.drain();
+  tell({ type: 'draining' });
+  await drained;
   redis.disconnect();
   process.exit(0);
 });

@@ -7,8 +7,8 @@ import type { Storage } from '../storage/storage.js';
 /** Larger files than this are stored only when the job is done. */
 const ARCHIVED_BYTES = 4 << 20;
 
-/** What samtrack notes about files that it is making: hidden, but a later run needs it to know them for its own. */
-const JOURNAL = '.samtrack.jsonl';
+/** Where samtrack notes the files that it is making (`.run.jsonl`): hidden, but a later run needs it to know them for its own. */
+const JOURNAL = /(^|\/)\.[^/]*\.jsonl$/;
 
 const isHidden = (name: string) => name.split('/').some((part) => part.startsWith('.'));
 
@@ -77,7 +77,7 @@ export class ResultsFolder {
     return entries
       .filter((entry) => entry.isFile())
       .map((entry) => relative(this.path, join(entry.parentPath, entry.name)).split(sep).join('/'))
-      .filter((name) => !isHidden(name) || (name.endsWith(JOURNAL) && !isHidden(name.slice(0, -JOURNAL.length))))
+      .filter((name) => !isHidden(name.replace(JOURNAL, '')))
       .sort();
   }
 }
