@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -17,6 +18,10 @@ const COPIED = {
   'demo/clip.mp4': 'demo/clip.mp4',
   'demo/masks/00000.png': 'demo/first-mask.png',
 };
+
+/** ONNX Runtime's WebAssembly, for browsers without a GPU. Fetched when it is needed, by nobody else. */
+const RUNTIME = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
+const runtime = dirname(createRequire(join(root, 'packages', 'onnx', 'package.json')).resolve('onnxruntime-web/wasm'));
 
 /** Weights that come with the page: all that come with SAMTrack. */
 const weights = () => readdirSync(join(root, 'weights', 'embedded')).filter((file) => file.endsWith('.safetensors'));
@@ -62,11 +67,12 @@ export async function buildApp(outdir) {
   });
   await run({ entryPoints: { viewer: source('embed/viewer.ts') } });
   for (const [from, to] of Object.entries(COPIED)) cpSync(join(root, from), join(outdir, to), { recursive: true });
+  for (const file of RUNTIME) cpSync(join(runtime, file), join(outdir, 'ort', file));
   for (const file of weights()) cpSync(join(root, 'weights', 'embedded', file), join(outdir, 'models', file));
   writeFileSync(join(outdir, '_headers'), headersFile());
   writeFileSync(join(outdir, 'nginx.conf'), nginxFile());
   // The service worker knows every file of this build by content, so that a new build replaces the old one as a whole.
-  const offline = filesIn(outdir).filter((file) => !/^(_headers|nginx\.conf|viewer\.js)|\.(txt|map)$/.test(file));
+  const offline = filesIn(outdir).filter((file) => !/^(_headers|nginx\.conf|viewer\.js|ort\/)|\.(txt|map)$/.test(file));
   const version = createHash('sha256');
   for (const file of offline) version.update(file).update(readFileSync(join(outdir, file)));
   await run({

@@ -54,7 +54,7 @@ export const nginxFile = () => {
 types {
     text/html html;
     text/css css;
-    text/javascript js;
+    text/javascript js mjs;
     application/json json;
     application/manifest+json webmanifest;
     application/wasm wasm;

@@ -23,7 +23,8 @@ export interface Capabilities {
   readonly engine: EngineKind;
 }
 
-export type EngineKind = 'network' | 'toy' | 'none';
+/** The networks on the GPU or, where there is none, on the processor; the toy of the tests; or nothing. */
+export type EngineKind = 'webgpu' | 'cpu' | 'toy' | 'none';
 
 /** How far the models are. */
 export type EngineStatus =
@@ -128,6 +129,11 @@ export type RunStatus =
   /** A click came in between: it was applied, and the rest is to be done. */
   | { readonly state: 'paused'; readonly direction: Direction; readonly frame: number; readonly left: number }
   | { readonly state: 'failed'; readonly failure: Failure; readonly frame?: number };
+
+/** How a run ended: at its end, by a stop or a click, or by a problem. */
+export type RunOutcome =
+  | { readonly ended: 'done' | 'stopped' }
+  | { readonly ended: 'failed'; readonly failure: Failure };
 
 export interface Presented {
   readonly frame: number;
@@ -326,7 +332,7 @@ export interface NetPageApi {
 export interface EngineApi {
   start(options: {
     canvas: OffscreenCanvas;
-    engine: 'auto' | 'toy' | 'none';
+    engine: EngineKind | 'auto';
     presenter: 'auto' | '2d';
     /** Delay of each frame of the toy engine, in milliseconds. */
     delay?: number;
@@ -366,7 +372,7 @@ export interface EngineApi {
   undo(): Promise<boolean>;
   redo(): Promise<boolean>;
 
-  track(request: TrackRequest): Promise<void>;
+  track(request: TrackRequest): Promise<RunOutcome>;
   stop(): Promise<void>;
   budget(megabytes: number | undefined): Promise<void>;
   candidate(key: number, decision: 'accept' | 'reject' | { merge: number }): Promise<void>;
@@ -382,7 +388,8 @@ export interface EngineApi {
   addModel(file: File): Promise<StoredModel>;
   removeModel(file: string): Promise<void>;
   snapshot(): Promise<Snapshot>;
-  labelHash(frame: number): Promise<string>;
+  /** Of a frame's masks, or of one object's; empty where there are none. */
+  labelHash(frame: number, object?: number): Promise<string>;
   /** Pixels of each object in a frame. */
   areas(frame: number): Promise<Record<number, number>>;
 }

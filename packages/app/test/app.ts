@@ -3,29 +3,34 @@ import { findChromium, hasChromium } from '@samtrack/chromium';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { serveFolder } from '../serve.mjs';
-import type { Snapshot } from '../src/protocol.js';
+import type { EngineKind, Snapshot } from '../src/protocol.js';
 import { clipZip } from './clip.js';
 import { APP_FOLDER } from './folder.js';
 
-/** WebGPU by Chromium's own software adapter, WebGL likewise: what every machine has. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-background-networking',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
+  // WebGL by Chromium's own software: what every machine has.
   '--enable-unsafe-swiftshader',
   // A camera that shows a test picture, and is allowed.
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
 ];
 
+/** WebGPU likewise. Without these there is no adapter. */
+const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] as const;
+
 export interface OpenOptions extends BrowserContextOptions {
   /** What follows the address's `?`, beside the engine. */
   readonly query?: string;
   /** Default `toy`. */
-  readonly engine?: 'toy' | 'network' | 'none';
+  readonly engine?: EngineKind | 'auto';
   /** Run in the page before anything else. */
   readonly before?: string;
+  /** Run in the engine's worker before anything else. */
+  readonly beforeEngine?: string;
+  /** In place of the address that the page is served at. */
+  readonly at?: (origin: string) => string;
   /** In the same browser profile as another page. */
   readonly context?: BrowserContext;
   /** Errors in the console that belong to the test. */
@@ -90,14 +95,26 @@ export class App {
     return this.page.evaluate(() => globalThis.samtrack.snapshot());
   }
 
-  hash(frame: number): Promise<string> {
-    return this.page.evaluate((index) => globalThis.samtrack.labelHash(index), frame);
+  /** What the masks of a frame are, or one object's, as a hash; empty where there are none. */
+  hash(frame: number, object?: number): Promise<string> {
+    return this.page.evaluate(([index, id]) => globalThis.samtrack.labelHash(index, id), [frame, object] as const);
   }
 
-  async hashes(count: number): Promise<string[]> {
-    const all: string[] = [];
-    for (let frame = 0; frame < count; frame++) all.push(await this.hash(frame));
-    return all;
+  hashes(count: number, object?: number): Promise<string[]> {
+    return this.page.evaluate(
+      async ([frames, id]) => {
+        const all: string[] = [];
+        for (let frame = 0; frame < frames; frame++) all.push(await globalThis.samtrack.labelHash(frame, id));
+        return all;
+      },
+      [count, object] as const,
+    );
+  }
+
+  /** Pixels of each object in a frame. */
+  async areas(frame: number): Promise<Map<number, number>> {
+    const areas = await this.page.evaluate((index) => globalThis.samtrack.areas(index), frame);
+    return new Map(Object.entries(areas).map(([id, area]) => [Number(id), area]));
   }
 
   /** Where a pixel of the video is in the window. */
@@ -110,6 +127,17 @@ export class App {
       },
       [x, y],
     );
+  }
+
+  /** Goes to a frame, and waits until it is the one that is shown. */
+  async goTo(frame: number): Promise<void> {
+    await this.page.evaluate((at) => globalThis.samtrack.seek(at), frame);
+    await this.showing(frame);
+  }
+
+  /** Waits until the page shows a frame, and knows it. */
+  async showing(frame: number): Promise<void> {
+    await this.page.locator(`.stage[aria-label*=" frame ${frame} of "]`).waitFor();
   }
 
   /** Clicks a pixel of the video. */
@@ -160,7 +188,11 @@ if (!hasChromium()) {
 }
 
 /** Tests of the app in one Chromium; each test opens pages of its own, and what is wrong in any of them fails it. */
-export function describeApp(title: string, tests: (open: (options?: OpenOptions) => Promise<App>) => void): void {
+export function describeApp(
+  title: string,
+  tests: (open: (options?: OpenOptions) => Promise<App>) => void,
+  { flags = WEBGPU }: { flags?: readonly string[] } = {},
+): void {
   describe.skipIf(!hasChromium())(title, { timeout: 120_000 }, () => {
     let browser: Browser | undefined;
     let server: Server | undefined;
@@ -168,7 +200,7 @@ export function describeApp(title: string, tests: (open: (options?: OpenOptions)
     let opened: App[] = [];
     beforeAll(async () => {
       ({ server, origin } = await serveFolder(APP_FOLDER));
-      browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
+      browser = await chromium.launch({ executablePath: findChromium(), args: [...FLAGS, ...flags] });
     });
     afterEach(async () => {
       const problems = opened.flatMap((app) => app.problems);
@@ -181,7 +213,7 @@ export function describeApp(title: string, tests: (open: (options?: OpenOptions)
       server?.closeAllConnections();
       server?.close();
     });
-    tests(async ({ query = '', engine = 'toy', before, context, expected, ...options } = {}) => {
+    tests(async ({ query = '', engine = 'toy', before, beforeEngine, at, context, expected, ...options } = {}) => {
       const own = context ?? (await browser!.newContext({ viewport: { width: 1280, height: 800 }, ...options }));
       own.setDefaultTimeout(30_000);
       const page = await own.newPage();
@@ -190,9 +222,16 @@ export function describeApp(title: string, tests: (open: (options?: OpenOptions)
         `for (const name of ['showOpenFilePicker', 'showSaveFilePicker', 'showDirectoryPicker']) delete globalThis[name];
          ${before ?? ''}`,
       );
-      const app = new App(page, own, origin, expected);
+      if (beforeEngine) {
+        await own.route('**/engine.js', async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: `${beforeEngine};${await response.text()}` });
+        });
+      }
+      const address = at ? at(origin) : origin;
+      const app = new App(page, own, address, expected);
       opened.push(app);
-      await page.goto(`${origin}/?engine=${engine}&offline=no&${query}`);
+      await page.goto(`${address}/?engine=${engine}&offline=no&${query}`);
       await page.waitForSelector('.start h1, .workspace, .take-over');
       return app;
     });

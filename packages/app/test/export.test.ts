@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { decodeLabelPng, decompressRle, rleArea } from 'samtrack/io';
+import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, VideoSampleSink } from 'mediabunny';
+import { decodeLabelPng, decompressRle, prepareCodecs, rleArea } from 'samtrack/io';
 import { expect, it } from 'vitest';
+import { makeVideo } from '../../pipeline/test/io/media.js';
 import { type App, describeApp } from './app.js';
 import { CLIP, labels, maskPng, picture } from './clip.js';
 
@@ -16,6 +20,7 @@ async function tracked(app: App): Promise<void> {
 async function save(app: App, ...formats: string[]): Promise<{ name: string; bytes: Buffer }> {
   await app.page.getByRole('button', { name: 'Export', exact: true }).click();
   const dialog = app.page.getByRole('dialog', { name: 'Export' });
+  await dialog.waitFor();
   const boxes = dialog.getByRole('checkbox');
   for (let i = 0; i < (await boxes.count()); i++) await boxes.nth(i).setChecked(false);
   for (const format of formats) await dialog.getByRole('checkbox', { name: new RegExp(`^${format}`) }).check();
@@ -25,6 +30,37 @@ async function save(app: App, ...formats: string[]): Promise<{ name: string; byt
   ]);
   await dialog.getByRole('button', { name: 'Close' }).click();
   return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+interface VideoFrameData {
+  timestamp: number;
+  /** Red, green, blue and alpha. */
+  pixel: (x: number, y: number) => number[];
+}
+
+/** Frames of a video file. */
+async function* framesOf(bytes: Uint8Array): AsyncGenerator<VideoFrameData> {
+  await prepareCodecs();
+  using input = new Input({ source: new BufferSource(bytes), formats: ALL_FORMATS });
+  const track = (await input.getPrimaryVideoTrack())!;
+  for await (const sample of new VideoSampleSink(track).samples()) {
+    const { timestamp, codedWidth } = sample;
+    const rgba = new Uint8Array(sample.allocationSize({ format: 'RGBA' }));
+    await sample.copyTo(rgba, { format: 'RGBA' });
+    sample.close();
+    yield { timestamp, pixel: (x, y) => [...rgba.subarray(4 * (y * codedWidth + x), 4 * (y * codedWidth + x) + 4)] };
+  }
+}
+
+/** Packets of a file's sound: time and bytes. */
+async function soundOf(bytes: Uint8Array): Promise<string[]> {
+  using input = new Input({ source: new BufferSource(bytes), formats: ALL_FORMATS });
+  const track = (await input.getPrimaryAudioTrack())!;
+  const packets: string[] = [];
+  for await (const { timestamp, data } of new EncodedPacketSink(track).packets()) {
+    packets.push(`${timestamp.toFixed(4)} ${Buffer.from(data).toString('base64')}`);
+  }
+  return packets;
 }
 
 describeApp('export', (open) => {
@@ -57,23 +93,91 @@ describeApp('export', (open) => {
     expect(Object.keys(files).filter((path) => path.startsWith('davis/'))).toHaveLength(CLIP.frames);
   });
 
-  it('gives a video with the masks on it', async () => {
+  it('gives a video with the masks on it, each frame at its time', async () => {
     const app = await open();
     await tracked(app);
     const { name, bytes } = await save(app, 'Overlay');
     expect(name).toBe('shapes-overlay.mp4');
-    expect(bytes.subarray(4, 8).toString()).toBe('ftyp');
+    const times: number[] = [];
+    const colours: number[][] = [];
+    for await (const { timestamp, pixel } of framesOf(bytes)) {
+      times.push(timestamp);
+      colours.push([pixel(12, 12), pixel(50, 4)].flat());
+    }
+    expect(times).toHaveLength(CLIP.frames);
+    for (const [i, time] of times.entries()) expect(Math.abs(time - i / 24)).toBeLessThan(1e-4);
+    // The square is tinted, what is beside it is not.
+    const [red, green, , , grey] = colours[0]!.slice(0, 8) as [number, number, number, number, number];
+    expect(Math.abs(grey - 120)).toBeLessThan(8);
+    expect(Math.hypot(red - 220, green - 50)).toBeGreaterThan(40);
     await app.drop({ name, bytes, type: 'video/mp4' });
     await expect.poll(() => app.page.title()).toMatch(/^shapes-overlay/);
+    await app.ready();
     expect(await app.page.locator('.lane-box').getAttribute('aria-valuemax')).toBe(String(CLIP.frames - 1));
   });
 
-  it('gives a transparent video, under the strict policy', async () => {
+  it('gives a transparent video, under the strict policy: opaque in the objects, clear beside them', async () => {
     const app = await open();
     await tracked(app);
     const { name, bytes } = await save(app, 'Cut-out WebM');
     expect(name).toBe('shapes-cutout.webm');
-    expect(bytes.subarray(0, 4)).toEqual(Buffer.from([0x1a, 0x45, 0xdf, 0xa3]));
+    let index = 0;
+    for await (const { pixel } of framesOf(bytes)) {
+      const left = 8 + 2 * index;
+      expect(pixel(left + 8, 16)[3], `square in frame ${index}`).toBeGreaterThan(250);
+      expect(pixel(left + 8, 34)[3], `beside it in frame ${index}`).toBeLessThan(5);
+      index++;
+    }
+    expect(index).toBe(CLIP.frames);
+  });
+
+  it('keeps the sound, packet by packet, and says where a format cannot hold it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'samtrack-sound-'));
+    try {
+      const path = join(folder, 'tone.mp4');
+      await makeVideo(path, { width: 96, height: 64, audio: 'aac' });
+      const app = await open();
+      await app.drop({ name: 'tone.mp4', bytes: readFileSync(path) });
+      await app.ready();
+      await app.page.keyboard.press('d');
+      await app.click(20, 20);
+      await app.waitForObjects(1);
+      await app.track();
+      const { bytes } = await save(app, 'Overlay');
+      const [expected, packets] = [await soundOf(readFileSync(path)), await soundOf(bytes)];
+      expect(packets.length).toBeGreaterThan(10);
+      expect(packets).toEqual(expected);
+      await save(app, 'Cut-out WebM');
+      await expect.poll(() => app.notices()).toContainEqual(expect.stringMatching(/no sound.*aac/));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('stops when it is told to, and leaves no part of a file', async () => {
+    const app = await open();
+    await app.page.getByRole('button', { name: /Try the demo clip/ }).click();
+    await app.ready();
+    await app.page.keyboard.press('d');
+    await app.click(200, 200);
+    await app.waitForObjects(1);
+    await app.track();
+    await app.page.getByRole('button', { name: 'Export', exact: true }).click();
+    const dialog = app.page.getByRole('dialog', { name: 'Export' });
+    await dialog.getByRole('checkbox', { name: /^Cut-out pictures/ }).check();
+    await dialog.getByRole('button', { name: /^Save/ }).click();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await dialog.getByRole('button', { name: /^Save/ }).waitFor();
+    const left = () =>
+      app.page.evaluate(async () => {
+        const root = await navigator.storage.getDirectory();
+        const exports = await (await root.getDirectoryHandle('samtrack')).getDirectoryHandle('exports');
+        const files: string[] = [];
+        for await (const name of exports.keys()) files.push(name);
+        return files;
+      });
+    await expect.poll(left).toEqual([]);
+    expect(await app.notices()).toEqual([]);
   });
 
   it('says what is missing, and gives nothing where there is nothing', async () => {
@@ -82,7 +186,7 @@ describeApp('export', (open) => {
     await app.click(12, 12);
     await app.waitForObjects(1);
     await app.page.getByRole('button', { name: 'Export', exact: true }).click();
-    expect(await app.page.getByRole('dialog').innerText()).toMatch(/23 of 24 frames have no masks yet/);
+    expect(await app.page.getByRole('dialog').textContent()).toMatch(/23 of 24 frames have no masks yet/);
   });
 
   it('gives the project, which opens as it was', async () => {
@@ -151,6 +255,6 @@ describeApp('export', (open) => {
       })),
     );
     const { jf } = summarise(scores.objects);
-    expect(await dialog.locator('tbody tr').first().locator('td').first().innerText()).toBe((100 * jf).toFixed(1));
+    expect(await dialog.locator('tbody tr').first().locator('td').first().textContent()).toBe((100 * jf).toFixed(1));
   });
 });

@@ -78,20 +78,20 @@ describeApp('the manager of models', (open) => {
     mirror.mode = 'missing';
     mirror.ranges.length = 0;
     const app = await manager();
-    expect(await row(app).innerText()).toMatch(/41 MB · Apache-2\.0/);
+    expect(await row(app).textContent()).toMatch(/41 MB · Apache-2\.0/);
     await row(app).getByRole('button', { name: /^Get/ }).click();
     expect(mirror.ranges).toEqual([]);
     await row(app)
       .getByRole('button', { name: /^Download/ })
       .click();
-    await expect.poll(() => row(app).innerText()).toMatch(/answers 404/);
+    await expect.poll(() => row(app).textContent()).toMatch(/answers 404/);
   });
 
   it('goes on where a download broke off', async () => {
     const app = await manager();
     mirror.mode = 'broken';
     await get(app);
-    await expect.poll(() => row(app).innerText()).toMatch(/Go on at/);
+    await expect.poll(() => row(app).textContent()).toMatch(/Go on at/);
     const [part] = Object.values(await stored(app));
     expect(part).toBeGreaterThan(0);
     mirror.mode = 'whole';
@@ -106,7 +106,7 @@ describeApp('the manager of models', (open) => {
     const app = await manager();
     mirror.mode = 'html';
     await get(app);
-    await expect.poll(() => row(app).innerText()).toMatch(/sends a web page in place of mobile_sam\.pt/);
+    await expect.poll(() => row(app).textContent()).toMatch(/sends a web page in place of mobile_sam\.pt/);
   });
 
   it('refuses a checkpoint that is none, by name', async () => {

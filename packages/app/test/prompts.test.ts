@@ -2,10 +2,8 @@ import { expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
 import { labels, maskPng } from './clip.js';
 
-/** Pixels of the masks of the shown frame, by what the page exports: the same path as a user's. */
-async function areaOf(app: App, id: number): Promise<number> {
-  return app.page.evaluate(async ([object]) => (await globalThis.samtrack.areas(0))[object!] ?? 0, [id]);
-}
+/** Pixels of an object in the first frame. */
+const areaOf = async (app: App, id: number) => (await app.areas(0)).get(id) ?? 0;
 
 const truth = (id: number) => labels(0).filter((value) => value === id).length;
 
@@ -166,7 +164,7 @@ describeApp('prompts', (open) => {
     await app.waitForObjects(1);
     await app.page.getByRole('button', { name: 'Open Models' }).click();
     await app.page.getByRole('dialog', { name: 'Models' }).waitFor();
-    expect(await app.page.getByRole('dialog').innerText()).toMatch(/MobileSAM[\s\S]*41 MB · Apache-2\.0/);
+    expect(await app.page.getByRole('dialog').textContent()).toMatch(/MobileSAM[\s\S]*41 MB · Apache-2\.0/);
   });
 });
 

@@ -53,6 +53,27 @@ describeApp('a session', (open) => {
     await expect.poll(() => app.hash(LAST), { timeout: 60_000 }).not.toBe('');
   });
 
+  it('is there after its page has crashed in the middle of a run', async () => {
+    const app = await open({ query: 'delay=400', expected: /crash/i });
+    await oneObject(app);
+    await copied(app);
+    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    await expect.poll(() => app.hash(3)).not.toBe('');
+    const before = await app.hashes(4);
+    const session = await app.context.newCDPSession(app.page);
+    const crashed = app.page.waitForEvent('crash');
+    session.send('Page.crash').catch(() => {
+      // Nobody is left to answer.
+    });
+    await crashed;
+    const again = await open({ context: app.context });
+    await again.page.locator('.recent-open', { hasText: 'Run stopped at frame' }).click();
+    await again.waitForObjects(1);
+    expect(await again.hashes(4)).toEqual(before);
+    await again.run(() => again.page.getByRole('button', { name: 'Resume' }).click());
+    expect(await again.hash(LAST)).not.toBe('');
+  });
+
   it('is listed on the start page, opens from there, and can be deleted', async () => {
     const app = await open();
     await oneObject(app);
@@ -91,13 +112,13 @@ describeApp('a session', (open) => {
     const second = await open({ context: app.context });
     await second.page.locator('.recent-open').click();
     await second.page.waitForSelector('.object');
-    expect(await second.page.locator('.saved').innerText()).toMatch(/read-only/);
+    expect(await second.page.locator('.saved').textContent()).toMatch(/read-only/);
     await second.click(80, 46);
     await expect.poll(async () => (await second.notices()).join()).toMatch(/Another tab/);
     expect(await app.objects()).toHaveLength(1);
     await second.page.getByRole('button', { name: 'Take over' }).click();
-    await expect.poll(() => second.page.locator('.saved').innerText()).not.toMatch(/read-only/);
-    await expect.poll(() => app.page.locator('.saved').innerText()).toMatch(/read-only/);
+    await expect.poll(() => second.page.locator('.saved').textContent()).not.toMatch(/read-only/);
+    await expect.poll(() => app.page.locator('.saved').textContent()).toMatch(/read-only/);
     await second.page.keyboard.press('n');
     await second.click(80, 46);
     await second.waitForObjects(2);
@@ -113,7 +134,7 @@ describeApp('a session', (open) => {
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();
     await expect.poll(async () => (await app.notices()).join(), { timeout: 30_000 }).toMatch(/no storage left/i);
     await app.page.getByRole('button', { name: 'Free storage' }).first().click();
-    expect(await app.page.getByRole('dialog', { name: 'Storage' }).isVisible()).toBe(true);
+    await app.page.getByRole('dialog', { name: 'Storage' }).waitFor();
     await app.page.keyboard.press('Escape');
     await session.send('Storage.overrideQuotaForOrigin', { origin: app.origin });
     await app.track();
@@ -121,22 +142,41 @@ describeApp('a session', (open) => {
   });
 });
 
-describeApp('without a GPU', (open) => {
-  it('says so, and opens, paints, shows and exports all the same', async () => {
-    const app = await open({ engine: 'none' });
-    expect(await app.page.locator('.banner').innerText()).toMatch(/You can still open videos and projects/);
-    await app.openClip();
-    await app.page.keyboard.press('d');
-    await app.click(12, 12);
-    await app.waitForObjects(1);
-    await app.page.getByRole('button', { name: 'Export', exact: true }).click();
-    const [download] = await Promise.all([
-      app.page.waitForEvent('download'),
-      app.page.getByRole('dialog').getByRole('button', { name: /^Save/ }).click(),
-    ]);
-    expect(download.suggestedFilename()).toBe('shapes-masks.zip');
-  });
-});
+describeApp(
+  'without a GPU',
+  (open) => {
+    const reason = (app: App) => app.page.locator('.banner h2').textContent();
+
+    it('says that there is no adapter, and opens, paints, shows and exports all the same', async () => {
+      const app = await open({ engine: 'auto' });
+      expect(await reason(app)).toBe('This browser finds no GPU');
+      expect(await app.page.locator('.banner').textContent()).toMatch(/on the processor: a frame then takes seconds/);
+      await app.openClip();
+      await app.page.keyboard.press('d');
+      await app.click(12, 12);
+      await app.waitForObjects(1);
+      await app.page.getByRole('button', { name: 'Export', exact: true }).click();
+      const [download] = await Promise.all([
+        app.page.waitForEvent('download'),
+        app.page.getByRole('dialog').getByRole('button', { name: /^Save/ }).click(),
+      ]);
+      expect(download.suggestedFilename()).toBe('shapes-masks.zip');
+    });
+
+    it('says that the browser is too old, that the address is not secure, or that it was switched off', async () => {
+      const old = await open({
+        engine: 'auto',
+        beforeEngine: `Object.defineProperty(navigator, 'gpu', { value: undefined })`,
+      });
+      expect(await reason(old)).toBe('This browser offers no WebGPU');
+      const off = await open({ engine: 'none' });
+      expect(await reason(off)).toBe('The engine is switched off');
+      const plain = await open({ at: (origin) => origin.replace('localhost', 'samtrack.test') });
+      expect(await plain.page.locator('.take-over h1').textContent()).toBe('This address is not secure');
+    });
+  },
+  { flags: ['--host-resolver-rules=MAP samtrack.test 127.0.0.1'] },
+);
 
 describeApp('a camera', (open) => {
   it('is a live source: a picture to click in, then followed as it comes', async () => {

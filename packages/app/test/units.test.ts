@@ -128,7 +128,7 @@ function themes(): Record<'dark' | 'light', Record<string, string>> {
     const body = css.slice(css.indexOf(`${selector} {`)).split('}')[0]!;
     return Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, hex]) => [name!, hex!]));
   };
-  return { dark: block(':root'), light: block(":root[data-theme='light']") };
+  return { dark: block(':root'), light: block(':root[data-theme="light"]') };
 }
 
 const luminance = (hex: string) =>

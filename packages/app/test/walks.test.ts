@@ -37,7 +37,7 @@ describeApp('a first-time user', (open) => {
     };
     const focused = () =>
       app.page.evaluate(
-        () => (document.activeElement as HTMLElement | null)?.innerText || document.activeElement?.className || '',
+        () => (document.activeElement as HTMLElement | null)?.textContent || document.activeElement?.className || '',
       );
     const tabTo = async (text: RegExp) => {
       for (let i = 0; i < 40; i++) {
@@ -122,6 +122,16 @@ describeApp('on a phone', (open) => {
     await app.waitForObjects(1);
     const other = await app.place(60, 40);
     const session = await touch(app, ['touchStart', [other.x, other.y]]);
+    // What the finger hides is to be seen above it.
+    await expect
+      .poll(() =>
+        app.page.evaluate(() => {
+          const lens = document.querySelector<HTMLCanvasElement>('.loupe canvas');
+          const middle = lens && lens.width / 2;
+          return middle && [...lens.getContext('2d')!.getImageData(middle, middle, 1, 1).data.slice(0, 3)];
+        }),
+      )
+      .toEqual([120, 118, 112]);
     await app.page.waitForTimeout(700);
     await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
     await expect.poll(() => app.page.locator('.mark.off').count()).toBe(1);
@@ -138,7 +148,7 @@ describeApp('on a phone', (open) => {
         return Math.hypot(now.x - middle.x, now.y - middle.y);
       })
       .toBeLessThan(1.5);
-    expect(await app.page.locator('.zoom-value').innerText()).not.toBe('365 %');
+    expect(await app.page.locator('.zoom-value').textContent()).not.toBe('365 %');
   });
 
   it('tracks, and has targets that a finger hits', async () => {

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
 import type { Exported } from '../protocol.js';
-import { exportFormats } from '../state/actions.js';
+import { saveFormats } from '../state/actions.js';
 import { attempt, engine } from '../state/engine.js';
 import { saveAs, sizeOf } from '../state/files.js';
-import { exporting, isTracked, lanesVersion, objects, project, range, tell } from '../state/view.js';
+import { exporting, isTracked, lanesVersion, objects, project, range } from '../state/view.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { Icon } from '../ui/icon.js';
@@ -68,11 +68,7 @@ export default function ExportDialog() {
   };
   const write = async () => {
     setReady(undefined);
-    const exported = await exportFormats(formats, palette);
-    if (!exported) return;
-    setReady(exported);
-    for (const message of exported.warnings) tell({ kind: 'warning', message });
-    await saveAs(exported.file);
+    setReady(await saveFormats(formats, palette));
   };
   const writeProject = async () => {
     const file = await attempt(() => engine().exportProject());

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import { scores } from '../state/score.js';
-import { settings } from '../state/settings.js';
+import { theme } from '../state/settings.js';
 import { Dialog } from '../ui/dialog.js';
 
 const percent = (value: number) => (100 * value).toFixed(1);
@@ -40,7 +40,7 @@ function Curves({ index }: { index: number }) {
       host.current!,
     );
     return () => plot.destroy();
-  }, [sequence, settings.value.theme]);
+  }, [sequence, theme.value]);
   return <div ref={host} class="curves" role="img" aria-label={`J and F of ${sequence?.name} by frame`} />;
 }
 

@@ -50,7 +50,12 @@ async function answer(request: Request, page: boolean): Promise<Response> {
   const cache = await caches.open(cacheName);
   const exact = await cache.match(request, { ignoreSearch: true, ignoreVary: true });
   const kept = exact ?? (page ? await cache.match('index.html') : undefined);
-  if (!kept) return fetch(request);
+  if (!kept) {
+    const response = await fetch(request);
+    // Too large for those who have a GPU; who has none keeps it from its first use on.
+    if (response.ok && new URL(request.url).pathname.includes('/ort/')) await cache.put(request, response.clone());
+    return response;
+  }
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '');
   if (!range) return kept;
   const bytes = await kept.arrayBuffer();

@@ -4,7 +4,7 @@ import { render } from 'preact';
 import { openFiles, reopen, seek } from '../state/actions.js';
 import { engine, parameters, reportTimes, startEngine } from '../state/engine.js';
 import { applyModels } from '../state/models.js';
-import { alarmed, project, returning, source } from '../state/view.js';
+import { alarmed, project, returning, source, takeOver } from '../state/view.js';
 import { viewport } from '../state/viewport.js';
 import { allowBlobWorkers } from '../trusted-types.js';
 import { App } from '../ui/app.js';
@@ -28,6 +28,10 @@ const addressed = () => /^#p=(.+)$/.exec(location.hash)?.[1];
 
 /** The worker is started, its models are chosen, and the project that the address names is opened. */
 async function start(): Promise<void> {
+  if (!isSecureContext) {
+    takeOver.value = { kind: 'insecure' };
+    return;
+  }
   const id = addressed();
   returning.value = id !== undefined;
   await startEngine(canvas);
@@ -56,7 +60,7 @@ if ('serviceWorker' in navigator && parameters.get('offline') !== 'no') {
 /** For whoever looks into the console, and the tests. */
 const handle = {
   snapshot: () => engine().snapshot(),
-  labelHash: (frame: number) => engine().labelHash(frame),
+  labelHash: (frame: number, object?: number) => engine().labelHash(frame, object),
   areas: (frame: number) => engine().areas(frame),
   viewport: () => viewport.value,
   openFiles,

@@ -26,6 +26,8 @@ export type Draft =
 export const draft = signal<Draft | undefined>(undefined);
 /** Where the pointer is over the video, in video pixels. */
 export const pointerAt = signal<Point | undefined>(undefined);
+/** Where a finger points at something, in the stage's CSS pixels. */
+export const touching = signal<Point | undefined>(undefined);
 /** While Space is held, a drag pans whatever the tool is; if it did, Space does not play. */
 export const panning = signal(false);
 export const panned = { value: false };
@@ -89,6 +91,7 @@ export class Gestures {
     this.#held = false;
     if (panning.value) panned.value = true;
     if (pan || playing.value) return;
+    if (event.pointerType === 'touch') touching.value = at;
     const point = clampToVideo(toVideo(at));
     if (event.pointerType === 'touch' && tool.value === 'point') {
       draft.value = { kind: 'hold', at: point };
@@ -124,6 +127,7 @@ export class Gestures {
     if (distance(at, began.at) > SLOP) began.moved = true;
     if (began.moved && this.#holding) this.#stopHolding();
     const touchPans = event.pointerType === 'touch' && began.tool === 'point';
+    if (touching.value) touching.value = touchPans && began.moved ? undefined : at;
     if (began.pan || (touchPans && began.moved && !this.#held)) {
       panBy(at[0] - before[0], at[1] - before[1]);
       return;
@@ -141,6 +145,7 @@ export class Gestures {
   up(event: PointerEvent): void {
     const at = this.#at(event);
     this.#pointers.delete(event.pointerId);
+    touching.value = undefined;
     const began = this.#began;
     this.#began = undefined;
     this.#stopHolding();
@@ -254,6 +259,7 @@ export class Gestures {
 
   #cancel(): void {
     this.#stopHolding();
+    touching.value = undefined;
     this.#began = undefined;
     if (draft.value?.kind !== 'polygon') draft.value = undefined;
   }

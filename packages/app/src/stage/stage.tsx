@@ -19,6 +19,7 @@ import { fit, followView, stageSize, viewport, zoomBy } from '../state/viewport.
 import { Button } from '../ui/button.js';
 import { stateOf } from '../ui/objects.js';
 import { clickAt, closePolygon, draft, Gestures, panning } from './gestures.js';
+import { Loupe } from './loupe.js';
 import { Marks } from './marks.js';
 
 /** How far the keyboard's cursor goes, in video pixels. */
@@ -145,6 +146,7 @@ export function Stage({ canvas }: { canvas: HTMLCanvasElement }) {
         }}
       >
         <Marks />
+        <Loupe canvas={canvas} />
       </div>
       {count === 0 && !playing.value && !busy.value && <p class="stage-hint">{HINTS[tool.value]}</p>}
       {busy.value && (

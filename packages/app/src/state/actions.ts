@@ -1,12 +1,15 @@
 import { batch } from '@preact/signals';
-import type { Direction, Exported, PromptRequest, SourceRequest, SourceView } from '../protocol.js';
+import { RemoteError } from '../channel.js';
+import type { Direction, Exported, PromptRequest, RunOutcome, SourceRequest, SourceView } from '../protocol.js';
 import { LANE } from '../protocol.js';
 import { discovery } from './discovery.js';
 import { attempt, engine, previewLatest, report, seekLatest } from './engine.js';
+import { saveAs } from './files.js';
 import { settings } from './settings.js';
 import {
   activeObject,
   busy,
+  finished,
   frameCount,
   hidden,
   inOut,
@@ -24,7 +27,9 @@ import {
   recents,
   run,
   seeking,
+  sought,
   source,
+  stopping,
   type Tool,
   takeOver,
   tell,
@@ -132,10 +137,11 @@ export async function forget(id: string): Promise<void> {
 export function seek(frame: number): void {
   if (frameCount.value === 0) return;
   const wanted = Math.max(0, Math.min(frameCount.value - 1, Math.round(frame)));
-  seeking();
-  playhead.value = wanted;
+  seeking(wanted);
   playing.value = false;
-  seekLatest(wanted).catch(report);
+  seekLatest(wanted)
+    .catch(report)
+    .finally(() => sought(wanted));
 }
 
 export const step = (by: number) => seek(playhead.value + by);
@@ -295,15 +301,16 @@ export function solo(id: number): void {
 export async function track(
   direction: Direction,
   options: { objects?: readonly number[]; frames?: 1 } = {},
-): Promise<void> {
+): Promise<RunOutcome['ended']> {
   const found = discovery.value;
   const frame = presented.value.frame;
   const [first, last] = range.value;
   const marked = inOut.value.some((mark) => mark !== undefined);
   const sign = direction === 'forward' ? 1 : -1;
   const spanned = marked ? (direction === 'forward' ? { from: first, to: last } : { from: last, to: first }) : {};
+  finished.value = undefined;
   const single = options.frames ? { from: frame, to: frame + sign } : {};
-  await attempt(() =>
+  const outcome = await attempt(() =>
     engine().track({
       direction,
       ...spanned,
@@ -313,7 +320,9 @@ export async function track(
     }),
   );
   askToKeep();
-  if (run.value.state === 'failed') report(Object.assign(new Error(run.value.failure.message), run.value.failure));
+  if (outcome?.ended === 'done') finished.value = direction;
+  if (outcome?.ended === 'failed') report(new RemoteError(outcome.failure));
+  return outcome?.ended ?? 'failed';
 }
 
 let asked = false;
@@ -326,8 +335,8 @@ function askToKeep(): void {
 }
 
 export async function trackBoth(): Promise<void> {
-  await track('forward');
-  if (run.value.state === 'idle' && (project.value?.pending.backward ?? 0) > 0) await track('backward');
+  const ended = await track('forward');
+  if (ended === 'done' && (project.value?.pending.backward ?? 0) > 0) await track('backward');
 }
 
 /** Tracks what an edit has made stale, or goes on with a run that was left. */
@@ -337,7 +346,11 @@ export async function resume(): Promise<void> {
   await track(paused ?? ((pending?.forward ?? 0) > 0 ? 'forward' : 'backward'));
 }
 
-export const stop = () => attempt(() => engine().stop());
+export async function stop(): Promise<void> {
+  stopping(false);
+  await attempt(() => engine().stop());
+  stopping(true);
+}
 
 const visited: { frame: number; object: number }[] = [];
 
@@ -380,11 +393,23 @@ export function goToAnchor(by: 1 | -1): void {
   if (frames[0] !== undefined) seek(frames[0]);
 }
 
-export async function exportFormats(
+async function exportFormats(
   formats: readonly string[],
   palette: 'voc' | 'davis' | 'samtrack',
 ): Promise<Exported | undefined> {
   const [from, to] = range.value;
   const name = source.value?.name ?? 'samtrack';
   return attempt(() => engine().export({ formats, from, to, palette, name }));
+}
+
+/** Exports, and gives the file to the user. */
+export async function saveFormats(
+  formats: readonly string[],
+  palette: 'voc' | 'davis' | 'samtrack',
+): Promise<Exported | undefined> {
+  const exported = await exportFormats(formats, palette);
+  if (!exported) return undefined;
+  for (const message of exported.warnings) tell({ kind: 'warning', message });
+  await saveAs(exported.file);
+  return exported;
 }

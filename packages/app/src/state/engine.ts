@@ -1,10 +1,10 @@
 import type { BirpcReturn } from 'birpc';
 import { latestOnly, openChannel, RemoteError } from '../channel.js';
 import { scriptUrl } from '../page/trusted.js';
-import type { EngineApi, PageApi, Report } from '../protocol.js';
+import type { EngineApi, EngineKind, PageApi, Report } from '../protocol.js';
 import { alarmed, capabilities, receive, takeOver, tell } from './view.js';
 
-/** What the address says about how to run: `?engine=toy`, `?present=2d`, `?delay=20`. */
+/** What the address says about how to run: `?engine=cpu`, `?present=2d`, `?delay=20`. */
 export const parameters = new URLSearchParams(location.search);
 
 /** Batches are shown before the next one is asked for; a page in the background has no frames to wait for. */
@@ -38,10 +38,12 @@ export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
       await shown();
     },
   });
-  const wanted = parameters.get('engine');
+  const wanted = (['webgpu', 'cpu', 'toy', 'none'] satisfies EngineKind[]).find(
+    (kind) => kind === parameters.get('engine'),
+  );
   capabilities.value = await remote.start({
     canvas: canvas.transferControlToOffscreen(),
-    engine: wanted === 'toy' || wanted === 'none' ? wanted : 'auto',
+    engine: wanted ?? 'auto',
     presenter: parameters.get('present') === '2d' ? '2d' : 'auto',
     delay: Number(parameters.get('delay') ?? 0),
   });

@@ -1,4 +1,4 @@
-import { effect, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import type { ModelChoice } from '../protocol.js';
 
 /** What is remembered of the user's wishes in this browser. */
@@ -45,8 +45,19 @@ export function change(part: Partial<Settings>): void {
   }
 }
 
+const prefersLight = matchMedia('(prefers-color-scheme: light)');
+const systemIsLight = signal(prefersLight.matches);
+prefersLight.addEventListener('change', ({ matches }) => {
+  systemIsLight.value = matches;
+});
+
+/** The colours that are shown. */
+export const theme = computed((): 'dark' | 'light' => {
+  const wanted = settings.value.theme;
+  if (wanted !== 'system') return wanted;
+  return systemIsLight.value ? 'light' : 'dark';
+});
+
 effect(() => {
-  const { theme } = settings.value;
-  if (theme === 'system') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = theme;
+  document.documentElement.dataset['theme'] = theme.value;
 });

@@ -2,6 +2,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import type {
   CandidateView,
   Capabilities,
+  Direction,
   EngineStatus,
   LaneData,
   MemoryView,
@@ -26,6 +27,8 @@ export const presented = signal<Presented>({ frame: 0, time: 0, ids: [] });
 export const playing = signal(false);
 export const memory = signal<MemoryView | undefined>(undefined);
 export const candidates = signal<readonly CandidateView[]>([]);
+/** The direction of the run that ended last, by itself. */
+export const finished = signal<Direction | undefined>(undefined);
 export const exporting = signal<{ done: number; total: number } | undefined>(undefined);
 export const saved = signal<number | undefined>(undefined);
 /** By object. The arrays are written in place; `lanesVersion` tells when. */
@@ -71,7 +74,11 @@ export type DialogName =
 export const dialog = signal<DialogName | undefined>(undefined);
 /** A page over everything else. */
 export const takeOver = signal<
-  { kind: 'gpu-lost'; message: string } | { kind: 'source-needed'; id: string; name: string } | undefined
+  | { kind: 'gpu-lost'; message: string }
+  | { kind: 'source-needed'; id: string; name: string }
+  /** Browsers give neither storage nor WebGPU to pages that came over plain http. */
+  | { kind: 'insecure' }
+  | undefined
 >(undefined);
 
 export interface Toast extends Notice {
@@ -90,6 +97,14 @@ export const range = computed((): readonly [number, number] => [
   inOut.value[1] ?? Math.max(0, frameCount.value - 1),
 ]);
 export const isRunning = computed(() => run.value.state === 'running' || run.value.state === 'stopping');
+/** Everything that could be tracked that way was, and the masks can be taken home. */
+export const complete = computed(
+  () =>
+    finished.value !== undefined &&
+    run.value.state === 'idle' &&
+    objects.value.length > 0 &&
+    project.value?.pending[finished.value] === 0,
+);
 export const readOnly = computed(() => project.value?.readOnly ?? false);
 
 let nextToast = 1;
@@ -128,10 +143,10 @@ export function receive(report: Report): void {
       }
       lanesVersion.value++;
     }
-    if (report.run) run.value = report.run;
+    if (report.run) takeRun(report.run);
     if (report.presented) {
       presented.value = report.presented;
-      if (playing.value || isRunning.value || !sought) playhead.value = report.presented.frame;
+      follow(report.presented.frame);
     }
     if (report.playing !== undefined) playing.value = report.playing;
     if (report.engine) engineStatus.value = report.engine;
@@ -146,15 +161,44 @@ export function receive(report: Report): void {
 const isSame = (a: SourceView, b: SourceView | undefined) =>
   b !== undefined && a.name === b.name && a.width === b.width && a.height === b.height && a.frameCount === b.frameCount;
 
-/** Whether the user has gone to a frame of the open project. */
-let sought = false;
+/** The frame that the user has gone to, until it is shown. What the engine showed before it heard of it does not move the playhead. */
+let wanted: { readonly frame: number; answered: boolean } | undefined;
 
-export const seeking = (): void => {
-  sought = true;
-};
+export function seeking(frame: number): void {
+  wanted = { frame, answered: false };
+  playhead.value = frame;
+}
+
+/** The engine has shown the frame, or something newer: what it tells next is where it is. */
+export function sought(frame: number): void {
+  if (wanted?.frame === frame) wanted.answered = true;
+}
+
+function follow(frame: number): void {
+  if (wanted && !wanted.answered && wanted.frame !== frame) return;
+  wanted = undefined;
+  playhead.value = frame;
+}
+
+let stopAsked = false;
+
+/** The user has asked for the run's end: that is shown at once, while the engine is busy with a frame. `answered`: it has ended. */
+export function stopping(answered: boolean): void {
+  stopAsked = !answered;
+  if (!answered && run.value.state === 'running') run.value = { state: 'stopping', direction: run.value.direction };
+}
+
+function takeRun(status: RunStatus): void {
+  // On its way since before the engine heard of it.
+  if (stopAsked && status.state === 'running') return;
+  run.value = status;
+}
 
 function takeProject(view: ProjectView | undefined): void {
-  if (view?.id !== project.value?.id) sought = false;
+  if (view?.id !== project.value?.id) {
+    wanted = undefined;
+    finished.value = undefined;
+  }
   project.value = view;
   if (!view) {
     source.value = undefined;

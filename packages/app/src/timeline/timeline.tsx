@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { seek, selectObject } from '../state/actions.js';
 import { engine, report } from '../state/engine.js';
 import { clock } from '../state/files.js';
-import { settings } from '../state/settings.js';
+import { theme } from '../state/settings.js';
 import {
   activeObject,
   frameCount,
@@ -65,7 +65,7 @@ function redrawing(draw: () => void): () => void {
     laneWidth.value;
     firstFrame.value;
     perFrame.value;
-    settings.value.theme;
+    theme.value;
     inOut.value;
     if (queued) return;
     queued = true;

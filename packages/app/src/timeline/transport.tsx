@@ -1,7 +1,9 @@
-import { resume, seek, stop, track, undo } from '../state/actions.js';
+import { resume, saveFormats, seek, stop, track, undo } from '../state/actions.js';
 import { clock } from '../state/files.js';
 import {
   activeView,
+  complete,
+  exporting,
   frameCount,
   isRunning,
   objects,
@@ -46,6 +48,28 @@ function Progress() {
   );
 }
 
+/** What most people want once everything is tracked. */
+function TakeHome() {
+  const progress = exporting.value;
+  return (
+    <div class="offer take-home" role="status">
+      {progress ? (
+        <progress max={progress.total} value={progress.done} aria-label="Exported" />
+      ) : (
+        <span>Everything is tracked.</span>
+      )}
+      <Button
+        icon="download"
+        label="Save the masks as PNGs in one archive"
+        disabled={progress !== undefined}
+        onClick={() => saveFormats(['zip'], 'voc')}
+      >
+        Save masks
+      </Button>
+    </div>
+  );
+}
+
 /** What an edit asks for: tracking anew what it has made stale, or going on with a run. */
 function Offer() {
   const status = run.value;
@@ -62,7 +86,7 @@ function Offer() {
       </div>
     );
   }
-  if (stale.length === 0) return null;
+  if (stale.length === 0) return complete.value ? <TakeHome /> : null;
   const count = stale.reduce((sum, [a, b]) => sum + b - a + 1, 0);
   const names = open.affected
     ? objects.value.filter(({ id }) => open.affected!.includes(id)).map(({ name }) => name)

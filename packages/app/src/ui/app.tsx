@@ -77,6 +77,18 @@ function TakeOver() {
       </main>
     );
   }
+  if (what.kind === 'insecure') {
+    return (
+      <main class="take-over">
+        <Icon name="lock" />
+        <h1>This address is not secure</h1>
+        <p>
+          The page came over plain http from {location.hostname}. Browsers give storage and WebGPU only to pages over
+          https, or from localhost: open it there.
+        </p>
+      </main>
+    );
+  }
   return (
     <main class="take-over">
       <Icon name="warning" />
@@ -87,7 +99,18 @@ function TakeOver() {
         tracked is saved in this browser: close all of its windows, open it again, and go on where you are.
       </p>
       <div class="drop-actions">
-        <Button kind="primary" label="Go on without a GPU" onClick={leave}>
+        <Button
+          kind="primary"
+          label="Go on without the GPU, which is slower"
+          onClick={() => {
+            const address = new URL(location.href);
+            address.searchParams.set('engine', 'cpu');
+            location.assign(address);
+          }}
+        >
+          Go on with the processor
+        </Button>
+        <Button label="Look at it and export" onClick={leave}>
           Look at it and export
         </Button>
         <Button label="Try again" onClick={() => location.reload()}>

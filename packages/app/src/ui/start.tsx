@@ -94,11 +94,15 @@ function Recent({ project }: { project: StoredProject }) {
 const WHY_NO_GPU: Readonly<Record<string, { title: string; text: string }>> = {
   missing: {
     title: 'This browser offers no WebGPU',
-    text: 'Tracking needs it. Chrome and Edge have it from version 113, Safari from 26, Firefox from 141 on Windows. It also needs a secure address: https, or localhost.',
+    text: 'Chrome and Edge have it from version 113, Safari from 26, Firefox from 141 on Windows.',
   },
   'no-adapter': {
     title: 'This browser finds no GPU',
     text: 'WebGPU is there, but no graphics adapter: the driver may be blocked or too old, or the browser has switched WebGPU off until all its windows are closed. chrome://gpu says which.',
+  },
+  chosen: {
+    title: 'Without the GPU',
+    text: 'The page was opened with engine=cpu.',
   },
   'switched off': {
     title: 'The engine is switched off',
@@ -108,7 +112,7 @@ const WHY_NO_GPU: Readonly<Record<string, { title: string; text: string }>> = {
 
 /** Why nothing can be tracked here, and what can be done all the same. */
 export function NoGpu() {
-  const gpu = capabilities.value?.gpu;
+  const { gpu, engine: kind } = capabilities.value ?? {};
   if (!gpu || gpu.ok) return null;
   const why = WHY_NO_GPU[gpu.reason] ?? { title: 'No WebGPU', text: gpu.reason };
   return (
@@ -117,7 +121,11 @@ export function NoGpu() {
       <div>
         <h2 id="no-gpu">{why.title}</h2>
         <p>{why.text}</p>
-        <p>You can still open videos and projects, look at masks, paint and correct them by hand, and export.</p>
+        <p>
+          {kind === 'cpu'
+            ? 'Everything works all the same, on the processor: a frame then takes seconds. Small videos and short ranges are best.'
+            : 'You can still open videos and projects, look at masks, paint and correct them by hand, and export.'}
+        </p>
       </div>
       <Button
         label="Diagnostics"

@@ -2,14 +2,14 @@ import { sizeOf } from '../state/files.js';
 import { capabilities, dialog, engineStatus, memory, run } from '../state/view.js';
 
 function engineText(): string {
-  const gpu = capabilities.value?.gpu;
+  const { gpu, engine: kind } = capabilities.value ?? {};
   const status = engineStatus.value;
   if (!gpu) return 'Starting';
-  if (!gpu.ok) return 'No GPU: view, paint and export';
+  if (kind === 'none') return 'No GPU: view, paint and export';
   if (status.state === 'loading') return `Loading the tracker, ${Math.round(100 * status.fraction)} %`;
   if (status.state === 'failed') return `Tracker not loaded: ${status.failure.message}`;
   if (status.state === 'recovering') return 'The GPU was lost; recovering';
-  return gpu.name;
+  return gpu.ok ? gpu.name : 'On the processor';
 }
 
 const RUNS = { idle: 'Ready', running: 'Tracking', stopping: 'Stopping', paused: 'Paused', failed: 'Stopped' } as const;
@@ -18,8 +18,7 @@ const RUNS = { idle: 'Ready', running: 'Tracking', stopping: 'Stopping', paused:
 export function StatusBar() {
   const used = memory.value;
   const budget = used?.budgetBytes;
-  const gpu = capabilities.value?.gpu;
-  const state = gpu && !gpu.ok ? 'none' : engineStatus.value.state;
+  const state = capabilities.value?.engine === 'none' ? 'none' : engineStatus.value.state;
   return (
     <footer class="status" data-region="status">
       <button

@@ -30,17 +30,18 @@ const builtInSegmenter = (): Segmenter =>
 
 /** Which engine there is, and why there is no better one. */
 export async function chooseEngine(
-  wanted: 'auto' | 'toy' | 'none',
+  wanted: EngineKind | 'auto',
   delay = 0,
 ): Promise<{ kind: EngineKind; device: string; reason?: string; delay: number }> {
   if (wanted === 'toy') return { kind: 'toy', device: 'toy engine', delay };
-  const none = (reason: string) => ({ kind: 'none' as const, device: 'none', reason, delay });
-  if (wanted === 'none') return none('switched off');
-  if (!navigator.gpu) return none('missing');
+  if (wanted === 'none') return { kind: 'none', device: 'none', reason: 'switched off', delay };
+  const cpu = (reason: string) => ({ kind: 'cpu' as const, device: 'processor', reason, delay });
+  if (wanted === 'cpu') return cpu('chosen');
+  if (!navigator.gpu) return cpu('missing');
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (!adapter) return none('no-adapter');
+  if (!adapter) return cpu('no-adapter');
   const { description, device, vendor } = adapter.info;
-  return { kind: 'network', device: description || device || vendor || 'WebGPU', delay };
+  return { kind: 'webgpu', device: description || device || vendor || 'WebGPU', delay };
 }
 
 /** Says that a prompt has no model that could answer it. */
@@ -132,7 +133,7 @@ export class Engine implements SessionTracker {
     if (kind === 'toy') {
       this.segmenter.current = new ToySegmenter();
       this.detector.current = new ToyDetector();
-    } else if (kind === 'network') this.segmenter.current = builtInSegmenter();
+    } else if (kind !== 'none') this.segmenter.current = builtInSegmenter();
   }
 
   /** What masks depend on beside events and video, as it stands in project files. */
@@ -159,6 +160,8 @@ export class Engine implements SessionTracker {
       onStatus({ state: 'loading', fraction: 0 });
       const chosen = this.#choices.get('tracker');
       this.#models = await SamTrack.load({
+        engine: this.kind === 'cpu' ? 'cpu' : 'webgpu',
+        cpu: { wasmPaths: new URL('ort/', self.location.href).href },
         tracker: this.#identity.model as 'deaot-t',
         weights: chosen ? await modelUrl(chosen) : bundled(EMBEDDED.weights),
         longEdge: this.#identity.longEdge ?? undefined,

@@ -82,7 +82,8 @@ export async function exportSession(
   if (pictured.length > 0) {
     throw new SessionError('bad-option', `a camera's pictures are not kept, which ${pictured.join(', ')} would need`);
   }
-  const folder = await folderOf('exports', crypto.randomUUID());
+  const id = crypto.randomUUID();
+  const folder = await folderOf('exports', id);
   const exporters = await openExporters(formats as ExportFormat[], {
     folder: openOutputFolder(folder),
     source,
@@ -101,9 +102,15 @@ export async function exportSession(
       onProgress(++seen, to - from + 1);
     }
     if (done === 0) throw new SessionError('no-objects', `no frame from ${from} to ${to} has masks yet`);
-    for (const exporter of exporters) await exporter.finish();
+    for (const exporter of exporters) {
+      signal.throwIfAborted();
+      await exporter.finish();
+    }
+    signal.throwIfAborted();
   } catch (error) {
     for (const exporter of exporters) await exporter.discard();
+    // With all that was finished before.
+    await (await folderOf('exports')).removeEntry(id, { recursive: true }).catch(() => {});
     throw error;
   }
   const warnings = exporters.flatMap((exporter) => exporter.warnings);

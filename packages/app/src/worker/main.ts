@@ -51,7 +51,7 @@ class Main implements EngineApi {
     this.#presenter = openPresenter(canvas, presenter);
     tabs.addEventListener('message', ({ data }) => void this.#released(data));
     void clearExports().catch(() => {});
-    const gpu = kind === 'none' ? { ok: false as const, reason: reason ?? '' } : { ok: true as const, name: device };
+    const gpu = reason === undefined ? { ok: true as const, name: device } : { ok: false as const, reason };
     return { gpu, presenter: this.#presenter.kind, engine: kind };
   }
 
@@ -125,7 +125,7 @@ class Main implements EngineApi {
   }
 
   async seek(frame: number): Promise<void> {
-    this.#open?.viewer.stop();
+    this.#open?.viewer.pause();
     await this.#open?.viewer.seek(frame);
   }
 
@@ -233,10 +233,11 @@ class Main implements EngineApi {
     };
   }
 
-  async labelHash(frame: number): Promise<string> {
+  async labelHash(frame: number, object?: number): Promise<string> {
     const mask = await this.#project.session.mask(frame);
     if (!mask) return '';
-    const digest = await crypto.subtle.digest('SHA-256', mask.data as Uint16Array<ArrayBuffer>);
+    const labels = object === undefined ? mask.data : mask.data.map((id) => (id === object ? 1 : 0));
+    const digest = await crypto.subtle.digest('SHA-256', labels as Uint16Array<ArrayBuffer>);
     return [...new Uint8Array(digest.slice(0, 8))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   }
 

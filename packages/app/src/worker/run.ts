@@ -7,7 +7,7 @@ import {
   type Session,
 } from 'samtrack';
 import { failureOf } from '../channel.js';
-import type { DiscoveryRequest, Report, RunStatus, TrackRequest } from '../protocol.js';
+import type { DiscoveryRequest, Report, RunOutcome, RunStatus, TrackRequest } from '../protocol.js';
 import type { Engine } from './engine.js';
 import { columnOf } from './lanes.js';
 import type { Viewer } from './viewer.js';
@@ -32,7 +32,7 @@ export class Runner {
   #controller: AbortController | undefined;
   /** Runs that have ended. */
   ended = 0;
-  #finished: Promise<void> = Promise.resolve();
+  #finished: Promise<unknown> = Promise.resolve();
   #discoverer: { request: DiscoveryRequest; discoverer: Discoverer } | undefined;
 
   constructor(
@@ -56,11 +56,11 @@ export class Runner {
   }
 
   /** Tracks until the end, or until it is stopped; what is done is kept. Problems become the run's status. */
-  async start(request: TrackRequest): Promise<void> {
-    if (this.isRunning) return;
+  async start(request: TrackRequest): Promise<RunOutcome> {
+    if (this.isRunning) return { ended: 'stopped' };
     const controller = new AbortController();
     this.#controller = controller;
-    this.viewer.stop();
+    this.viewer.pause();
     this.#set({
       state: 'running',
       direction: request.direction,
@@ -68,10 +68,11 @@ export class Runner {
       done: 0,
       framesPerSecond: 0,
     });
-    this.#finished = this.#run(request, controller.signal).finally(() => {
+    const outcome = this.#run(request, controller.signal).finally(() => {
       if (this.#controller === controller) this.#controller = undefined;
     });
-    await this.#finished;
+    this.#finished = outcome;
+    return outcome;
   }
 
   /** Ends the run at the next frame, and waits for that. */
@@ -96,7 +97,7 @@ export class Runner {
     if (!this.isRunning) this.#set({ state: 'idle' });
   }
 
-  async #run(request: TrackRequest, signal: AbortSignal): Promise<void> {
+  async #run(request: TrackRequest, signal: AbortSignal): Promise<RunOutcome> {
     const { direction } = request;
     const sign = direction === 'forward' ? 1 : -1;
     const times: number[] = [];
@@ -137,13 +138,17 @@ export class Runner {
         if (signal.aborted) break;
       }
       this.#set({ state: 'idle' });
+      return { ended: signal.aborted ? 'stopped' : 'done' };
     } catch (error) {
-      if (signal.aborted) this.#set({ state: 'idle' });
-      else {
-        // What is asked of the engine next tries to open the GPU again.
-        if ((error as Error).name === 'DeviceError') await this.engine.forget();
-        this.#set({ state: 'failed', failure: failureOf(error), frame });
+      if (signal.aborted) {
+        this.#set({ state: 'idle' });
+        return { ended: 'stopped' };
       }
+      // What is asked of the engine next tries to open the GPU again.
+      if ((error as Error).name === 'DeviceError') await this.engine.forget();
+      const failure = failureOf(error);
+      this.#set({ state: 'failed', failure, frame });
+      return { ended: 'failed', failure };
     }
   }
 

@@ -108,21 +108,19 @@ export class Viewer {
         first ??= frame.time;
         const wait = (frame.time - first) * 1000 - (performance.now() - began);
         if (wait > 2) await new Promise((resolve) => setTimeout(resolve, wait));
+        const labels = await this.session.mask(frame.index);
         if (turn !== this.#playing) return;
-        this.show(frame, await this.session.mask(frame.index));
+        this.show(frame, labels);
       }
     } finally {
       if (turn === this.#playing) this.report({ playing: false });
     }
   }
 
+  /** Ends playing, if it does. */
   pause(): void {
     this.#playing++;
     this.report({ playing: false });
-  }
-
-  stop(): void {
-    this.#playing++;
   }
 
   async #seek(index: number): Promise<void> {

@@ -25,6 +25,7 @@ import type {
   ProjectView,
   PromptRequest,
   Report,
+  RunOutcome,
   SourceView,
   StrokeRequest,
   TrackRequest,
@@ -228,14 +229,15 @@ export class Workspace {
     this.options.report({ project, source: this.source, lanes: this.#lanes, memory });
   }
 
-  async track(request: TrackRequest): Promise<void> {
+  async track(request: TrackRequest): Promise<RunOutcome> {
     if (this.readOnly) throw new OutputError('busy', this.options.name, 'another tab is working on it');
     await this.#turn;
     await this.#save({ direction: request.direction, frame: this.viewer.frame });
-    await this.runner.start(request);
+    const outcome = await this.runner.start(request);
     this.publish();
-    if (this.runner.status.state !== 'failed') await this.#save();
+    if (outcome.ended !== 'failed') await this.#save();
     this.runner.ended++;
+    return outcome;
   }
 
   async prompt(request: PromptRequest): Promise<readonly number[]> {
@@ -321,7 +323,7 @@ export class Workspace {
 
   async close(): Promise<void> {
     await this.runner.stop();
-    this.viewer.stop();
+    this.viewer.pause();
     await this.#turn;
     if (!this.readOnly) await this.#save().catch(() => {});
     await this.session.close();

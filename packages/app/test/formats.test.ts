@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decode } from 'fast-png';
+import { zipSync } from 'fflate';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { levelOf, makeVideo, type TestVideo } from '../../pipeline/test/io/media.js';
+import { type App, describeApp } from './app.js';
+import { CLIP, picture } from './clip.js';
+
+/** Seconds from frame to frame differ. */
+const UNEVEN = [0, 0.04, 0.1, 0.14, 0.3, 0.34, 0.5, 0.57, 0.61, 0.8];
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'samtrack-formats-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function video(name: string, options: TestVideo = {}): Promise<{ name: string; bytes: Uint8Array }> {
+  const path = join(folder, name);
+  await makeVideo(path, options);
+  return { name, bytes: readFileSync(path) };
+}
+
+/** The colour that is on the screen at a pixel of the video. */
+async function colourAt(app: App, x: number, y: number): Promise<number[]> {
+  const at = await app.place(x, y);
+  const shot = await app.page.screenshot({ clip: { x: Math.round(at.x), y: Math.round(at.y), width: 1, height: 1 } });
+  return [...decode(shot).data.slice(0, 3)];
+}
+
+describeApp('videos', (open) => {
+  it('have each frame at its own time, whatever the time between two is', async () => {
+    const app = await open();
+    await app.drop(await video('uneven.webm', { times: UNEVEN }));
+    await app.ready();
+    for (const [frame, time] of UNEVEN.entries()) {
+      await app.goTo(frame);
+      // WebM has milliseconds.
+      expect(Math.abs((await app.snapshot()).time - time)).toBeLessThan(0.0006);
+    }
+  });
+
+  it('show the frame that was asked for, in any order', async () => {
+    const app = await open();
+    await app.drop(await video('levels.mp4', { width: 96, height: 64 }));
+    await app.ready();
+    for (const frame of [7, 2, 9, 0, 5, 4, 8, 1, 6, 3]) {
+      await app.goTo(frame);
+      await expect
+        .poll(async () => Math.max(...(await colourAt(app, 20, 32)).map((level) => Math.abs(level - levelOf(frame)))))
+        .toBeLessThanOrEqual(4);
+    }
+  });
+
+  it('that were filmed upright are upright', async () => {
+    const app = await open();
+    await app.drop(await video('upright.mp4', { width: 96, height: 64, rotation: 90 }));
+    await app.ready();
+    const { scale } = await app.page.evaluate(() => globalThis.samtrack.viewport());
+    const box = (await app.page.locator('.stage').boundingBox())!;
+    // Fitted by its height: 96 rows and 64 columns.
+    expect(scale).toBeCloseTo((box.height - 40) / 96, 1);
+    // A click is where it is on the turned picture.
+    await app.click(50.5, 90.5);
+    await app.waitForObjects(1);
+    await expect
+      .poll(async () => (await app.page.locator('.prompts li').allInnerTexts()).join().replaceAll(/\s+/g, ' '))
+      .toMatch(/\+ 51, 91/);
+  });
+
+  it('of one frame, and pictures by number, open', async () => {
+    const app = await open();
+    await app.drop(await video('one.mp4', { times: [0] }));
+    await app.ready();
+    expect(await app.page.locator('.lane-box').getAttribute('aria-valuemax')).toBe('0');
+    // By name, 10 would come before 2.
+    const pictures = Object.fromEntries([1, 2, 10].map((n) => [`frame${n}.png`, picture(n)]));
+    await app.drop({ name: 'numbered.zip', bytes: zipSync(pictures, { level: 0 }) });
+    await expect.poll(() => app.page.title()).toMatch(/^numbered/);
+    await app.goTo(2);
+    const left = 8 + 2 * 10;
+    await expect.poll(async () => (await colourAt(app, left + 1.5, 16))[0]).toBeGreaterThan(200);
+    expect((await colourAt(app, left - 1.5, 16))[0]).toBeLessThan(140);
+  });
+
+  it('that cannot be read are refused by name and reason, and what is open stays', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.click(12, 12);
+    await app.waitForObjects(1);
+    const [before, hash] = [await app.snapshot(), await app.hash(0)];
+    const whole = await video('whole.mp4');
+    const bad = [
+      { name: 'empty.mp4', bytes: new Uint8Array(0), says: /empty/ },
+      { name: 'cut.mp4', bytes: whole.bytes.slice(0, whole.bytes.length / 2), says: /cut/ },
+      { name: 'letter.mp4', bytes: new TextEncoder().encode('Dear all, this is a letter.'), says: /letter/ },
+      { ...(await video('new.mp4', { codec: 'hevc' })), says: /new.*(hevc|HEVC|H\.265)/ },
+    ];
+    for (const { name, bytes, says } of bad) {
+      await app.drop({ name, bytes });
+      await expect.poll(async () => (await app.notices()).at(-1), { message: name }).toMatch(says);
+      await app.page.getByRole('button', { name: 'Dismiss' }).last().click();
+    }
+    const { project, head } = await app.snapshot();
+    expect([project, head, await app.hash(0)]).toEqual([before.project, before.head, hash]);
+    expect(await app.page.locator('.lane-box').getAttribute('aria-valuemax')).toBe(String(CLIP.frames - 1));
+  });
+});
