@@ -11,6 +11,7 @@ export interface PublishedScore {
   readonly source: string;
 }
 
+/** Where a checkpoint is fetched from. */
 export type CheckpointSource =
   | { readonly kind: 'url'; readonly url: string }
   /** A file shared on Google Drive, by its id. */
@@ -26,6 +27,7 @@ export type KeyMapId =
   | 'grounding-dino'
   | 'grounding-dino-transformers';
 
+/** A checkpoint that its authors published. */
 export interface CatalogEntry {
   /** What `weights pull` takes. */
   readonly id: string;

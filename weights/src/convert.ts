@@ -10,6 +10,7 @@ import {
 } from '@samtrack/models/checkpoint';
 import { WeightsError } from './error.js';
 
+/** Options of `convert`. */
 export interface ConvertOptions {
   /** Floating-point dtype of the result; integers and booleans stay as they are. `f32` by default. */
   readonly dtype?: 'f32' | 'f16';
@@ -18,6 +19,7 @@ export interface ConvertOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `convert` wrote. */
 export interface ConvertResult {
   readonly path: string;
   readonly bytes: number;

@@ -11,6 +11,7 @@ import { updateFromFile } from './hash.js';
 import { type Get, openHttp, type Response } from './http.js';
 import { lock } from './lock.js';
 
+/** How far a download is. */
 export interface DownloadProgress {
   /** Bytes on disk. */
   readonly bytes: number;
@@ -18,6 +19,7 @@ export interface DownloadProgress {
   readonly total: number | undefined;
 }
 
+/** Options of `download`. */
 export interface DownloadOptions {
   /** Bytes the file must have. */
   readonly size?: number | undefined;
@@ -34,6 +36,7 @@ export interface DownloadOptions {
   readonly timeout?: number;
 }
 
+/** A file that was fetched and checked. */
 export interface DownloadResult {
   readonly path: string;
   readonly bytes: number;

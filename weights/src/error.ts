@@ -21,6 +21,7 @@ export type WeightsErrorCode =
   /** Another process is downloading the same file. */
   | 'busy';
 
+/** What a `WeightsError` is about. */
 export interface WeightsErrorFields {
   readonly file?: string;
   readonly url?: string;

@@ -1,4 +1,7 @@
-/** The catalogue, for Node and browsers. Downloading, checking and converting files is in `@samtrack/weights/node`. */
+/**
+ * The catalogue of official checkpoints, for Node and browsers. Downloading, checking and converting files is in `@samtrack/weights/node`.
+ * @module
+ */
 export {
   type CatalogEntry,
   type CheckpointSource,

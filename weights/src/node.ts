@@ -1,4 +1,7 @@
-/** Files: download, check and convert. Node only. */
+/**
+ * Files of weights: download, check and convert. Node only.
+ * @module
+ */
 export { cacheFolder } from './cache-folder.js';
 export { type ConvertOptions, type ConvertResult, convert } from './convert.js';
 export { type DownloadOptions, type DownloadProgress, type DownloadResult, download } from './download.js';

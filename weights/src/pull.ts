@@ -7,6 +7,7 @@ import { type DownloadOptions, download } from './download.js';
 import { driveUrl } from './google-drive.js';
 import { hashFile } from './hash.js';
 
+/** Options of `pull`. */
 export interface PullOptions
   extends Pick<DownloadOptions, 'signal' | 'onProgress' | 'retries' | 'retryDelay' | 'timeout'> {
   /** Where files are kept; `cacheFolder()` by default. */
@@ -15,6 +16,7 @@ export interface PullOptions
   readonly force?: boolean | undefined;
 }
 
+/** A checkpoint in the cache. */
 export interface PullResult {
   readonly entry: CatalogEntry;
   readonly path: string;

@@ -10,6 +10,7 @@ import {
 import { type CatalogEntry, catalog } from './catalog.js';
 import { hashFile } from './hash.js';
 
+/** Options of `verify`. */
 export interface VerifyOptions {
   /** What the file should be; by default the entry with its hash, else with its name. */
   readonly entry?: CatalogEntry | undefined;
@@ -18,6 +19,7 @@ export interface VerifyOptions {
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
+/** What `verify` found. */
 export interface Verification {
   readonly file: string;
   readonly bytes: number;

@@ -1,4 +1,7 @@
-/** Many videos on many machines: jobs, their results, and the queue. `@samtrack/farm/worker` has what runs them. */
+/**
+ * Many videos on many machines: jobs, their results, and the queue. `@samtrack/farm/worker` has what runs them.
+ * @module
+ */
 export { FarmError, type FarmErrorCode } from './errors.js';
 export { readVideos, type Video } from './job/manifest.js';
 export { Planner } from './job/plan.js';

@@ -40,6 +40,7 @@ export interface Captured<T> {
   readonly result: T;
   /** Bytes that the capture holds for itself. */
   readonly bytes: number;
+  /** Does it once more. */
   replay(): void;
   /** Frees them. The tensors of `result` are unusable afterwards. */
   dispose(): void;
@@ -85,6 +86,7 @@ export interface Engine {
    * @param reuse A capture that this one replaces and whose memory it may use, or a pool to share.
    */
   capture<T>(build: () => T, reuse?: Captured<unknown> | CapturePool): Captured<T>;
+  /** Memory for several captures to share. */
   capturePool(): CapturePool;
   /**
    * Submits what is recorded so far. In a captured function it also separates stages: an engine that compiles what it
@@ -93,9 +95,11 @@ export interface Engine {
   flush(): void;
   /** Resolves when everything recorded is done. @throws the first error that it met */
   finish(): Promise<void>;
+  /** Throws the first error that the engine met, if there was one. */
   throwIfFailed(): void;
   /** Gives unused memory back. */
   trim(): void;
+  /** Bytes in use by tensors and captures, and allocated altogether. */
   memory(): { usedBytes: number; allocatedBytes: number };
 }
 

@@ -1,4 +1,8 @@
 /// <reference types="@webgpu/types" preserve="true" />
+/**
+ * Hand-written WGSL kernels on TensorFlow.js WebGPU tensors: operations, and what it takes to write more.
+ * @module
+ */
 export * from './device/index.js';
 export * from './dispatch/index.js';
 export {

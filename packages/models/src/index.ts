@@ -1,3 +1,7 @@
+/**
+ * DeAOT, Segment Anything, SAM 2.1 and Grounding DINO on the kernels: networks, trackers, predictors, checkpoints.
+ * @module
+ */
 export * from './checkpoint/index.js';
 export * from './deaot/index.js';
 export * from './grounding-dino/index.js';

@@ -1,6 +1,7 @@
 /**
  * What programs that track need. The rest lies behind further names: `samtrack/io` reads and writes files, `samtrack/metrics` scores,
  * `samtrack/export` writes other formats, `samtrack/discovery` finds new objects, `samtrack/cli` is for packages that add commands.
+ * @module
  */
 export * from './assist/index.js';
 export {

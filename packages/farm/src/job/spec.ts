@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { FarmError } from '../errors.js';
 import { fileSha256 } from '../ledger/chunk.js';
 
+/** What JSON can say. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 /** A file or folder that a job reads, and the digest of what it held when the job was submitted. */

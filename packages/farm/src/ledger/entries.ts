@@ -13,6 +13,7 @@ export interface StoredFile {
 /** A stored archive of files of the results. */
 export type Chunk = Omit<StoredFile, 'path'>;
 
+/** A line of the ledger: what happened to a job, in order. */
 export type Entry =
   /** A worker takes the job. Its line number is the fencing token of all that it writes. */
   | { type: 'claim'; run: string; attempt: number; worker: string; host: string; spec?: unknown }
@@ -41,8 +42,11 @@ export type Entry =
   /** Someone wants it tried again. */
   | { type: 'retry' };
 
+/** A worker took the job. */
 export type Claim = Extract<Entry, { type: 'claim' }>;
+/** Results were stored. */
 export type Commit = Extract<Entry, { type: 'commit' }>;
+/** All results are stored. */
 export type Done = Extract<Entry, { type: 'done' }>;
 
 /** Crashes on this many hosts make a job poison. */
@@ -52,6 +56,7 @@ const POISON_CRASHES = 3;
 /** ... and this many claims of which nobody heard again: their machines went with them. */
 const POISON_SILENT = 10;
 
+/** Where a job stands, by its ledger. */
 export interface LedgerState {
   status: 'new' | 'open' | 'done' | 'failed' | 'quarantined';
   /** Line and content of the claim in force. */

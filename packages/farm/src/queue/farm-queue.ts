@@ -16,6 +16,7 @@ export interface JobData {
   storage: string;
 }
 
+/** How far a job at work is, and who works on it. */
 export interface JobReport extends JobProgress {
   host: string;
   worker: string;
@@ -34,6 +35,7 @@ export type Submitted =
   /** It failed before, or is in quarantine, and is not tried again unless asked. */
   | 'failed';
 
+/** A job for the queue. */
 export interface Submission {
   spec: JobSpec;
   /** 1 is the most urgent. */
@@ -173,6 +175,7 @@ export class FarmQueue {
     return state;
   }
 
+  /** Lets go of the queue and its connection. */
   async close(): Promise<void> {
     await this.queue.close();
     this.redis.disconnect();

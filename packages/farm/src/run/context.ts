@@ -39,6 +39,7 @@ export interface JobResult {
 
 /** A kind of job: it finds what it needs in the specification, and goes on with what is in the folder. */
 export interface Program {
+  /** Works on a job until it is done or the context says to stop. */
   run(spec: JobSpec, context: JobContext): Promise<JobResult>;
   /** Whether a file of the results is of use to a later run that goes on; default yes. */
   keeps?(file: string): boolean;
@@ -46,6 +47,7 @@ export interface Program {
   dispose?(): void;
 }
 
+/** Programs by the names that jobs call them. */
 export type Programs = Readonly<Record<string, Program>>;
 
 /** A module that a worker's child loads its programs from. */

@@ -26,6 +26,7 @@ export type Outcome =
   /** The process that worked on it died, or has to. */
   | { status: 'crashed'; message: string };
 
+/** One start of a job. */
 export interface JobRequest {
   spec: JobSpec;
   /** Tells this entry of the queue from an earlier one of the same job. */
@@ -36,6 +37,7 @@ export interface JobRequest {
   host: string;
 }
 
+/** What `runJob` works with. */
 export interface RunOptions {
   storage: Storage;
   programs: Programs;
@@ -44,7 +46,9 @@ export interface RunOptions {
   signal: AbortSignal;
   /** Asked after each frame. */
   stopping(): StopReason | undefined;
+  /** Called while the work goes on, so that nobody takes it for dead. */
   onBeat(): void;
+  /** Called after each stored frame. */
   onProgress(progress: JobProgress): void;
   /** Errors that are the job's own: it is not tried again. Everything else counts as a crash. */
   isFinal(error: unknown): error is Error & { code?: string };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isFarmError } from '../errors.js';
 import type { Storage } from './storage.js';
 
+/** How long trouble with a storage is waited out. */
 export interface Patience {
   /** How long to wait for a storage that is away or full, in seconds. */
   seconds: number;

@@ -7,9 +7,11 @@ export interface Storage {
   readonly label: string;
   /** Tells one storage from another, wherever it is mounted. */
   readonly id: string;
+  /** The bytes of an object; undefined if there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
   /** Copies an object into a local file. @returns false if there is no such object */
   download(path: string, file: string): Promise<boolean>;
+  /** Writes an object, in the place of one that is there. */
   write(path: string, data: Uint8Array): Promise<void>;
   /** Copies a local file into an object. */
   upload(path: string, file: string): Promise<void>;
@@ -19,7 +21,9 @@ export interface Storage {
   list(folder: string): Promise<string[]>;
   /** Names of the folders in a folder, sorted. */
   folders(folder: string): Promise<string[]>;
+  /** Removes an object; harmless where there is none. */
   remove(path: string): Promise<void>;
+  /** Lets go of connections. */
   close(): void;
 }
 

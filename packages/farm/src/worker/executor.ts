@@ -6,9 +6,11 @@ import type { ChildSettings, FromChild, ToChild } from './messages.js';
 
 /** Runs jobs for a supervisor, one at a time. */
 export interface Executor {
+  /** Runs a job to its end. @returns what became of it */
   run(request: JobRequest, onProgress: (progress: JobProgress) => void): Promise<Outcome>;
   /** Tells the job under way to stop. */
   stop(reason: StopReason): void;
+  /** Ends the child, once its job has stopped. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** Workers with programs of one's own. */
+/**
+ * Workers with programs of one's own.
+ * @module
+ */
 export { FarmError, type FarmErrorCode } from '../errors.js';
 export { connect, type QueueAddress } from '../queue/connection.js';
 export type {

@@ -15,6 +15,7 @@ import type { Executor } from './executor.js';
 /** Crashes in a row after which a worker takes no more jobs before its GPU has been checked. */
 const SUSPICIOUS_CRASHES = 3;
 
+/** What a supervisor works with. */
 export interface SupervisorOptions {
   redis: Redis;
   queue: string;
@@ -36,6 +37,7 @@ export interface SupervisorOptions {
   onEvent?: (event: SupervisorEvent) => void;
 }
 
+/** What a worker has to say, for logs and terminals. */
 export type SupervisorEvent =
   | { type: 'start'; job: string; name: string; attempt: number }
   | { type: 'progress'; job: string; name: string; progress: JobProgress }

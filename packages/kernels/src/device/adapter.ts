@@ -100,7 +100,10 @@ export function classifyAdapter(
   };
 }
 
-/** Requests a device with every feature and limit of the adapter that a kernel can use. */
+/**
+ * Requests a device with every feature and limit of the adapter that a kernel can use.
+ * @throws DeviceError when the adapter refuses
+ */
 export async function requestDevice(adapter: GPUAdapter): Promise<DeviceHandle> {
   const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[];
   const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));

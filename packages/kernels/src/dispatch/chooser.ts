@@ -20,6 +20,7 @@ export interface Choosable<Shape extends object, Variant extends string> {
   select(shape: Shape, adapter: AdapterClass): Variant;
   /** Variants that round operands to float16. */
   readonly rounding: readonly Variant[];
+  /** What computing a shape costs, for measurements and their report. */
   work(shape: Shape): Work;
 }
 

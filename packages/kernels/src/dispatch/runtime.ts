@@ -155,7 +155,7 @@ export class Runtime {
   }
 
   /**
-   * Copies whole tensors of equal size on the GPU, through a copy command. What is on the CPU only is written to the target
+   * Copies whole tensors of equal size and any shape on the GPU, through a copy command. What is on the CPU only is written to the target
    * at once, unless it is being captured.
    */
   copy(source: TensorInfo, target: TensorInfo): void {
@@ -195,7 +195,7 @@ export class Runtime {
     this.#health.throwIfFailed();
   }
 
-  /** Overwrites a tensor's contents from the CPU, without a new buffer. For the inputs of captured graphs. */
+  /** Overwrites the contents of a tensor of any shape from the CPU, without a new buffer. For the inputs of captured graphs. */
   write(
     tensor: TensorInfo,
     values: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
@@ -210,7 +210,7 @@ export class Runtime {
   }
 
   /**
-   * Reads a tensor's current contents. Unlike tfjs's `data()` it keeps no copy on the CPU, so it is also right for tensors
+   * Reads the current contents of a tensor of any shape. Unlike tfjs's `data()` it keeps no copy on the CPU, so it is also right for tensors
    * that a captured graph writes again and again.
    * @throws KernelError, DeviceLostError like `finish`.
    */

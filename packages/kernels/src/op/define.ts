@@ -46,10 +46,12 @@ export class Call<Shape extends object, Variant extends string> {
     return options?.variant ?? this.runtime.chooser.choose(this.op, shape, this.args);
   }
 
+  /** A new tensor for the result: see `Runtime.allocate`. */
   allocate(shape: readonly number[], dtype?: 'float32' | 'int32'): Tensor {
     return this.runtime.allocate(shape, dtype);
   }
 
+  /** Records one launch: see `Runtime.launch`. */
   launch(kernel: Kernel, launch: Launch): void {
     this.runtime.launch(kernel, launch);
   }

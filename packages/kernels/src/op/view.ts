@@ -2,6 +2,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 
 /** A batch of matrices in a tensor: element j of row i of matrix b is number `offset + b * batchStride + i * rowStride + j` of it. */
 export interface MatrixView {
+  /** Of any shape. */
   readonly tensor: TensorInfo;
   readonly offset: number;
   readonly rowStride: number;

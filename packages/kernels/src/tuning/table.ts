@@ -45,6 +45,7 @@ const IDENTITY = [
   'maxWorkgroupBytes',
 ] as const satisfies (keyof AdapterIdentity)[];
 
+/** What tells one adapter and its driver from another, in tables of measurements. */
 export function adapterIdentity(
   { vendor, architecture, device, description }: GPUAdapterInfo,
   { subgroupSize, maxInvocations, maxWorkgroupBytes }: AdapterClass,

@@ -23,6 +23,7 @@ export interface TuneOptions {
   clock?: Clock;
 }
 
+/** How far `tune` is. */
 export interface TuneProgress {
   /** Shapes measured. */
   readonly done: number;
@@ -44,6 +45,7 @@ export interface TunedShapeResult extends TunedEntry {
   readonly excluded: Readonly<Record<string, string>>;
 }
 
+/** What `tune` found out. */
 export interface TuneResult {
   readonly ceilings: Ceilings;
   /** Those of the work that have several kernels: measured now, the most time-consuming first. */

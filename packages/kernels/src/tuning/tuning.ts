@@ -8,6 +8,7 @@ import { type AdapterIdentity, type TunedEntry, TuningTable } from './table.js';
 
 /** One use of an operation, as `choose` sees it. */
 export interface ObservedCall {
+  /** What was called. */
   readonly op: AnyOp & ((...args: never[]) => unknown);
   readonly shape: object;
   /** `shapeKey` of the shape. */

@@ -12,6 +12,7 @@ export interface ByteSource {
    * @throws CheckpointError `truncated` if the range passes the end, `unreadable` if the medium fails
    */
   read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Lets go of the file. */
   close(): Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** Reading and writing model weights: safetensors, PyTorch `.pth` and procedural manifests behind one interface. */
+/**
+ * Reading and writing model weights: safetensors, PyTorch `.pth` and procedural manifests behind one interface. No GPU.
+ * @module
+ */
 export { type Architecture, describeArchitecture, detectArchitecture, modelNames } from './architecture.js';
 export { BlobSource, type ByteSource, MemorySource } from './byte-source.js';
 export { CheckpointError, type CheckpointErrorCode, type CheckpointErrorFields } from './error.js';

@@ -204,6 +204,7 @@ export interface StreamedSafetensorsEntry extends Omit<SafetensorsEntry, 'data'>
   readonly data: () => Uint8Array | Promise<Uint8Array>;
 }
 
+/** Options of `writeSafetensors`. */
 export interface WriteSafetensorsOptions {
   /** Free text kept in the header, for instance `{ format: 'pt', source: 'DeAOTT_PRE_YTB_DAV.pth' }`. */
   readonly metadata?: Readonly<Record<string, string>>;

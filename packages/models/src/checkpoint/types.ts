@@ -78,6 +78,7 @@ export interface RawTensor {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+/** Options of `Checkpoint.read`. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -95,6 +96,7 @@ export interface Checkpoint {
   readonly keys: readonly string[];
   /** Safetensors: its `__metadata__`. PyTorch: where the weights were found (`container`) and what was skipped (`skipped`). */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Whether there is such a tensor. */
   has(key: string): boolean;
   /** @throws CheckpointError `missing-key` */
   info(key: string): TensorInfo;

@@ -26,6 +26,7 @@ export class WeightReader {
     return this.#checkpoint.file;
   }
 
+  /** Whether the file has such a tensor. */
   has(key: string): boolean {
     return this.#checkpoint.has(key);
   }

@@ -17,8 +17,11 @@ export type { Size } from '../tracker.js';
 
 /** What the encoder makes of a frame; shared by all groups of objects. */
 export interface FrameFeatures {
+  /** At stride 4, float32 [h4, w4, channels]. */
   f4: Tensor;
+  /** At stride 8, float32 [h8, w8, channels]. */
   f8: Tensor;
+  /** At stride 16, float32 [h16, w16, channels]. */
   f16: Tensor;
   /** Projected tokens, float32 [T, 256]. */
   tokens: Tensor;

@@ -201,7 +201,10 @@ export class DeAotTracker implements Tracker {
     this.#current = this.#graphs.propagate.result;
   }
 
-  /** Ids of the pixels of the current frame. */
+  /**
+   * Ids of the pixels of the current frame.
+   * @throws TrackerError `no-frame`, before the first frame
+   */
   async labels(): Promise<Int32Array> {
     if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
     return new Int32Array(await this.#engine.read(this.#current.labels));
@@ -220,6 +223,7 @@ export class DeAotTracker implements Tracker {
    * Remembers the current frame, with the labels found by `propagate` or with better ones. May be repeated.
    * @param labels Ids of the frame's pixels, to replace the tracker's own.
    * @param options.memorise Adds the frame to the long-term memory, or keeps it out, whatever the gap says.
+   * @throws TrackerError `no-frame`, before the first frame
    */
   update(labels?: ArrayLike<number>, options: { memorise?: boolean } = {}): void {
     if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');

@@ -7,6 +7,7 @@ export type CentredBox = readonly [cx: number, cy: number, width: number, height
 /** Keeps ratios of empty boxes finite, as GroundingDINO's `box_ops.py` does. */
 const EPS = 1e-6;
 
+/** The corners of a box that is given by its centre, in the same units. */
 export const cornersOf = ([cx, cy, width, height]: CentredBox): BoxCorners => [
   cx - width / 2,
   cy - height / 2,
@@ -14,6 +15,7 @@ export const cornersOf = ([cx, cy, width, height]: CentredBox): BoxCorners => [
   cy + height / 2,
 ];
 
+/** A box by its centre, in the units of its corners. */
 export const centredBox = ([x0, y0, x1, y1]: BoxCorners): CentredBox => [
   (x0 + x1) / 2,
   (y0 + y1) / 2,
@@ -21,6 +23,7 @@ export const centredBox = ([x0, y0, x1, y1]: BoxCorners): CentredBox => [
   y1 - y0,
 ];
 
+/** Width times height, in the square of the unit of the corners. */
 export const boxArea = ([x0, y0, x1, y1]: BoxCorners): number => (x1 - x0) * (y1 - y0);
 
 /** The part of a box within a picture. */

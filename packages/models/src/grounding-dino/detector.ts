@@ -13,7 +13,9 @@ import type { ImageFeatures, RawDetections, TextFeatures } from './types.js';
 export interface GroundingNetwork {
   /** @param image float32 [h, w, 4], normalised, the fourth channel zero. */
   encodeImage(image: Tensor3D): ImageFeatures;
+  /** The features of a caption, for any number of images. */
   encodeText(caption: CaptionTokens): TextFeatures;
+  /** Boxes and scores of all queries. */
   detect(image: ImageFeatures, text: TextFeatures, options?: { signal?: AbortSignal }): Promise<RawDetections>;
 }
 

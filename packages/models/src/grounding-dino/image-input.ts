@@ -14,7 +14,7 @@ const DEVIATION = [0.229, 0.224, 0.225];
 export interface ImageSizeOptions {
   /** The shorter side in pixels; 800 by default. */
   shortEdge?: number;
-  /** What the longer side is kept to, by reducing the shorter one; 1333 by default. */
+  /** What the longer side is kept to, in pixels, by reducing the shorter one; 1333 by default. */
   longEdge?: number;
 }
 

@@ -144,6 +144,7 @@ export class LabelPropagationTracker implements Tracker {
     this.#current = { entry: { frame: this.frame, key, shares }, labels };
   }
 
+  /** @throws TrackerError `no-frame`, before the first frame */
   async labels(): Promise<Int32Array> {
     if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
     const { labels } = this.#current;
@@ -155,7 +156,10 @@ export class LabelPropagationTracker implements Tracker {
     return new Float32Array();
   }
 
-  /** Remembers the current frame for the next three; with better labels, if there are some. May be repeated. */
+  /**
+   * Remembers the current frame for the next three; with better labels, if there are some. May be repeated.
+   * @throws TrackerError `no-frame`, before the first frame
+   */
   update(labels?: ArrayLike<number>): void {
     if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
     const { entry } = this.#current;

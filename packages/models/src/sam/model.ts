@@ -80,6 +80,7 @@ export class SamModel implements PromptModel {
    * Loads a model from a checkpoint with the keys of segment-anything, MobileSAM or Hugging Face transformers; which of
    * the encoders it is follows from the shapes.
    * @throws CheckpointError naming the key that is missing, misshapen or not finite.
+   * @throws CheckpointError; SamError `option` for an option that cannot be had
    */
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
     const { ops = getEngine().ops, float16 = false, onProgress } = options;

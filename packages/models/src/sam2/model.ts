@@ -305,7 +305,9 @@ export class Sam2Model {
     return { mask: stable ? 0 : best, token: 0 };
   }
 
-  /** The tracker's heads (sam2, `_forward_sam_heads`). */
+  /**
+   * The tracker's heads (sam2, `_forward_sam_heads`), on features float32 [tokens, 256] at stride 16 and maps at strides 4 and 8 that the decoder skips to.
+   */
   async segment(
     features: Tensor,
     skips: Pick<ImageFeatures, 's0' | 's1'>,
@@ -362,7 +364,7 @@ export class Sam2Model {
     }
   }
 
-  /** What the memories of all objects of a frame share. */
+  /** What the memories of all objects of a frame share, from its features, float32 [tokens, 256]. */
   projectForMemory(features: Tensor): Tensor {
     return this.memoryEncoder.project(features);
   }

@@ -127,6 +127,7 @@ export class Sam2Tracker implements Tracker {
     }
   }
 
+  /** @throws TrackerError `no-frame`, before the first frame */
   async labels(): Promise<Int32Array> {
     if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
     return this.#current.labels;

@@ -69,7 +69,10 @@ export const EXPECTED_ERROR = Symbol.for('samtrack.expected-error');
 export const isExpected = (error: unknown): error is Error =>
   EXPECTED.some((type) => error instanceof type) || (error instanceof Error && EXPECTED_ERROR in error);
 
-/** A positive number from an option's text. */
+/**
+ * A positive number from an option's text.
+ * @throws UsageError
+ */
 export function positiveNumber(
   option: string,
   text: string | undefined,
@@ -83,7 +86,10 @@ export function positiveNumber(
   return value;
 }
 
-/** A whole number from an option's text. */
+/**
+ * A whole number from an option's text.
+ * @throws UsageError
+ */
 export function wholeNumber(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -91,7 +97,10 @@ export function wholeNumber(option: string, text: string | undefined): number | 
   return value;
 }
 
-/** One of several words. */
+/**
+ * One of several words.
+ * @throws UsageError
+ */
 export function oneOf<T extends string>(option: string, text: string | undefined, words: readonly T[]): T | undefined {
   if (text === undefined) return undefined;
   if (!words.includes(text as T)) throw new UsageError(`--${option} is one of ${words.join(', ')}, not "${text}"`);

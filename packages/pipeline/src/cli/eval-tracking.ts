@@ -29,6 +29,7 @@ import { type TrackingHost, WarmHost } from './tracking-host.js';
 /** A sequence to track, from masks of its first frame. */
 export interface EvalSequence {
   name: string;
+  /** Opens the sequence's frames. */
   open(): Promise<FrameSource>;
   /** Masks of the first frame of the range. */
   firstMask(source: FrameSource): Promise<LabelMap>;

@@ -149,6 +149,7 @@ interface EvalFarm extends OptionalCommands {
   evaluate(run: EvalFarmRun): Promise<number>;
 }
 
+/** What a farm needs to compute an evaluation. */
 export interface EvalFarmRun {
   argv: string[];
   plan: EvalPlan;

@@ -1,4 +1,7 @@
-/** What packages that add commands to `samtrack` build on. */
+/**
+ * What packages that add commands to `samtrack` build on.
+ * @module
+ */
 export { type Command, EXPECTED_ERROR, isExpected, oneOf, positiveNumber, UsageError, wholeNumber } from './command.js';
 export { type EvalFarmRun, type EvalPlan, evalRun, planEval } from './eval.js';
 export { davisSequence, type EvalSequence, type SimulatedClicks, trackSequence } from './eval-tracking.js';

@@ -24,6 +24,7 @@ export const PROMPT_HELP = `Prompts, instead of a mask; coordinates in pixels of
   Two objects: --object dog --point 320,200 --point 40,30,0 --object cat --box 10,20,200,180
 `;
 
+/** Options of prompts, as `parseArgs` takes them. */
 export const PROMPT_OPTIONS = {
   point: { type: 'string', multiple: true },
   box: { type: 'string', multiple: true },

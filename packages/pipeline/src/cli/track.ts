@@ -92,6 +92,7 @@ ${FORMATS_HELP}  --bits N              bits of the files in masks: 8 (refuses id
 Ctrl-C keeps what is done. Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped.
 `;
 
+/** Options of `samtrack track`, as `parseArgs` takes them. */
 export const TRACK_OPTIONS = {
   mask: { type: 'string' },
   'mask-as': { type: 'string' },

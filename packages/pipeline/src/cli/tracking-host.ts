@@ -4,6 +4,7 @@ import type { VideoTracker } from '../tracking/video-tracker.js';
 import type { Report } from './progress.js';
 import { loadTracker, reportProgress, type TrackerSettings } from './tracking.js';
 
+/** What lends trackers to runs: one after the other, or kept warm between them. */
 export interface TrackingHost {
   readonly report: Report;
   readonly signal: AbortSignal;

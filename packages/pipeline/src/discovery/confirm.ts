@@ -1,5 +1,6 @@
 import { type Candidate, rleIou } from './candidate.js';
 
+/** How later frames confirm an object. */
 export interface VoteOptions {
   /** Least IoU of an object's masks in consecutive frames; default 0.3. */
   iou?: number;

@@ -14,6 +14,7 @@ export interface KnownObject {
   label?: string;
 }
 
+/** Options of `discover`. */
 export interface DiscoverOptions extends CmrOptions {
   /** Least number of untracked pixels of a new object; default 200. */
   minArea?: number;
@@ -47,6 +48,7 @@ export type RejectionReason =
   /** The new objects of this frame would cover too much of it. */
   | 'new-share';
 
+/** A candidate that was not taken, and why. */
 export interface Rejection {
   candidate: Candidate;
   reason: RejectionReason;
@@ -59,6 +61,7 @@ export interface Proposal {
   score?: number;
   /** The candidate's untracked and visible pixels. */
   mask: Rle;
+  /** Of the mask, in pixels. */
   area: number;
   /** Left, top, width, height. */
   box: readonly [x: number, y: number, width: number, height: number];

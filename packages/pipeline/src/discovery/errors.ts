@@ -1,3 +1,4 @@
+/** What kept new objects from being looked for. */
 export type DiscoveryErrorCode = 'bad-option' | 'size-mismatch';
 
 /** New objects cannot be looked for. */

@@ -1,3 +1,7 @@
+/**
+ * New objects on the way: which of what a detector or segmenter finds is tracked by nobody yet, and is there to stay.
+ * @module
+ */
 export { type Candidate, canonicalOrder, rleIou, withoutDoubles } from './candidate.js';
 export { type CmrOptions, compareMasks, isNewObject, type MaskComparison } from './cmr.js';
 export { confirmedBy, type VoteOptions } from './confirm.js';

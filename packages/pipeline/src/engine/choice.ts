@@ -3,6 +3,7 @@ import type { EngineKind } from '@samtrack/kernels';
 /** `auto`: WebGPU on a GPU, and the CPU where there is none. */
 export type EngineChoice = 'auto' | EngineKind;
 
+/** The choices, the names of `--engine`. */
 export const ENGINE_CHOICES: readonly EngineChoice[] = ['auto', 'webgpu', 'cpu'];
 
 /** There is no such engine. */

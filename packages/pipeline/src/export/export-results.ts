@@ -8,6 +8,7 @@ import { fileInput } from '../io/run-inputs.js';
 import type { ExportContext } from './exporter.js';
 import { EXPORT_FORMATS, type ExportFormat, openExporters } from './formats.js';
 
+/** Options of `exportResults`. */
 export interface ExportResultsOptions extends Omit<ExportContext, 'folder' | 'source' | 'objects'> {
   /** Where it goes; of what is there, only what samtrack made is replaced. */
   folder: OutputFolder;

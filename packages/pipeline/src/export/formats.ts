@@ -34,6 +34,7 @@ export const EXPORT_FORMATS = {
   'new-objects': { open: openNewObjects, path: 'new-objects/', what: 'each object where it is seen first' },
 } as const satisfies Record<string, Format>;
 
+/** A name of `--format`. */
 export type ExportFormat = keyof typeof EXPORT_FORMATS;
 
 /** Opens exporters; if one fails, none is left open. Throws `OutputError`. */

@@ -17,6 +17,7 @@ export class ZipWriter {
     });
   }
 
+  /** Adds a file; it goes out at once. */
   async add(path: string, data: Uint8Array): Promise<void> {
     const entry = new ZipPassThrough(path);
     // The same files make the same archive.
@@ -32,11 +33,13 @@ export class ZipWriter {
     await this.flush();
   }
 
+  /** Completes the archive. */
   async finish(): Promise<void> {
     await this.end();
     await this.file.commit();
   }
 
+  /** Leaves nothing behind. */
   async discard(): Promise<void> {
     await this.file.discard();
   }

@@ -71,6 +71,7 @@ export class CocoJsonWriter {
     await this.file.commit();
   }
 
+  /** Leaves nothing behind. */
   async discard(): Promise<void> {
     await this.file.discard();
   }

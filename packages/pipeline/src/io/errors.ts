@@ -15,6 +15,7 @@ export class SourceError extends Error {
   }
 }
 
+/** What is wrong with a frame. */
 export type FrameErrorCode = 'corrupt' | 'size-mismatch' | 'unreadable';
 
 /** One frame of a source cannot be delivered. Every earlier frame was delivered before this is thrown. */
@@ -35,6 +36,7 @@ export class FrameError extends Error {
   }
 }
 
+/** What is wrong with a mask. */
 export type MaskErrorCode =
   | 'not-found'
   | 'unreadable'

@@ -23,6 +23,7 @@ export interface ImageEntry {
   digest?(budget: number): Promise<string>;
 }
 
+/** Options of `imageSource`. */
 export interface ImageSourceOptions {
   /** Frames per second that the images stand for. Default 24, DAVIS's rate. */
   fps?: number;

@@ -1,3 +1,7 @@
+/**
+ * Sources of frames, masks, and results: everything that reads or writes files. No GPU.
+ * @module
+ */
 export {
   openDavisSequence,
   openImageFolder,

@@ -3,6 +3,7 @@ import type { RunInput } from './run-inputs.js';
 
 /** A file being written, at any position; it appears under its name only once it is complete. */
 export interface OutputFile {
+  /** Adds bytes. */
   write(data: Uint8Array, position: number): Promise<void>;
   /**
    * Closes the file and gives it its name, replacing an older file of that name.
@@ -25,6 +26,7 @@ export interface OutputFolder {
   readonly label: string;
   /** Part of the names that unfinished files have. */
   readonly token: string;
+  /** Writes a whole file, at once or not at all. */
   writeFile(path: string, data: Uint8Array | string): Promise<void>;
   /** The file's bytes, or undefined if there is none. */
   readFile(path: string): Promise<Uint8Array | undefined>;
@@ -32,9 +34,11 @@ export interface OutputFolder {
   digest(path: string): Promise<string | undefined | null>;
   /** Names of the files in a folder, sorted; empty if there is no such folder. */
   list(folder: string): Promise<string[]>;
+  /** A file to write in pieces; it takes its name when it is committed. */
   createFile(path: string): Promise<OutputFile>;
   /** Opens a file that grows at its end, and creates it where there is none. */
   openAppend(path: string): Promise<AppendFile>;
+  /** Removes a file or an empty folder; harmless where there is none. */
   remove(path: string): Promise<void>;
   /** Removes what samtrack made in a folder, where the folder knows what that is. */
   clear?(folder: string): Promise<void>;

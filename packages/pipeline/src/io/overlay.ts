@@ -1,6 +1,7 @@
 import type { LabelMap } from './label-map.js';
 import { idColour, type Palette, type PaletteName, palette } from './palette.js';
 
+/** How `drawOverlay` paints. */
 export interface OverlayOptions {
   /** Share of the object's colour in its pixels, 0 to 1. Default 0.5. */
   alpha?: number;
@@ -21,6 +22,7 @@ export interface OverlayOptions {
  * the higher id's outline then lies on the lower one's pixels and the other way round, as each was dilated alone.
  * @param rgba picture of the map's size; it is not changed
  * @returns a new picture, alpha 255
+ * @throws RangeError when labels and frame differ in size
  */
 export function drawOverlay(rgba: Uint8Array, labels: LabelMap, options: OverlayOptions = {}): Uint8Array {
   const { alpha = 0.5, contour = 'union', contourColour = [0, 0, 0], palette: name = 'samtrack' } = options;

@@ -13,6 +13,7 @@ interface StoredRecord {
   [description: string]: unknown;
 }
 
+/** Options of `OwnedFolder.claim`. */
 export interface ClaimOptions {
   /** What the run reads. */
   inputs?: readonly RunInput[];

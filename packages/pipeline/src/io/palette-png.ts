@@ -3,6 +3,7 @@ import { MaskError } from './errors.js';
 import { emptyLabelMap, type LabelMap, maxLabelId } from './label-map.js';
 import { type Palette, type PaletteName, palette } from './palette.js';
 
+/** Options of `encodeLabelPng`. */
 export interface LabelPngOptions {
   /**
    * 8 writes an indexed PNG and refuses ids above 255; 16 writes a grey PNG whose values are the ids; `auto` takes 8 where it fits.

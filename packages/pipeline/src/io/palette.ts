@@ -1,6 +1,7 @@
 /** RGB triples, `palette[3 * id + channel]`, 256 entries. */
 export type Palette = Uint8Array;
 
+/** A palette that samtrack knows. */
 export type PaletteName = 'voc' | 'davis' | 'samtrack';
 
 /**

@@ -13,6 +13,7 @@ export interface AppendFile {
   append(bytes: Uint8Array): Promise<number>;
   /** Bytes from `offset` on, fewer at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Cuts the file to a length in bytes. */
   truncate(size: number): Promise<void>;
   /** Waits until the bytes would survive a loss of power. */
   sync(): Promise<void>;

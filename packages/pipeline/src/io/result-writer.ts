@@ -32,6 +32,7 @@ export const RESULT_FILES = {
   run: 'run.json',
 } as const;
 
+/** Options of `ResultWriter`. */
 export interface ResultWriterOptions {
   folder: OutputFolder;
   /** The source that the results are of. */
@@ -69,6 +70,7 @@ export interface NamedDigest {
   digest: string;
 }
 
+/** By what a run is known again when it is resumed: names and values, in any order. */
 export type RunIdentity = Readonly<Record<string, string | number | boolean | null | NamedDigest>>;
 
 type RecordedSource = Pick<FrameSource, 'name' | 'kind' | 'width' | 'height' | 'frameCount' | 'fps' | 'digest'>;

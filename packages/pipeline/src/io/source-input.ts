@@ -4,6 +4,7 @@ export type SourceInput = string | Blob | readonly File[];
 /** What single files can be read from: a path (Node), a Blob or File, or the bytes themselves. */
 export type BinarySource = string | Blob | Uint8Array;
 
+/** Options of `openSource`. */
 export interface OpenSourceOptions {
   /** Frames per second of an image folder; default 24. Videos carry their own times. */
   fps?: number;

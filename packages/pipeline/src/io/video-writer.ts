@@ -22,6 +22,7 @@ import type { Frame } from './frame-source.js';
 import type { OutputFile } from './output-folder.js';
 import { defaultMatrix, rgbaToI420 } from './yuv.js';
 
+/** Options of `VideoWriter`. */
 export interface VideoWriterOptions {
   /** For messages. */
   label: string;

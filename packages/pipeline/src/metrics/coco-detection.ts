@@ -5,7 +5,7 @@ export interface CocoAnnotation {
   readonly image_id: number;
   readonly category_id: number;
   readonly bbox: readonly [x: number, y: number, width: number, height: number];
-  /** Of the object, which decides whether it is small, medium or large. */
+  /** Of the object in pixels, which decides whether it is small, medium or large. */
   readonly area: number;
   /** 1 for a region of many objects: what is found in it counts neither way. */
   readonly iscrowd?: number;

@@ -15,6 +15,7 @@ import {
   type Task,
 } from './evaluate.js';
 
+/** Options of `evaluateDavis`. */
 export interface DavisOptions {
   /** DAVIS folder: `Annotations/<resolution>/<sequence>/*.png` (unsupervised: `Annotations_unsupervised`), `ImageSets/<year>/<split>.txt`. */
   root: string;
@@ -40,6 +41,7 @@ export interface DavisOptions {
   onProgress?: (progress: { done: number; total: number; sequence: string }) => void;
 }
 
+/** What `evaluateDavis` gives. */
 export interface DavisReport {
   year: number;
   split: string;

@@ -1,3 +1,4 @@
+/** What kept an evaluation from being computed. */
 export type EvaluationErrorCode =
   | 'not-found'
   | 'missing-result'

@@ -4,6 +4,7 @@ import { EvaluationError } from './errors.js';
 import { type PairScores, scoreFrame } from './frame-scores.js';
 import { average, type Statistics, statistics } from './statistics.js';
 
+/** Semi-supervised: results have the ids of the annotation. Unsupervised: they are matched to it. */
 export type Task = 'semi-supervised' | 'unsupervised';
 
 /** Proposals an unsupervised result may have (DAVIS 2019 challenge). */
@@ -15,10 +16,13 @@ const VOID = 255;
 /** One annotated frame. Both maps are read only when the frame is scored. */
 export interface EvaluationFrame {
   name: string;
+  /** What is right; 255 counts for nothing. */
   truth(): Promise<LabelMap>;
+  /** What is scored. */
   result(): Promise<LabelMap>;
 }
 
+/** Options of `evaluateSequence`. */
 export interface EvaluateOptions {
   task?: Task;
   /** The toolkit's two quirks: decay is NaN above 256 frames; unsupervised objects are listed in the order of the proposals. Default off. */
@@ -40,6 +44,7 @@ export interface ObjectScores {
   f: number[];
 }
 
+/** The scores of a sequence, by object. */
 export interface SequenceScores {
   name: string;
   /** Names of the frames scored. */

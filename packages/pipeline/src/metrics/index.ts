@@ -1,3 +1,7 @@
+/**
+ * J and F as the official DAVIS toolkit computes them, and average precision as COCO does. No GPU, no tfjs.
+ * @module
+ */
 export { assignBest } from './assignment.js';
 export { boundaryPixels, boundaryTolerance } from './boundary.js';
 export {

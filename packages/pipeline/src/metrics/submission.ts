@@ -17,6 +17,7 @@ export interface SubmissionSequence {
   ids: Iterable<number>;
 }
 
+/** Options of `writeSubmission`. */
 export interface SubmissionOptions {
   /** `davis`: `<sequence>/<frame>.png` at the top of the archive. `youtube-vos`: `Annotations/<video>/<frame>.png`. */
   dataset: 'davis' | 'youtube-vos';

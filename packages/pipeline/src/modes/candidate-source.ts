@@ -6,6 +6,7 @@ import type { RgbaImage } from '../io/index.js';
 export interface CandidateSource {
   /** Where its objects come from, for the table of objects. */
   readonly kind: 'everything' | 'text';
+  /** What is found in a frame. */
   find(image: RgbaImage, signal?: AbortSignal): Promise<Candidate[]>;
 }
 

@@ -2,6 +2,7 @@ import type { Point, Segmenter } from '../assist/index.js';
 import { canonicalOrder, rleIou } from '../discovery/index.js';
 import { decodeRle, emptyLabelMap, encodeRle, type LabelMap, labelIds, type RgbaImage, type Rle } from '../io/index.js';
 
+/** Options of `simulateClicks`. */
 export interface ClickOptions {
   /** Most clicks for each object; default 3. */
   clicks?: number;

@@ -39,6 +39,7 @@ export interface DiscoveryReport {
   rejected: readonly Rejection[];
 }
 
+/** Options of `Discoverer`. */
 export interface DiscovererOptions extends Omit<DiscoverOptions, 'known'> {
   candidates: CandidateSource;
   /** Frames from one look to the next; SAM-Track's n (`sam_gap`), default 10. */

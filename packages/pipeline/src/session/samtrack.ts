@@ -187,6 +187,7 @@ export class SamTrack {
    * Begins a session over a source, or goes on with the one that is kept in `project`.
    * @param input A path (Node), a Blob, image files, an open source, or pictures as they come (a camera, a stream).
    * @throws SourceError, FrameError; as `Session.open`
+   * @throws SessionError, SourceError, OutputError
    */
   async open(
     input: SourceInput | FrameSource | AsyncIterable<LiveFrame>,

@@ -149,7 +149,10 @@ export class Session {
     return this.#prompted(prompt.frame, await core.annotate(prompt.frame, named, described, prompt.label));
   }
 
-  /** Changes name, class, colour, or whether the object is locked. Names are given once. */
+  /**
+   * Changes name, class, colour, or whether the object is locked. Names are given once.
+   * @throws SessionError for an object that is not there, or an option that cannot be
+   */
   async update(object: number | string, set: Partial<Omit<SessionObject, 'id'>>): Promise<void> {
     this.core.check();
     const { id } = this.core.object(object);
@@ -158,14 +161,17 @@ export class Session {
     await this.core.event({ type: 'update', object: id, set });
   }
 
+  /** Gives an object another name. @throws SessionError */
   rename(object: number | string, name: string): Promise<void> {
     return this.update(object, { name });
   }
 
+  /** Keeps an object's masks as they are, whatever is corrected or propagated. @throws SessionError */
   lock(object: number | string): Promise<void> {
     return this.update(object, { locked: true });
   }
 
+  /** Takes that back. @throws SessionError */
   unlock(object: number | string): Promise<void> {
     return this.update(object, { locked: false });
   }
@@ -176,7 +182,10 @@ export class Session {
     await this.core.event({ type: 'remove', object: this.core.unlocked(object).id });
   }
 
-  /** Makes objects parts of another one, in all frames. */
+  /**
+   * Makes objects parts of another one, in all frames.
+   * @throws SessionError `locked-object`, or `bad-option` when there is nothing to merge
+   */
   async merge(objects: readonly (number | string)[], into: number | string): Promise<void> {
     this.core.check();
     const target = this.core.unlocked(into).id;
@@ -249,7 +258,10 @@ export class Session {
     await core.event({ type: 'annotate', frame, masks: [{ object: id, counts }], prompt: { erased: true } });
   }
 
-  /** Takes the annotations of a frame back, of one object or of all. */
+  /**
+   * Takes the annotations of a frame back, of one object or of all.
+   * @throws SessionError `bad-option` when there is no such annotation
+   */
   async clear(frame: number, object?: number | string): Promise<void> {
     const { core } = this;
     core.check(frame);

@@ -7,15 +7,21 @@ import { Turns } from './turns.js';
  * Frames are numbered upwards in the direction of travel, and ids are 1, 2, ... without holes: the session translates.
  */
 export interface SessionTracker {
+  /** Makes a frame with known masks a reference; the first one starts the tracking. */
   addReference(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Finds the objects in the next frame and remembers nothing yet. `uncertainty` is 0 (certain) to 1, by position of the logits. */
   predict(frame: Frame): Promise<{ labels: LabelMap; uncertainty: Float32Array }>;
+  /** Remembers the frame that `predict` has seen, with its masks or better ones. */
   remember(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Remembers a frame whose masks are known already. */
   recall(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Whether a frame would join the long-term memory. */
   memorises(index: number): boolean;
   /** Whether `recall` leaves the memory exactly as tracking the frame does. */
   readonly recallsExactly: boolean;
   readonly memorisedFrames: readonly { frame: number; reference: boolean }[];
   readonly memory: { rememberedBytes: number; allocatedBytes: number; keptBytes: number };
+  /** Forgets everything. @param memoryMB memory for remembered frames, in MB (10^6 bytes) */
   restart(memoryMB?: number): void;
 }
 

@@ -15,6 +15,7 @@ import { sourceDigest } from './weights-digest.js';
 
 /** `deaot`: the network. `propagation`: labels follow image features, with nothing trained on video. */
 export const TRACKER_KINDS = ['deaot', 'propagation'] as const;
+/** A name of `--tracker`. */
 export type TrackerKind = (typeof TRACKER_KINDS)[number];
 
 /** What `loadTrackingModel` needs to know. */

@@ -20,6 +20,7 @@ export interface BroadcastAddOptions {
  * @param y float32; the last dimensions of `x`.
  * @returns float32, shaped like `x`.
  * @throws ShapeError when the last dimensions of `x` are not those of `y`.
+ * @see `torch.add` with broadcasting: https://pytorch.org/docs/stable/notes/broadcasting.html
  */
 export const broadcastAdd = defineOp({
   name: 'broadcast-add',

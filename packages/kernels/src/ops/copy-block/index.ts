@@ -21,6 +21,7 @@ export interface Block {
  * @param x [R, C]; the whole of it by default.
  * @param target [R2, C2] of the same dtype; returned.
  * @throws ShapeError when the rectangle does not fit.
+ * @see `torch.Tensor.copy_` between slices: https://pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
  */
 export const copyBlock = defineOp({
   name: 'copy-block',
@@ -56,7 +57,10 @@ export const copyBlock = defineOp({
   },
 });
 
-/** Matrices side by side, [R, C1 + C2 + ...]; `columns` takes only [first, count] of a part. */
+/**
+ * Matrices side by side, [R, C1 + C2 + ...]; `columns` takes only [first, count] of a part.
+ * @see `torch.cat`: https://pytorch.org/docs/stable/generated/torch.cat.html
+ */
 export const concatColumns = defineOp({
   name: 'concat-columns',
   kernels: [],

@@ -34,6 +34,7 @@ const workspace = ({ kind }: AdapterClass): number => (kind === 'discrete' ? 96 
  * @param x float32 [T, in].
  * @returns float32 [T, out].
  * @throws ShapeError when the operands do not fit.
+ * @see Vaswani et al., "Attention Is All You Need" (2017), section 3.3
  */
 export const feedForward = defineOp({
   name: 'feed-forward',

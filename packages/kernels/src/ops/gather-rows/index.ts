@@ -14,6 +14,7 @@ const gather = defineKernel({ name: 'gather-rows', template: gatherRowsWgsl });
  * @param fill float32 [C], what stands in rows that are none; zeros by default.
  * @returns float32 [N, C].
  * @throws ShapeError when the operands do not fit.
+ * @see `torch.index_select`, here with rows that are none: https://pytorch.org/docs/stable/generated/torch.index_select.html
  */
 export const gatherRows = defineOp({
   name: 'gather-rows',

@@ -24,6 +24,7 @@ export interface LabelArgmaxOptions {
  * @param maps float32 [h, w, L], L a multiple of 4; channels from `classes` on are ignored.
  * @returns int32 [height, width].
  * @throws ShapeError when the operands do not fit.
+ * @see `torch.nn.functional.interpolate` and `torch.argmax`: https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
  */
 export const labelArgmax = defineOp({
   name: 'label-argmax',

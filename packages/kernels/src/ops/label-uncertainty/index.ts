@@ -14,6 +14,7 @@ const uncertainty = defineKernel({ name: 'label-uncertainty', template: labelUnc
  * @param options.objects Identities that exist, 1..objects.
  * @returns float32 [h, w, 2]: the label, and the entropy, 0 (certain) to 1 (anything is as likely).
  * @throws ShapeError when the groups do not go with the objects.
+ * @see Shannon, "A Mathematical Theory of Communication" (1948): entropy
  */
 export const labelUncertainty = defineOp({
   name: 'label-uncertainty',

@@ -8,6 +8,7 @@ export interface LinearPart {
   x: Tensor;
   /** float32 [K, N]. */
   weight: Tensor;
+  /** Added to every row, [N]. */
   bias?: Tensor;
   activation?: Activation;
   /** Added last, [M, N]. */
@@ -21,6 +22,8 @@ export interface LinearPart {
  * columns directly.
  *
  * @returns float32 [M, N1 + N2 + ...].
+ * @throws ShapeError when the operands do not fit.
+ * @see `torch.cat` of `torch.nn.functional.linear`: https://pytorch.org/docs/stable/generated/torch.cat.html
  */
 export const linearConcat = defineOp({
   name: 'linear-concat',

@@ -111,6 +111,7 @@ export function readMaskStatistics(counts: Int32Array, masks: number): MaskStati
  * @param logits float32 [..., side, side].
  * @returns int32 [masks, width, ceil(height / 32)].
  * @throws ShapeError when the maps are not of the plan's side.
+ * @see Segment Anything, `postprocess_masks`: https://github.com/facebookresearch/segment-anything
  */
 export const maskBits = resampling('bits');
 
@@ -120,5 +121,6 @@ export const maskBits = resampling('bits');
  * @param logits float32 [..., side, side].
  * @returns float32 [masks, height, width].
  * @throws ShapeError when the maps are not of the plan's side.
+ * @see Segment Anything, `postprocess_masks`: https://github.com/facebookresearch/segment-anything
  */
 export const maskValues = resampling('values');

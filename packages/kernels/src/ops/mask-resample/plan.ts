@@ -16,6 +16,7 @@ export interface MaskGeometry {
 export interface MaskPlan extends MaskGeometry {
   /** float32 [width, 4] and [height, 4]: the first of three samples of an axis, and their weights. */
   columns: Tensor;
+  /** float32 [height, 4]. */
   rows: Tensor;
   dispose(): void;
 }

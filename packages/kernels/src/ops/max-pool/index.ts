@@ -21,6 +21,7 @@ export interface MaxPoolOptions {
  * @param size side of the window in pixels.
  * @returns float32 [outH, outW, C].
  * @throws ShapeError when the operands do not fit or C is not a multiple of 4.
+ * @see `torch.nn.functional.max_pool2d`: https://pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
  */
 export const maxPool = defineOp({
   name: 'max-pool',

@@ -95,6 +95,7 @@ export function makeResizePlan(
  * @param pixels int32 [H, W], each word the bytes R, G, B, A in memory order.
  * @returns float32 [plan.height, plan.width, 4]; the fourth channel is zero.
  * @throws ShapeError when `pixels` is not an int32 matrix.
+ * @see OpenCV, `resize` of 8-bit images: https://docs.opencv.org/4.x/da/d54/group__imgproc__transform.html
  */
 export const preprocess = defineOp({
   name: 'preprocess',

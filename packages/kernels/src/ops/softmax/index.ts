@@ -18,6 +18,7 @@ const kernels = {
  * @param validColumns Columns that take part; the rest become 0. All by default.
  * @returns `x`.
  * @throws ShapeError when the columns are not a multiple of 4.
+ * @see `torch.softmax`: https://pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
  */
 export const softmaxRows = defineOp({
   name: 'softmax',

@@ -21,6 +21,7 @@ export interface TransposeOptions {
  * @param x float32 [rows, columns].
  * @returns float32 [columns, rows], or wider where `padded`.
  * @throws ShapeError when the target is too small.
+ * @see `torch.t`: https://pytorch.org/docs/stable/generated/torch.t.html
  */
 export const transpose = defineOp({
   name: 'transpose',

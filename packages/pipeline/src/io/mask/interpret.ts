@@ -6,6 +6,7 @@ import { structureOf, type ValueStructure } from './structure.js';
 
 /** How a mask can be read: see `ReadMaskOptions.as`. */
 export const MASK_READINGS = ['labels', 'binary', 'colours', 'alpha'] as const;
+/** A way to read a mask file, a name of `--mask-as`. */
 export type MaskReadingName = (typeof MASK_READINGS)[number];
 
 /** What a mask file means. */

@@ -8,6 +8,7 @@ import type { BinarySource } from '../source-input.js';
 import { interpretMask, type MaskReadingName } from './interpret.js';
 import { type MaskPicture, maskPicture } from './picture.js';
 
+/** Options of `readMask`. */
 export interface ReadMaskOptions {
   /** Size of the frames in pixels; a mask of another size is refused unless `resize` says otherwise. */
   width?: number;

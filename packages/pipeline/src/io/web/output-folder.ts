@@ -155,7 +155,7 @@ class WebOutputFolder implements OutputFolder {
   }
 }
 
-/** Results go to a folder of the File System API: one the user picked, or one in OPFS. Paths are refused. */
+/** Results go to a folder of the File System API: one the user picked, or one in OPFS. @throws OutputError `unsupported` for a path */
 export function openOutputFolder(target: string | FileSystemDirectoryHandle): OutputFolder {
   if (typeof target === 'string') throw new OutputError('unsupported', target, 'a browser cannot write to a path');
   return new WebOutputFolder(target);
