@@ -19,6 +19,7 @@ import {
 import { groundingDinoManifest, MINI_CONFIG } from '../src/testing/index.js';
 import { deaotManifest } from './fixtures/deaot/manifest.js';
 import { samTinyManifest } from './fixtures/sam/manifest.js';
+import { compareSamSmall } from './sam-small/compare.js';
 
 let engine: OnnxEngine;
 beforeAll(async () => {
@@ -69,6 +70,14 @@ describe('on the CPU engine, models compute what the published implementations d
     expect(results.filter(({ pass }) => !pass)).toEqual([]);
     expect(memory().numTensors).toBe(before);
   });
+});
+
+it('the segmenter that comes with samtrack too, in passes as they are and replayed', async () => {
+  for (const replay of [false, true]) {
+    const results = await compareSamSmall({ replay });
+    expect(results).toHaveLength(14);
+    expect(results.filter(({ pass }) => !pass)).toEqual([]);
+  }
 });
 
 const folder = process.env['SAMTRACK_GOLDENS'];

@@ -21,6 +21,8 @@ from .motion import Camera, Deformation, ObjectMotion, Rng, Turn, log_uniform, s
 from .photometric import Look
 
 KINDS = ("turn", "unfold", "lookalike", "pass", "thin", "fast", "blur")
+#: Weights of the kinds in training: what loses most comes most often.
+WEIGHTS = {"turn": 1.5, "unfold": 0.7, "lookalike": 3.5, "pass": 2.5, "thin": 1.5, "fast": 1.5, "blur": 0.8}
 
 
 class Along:
@@ -59,7 +61,7 @@ class Swing:
 
 
 class KindClips(ClipGenerator):
-    """As `ClipGenerator`; every clip is of one kind, `kind` or a random one. `start` is the time of the first frame: later than 0, things
+    """As `ClipGenerator`; every clip is of one kind, `kind` or a random one by `WEIGHTS`. `start` is the time of the first frame: later than 0, things
     have moved already."""
 
     def __init__(self, *args, kind: str | None = None, start: float = 0.0, **options) -> None:
@@ -70,7 +72,8 @@ class KindClips(ClipGenerator):
         self.kind = kind
 
     def _attempt(self, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        kind = self.kind or str(rng.choice(KINDS))
+        shares = np.array([WEIGHTS[kind] for kind in KINDS])
+        kind = self.kind or str(rng.choice(KINDS, p=shares / shares.sum()))
         # Frame by frame, as a video: each kind is hard enough without jumps.
         self.times = self.start + np.arange(self.frames) * rng.uniform(0.8, 1.5)
         world, place, _, video = self._background(rng)

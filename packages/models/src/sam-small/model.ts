@@ -1,4 +1,4 @@
-import { fusedOps, getEngine, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
@@ -21,7 +21,7 @@ import { CHANNELS, DENSE, FRAME, LOW_RES, SIDE, UP } from './shape.js';
 
 /** Options of `SamSmallModel.load`. */
 export interface SamSmallLoadOptions {
-  /** The operations to build on; the hand-written kernels by default. */
+  /** The operations to build on; the engine's by default. */
   ops?: OpSet;
   /** Captures passes and replays them, as `SamLoadOptions.replay`. */
   replay?: boolean;
@@ -68,7 +68,7 @@ export class SamSmallModel implements PromptModel {
     tracker: Checkpoint,
     options: SamSmallLoadOptions = {},
   ): Promise<SamSmallModel> {
-    const { ops = fusedOps, signal, onProgress } = options;
+    const { ops = getEngine().ops, signal, onProgress } = options;
     const { replay = getEngine().replays } = options;
     const weights = new WeightReader(checkpoint, { signal });
     const shared = new WeightReader(tracker, { signal });
@@ -78,7 +78,7 @@ export class SamSmallModel implements PromptModel {
       const points = await PointEmbedder.load(weights, 'prompt_encoder', { imageSize: FRAME, channels: CHANNELS });
       const decoder = await SmallMaskDecoder.load(weights, ops, points.grid(SIDE));
       onProgress?.(1);
-      const passes = new ReplayCache({ enabled: replay && ops === fusedOps, shapes: 2, trims: false });
+      const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 2, trims: false });
       const identity = fingerprint([points.identity, decoder.outputTokens]);
       const owned = [weights.handOver(), shared.handOver()];
       return new SamSmallModel(identity, weights.finish([]), encoder, points, decoder, passes, owned);

@@ -2,14 +2,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { initialize, shutdown } from '@samtrack/kernels';
 import type { Segmenter } from '../assist/index.js';
 import { rleIou } from '../discovery/index.js';
+import { openEngine } from '../engine/index.js';
 import { encodeRle, type Frame, type FrameSource, labelIds, openDavisSequence, readMask, rleBox } from '../io/index.js';
 import { EvaluationError } from '../metrics/index.js';
 import { clickOn } from '../modes/clicks.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from './assistants.js';
 import { positiveNumber, UsageError } from './command.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { interruptible } from './interrupt.js';
 import { Report } from './progress.js';
 
@@ -23,11 +24,11 @@ from its exact box.
   --sequences A,B       these sequences; default all that there are
   --resolution NAME     folder below JPEGImages and Annotations; default 480p
   --clicks A,B          after how many clicks; default 1,3,5
-${SEGMENTER_HELP}  --adapter NAME        part of the name of the GPU to use
-  --json                print every object's IoUs as JSON
+${SEGMENTER_HELP}  --json                print every object's IoUs as JSON
   -q, --quiet           no progress
   -h, --help            print this
-`;
+
+${ENGINE_HELP}`;
 
 const OPTIONS = {
   root: { type: 'string' },
@@ -35,7 +36,7 @@ const OPTIONS = {
   resolution: { type: 'string' },
   clicks: { type: 'string' },
   ...SEGMENTER_OPTIONS,
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
@@ -65,10 +66,12 @@ export async function evalClicks(argv: string[]): Promise<number> {
   if (root === undefined) throw new UsageError('eval clicks needs --root');
   const counts = (options.clicks ?? '1,3,5').split(',').map((text) => positiveNumber('clicks', text, { whole: true })!);
   const settings = segmenterSettings(options);
+  const engine = engineSettings(options);
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
     const sequences = options.sequences?.split(',') ?? (await annotated(root, resolution));
-    const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
+    const opened = await openEngine(engine);
+    report.note(opened.reason);
     const segmenter = loadSegmenter(settings, report);
     try {
       const scores: ObjectScores[] = [];
@@ -85,7 +88,7 @@ export async function evalClicks(argv: string[]): Promise<number> {
       return 0;
     } finally {
       segmenter.dispose();
-      shutdown(runtime);
+      opened.close();
     }
   });
 }

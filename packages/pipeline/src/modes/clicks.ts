@@ -21,32 +21,70 @@ export interface ClickedObject {
   iou: number;
 }
 
-/** Distance of each pixel of a region to what is outside it, 0 outside (chessboard metric, two passes). */
-function depths(region: Uint8Array, width: number, height: number): Uint32Array {
-  const depth = new Uint32Array(region.length);
-  const at = (x: number, y: number) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : depth[y * width + x]!);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!region[y * width + x]) continue;
-      depth[y * width + x] = 1 + Math.min(at(x - 1, y), at(x - 1, y - 1), at(x, y - 1), at(x + 1, y - 1));
-    }
+/** Lower envelope of parabolas: squared distances along a line, in place (Felzenszwalb and Huttenlocher 2012). */
+function squaredDistances(
+  line: Float64Array,
+  count: number,
+  scratch: { starts: Float64Array; apexes: Int32Array; heights: Float64Array },
+): void {
+  const { starts, apexes, heights } = scratch;
+  let last = 0;
+  apexes[0] = 0;
+  starts[0] = -Infinity;
+  starts[1] = Infinity;
+  for (let q = 0; q < count; q++) heights[q] = line[q]!;
+  const meets = (p: number, q: number) => (heights[q]! + q * q - heights[p]! - p * p) / (2 * (q - p));
+  for (let q = 1; q < count; q++) {
+    let at = meets(apexes[last]!, q);
+    while (at <= starts[last]!) at = meets(apexes[--last]!, q);
+    apexes[++last] = q;
+    starts[last] = at;
+    starts[last + 1] = Infinity;
   }
-  for (let y = height - 1; y >= 0; y--) {
-    for (let x = width - 1; x >= 0; x--) {
-      const i = y * width + x;
-      if (!region[i]) continue;
-      depth[i] = Math.min(depth[i]!, 1 + Math.min(at(x + 1, y), at(x + 1, y + 1), at(x, y + 1), at(x - 1, y + 1)));
-    }
+  for (let q = 0, k = 0; q < count; q++) {
+    while (starts[k + 1]! < q) k++;
+    line[q] = (q - apexes[k]!) ** 2 + heights[apexes[k]!]!;
   }
-  return depth;
 }
 
-/** The pixel of a region that is farthest from its edge and from the picture's border: where a person would click. */
+/** Squared Euclidean distance of each pixel of a region to the nearest one that is outside of it; what lies beyond the picture is outside. */
+function squaredDepths(region: Uint8Array, width: number, height: number): Float64Array {
+  // A frame of outside pixels, so that borders count; far is more than any distance, and finite.
+  const [w, h] = [width + 2, height + 2];
+  const far = w * w + h * h;
+  const depth = new Float64Array(w * h);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) if (region[y * width + x]) depth[(y + 1) * w + x + 1] = far;
+  }
+  const longer = Math.max(w, h);
+  const line = new Float64Array(longer);
+  const scratch = {
+    starts: new Float64Array(longer + 1),
+    apexes: new Int32Array(longer),
+    heights: new Float64Array(longer),
+  };
+  const along = (count: number, base: number, step: number) => {
+    for (let i = 0; i < count; i++) line[i] = depth[base + i * step]!;
+    squaredDistances(line, count, scratch);
+    for (let i = 0; i < count; i++) depth[base + i * step] = line[i]!;
+  };
+  for (let x = 0; x < w; x++) along(h, x, w);
+  for (let y = 0; y < h; y++) along(w, y * w, 1);
+  const out = new Float64Array(region.length);
+  for (let y = 0; y < height; y++) out.set(depth.subarray((y + 1) * w + 1, (y + 1) * w + 1 + width), y * width);
+  return out;
+}
+
+/**
+ * The pixel of a region that is farthest from its edge and from the picture's border, the maximum of its distance transform: where a person
+ * would click. The first of several.
+ * @returns the pixel, and its Euclidean distance to the nearest pixel outside; 0 for an empty region
+ */
 export function innermostPoint(region: Uint8Array, width: number, height: number): { point: Point; depth: number } {
-  const depth = depths(region, width, height);
+  const depths = squaredDepths(region, width, height);
   let best = 0;
-  for (let i = 1; i < depth.length; i++) if (depth[i]! > depth[best]!) best = i;
-  return { point: [best % width, Math.floor(best / width)], depth: depth[best]! };
+  for (let i = 1; i < depths.length; i++) if (depths[i]! > depths[best]!) best = i;
+  return { point: [best % width, Math.floor(best / width)], depth: Math.sqrt(depths[best]!) };
 }
 
 /** A mask after a click. */
