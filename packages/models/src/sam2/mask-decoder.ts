@@ -16,7 +16,10 @@ const IOU_TOKEN = 1;
 const FIRST_MASK_TOKEN = 2;
 const OUTPUT_TOKENS = FIRST_MASK_TOKEN + MASK_TOKENS;
 
-const UP_CHANNELS = [64, 32] as const;
+/** Channels of the image at stride 4. */
+export const UPSCALED_CHANNELS = 32;
+
+const UP_CHANNELS = [64, UPSCALED_CHANNELS] as const;
 
 /** What the decoder makes of some prompts; the tensors belong to the receiver. */
 export interface DecodedObjects {

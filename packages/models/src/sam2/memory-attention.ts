@@ -191,7 +191,7 @@ function turn(ops: OpSet, x: Tensor, { layer, turned }: RotaryLinear, by: { cos:
 }
 
 /** Matrices of equally many columns, one below the other. */
-function rowsBelow(ops: OpSet, parts: readonly Tensor[]): Tensor {
+export function rowsBelow(ops: OpSet, parts: readonly Tensor[]): Tensor {
   const columns = parts[0]!.shape[1]!;
   const joined = ops.concatColumns(parts.map((part) => ({ x: reshape(part, [1, part.size]) })));
   return reshape(joined, [joined.size / columns, columns]);

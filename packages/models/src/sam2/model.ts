@@ -1,5 +1,5 @@
 import { fusedOps, getEngine, type OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import type { HieraTap } from '../encoders/hiera.js';
 import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
@@ -13,8 +13,8 @@ import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Confi
 import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
-import { type DecodedObjects, Sam2MaskDecoder } from './mask-decoder.js';
-import { type AttentionStart, MemoryAttention, type MemoryContext } from './memory-attention.js';
+import { type DecodedObjects, Sam2MaskDecoder, UPSCALED_CHANNELS } from './mask-decoder.js';
+import { type AttentionStart, MemoryAttention, type MemoryContext, rowsBelow } from './memory-attention.js';
 import { MemoryEncoder } from './memory-encoder.js';
 import { sineOf } from './positions.js';
 
@@ -77,6 +77,25 @@ export interface RawOutput {
   score: number;
   tokens: Float32Array;
 }
+
+/** The same, with the pointer that each mask token would become. */
+interface DecodedObject extends RawOutput {
+  pointers: Float32Array;
+}
+
+/** How a mask is chosen. */
+export interface SegmentOptions {
+  /** Whether it is the best of three or the single one. */
+  multimask: boolean;
+  /** When a single mask gives way to the best of the three others; never by default. */
+  fallback?: StabilityFallback;
+}
+
+/** Prompts of a pass at most. */
+const MAX_PROMPTS = 16;
+
+/** Most bytes that a pass's largest buffer may take. */
+const MAX_BYTES = 128 * 2 ** 20;
 
 const IGNORED_KEYS = ['no_mem_pos_enc'];
 
@@ -229,28 +248,39 @@ export class Sam2Model {
 
   /**
    * Decodes prompts of equally many tokens, all with a mask or all without.
-   * @param features From `withoutMemory` or `withMemory`.
+   * @param features From `withoutMemory` or `withMemory`: one for all prompts, or one of each.
    * @param points Embedded points of each prompt, from `embedPoints`; may be empty.
    * @param masks Logits of earlier masks, float32 [P, lowRes, lowRes].
    */
   decodeBatch(
-    features: Tensor,
+    features: Tensor | readonly Tensor[],
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     points: readonly Float32Array[],
     masks?: Tensor,
   ): DecodedObjects {
     const { decoder, prompts } = this;
     return tidy(() => {
-      const image = masks ? this.#maskedTokens(features, masks) : this.#imageTokens(features);
+      const image = features instanceof Tensor ? this.#imageTokens(features, masks) : this.#ownTokens(features);
       return decoder.decode(decoder.tokens(points), points.length, image, undefined, skips, prompts.densePe) as never;
     }) as DecodedObjects;
   }
 
-  /** Tokens that all prompts share. */
-  #imageTokens(features: Tensor): ImageTokens {
+  /** Tokens of one image: shared by all prompts, unless they have a mask each. */
+  #imageTokens(features: Tensor, masks: Tensor | undefined): ImageTokens {
+    if (masks) return this.#maskedTokens(features, masks);
     const { ops, prompts } = this;
     const tokens = ops.broadcastAdd(features, reshape(prompts.noMask, [FEATURES]));
     return { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
+  }
+
+  /** Tokens of prompts that each see the image in their own way. */
+  #ownTokens(features: readonly Tensor[]): ImageTokens {
+    const { ops, prompts } = this;
+    const batch = features.length;
+    const joined = batch === 1 ? features[0]! : rowsBelow(ops, features);
+    const tokens = ops.broadcastAdd(joined, reshape(prompts.noMask, [FEATURES]));
+    const byPrompt = reshape(tokens, [batch, ...prompts.densePe.shape]);
+    return { batch, tokens, positioned: reshape(ops.broadcastAdd(byPrompt, prompts.densePe), tokens.shape) };
   }
 
   /** Tokens of prompts that have a mask each. */
@@ -269,23 +299,47 @@ export class Sam2Model {
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     points: Float32Array,
     mask?: Tensor,
-  ): Promise<RawOutput & { pointers: Float32Array }> {
+  ): Promise<DecodedObject> {
+    const masks = mask && reshape(mask, [1, this.lowRes, this.lowRes]);
+    try {
+      return (await this.#decodeObjects(features, skips, [points], masks))[0]!;
+    } finally {
+      masks?.dispose();
+    }
+  }
+
+  async #decodeObjects(
+    features: Tensor | readonly Tensor[],
+    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    points: readonly Float32Array[],
+    masks?: Tensor,
+  ): Promise<DecodedObject[]> {
     const result = tidy(() => {
-      const masks = mask && reshape(mask, [1, this.lowRes, this.lowRes]);
-      const decoded = this.decodeBatch(features, skips, [points], masks);
+      const decoded = this.decodeBatch(features, skips, points, masks);
       return { ...decoded, pointers: applyHead(this.ops, this.p.pointer, decoded.tokens, 0) } as never;
     }) as DecodedObjects & { pointers: Tensor };
     try {
       const runtime = getEngine();
       const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
-      const [masks, iou, score, tokens, pointers] = await Promise.all([
+      const [allMasks, iou, score, tokens, pointers] = await Promise.all([
         read(result.masks),
         read(result.iou),
         read(result.score),
         read(result.tokens),
         read(result.pointers),
       ]);
-      return { masks, iou: iou.map(sigmoid), score: score[0]!, tokens, pointers };
+      const count = points.length;
+      const share = (values: Float32Array, i: number) => {
+        const length = values.length / count;
+        return values.subarray(i * length, (i + 1) * length);
+      };
+      return points.map((_, i) => ({
+        masks: share(allMasks, i),
+        iou: share(iou, i).map(sigmoid),
+        score: score[i]!,
+        tokens: share(tokens, i),
+        pointers: share(pointers, i),
+      }));
     } finally {
       dispose(result as never);
     }
@@ -312,11 +366,44 @@ export class Sam2Model {
     features: Tensor,
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     points: Float32Array,
-    options: { mask?: Tensor; multimask: boolean; fallback?: StabilityFallback; onRaw?: (raw: RawOutput) => void },
+    options: SegmentOptions & { mask?: Tensor; onRaw?: (raw: RawOutput) => void },
   ): Promise<ObjectOutput> {
     const raw = await this.decode(features, skips, points, options.mask);
     options.onRaw?.(raw);
-    const { mask, token } = this.choose(raw, options.multimask, options.fallback);
+    return this.#chosen(raw, options);
+  }
+
+  /**
+   * The same for the objects of a frame that nobody prompted: many in one pass, but no more than fit into one binding.
+   * @param features Of each object, from `withMemory`.
+   */
+  async segmentObjects(
+    features: readonly Tensor[],
+    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    options: SegmentOptions,
+  ): Promise<ObjectOutput[]> {
+    const points = this.embedPoints(NO_POINTS);
+    const size = this.objectsAPass;
+    const outputs: ObjectOutput[] = [];
+    for (let first = 0; first < features.length; first += size) {
+      const batch = features.slice(first, first + size);
+      const decoded = await this.#decodeObjects(
+        batch,
+        skips,
+        batch.map(() => points),
+      );
+      outputs.push(...decoded.map((raw) => this.#chosen(raw, options)));
+    }
+    return outputs;
+  }
+
+  /** Prompts that one pass of the decoder takes at most: enough to fill a GPU, with buffers within what one binding covers. */
+  get objectsAPass(): number {
+    return Math.max(1, Math.min(MAX_PROMPTS, Math.floor(MAX_BYTES / (this.lowRes ** 2 * UPSCALED_CHANNELS * 4))));
+  }
+
+  #chosen(raw: DecodedObject, { multimask, fallback }: SegmentOptions): ObjectOutput {
+    const { mask, token } = this.choose(raw, multimask, fallback);
     const present = raw.score > 0;
     const pixels = this.lowRes ** 2;
     return {

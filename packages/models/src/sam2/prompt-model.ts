@@ -10,12 +10,6 @@ import { resizeMapAntialiased } from './mask-arithmetic.js';
 import type { DecodedObjects } from './mask-decoder.js';
 import { type Sam2Model, STABILITY_FALLBACK } from './model.js';
 
-/** Prompts of a pass at most: enough to fill a GPU, with buffers within what one binding covers. */
-const PROMPTS_A_PASS = 16;
-
-/** Most bytes that a pass's largest buffer may take. */
-const MAX_BYTES = 128 * 2 ** 20;
-
 /**
  * The image predictor of SAM 2.1 (sam2, `sam2_image_predictor.py`): the model as `SamPredictor` and `segmentEverything` take it.
  * Images are squeezed to a square, resized as floats with antialiasing; masks go from the low resolution to the image's size in one step.
@@ -90,7 +84,7 @@ export class Sam2PromptModel implements PromptModel {
       const key = `${tokens[i]!.length},${mask !== undefined}`;
       groups.set(key, [...(groups.get(key) ?? []), i]);
     }
-    const size = Math.max(1, Math.min(PROMPTS_A_PASS, Math.floor(MAX_BYTES / (this.side ** 2 * 16 * 32 * 4))));
+    const size = model.objectsAPass;
     for (const group of groups.values()) {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);
