@@ -39,7 +39,7 @@ export const FLOORS = [
     rule: 'one folder a model; what it has in common with others lies below',
     rooms: ['packages/models/src/sam', 'packages/models/src/deaot'],
   },
-  { rule: 'what trackers have in common', rooms: ['packages/models/src/tracker.ts'] },
+  { rule: 'what trackers have in common', rooms: ['packages/models/src/tracking'] },
   { rule: 'backbones', rooms: ['packages/models/src/encoders'] },
   { rule: 'layers, named as in timm and in state dicts; replay', rooms: ['packages/models/src/nn'] },
   {

@@ -52,7 +52,7 @@ export function benchedDeAot(runtime: Runtime, name: DeAotName, size: Size): Ben
         begin: async () => {
           // The memory stays what ONNX Runtime's graph has, one frame, however many are timed.
           const tracker = startTracker(model, size, 1, { longTermGap: Number.POSITIVE_INFINITY });
-          const run = () => tracker.step(frame.pixels);
+          const run = () => tracker.step(1, frame.pixels);
           await run();
           return { run, dispose: () => tracker.dispose() };
         },

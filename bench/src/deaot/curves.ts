@@ -55,7 +55,7 @@ export async function measureCurves(name: DeAotName, options: CurveOptions): Pro
     });
     for (let round = -1; round < rounds; round++) {
       for (const { tracker, pixels, samples } of runs) {
-        const ms = await timeSteps(tracker, pixels, STEPS);
+        const ms = await timeSteps(tracker, pixels, 1, STEPS);
         // The first step compiles and records.
         if (round >= 0) samples.push(ms);
       }
@@ -85,7 +85,7 @@ export async function measureCurves(name: DeAotName, options: CurveOptions): Pro
     await interleaved('memory', 'frames remembered', MEMORY, (frames) => {
       const tracker = startTracker(model, size, 1, fixed);
       const { pixels, labels } = syntheticFrame(size, 1);
-      for (let i = 1; i < frames; i++) tracker.addReference(pixels, labels, 1);
+      for (let i = 1; i < frames; i++) tracker.addReference(i, pixels, labels, 1);
       return { tracker, size };
     }),
   ];
@@ -93,7 +93,7 @@ export async function measureCurves(name: DeAotName, options: CurveOptions): Pro
   const tracker = startTracker(model, size, 1);
   const { pixels } = syntheticFrame(size, 1, 1);
   const times: number[] = [];
-  for (let i = 0; i < videoFrames; i++) times.push(await timeSteps(tracker, pixels, 1));
+  for (let i = 0; i < videoFrames; i++) times.push(await timeSteps(tracker, pixels, i + 1, 1));
   tracker.dispose();
   const part = Math.floor(videoFrames / PARTS);
   const points = Array.from({ length: PARTS }, (_, i) => ({
@@ -107,8 +107,8 @@ export async function measureCurves(name: DeAotName, options: CurveOptions): Pro
 }
 
 /** Time of a frame, of several in a row: a GPU that has to wait between frames slows its clock. */
-async function timeSteps(tracker: DeAotTracker, pixels: Uint8Array, count: number): Promise<number> {
+async function timeSteps(tracker: DeAotTracker, pixels: Uint8Array, frame: number, count: number): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < count; i++) await tracker.step(pixels);
+  for (let i = 0; i < count; i++) await tracker.step(frame + i, pixels);
   return (performance.now() - start) / count;
 }

@@ -22,6 +22,6 @@ export function syntheticFrame({ height, width }: Size, objects: number, frame =
 export function startTracker(model: DeAot, size: Size, objects: number, options: TrackerOptions = {}): DeAotTracker {
   const tracker = new DeAotTracker(model, size, options);
   const { pixels, labels } = syntheticFrame(size, objects);
-  tracker.addReference(pixels, labels, objects);
+  tracker.addReference(0, pixels, labels, objects);
   return tracker;
 }

@@ -11,5 +11,5 @@ export * from './propagation/index.js';
 export * from './sam/index.js';
 export * from './sam-small/index.js';
 export * from './sam2/index.js';
-export type { Tracker } from './tracker.js';
+export * from './tracking/index.js';
 export * from './verify/index.js';

@@ -3,15 +3,16 @@ import {
   type Detector,
   type EverythingOptions,
   type Frame,
+  type FrameTracker,
   GroundingDinoDetector,
   type LabelMap,
+  type RestartOptions,
   type RgbaImage,
   SamSegmenter,
   SamTrack,
   type Segmenter,
   type SegmentPrompt,
   SessionError,
-  type SessionTracker,
   SmallSegmenter,
 } from 'samtrack';
 import { failureOf } from '../channel.js';
@@ -111,13 +112,13 @@ class DetectorSlot implements Detector {
  * The models behind a session. It is a tracker at once, and loads what it needs when it is first asked for something, so that videos
  * open, are painted on and exported before, and without, any model.
  */
-export class Engine implements SessionTracker {
+export class Engine implements FrameTracker {
   readonly segmenter: SegmenterSlot;
   readonly detector: DetectorSlot;
   readonly #choices = new Map<ModelRole, string>();
   #identity: { model: string; weights: string; longEdge: number | null } = EMBEDDED;
-  #loading: Promise<SessionTracker> | undefined;
-  #loaded: SessionTracker | undefined;
+  #loading: Promise<FrameTracker> | undefined;
+  #loaded: FrameTracker | undefined;
   #models: SamTrack | undefined;
 
   constructor(
@@ -143,7 +144,7 @@ export class Engine implements SessionTracker {
   }
 
   /** Loads the tracker, unless it is there. @throws DeviceError, CheckpointError */
-  load(): Promise<SessionTracker> {
+  load(): Promise<FrameTracker> {
     this.#loading ??= this.#load().catch((error) => {
       this.#loading = undefined;
       this.options.onStatus({ state: 'failed', failure: failureOf(error) });
@@ -152,7 +153,7 @@ export class Engine implements SessionTracker {
     return this.#loading;
   }
 
-  async #load(): Promise<SessionTracker> {
+  async #load(): Promise<FrameTracker> {
     const { onStatus, delay } = this.options;
     if (this.kind === 'toy') {
       this.#loaded = new ToyTracker(delay);
@@ -212,6 +213,10 @@ export class Engine implements SessionTracker {
     await (await this.load()).addReference(frame, labels);
   }
 
+  async step(frame: Frame): Promise<LabelMap> {
+    return (await this.load()).step(frame);
+  }
+
   async predict(frame: Frame) {
     return (await this.load()).predict(frame);
   }
@@ -240,8 +245,8 @@ export class Engine implements SessionTracker {
     return this.#loaded?.memory ?? { rememberedBytes: 0, allocatedBytes: 0, keptBytes: 0 };
   }
 
-  restart(memoryMB?: number): void {
-    this.#loaded?.restart(memoryMB);
+  restart(options?: RestartOptions): void {
+    this.#loaded?.restart(options);
   }
 }
 

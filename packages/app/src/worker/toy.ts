@@ -6,13 +6,14 @@ import type {
   Detection,
   DetectOptions,
   Detector,
+  FoundMasks,
   Frame,
+  FrameTracker,
   LabelMap,
   MaskCandidate,
   RgbaImage,
   Segmenter,
   SegmentPrompt,
-  SessionTracker,
 } from 'samtrack';
 import { emptyLabelMap, encodeRle, rleArea, rleBox } from 'samtrack/io';
 
@@ -28,7 +29,7 @@ const colourAt = ({ rgba, width }: RgbaImage, x: number, y: number) => {
 };
 
 /** Tracks each object by the mean colour of its newest reference. */
-export class ToyTracker implements SessionTracker {
+export class ToyTracker implements FrameTracker {
   readonly recallsExactly = true;
   #colours = new Map<number, readonly number[]>();
   #references: number[] = [];
@@ -59,10 +60,14 @@ export class ToyTracker implements SessionTracker {
     this.#references.push(index);
   }
 
-  async predict({ width, height, rgba }: Frame): Promise<{ labels: LabelMap; uncertainty: Float32Array }> {
+  async step(frame: Frame): Promise<LabelMap> {
+    return (await this.predict(frame)).labels;
+  }
+
+  async predict({ width, height, rgba }: Frame): Promise<FoundMasks> {
     if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
     const labels = emptyLabelMap(width, height);
-    const uncertainty: number[] = [];
+    const distances = new Map<number, number[]>();
     for (let i = 0; i < labels.data.length; i++) {
       let nearest = TOLERANCE;
       for (const [id, colour] of this.#colours) {
@@ -72,9 +77,18 @@ export class ToyTracker implements SessionTracker {
           labels.data[i] = id;
         }
       }
-      if (labels.data[i] && i % 7 === 0) uncertainty.push(labels.data[i]!, nearest / TOLERANCE);
+      const id = labels.data[i]!;
+      if (id === 0 || i % 7 !== 0) continue;
+      if (!distances.has(id)) distances.set(id, []);
+      distances.get(id)!.push(nearest / TOLERANCE);
     }
-    return { labels, uncertainty: Float32Array.from(uncertainty) };
+    const certainty = new Map(
+      [...distances].map(([id, all]) => {
+        const mean = 1 - all.reduce((sum, each) => sum + each, 0) / all.length;
+        return [id, { mean, positions: all.length }];
+      }),
+    );
+    return { labels, certainty };
   }
 
   async remember(): Promise<void> {}

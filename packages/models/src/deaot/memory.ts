@@ -49,19 +49,6 @@ export function framesWithin(bytes: number, tokens: number): number {
   return Math.floor((room - (room % 4)) / tokens);
 }
 
-/** Memory that would exceed the promised budget. */
-export class OutOfBudgetError extends Error {
-  override readonly name = 'OutOfBudgetError';
-  constructor(
-    readonly neededBytes: number,
-    readonly budgetBytes: number,
-    what: string,
-  ) {
-    const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
-    super(`${what} needs ${mb(neededBytes)} MB of memory, the budget is ${mb(budgetBytes)} MB.`);
-  }
-}
-
 /**
  * The memory of one group of ten objects: per layer, the frames of the long-term memory and the one of the short-term
  * memory. Which frames stay is the schedule's decision; attention does not depend on their order.

@@ -7,13 +7,11 @@ import { GroupNorm, LayerNorm } from '../nn/norm.js';
 import { convLayout } from '../nn/parameters.js';
 import type { LayerSource } from '../nn/source.js';
 import { tidyAll } from '../nn/tidy.js';
-import type { Size } from '../tracker.js';
-import { type DeAotConfig, EMBED, GROUP_OBJECTS, tokenGrid } from './config.js';
+import { type Size, tokenGrid } from '../tracking/index.js';
+import { type DeAotConfig, EMBED, GROUP_OBJECTS } from './config.js';
 import { FpnDecoder } from './decoder.js';
 import { GatedPropagation, type Seed } from './gated-propagation.js';
 import type { LayerMemory } from './memory.js';
-
-export type { Size } from '../tracker.js';
 
 /** What the encoder makes of a frame; shared by all groups of objects. */
 export interface FrameFeatures {

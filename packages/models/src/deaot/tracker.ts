@@ -1,41 +1,40 @@
-import { type Captured, type Engine, getEngine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
+import { type Captured, type Engine, getEngine } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { Tracker } from '../tracker.js';
-import { GROUP_OBJECTS, networkSize } from './config.js';
+import {
+  checkObjects,
+  DEFAULT_MEMORY_MB,
+  noFrame,
+  noReference,
+  noUpdate,
+  OutOfBudgetError,
+} from '../tracking/errors.js';
+import { checkLabels, FrameInput } from '../tracking/frame-input.js';
+import {
+  type Certainty,
+  networkSize,
+  type RememberedFrame,
+  type Size,
+  type Tracker,
+  type TrackingOptions,
+  type UpdateOptions,
+} from '../tracking/index.js';
+import { GROUP_OBJECTS } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
 import type { Seed } from './gated-propagation.js';
-import { framesWithin, GroupMemory, layerBytes, OutOfBudgetError } from './memory.js';
+import { framesWithin, GroupMemory, layerBytes } from './memory.js';
 import type { MemoryPolicy } from './memory-schedule.js';
-import type { DeAot, FrameFeatures, Size } from './model.js';
-
-/** Default memory of a tracker, in MB. */
-export const DEFAULT_MEMORY_MB = 1024;
+import type { DeAot, FrameFeatures } from './model.js';
 
 /** Options of `DeAotTracker`. */
-export interface TrackerOptions {
-  /** Longest side of the network's input; larger frames are reduced. 1040 by default. */
-  longEdge?: number;
+export interface TrackerOptions extends TrackingOptions {
   /** Frames between predicted frames that join the long-term memory; the model's own by default. */
   longTermGap?: number;
   /** What to drop when the memory is full; `sparse` by default. */
   memoryPolicy?: MemoryPolicy;
-  /** Most memory that all groups together may take, in MB (10^6 bytes); never exceeded. */
-  memoryMB?: number;
-  /** Also computes how undecided the labels of each propagated frame are; see `DeAotTracker.uncertainty`. */
+  /** Also computes how undecided the labels of each propagated frame are; see `DeAotTracker.certainty`. */
   uncertainty?: boolean;
   /** Receives intermediate tensors by name, for comparison with other implementations. Must not keep them. */
   onTap?: (name: string, tensor: Tensor) => void;
-}
-
-/** A label map of the frame's size does not fit, or there is nothing to track in it. */
-export class TrackerError extends Error {
-  override readonly name = 'TrackerError';
-  constructor(
-    readonly code: 'size' | 'no-reference' | 'no-frame' | 'no-objects',
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 interface Propagated {
@@ -50,27 +49,26 @@ interface Propagated {
  * Tracks objects through the frames of one video: DeAOT's inference engine, for any number of objects in groups of ten
  * that share the encoder (aot-benchmark, `DeAOTInferEngine`).
  *
- *     tracker.addReference(pixels, labels, 2);      // frame 0 with its masks
- *     const labels = await tracker.step(pixels);    // frame 1, 2, ...: masks, and memory updated with them
+ *     tracker.addReference(0, pixels, labels, 2);   // frame 0 with its masks
+ *     const labels = await tracker.step(1, pixels); // frame 1, 2, ...: masks, and memory updated with them
  *
  * A frame is recorded once and replayed, so that its few hundred dispatches cost a few milliseconds of CPU time.
  */
 export class DeAotTracker implements Tracker {
   /** Network input size. */
   readonly network: Size;
-  /** Frames seen: 0 after the first reference, one more with every propagated frame. */
-  frame = 0;
   /** Objects have the ids 1..objects. */
   objects = 0;
 
   readonly #engine: Engine;
-  readonly #plan: ResizePlan;
-  readonly #pixels: Tensor;
+  readonly #input: FrameInput;
   readonly #labels: Tensor;
   readonly #gap: number;
   readonly #policy: MemoryPolicy;
   readonly #budget: number;
   #groups: GroupMemory[] = [];
+  /** Index of the current frame. */
+  #frame = 0;
   #current: Propagated | undefined;
   #graphs: { key: string; propagate: Captured<Propagated>; update?: Captured<void> } | undefined;
   /** An update graph whose propagation graph is gone; its buffers serve the next one. */
@@ -84,8 +82,7 @@ export class DeAotTracker implements Tracker {
   ) {
     this.#engine = getEngine();
     this.network = networkSize(size.height, size.width, model.config.alignCorners, options.longEdge);
-    this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
-    this.#pixels = this.#engine.allocate([size.height, size.width], 'int32');
+    this.#input = new FrameInput(this.#engine, size, this.network);
     this.#labels = this.#engine.allocate([size.height, size.width], 'int32');
     this.#gap = options.longTermGap ?? model.config.longTermGap;
     this.#policy = options.memoryPolicy ?? 'sparse';
@@ -110,30 +107,45 @@ export class DeAotTracker implements Tracker {
   }
 
   /** The frames in each group's long-term memory, by slot. */
-  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
-    return this.#groups.map((group) => group.schedule.frames);
+  get memorisedFrames(): readonly (readonly RememberedFrame[])[] {
+    return this.#groups.map(({ schedule }) =>
+      schedule.frames.map(({ frame, reference }) => ({ frame: this.#travelled(frame), reference })),
+    );
+  }
+
+  /** The longest gap of any group. */
+  get longTermGap(): number {
+    return this.#groups.reduce((longest, { schedule }) => Math.max(longest, schedule.gap), this.#gap);
+  }
+
+  /** Schedules count along the direction of travel: what they call a frame, and the other way round. */
+  #travelled(frame: number): number {
+    return this.options.direction === 'backward' ? 0 - frame : frame;
   }
 
   /**
    * Makes a frame with known masks a reference for all objects: it joins the long-term memory for good and becomes the
    * short-term memory. The first one starts the tracker; later ones correct it or add objects.
    *
+   * @param frame Its index.
    * @param pixels RGBA bytes of the frame.
    * @param labels Ids of its pixels, 0 is background.
    * @param objects Number of objects; ids are 1..objects. Never less than before.
    * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room for it.
    */
-  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
-    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
+  addReference(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
+    checkObjects(objects);
     const { model } = this;
     const groupCount = Math.ceil(Math.max(objects, this.objects) / GROUP_OBJECTS);
     this.#checkBudget(groupCount);
-    this.#writePixels(pixels);
+    this.#input.write(pixels);
     this.#writeLabels(labels);
+    this.#frame = frame;
+    const position = this.#travelled(frame);
     this.#dropGraphs();
     this.objects = Math.max(objects, this.objects);
     while (this.#groups.length < groupCount) {
-      this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, this.frame));
+      this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, position));
     }
     this.#disposeCurrent();
     const features = this.#encode();
@@ -153,7 +165,7 @@ export class DeAotTracker implements Tracker {
         return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
       });
       group.remember(groupSeeds, idValues);
-      group.memorise(this.frame, true, this.#maxFrames(groupCount));
+      group.memorise(position, true, this.#maxFrames(groupCount));
       for (const [layer, { long }] of group.layers.entries()) {
         this.#tap(g, `long${layer}.K`, long.keys);
         this.#tap(g, `long${layer}.V`, long.value);
@@ -167,23 +179,23 @@ export class DeAotTracker implements Tracker {
   }
 
   /**
-   * Finds the objects in the next frame and updates the memory with what it found.
+   * Finds the objects in a frame and updates the memory with what it found.
    * @returns Ids of the frame's pixels, row-major.
    */
-  async step(pixels: Uint8Array): Promise<Int32Array> {
-    this.propagate(pixels);
+  async step(frame: number, pixels: Uint8Array): Promise<Int32Array> {
+    this.propagate(frame, pixels);
     this.update();
     return this.labels();
   }
 
   /**
-   * Finds the objects in the next frame. Memory stays as it is until `update`.
+   * Finds the objects in a frame. Memory stays as it is until `update`.
    * @throws TrackerError before the first reference, or when the frame has another size.
    */
-  propagate(pixels: Uint8Array): void {
-    if (this.#groups.length === 0) throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
-    this.#writePixels(pixels);
-    this.frame++;
+  propagate(frame: number, pixels: Uint8Array): void {
+    if (this.#groups.length === 0) throw noReference();
+    this.#input.write(pixels);
+    this.#frame = frame;
     if (this.options.onTap || this.model.ops !== this.#engine.ops) {
       this.#disposeCurrent();
       this.#current = this.#propagate();
@@ -206,17 +218,26 @@ export class DeAotTracker implements Tracker {
    * @throws TrackerError `no-frame`, before the first frame
    */
   async labels(): Promise<Int32Array> {
-    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
+    if (!this.#current) throw noFrame();
     return new Int32Array(await this.#engine.read(this.#current.labels));
   }
 
   /**
-   * How sure the labels of the propagated frame are, at stride 4: for each position, row by row, its label and the entropy
-   * of its probabilities, 0..1 (see `labelUncertainty`). Empty for a reference frame and without the option `uncertainty`.
+   * How sure each object of a propagated frame is: 1 less the mean normalised entropy of its positions at stride 4 (see
+   * `labelUncertainty`). Empty without the option `uncertainty`.
    */
-  async uncertainty(): Promise<Float32Array> {
-    const tensor = this.#current?.uncertainty;
-    return tensor ? new Float32Array(await this.#engine.read(tensor)) : new Float32Array();
+  async certainty(): Promise<ReadonlyMap<number, Certainty>> {
+    const pairs = this.#current?.uncertainty && new Float32Array(await this.#engine.read(this.#current.uncertainty));
+    const sums = new Map<number, { entropy: number; positions: number }>();
+    for (let i = 0; pairs && i < pairs.length; i += 2) {
+      const id = pairs[i]!;
+      if (id === 0) continue;
+      let sum = sums.get(id);
+      if (!sum) sums.set(id, (sum = { entropy: 0, positions: 0 }));
+      sum.entropy += pairs[i + 1]!;
+      sum.positions++;
+    }
+    return new Map([...sums].map(([id, { entropy, positions }]) => [id, { mean: 1 - entropy / positions, positions }]));
   }
 
   /**
@@ -225,8 +246,8 @@ export class DeAotTracker implements Tracker {
    * @param options.memorise Adds the frame to the long-term memory, or keeps it out, whatever the gap says.
    * @throws TrackerError `no-frame`, before the first frame
    */
-  update(labels?: ArrayLike<number>, options: { memorise?: boolean } = {}): void {
-    if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+  update(labels?: ArrayLike<number>, options: UpdateOptions = {}): void {
+    if (!this.#current) throw noUpdate();
     if (labels) this.#writeLabels(labels, this.#current.labels);
     const graphs = this.#graphs;
     if (graphs?.propagate.result !== this.#current) {
@@ -238,29 +259,29 @@ export class DeAotTracker implements Tracker {
       graphs.update = this.#engine.capture(() => this.#updateShortTerm(current), this.#staleUpdate);
       this.#staleUpdate = undefined;
     }
+    const position = this.#travelled(this.#frame);
     for (const group of this.#groups) {
-      if ((options.memorise ?? group.schedule.due(this.frame)) && this.#hasRoom(group)) {
-        group.memorise(this.frame, false, this.#maxFrames(this.#groups.length));
+      if ((options.memorise ?? group.schedule.due(position)) && this.#hasRoom(group)) {
+        group.memorise(position, false, this.#maxFrames(this.#groups.length));
       }
     }
   }
 
   /**
    * Remembers a frame whose masks are known from earlier, without searching it: for going on with a video in its middle.
-   * Frames come in ascending order, after the references before them.
+   * Frames come in the direction of travel, after the references before them.
    *
-   * @param frame Its index; the tracker goes on from there.
    * @param options.memorise Whether it joins the long-term memory; by default as the gap says.
    */
-  recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, options: { memorise?: boolean } = {}): void {
-    this.frame = frame - 1;
-    this.propagate(pixels);
+  recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, options: UpdateOptions = {}): void {
+    this.propagate(frame, pixels);
     this.update(labels, options);
   }
 
-  /** Whether frame `frame` would join the long-term memory. */
+  /** Whether a frame would join the long-term memory. */
   memorises(frame: number): boolean {
-    return this.#groups.some((group) => group.schedule.due(frame) && this.#hasRoom(group));
+    const position = this.#travelled(frame);
+    return this.#groups.some((group) => group.schedule.due(position) && this.#hasRoom(group));
   }
 
   dispose(): void {
@@ -268,12 +289,12 @@ export class DeAotTracker implements Tracker {
     this.#disposeCurrent();
     for (const group of this.#groups) group.dispose();
     this.#groups = [];
-    dispose([this.#pixels, this.#labels]);
-    if (this.#plan.tables) dispose(this.#plan.tables as never);
+    this.#input.dispose();
+    this.#labels.dispose();
   }
 
   #encode(): FrameFeatures {
-    const image = this.#engine.frameOps.preprocess(this.#pixels, this.#plan);
+    const image = this.#input.image();
     const features = this.model.encode(image);
     image.dispose();
     for (const [i, name] of (['f4', 'f8', 'f16'] as const).entries()) this.#tap(0, `enc${i}`, features[name]);
@@ -361,27 +382,8 @@ export class DeAotTracker implements Tracker {
     }
   }
 
-  #writePixels(pixels: Uint8Array): void {
-    const { height, width } = this.size;
-    if (pixels.length !== height * width * 4) {
-      throw new TrackerError(
-        'size',
-        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
-      );
-    }
-    const aligned =
-      pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
-    this.#engine.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
-  }
-
   #writeLabels(labels: ArrayLike<number>, target = this.#labels): void {
-    const { height, width } = this.size;
-    if (labels.length !== height * width) {
-      throw new TrackerError(
-        'size',
-        `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
-      );
-    }
+    checkLabels(labels, this.size);
     this.#engine.write(
       target,
       labels instanceof Int32Array ? (labels as Int32Array<ArrayBuffer>) : Int32Array.from(labels),
@@ -389,7 +391,7 @@ export class DeAotTracker implements Tracker {
   }
 
   #tap(group: number, name: string, value: Tensor): void {
-    this.options.onTap?.(`frame${this.frame}.group${group}.${name}`, value);
+    this.options.onTap?.(`frame${this.#frame}.group${group}.${name}`, value);
   }
 
   /** Frees the current frame's tensors, unless a graph owns them. */

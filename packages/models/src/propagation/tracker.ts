@@ -1,10 +1,23 @@
-import { type Engine, getEngine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
+import { type Engine, getEngine } from '@samtrack/kernels';
 import { dispose, pad, reshape, type Tensor, type Tensor2D, tensor } from '@tensorflow/tfjs-core';
-import { networkSize, tokenGrid } from '../deaot/config.js';
-import { OutOfBudgetError } from '../deaot/memory.js';
-import type { Size } from '../deaot/model.js';
-import { DEFAULT_MEMORY_MB, TrackerError } from '../deaot/tracker.js';
-import type { Tracker } from '../tracker.js';
+import {
+  checkObjects,
+  DEFAULT_MEMORY_MB,
+  noFrame,
+  noReference,
+  noUpdate,
+  OutOfBudgetError,
+} from '../tracking/errors.js';
+import { checkLabels, FrameInput } from '../tracking/frame-input.js';
+import {
+  type Certainty,
+  networkSize,
+  type RememberedFrame,
+  type Size,
+  type Tracker,
+  type TrackingOptions,
+  tokenGrid,
+} from '../tracking/index.js';
 import { FEATURES, type LabelPropagationModel } from './model.js';
 import { tokenShares } from './shares.js';
 
@@ -21,13 +34,8 @@ const RECENT_RADIUS = 7;
 const TEMPERATURE = 0.05;
 const TOP_K = 10;
 
-/** Options of `LabelPropagationTracker`. */
-export interface LabelPropagationOptions {
-  /** Longest side of the network's input; larger frames are reduced. 849 by default. */
-  longEdge?: number;
-  /** Most memory that remembered frames may take, in MB (10^6 bytes); never exceeded. */
-  memoryMB?: number;
-}
+/** Options of `LabelPropagationTracker`; `longEdge` is 849 by default. */
+export type LabelPropagationOptions = TrackingOptions;
 
 /** A frame and what is known of it. */
 interface Entry {
@@ -48,18 +56,16 @@ interface Entry {
  */
 export class LabelPropagationTracker implements Tracker {
   readonly network: Size;
-  /** Frames seen: 0 after the first reference, one more with every propagated frame. */
-  frame = 0;
   objects = 0;
 
   readonly #engine: Engine;
-  readonly #plan: ResizePlan;
-  readonly #pixels: Tensor;
+  readonly #input: FrameInput;
   readonly #grid: Size;
   readonly #budget: number;
   #references: Entry[] = [];
   #recent: Entry[] = [];
-  #current: { entry: Entry; labels: Tensor | Int32Array } | undefined;
+  /** The current frame, with the labels that were found in it or given for it. */
+  #current: { entry: Entry; found?: Tensor; given?: Int32Array } | undefined;
 
   constructor(
     readonly model: LabelPropagationModel,
@@ -70,8 +76,7 @@ export class LabelPropagationTracker implements Tracker {
     this.#engine = getEngine();
     this.network = networkSize(size.height, size.width, true, longEdge);
     this.#grid = tokenGrid(this.network, true);
-    this.#plan = makeResizePlan(size.height, size.width, this.network.height, this.network.width);
-    this.#pixels = this.#engine.allocate([size.height, size.width], 'int32');
+    this.#input = new FrameInput(this.#engine, size, this.network);
     this.#budget = memoryMB * 1e6;
   }
 
@@ -79,7 +84,7 @@ export class LabelPropagationTracker implements Tracker {
     return [...this.#references, ...this.#recent].reduce((sum, e) => sum + 4 * (e.key.size + e.shares.size), 0);
   }
 
-  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
+  get memorisedFrames(): readonly (readonly RememberedFrame[])[] {
     return [this.#references.map(({ frame }) => ({ frame, reference: true }))];
   }
 
@@ -87,41 +92,39 @@ export class LabelPropagationTracker implements Tracker {
    * Makes a frame with known masks a reference for all objects; the frames before it are forgotten, except the first
    * reference and the latest ones.
    *
+   * @param frame Its index.
    * @param pixels RGBA bytes of the frame.
    * @param labels Ids of its pixels, 0 is background.
    * @param objects Number of objects; ids are 1..objects. Never less than before.
    * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room.
    */
-  addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
-    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
-    this.#checkLabels(labels);
+  addReference(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, objects: number): void {
+    checkObjects(objects);
+    checkLabels(labels, this.size);
     const channels = channelsOf(Math.max(objects, this.objects));
     this.#checkBudget(Math.min(REFERENCES, this.#references.length + 1) + RECENT, channels);
-    this.#writePixels(pixels);
+    this.#input.write(pixels);
     this.objects = Math.max(objects, this.objects);
     this.#forgetCurrent();
     for (const entry of this.#recent) disposeEntry(entry);
     this.#recent = [];
     if (this.#references.length === REFERENCES) disposeEntry(this.#references.splice(1, 1)[0]!);
     for (const entry of this.#references) entry.shares = widened(entry.shares, channels);
-    const entry = { frame: this.frame, key: this.#encode(), shares: this.#sharesOf(labels) };
+    const entry = { frame, key: this.#encode(), shares: this.#sharesOf(labels) };
     this.#references.push(entry);
-    this.#current = { entry, labels: Int32Array.from(labels) };
+    this.#current = { entry, given: Int32Array.from(labels) };
   }
 
-  async step(pixels: Uint8Array): Promise<Int32Array> {
-    this.propagate(pixels);
+  async step(frame: number, pixels: Uint8Array): Promise<Int32Array> {
+    this.propagate(frame, pixels);
     this.update();
     return this.labels();
   }
 
   /** @throws TrackerError before the first reference, or when the frame has another size. */
-  propagate(pixels: Uint8Array): void {
-    if (this.#references.length === 0) {
-      throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
-    }
-    this.#writePixels(pixels);
-    this.frame++;
+  propagate(frame: number, pixels: Uint8Array): void {
+    if (this.#references.length === 0) throw noReference();
+    this.#input.write(pixels);
     this.#forgetCurrent();
     const { height, width } = this.#grid;
     const key = this.#encode();
@@ -135,25 +138,25 @@ export class LabelPropagationTracker implements Tracker {
       topK: TOP_K,
     });
     const maps = reshape(shares, [height, width, shares.shape[1]!]);
-    const labels = this.#engine.frameOps.labelArgmax(maps, {
+    const found = this.#engine.frameOps.labelArgmax(maps, {
       classes: this.objects + 1,
       ...this.size,
       alignCorners: true,
     });
     maps.dispose();
-    this.#current = { entry: { frame: this.frame, key, shares }, labels };
+    this.#current = { entry: { frame, key, shares }, found };
   }
 
   /** @throws TrackerError `no-frame`, before the first frame */
   async labels(): Promise<Int32Array> {
-    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
-    const { labels } = this.#current;
-    return labels instanceof Int32Array ? labels.slice() : new Int32Array(await this.#engine.read(labels));
+    if (!this.#current) throw noFrame();
+    const { given, found } = this.#current;
+    return given?.slice() ?? new Int32Array(await this.#engine.read(found!));
   }
 
   /** Empty: this tracker does not tell. */
-  async uncertainty(): Promise<Float32Array> {
-    return new Float32Array();
+  async certainty(): Promise<ReadonlyMap<number, Certainty>> {
+    return new Map();
   }
 
   /**
@@ -161,14 +164,14 @@ export class LabelPropagationTracker implements Tracker {
    * @throws TrackerError `no-frame`, before the first frame
    */
   update(labels?: ArrayLike<number>): void {
-    if (!this.#current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+    if (!this.#current) throw noUpdate();
     const { entry } = this.#current;
     if (labels) {
-      this.#checkLabels(labels);
+      checkLabels(labels, this.size);
       entry.shares.dispose();
       entry.shares = this.#sharesOf(labels);
-      if (!(this.#current.labels instanceof Int32Array)) this.#current.labels.dispose();
-      this.#current.labels = Int32Array.from(labels);
+      this.#current.found?.dispose();
+      this.#current = { entry, given: Int32Array.from(labels) };
     }
     if (this.#remembers(entry)) return;
     this.#recent.push(entry);
@@ -176,8 +179,7 @@ export class LabelPropagationTracker implements Tracker {
   }
 
   recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): void {
-    this.frame = frame - 1;
-    this.propagate(pixels);
+    this.propagate(frame, pixels);
     this.update(labels);
   }
 
@@ -191,12 +193,11 @@ export class LabelPropagationTracker implements Tracker {
     for (const entry of [...this.#references, ...this.#recent]) disposeEntry(entry);
     this.#references = [];
     this.#recent = [];
-    this.#pixels.dispose();
-    if (this.#plan.tables) dispose(this.#plan.tables as never);
+    this.#input.dispose();
   }
 
   #encode(): Tensor {
-    const image = this.#engine.frameOps.preprocess(this.#pixels, this.#plan);
+    const image = this.#input.image();
     const key = this.model.encode(image);
     image.dispose();
     return key;
@@ -216,30 +217,8 @@ export class LabelPropagationTracker implements Tracker {
     const current = this.#current;
     this.#current = undefined;
     if (!current) return;
-    if (!(current.labels instanceof Int32Array)) current.labels.dispose();
+    current.found?.dispose();
     if (!this.#remembers(current.entry)) disposeEntry(current.entry);
-  }
-
-  #writePixels(pixels: Uint8Array): void {
-    const { height, width } = this.size;
-    if (pixels.length !== height * width * 4) {
-      throw new TrackerError(
-        'size',
-        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
-      );
-    }
-    const aligned =
-      pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
-    this.#engine.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
-  }
-
-  #checkLabels(labels: ArrayLike<number>): void {
-    const { height, width } = this.size;
-    if (labels.length === height * width) return;
-    throw new TrackerError(
-      'size',
-      `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
-    );
   }
 
   #checkBudget(frames: number, channels: number): void {

@@ -94,14 +94,15 @@ export class ObjectMemory {
     return { frames: memories, pointers: pointers.map((p) => ({ ...p, distance: p.distance / furthest })) };
   }
 
-  /** Forgets what no later frame reads, when frames come in ascending order. @param frame The next one. */
-  forgetBefore(frame: number, { maxPointers, memoryStride }: MemoryReading): void {
-    const read = new Set(recentFrames(frame, memoryStride, false).map((recent) => recent.frame));
+  /** Forgets what no later frame reads. @param next The frame that comes next, in the direction of travel. */
+  forgetBefore(next: number, backward: boolean, { maxPointers, memoryStride }: MemoryReading): void {
+    const distance = (frame: number) => (backward ? frame - next : next - frame);
     // With a stride, frames between two multiples are read later.
-    const oldest = Math.min(...read);
-    for (const [at, entry] of [...this.tracked]) {
-      if (at < frame - maxPointers && at < oldest) this.delete('tracked', at);
-      else if (at < oldest) {
+    const furthest = Math.max(...recentFrames(next, memoryStride, backward).map(({ frame }) => distance(frame)));
+    for (const [frame, entry] of [...this.tracked]) {
+      if (distance(frame) <= furthest) continue;
+      if (distance(frame) > maxPointers) this.delete('tracked', frame);
+      else {
         entry.memory?.dispose();
         entry.memory = undefined;
       }

@@ -1,7 +1,13 @@
-import { OutOfBudgetError } from '../deaot/memory.js';
-import type { Size } from '../deaot/model.js';
-import { DEFAULT_MEMORY_MB, TrackerError } from '../deaot/tracker.js';
-import type { Tracker } from '../tracker.js';
+import {
+  checkObjects,
+  DEFAULT_MEMORY_MB,
+  noFrame,
+  noReference,
+  noUpdate,
+  OutOfBudgetError,
+} from '../tracking/errors.js';
+import { checkLabels, checkPixels } from '../tracking/frame-input.js';
+import type { Certainty, RememberedFrame, Size, Tracker, TrackingOptions } from '../tracking/index.js';
 import { MEMORY_CHANNELS, MEMORY_FRAMES } from './config.js';
 import { FrameFeatures } from './frame-features.js';
 import { frameInput } from './frame-input.js';
@@ -10,10 +16,7 @@ import { NO_POINTS, type ObjectOutput, type Sam2Model } from './model.js';
 import { disposeContext, MEMORY_READING, type MemoryReading, memoryContext, ObjectMemory } from './object-memory.js';
 
 /** Options of `Sam2Tracker`. */
-export interface Sam2TrackerOptions extends Partial<MemoryReading> {
-  /** Most memory that remembered frames may take, in MB (10^6 bytes); never exceeded. */
-  memoryMB?: number | undefined;
-}
+export interface Sam2TrackerOptions extends Partial<MemoryReading>, Omit<TrackingOptions, 'longEdge'> {}
 
 /** Float32 values. */
 const FLOAT_BYTES = 4;
@@ -34,14 +37,14 @@ interface Current {
 /**
  * Tracks objects through the frames of one video with SAM 2.1, each with a memory of its own: frames with given masks
  * condition it, and recent frames keep it up to date. What no later frame reads is forgotten, so that memory is flat over any length
- * of video. Frames come in ascending order.
+ * of video. Frames come in the direction of travel.
  */
 export class Sam2Tracker implements Tracker {
   readonly network: Size;
-  frame = 0;
   readonly #objects: ObjectMemory[] = [];
   readonly #reading: MemoryReading;
   readonly #budget: number;
+  readonly #backward: boolean;
   #current: Current | undefined;
 
   constructor(
@@ -57,6 +60,7 @@ export class Sam2Tracker implements Tracker {
       maxPointers: options.maxPointers ?? MEMORY_READING.maxPointers,
       memoryStride: options.memoryStride ?? MEMORY_READING.memoryStride,
     };
+    this.#backward = options.direction === 'backward';
     this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
   }
 
@@ -68,7 +72,7 @@ export class Sam2Tracker implements Tracker {
     return this.#objects.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  get memorisedFrames(): readonly (readonly { frame: number; reference: boolean }[])[] {
+  get memorisedFrames(): readonly (readonly RememberedFrame[])[] {
     return this.#objects.map(({ conditioning }) =>
       [...conditioning.keys()].map((frame) => ({ frame, reference: true })),
     );
@@ -83,41 +87,39 @@ export class Sam2Tracker implements Tracker {
    * Makes a frame with known masks a conditioning one for the objects in it, and for those that were there before.
    * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room for it.
    */
-  async addReference(pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Promise<void> {
-    if (objects < 1) throw new TrackerError('no-objects', 'A reference frame needs at least one object.');
-    this.#checkLabels(labels);
+  async addReference(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Promise<void> {
+    checkObjects(objects);
+    checkLabels(labels, this.size);
     const count = Math.max(objects, this.objects);
     this.#makeRoom(count, true);
-    const features = this.#see(pixels);
+    const features = this.#see(frame, pixels);
     const outputs = await this.#adopt(features, labels, count);
     while (this.#objects.length < count) this.#objects.push(new ObjectMemory());
     this.#stand(features, outputs, Int32Array.from(labels), true);
     this.#remember(outputs, true);
   }
 
-  async step(pixels: Uint8Array): Promise<Int32Array> {
-    await this.propagate(pixels);
+  async step(frame: number, pixels: Uint8Array): Promise<Int32Array> {
+    await this.propagate(frame, pixels);
     this.#remember(this.#current!.outputs, false);
     return this.labels();
   }
 
   /**
-   * Finds the objects in the next frame. Memory stays as it is until `update`.
+   * Finds the objects in a frame. Memory stays as it is until `update`.
    * @throws TrackerError before the first reference, or when the frame has another size.
    */
-  async propagate(pixels: Uint8Array): Promise<void> {
-    if (this.objects === 0) throw new TrackerError('no-reference', 'Add a reference frame before propagating.');
-    const frame = this.frame + 1;
-    const features = this.#see(pixels, frame);
+  async propagate(frame: number, pixels: Uint8Array): Promise<void> {
+    if (this.objects === 0) throw noReference();
+    const features = this.#see(frame, pixels);
     const outputs: ObjectOutput[] = [];
     for (const memory of this.#objects) outputs.push(await this.#search(features, memory, frame));
-    this.frame = frame;
     this.#stand(features, outputs, this.#labelsOf(outputs), false);
   }
 
   async #search(features: FrameFeatures, memory: ObjectMemory, frame: number): Promise<ObjectOutput> {
     const { model } = this;
-    const context = memoryContext(model, memory.read(frame, false, Number.POSITIVE_INFINITY, this.#reading));
+    const context = memoryContext(model, memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading));
     const seen = model.withMemory(features.attention, context);
     try {
       return await model.segment(seen, features.image, model.embedPoints(NO_POINTS), { multimask: true });
@@ -129,27 +131,14 @@ export class Sam2Tracker implements Tracker {
 
   /** @throws TrackerError `no-frame`, before the first frame */
   async labels(): Promise<Int32Array> {
-    if (!this.#current) throw new TrackerError('no-frame', 'There is no current frame.');
+    if (!this.#current) throw noFrame();
     return this.#current.labels;
   }
 
-  /**
-   * Of each position at stride 4 its label and how undecided it is: 1 less the probability that the object is there.
-   * Empty for a reference frame.
-   */
-  async uncertainty(): Promise<Float32Array> {
-    if (!this.#current || this.#current.reference) return new Float32Array();
-    const { outputs, labels } = this.#current;
-    const { height, width } = this.size;
-    const absent = outputs.map(({ score }) => 1 / (1 + Math.exp(score)));
-    const pairs: number[] = [];
-    for (let y = 0; y < height; y += 4) {
-      for (let x = 0; x < width; x += 4) {
-        const label = labels[y * width + x]!;
-        pairs.push(label, label > 0 ? absent[label - 1]! : 0);
-      }
-    }
-    return Float32Array.from(pairs);
+  /** How probable it is that each object is there, from its score. Empty for a reference frame. */
+  async certainty(): Promise<ReadonlyMap<number, Certainty>> {
+    if (!this.#current || this.#current.reference) return new Map();
+    return new Map(this.scores.map((score, i) => [i + 1, { mean: 1 / (1 + Math.exp(-score)), positions: 1 }]));
   }
 
   /**
@@ -158,9 +147,9 @@ export class Sam2Tracker implements Tracker {
    */
   async update(labels?: ArrayLike<number>): Promise<void> {
     const current = this.#current;
-    if (!current) throw new TrackerError('no-frame', 'Propagate to a frame before updating the memory.');
+    if (!current) throw noUpdate();
     if (labels) {
-      this.#checkLabels(labels);
+      checkLabels(labels, this.size);
       const changed = this.#changed(labels, current.labels);
       const given = changed.size > 0 ? await this.#adopt(current.features, labels, this.objects, changed) : [];
       for (const id of changed) current.outputs[id - 1] = given[id - 1]!;
@@ -170,10 +159,9 @@ export class Sam2Tracker implements Tracker {
   }
 
   async recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): Promise<void> {
-    this.#checkLabels(labels);
-    const features = this.#see(pixels, frame);
+    checkLabels(labels, this.size);
+    const features = this.#see(frame, pixels);
     const outputs = await this.#adopt(features, labels, this.objects);
-    this.frame = frame;
     this.#stand(features, outputs, Int32Array.from(labels), false);
     this.#remember(outputs, false);
   }
@@ -190,14 +178,9 @@ export class Sam2Tracker implements Tracker {
   }
 
   /** Image features of a frame. */
-  #see(pixels: Uint8Array, frame = this.frame): FrameFeatures {
+  #see(frame: number, pixels: Uint8Array): FrameFeatures {
+    checkPixels(pixels, this.size);
     const { height, width } = this.size;
-    if (pixels.length !== height * width * 4) {
-      throw new TrackerError(
-        'size',
-        `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
-      );
-    }
     const input = frameInput({ height, width, data: pixels }, this.model.imageSize);
     try {
       return new FrameFeatures(this.model, frame, input);
@@ -251,8 +234,8 @@ export class Sam2Tracker implements Tracker {
       const output = outputs[i]!;
       // What was given is cut into 0 and 1.
       const entry = { ...output, memory: this.model.memorise(features.memory, output, reference) };
-      memory.set(reference ? 'conditioning' : 'tracked', this.frame, entry);
-      memory.forgetBefore(this.frame + 1, this.#reading);
+      memory.set(reference ? 'conditioning' : 'tracked', features.frame, entry);
+      memory.forgetBefore(features.frame + (this.#backward ? -1 : 1), this.#backward, this.#reading);
     }
   }
 
@@ -307,15 +290,5 @@ export class Sam2Tracker implements Tracker {
       }
     }
     return labels;
-  }
-
-  #checkLabels(labels: ArrayLike<number>): void {
-    const { height, width } = this.size;
-    if (labels.length !== height * width) {
-      throw new TrackerError(
-        'size',
-        `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
-      );
-    }
   }
 }

@@ -82,10 +82,10 @@ export async function verifyDeAot(
   try {
     const mask = (await taps.read('mask0_u8')).data;
     const objects = mask.reduce((a, b) => Math.max(a, b));
-    tracker.addReference(await rgba(taps, 0), mask, objects);
+    tracker.addReference(0, await rgba(taps, 0), mask, objects);
     await settle();
     for (let frame = 1; taps.has(`frame${frame}.rgb_u8`); frame++) {
-      tracker.propagate(await rgba(taps, frame));
+      tracker.propagate(frame, await rgba(taps, frame));
       const labels = await tracker.labels();
       const key = `frame${frame}.label_u8`;
       const reference = taps.has(key) ? (await taps.read(key)).data : undefined;

@@ -85,7 +85,7 @@ function error(actual: Float32Array, expected: Float32Array): number {
 describe('memory of a reference frame', () => {
   it('is the frame itself, in the long-term and in the short-term memory', async () => {
     await withTracker({ of: large }, async (tracker) => {
-      tracker.addReference(frame(0), stripes(2), 2);
+      tracker.addReference(0, frame(0), stripes(2), 2);
       for (const { long, short } of tracker.memory[0]!.layers) {
         expect(long.tokens).toBe(TOKENS);
         const [keys, key] = [await read(long.keys), await read(short.key)];
@@ -105,7 +105,7 @@ describe('memory of a reference frame', () => {
   it('stays bit for bit when the same labels are stored again, as often as one likes', async () => {
     await withTracker({ of: large }, async (tracker) => {
       const labels = stripes(3);
-      tracker.addReference(frame(0), labels, 3);
+      tracker.addReference(0, frame(0), labels, 3);
       const { layers } = tracker.memory[0]!;
       const before = await Promise.all(layers.map(shortTerm));
       for (let i = 0; i < 2; i++) {
@@ -121,8 +121,8 @@ describe('memory of a reference frame', () => {
 describe('attention', () => {
   it('over the long-term memory does not depend on the order of the frames', async () => {
     await withTracker({}, async (tracker) => {
-      tracker.addReference(frame(0), stripes(2), 2);
-      tracker.addReference(frame(30), stripes(3), 3);
+      tracker.addReference(0, frame(0), stripes(2), 2);
+      tracker.addReference(30, frame(30), stripes(3), 3);
       const [layer] = tracker.memory[0]!.layers as [LayerMemory];
       const { long } = layer;
       expect(long.tokens).toBe(2 * TOKENS);
@@ -194,9 +194,9 @@ describe('attention', () => {
 describe('long-term memory', () => {
   it('with gap 2 holds 1 + t / 2 frames after t frames', async () => {
     await withTracker({ longTermGap: 2 }, async (tracker) => {
-      tracker.addReference(frame(0), stripes(1), 1);
+      tracker.addReference(0, frame(0), stripes(1), 1);
       for (let t = 1; t <= 5; t++) {
-        await tracker.step(frame(t));
+        await tracker.step(t, frame(t));
         expect(tracker.memorisedFrames[0]).toHaveLength(1 + Math.floor(t / 2));
       }
     });
@@ -206,8 +206,7 @@ describe('long-term memory', () => {
     await withTracker({}, async (tracker) => {
       const held: number[][] = [];
       for (const objects of [12, 12, 15, 23]) {
-        tracker.frame = held.length;
-        tracker.addReference(frame(held.length), stripes(objects), objects);
+        tracker.addReference(held.length, frame(held.length), stripes(objects), objects);
         held.push(tracker.memorisedFrames.map((frames) => frames.length));
       }
       expect(held).toEqual([
@@ -216,7 +215,7 @@ describe('long-term memory', () => {
         [3, 3],
         [4, 4, 1],
       ]);
-      const labels = await tracker.step(frame(5));
+      const labels = await tracker.step(5, frame(5));
       expect(Math.max(...labels)).toBeLessThanOrEqual(23);
     });
   });
@@ -243,17 +242,16 @@ describe('long-term memory', () => {
           expect(tracker.memoryBytes).toBe(tensors.reduce((sum, { size }) => sum + size * 4, 0));
           expect(tracker.memoryBytes).toBeLessThanOrEqual(memoryMB * 1e6);
         };
-        tracker.addReference(frame(0), stripes(2), 2);
+        tracker.addReference(0, frame(0), stripes(2), 2);
         for (let t = 1; t <= 9; t++) {
-          await tracker.step(frame(t));
+          await tracker.step(t, frame(t));
           check();
         }
         expect(most).toBeGreaterThan(0.8 * memoryMB * 1e6);
-        tracker.frame = 13;
-        tracker.addReference(frame(13), stripes(12), 12);
+        tracker.addReference(13, frame(13), stripes(12), 12);
         check();
         for (let t = 14; t <= 18; t++) {
-          await tracker.step(frame(t));
+          await tracker.step(t, frame(t));
           check();
         }
         for (const frames of tracker.memorisedFrames) {
@@ -267,21 +265,21 @@ describe('long-term memory', () => {
   it('goes on without predicted frames where references fill the budget', async () => {
     // Room for one long-term frame and the short-term one, in three layers.
     await withTracker({ of: large, memoryMB: 0.6, longTermGap: 1 }, async (tracker) => {
-      tracker.addReference(frame(0), stripes(1), 1);
-      for (let t = 1; t <= 3; t++) await tracker.step(frame(t));
+      tracker.addReference(0, frame(0), stripes(1), 1);
+      for (let t = 1; t <= 3; t++) await tracker.step(t, frame(t));
       expect(tracker.memorisedFrames).toEqual([[{ frame: 0, reference: true }]]);
       expect(tracker.memorises(4)).toBe(false);
-      expect(() => tracker.addReference(frame(4), stripes(1), 1)).toThrow(OutOfBudgetError);
+      expect(() => tracker.addReference(4, frame(4), stripes(1), 1)).toThrow(OutOfBudgetError);
       // The refused reference has changed nothing.
-      expect((await tracker.step(frame(4))).length).toBe(PIXELS);
+      expect((await tracker.step(4, frame(4))).length).toBe(PIXELS);
     });
   });
 
   it('unbounded fails when the budget is full, and says what it would take', async () => {
     await withTracker({ memoryPolicy: 'unbounded', memoryMB: 0.4, longTermGap: 1 }, async (tracker) => {
-      tracker.addReference(frame(0), stripes(1), 1);
+      tracker.addReference(0, frame(0), stripes(1), 1);
       const run = async () => {
-        for (let t = 1; t <= 20; t++) await tracker.step(frame(t));
+        for (let t = 1; t <= 20; t++) await tracker.step(t, frame(t));
       };
       await expect(run()).rejects.toThrow(
         /^Remembering 4 frames of up to 10 objects needs 0\.5 MB .* the budget is 0\.4 MB/,
@@ -292,7 +290,7 @@ describe('long-term memory', () => {
 
   it('refuses a budget that not even the reference fits in', async () => {
     await withTracker({ memoryMB: 0.1 }, async (tracker) => {
-      expect(() => tracker.addReference(frame(0), stripes(1), 1)).toThrow(OutOfBudgetError);
+      expect(() => tracker.addReference(0, frame(0), stripes(1), 1)).toThrow(OutOfBudgetError);
     });
   });
 });
@@ -302,8 +300,8 @@ describe('DeAotTracker', () => {
     const run = async (options: TrackerOptions) => {
       const all: Int32Array[] = [];
       await withTracker({ ...options, longTermGap: 2 }, async (tracker) => {
-        tracker.addReference(frame(0), stripes(12), 12);
-        for (let t = 1; t <= 5; t++) all.push(await tracker.step(frame(t)));
+        tracker.addReference(0, frame(0), stripes(12), 12);
+        for (let t = 1; t <= 5; t++) all.push(await tracker.step(t, frame(t)));
       });
       return all;
     };
@@ -317,8 +315,8 @@ describe('DeAotTracker', () => {
       let labels = new Int32Array();
       const onTap = (name: string, value: Tensor) => void (name.endsWith('logits4x') && taps.push(read(value)));
       await withTracker({ of, onTap }, async (tracker) => {
-        tracker.addReference(frame(0), stripes(3), 3);
-        for (let t = 1; t <= 2; t++) labels = (await tracker.step(frame(t))) as typeof labels;
+        tracker.addReference(0, frame(0), stripes(3), 3);
+        for (let t = 1; t <= 2; t++) labels = (await tracker.step(t, frame(t))) as typeof labels;
       });
       // The last of twelve channels only fills up whole vectors.
       const logits = (await Promise.all(taps)).map((data) => data.filter((_, i) => i % 12 < 11));
@@ -331,15 +329,57 @@ describe('DeAotTracker', () => {
     stock.dispose();
   });
 
+  it('goes backward as forward: the same frames in the same order give the same, whatever their numbers', async () => {
+    const run = async (direction: 'forward' | 'backward') => {
+      const indexOf = (t: number) => (direction === 'backward' ? 6 - t : t);
+      const [labels, remembered]: [Int32Array[], number[][]] = [[], []];
+      await withTracker({ longTermGap: 2, memoryMB: 0.4, memoryPolicy: 'sparse', direction }, async (tracker) => {
+        tracker.addReference(indexOf(0), frame(0), stripes(3), 3);
+        for (let t = 1; t <= 6; t++) {
+          labels.push(await tracker.step(indexOf(t), frame(t)));
+          remembered.push(tracker.memorisedFrames[0]!.map(({ frame: index }) => indexOf(index)));
+        }
+        expect(tracker.memorises(indexOf(9))).toBe(false);
+        expect(tracker.memorises(indexOf(10))).toBe(true);
+        expect(tracker.longTermGap).toBe(4);
+      });
+      return { labels, remembered };
+    };
+    const backward = await run('backward');
+    expect(backward).toEqual(await run('forward'));
+    expect(backward.remembered.at(-1)).toEqual([0, 4, 6]);
+  });
+
+  it('says how sure it is of each object, where it was asked to', async () => {
+    await withTracker({ uncertainty: true }, async (tracker) => {
+      tracker.addReference(0, frame(0), stripes(2), 2);
+      expect((await tracker.certainty()).size).toBe(0);
+      const labels = await tracker.step(1, frame(1));
+      const certainty = await tracker.certainty();
+      for (const [id, { mean, positions }] of certainty) {
+        expect(labels).toContain(id);
+        expect(mean).toBeGreaterThanOrEqual(0);
+        expect(mean).toBeLessThanOrEqual(1);
+        expect(positions).toBeGreaterThan(0);
+      }
+      expect(certainty.size).toBeGreaterThan(0);
+    });
+    await withTracker({}, async (tracker) => {
+      tracker.addReference(0, frame(0), stripes(2), 2);
+      await tracker.step(1, frame(1));
+      expect((await tracker.certainty()).size).toBe(0);
+    });
+  });
+
   it('refuses what does not fit', async () => {
     await withTracker({}, async (tracker) => {
       const code = (value: string) => expect.objectContaining({ constructor: TrackerError, code: value });
-      expect(() => tracker.propagate(frame(0))).toThrow(code('no-reference'));
+      expect(() => tracker.propagate(0, frame(0))).toThrow(code('no-reference'));
       expect(() => tracker.update()).toThrow(code('no-frame'));
       await expect(tracker.labels()).rejects.toThrow(code('no-frame'));
-      expect(() => tracker.addReference(frame(0), stripes(1), 0)).toThrow(code('no-objects'));
-      expect(() => tracker.addReference(frame(0).subarray(4), stripes(1), 1)).toThrow(code('size'));
-      expect(() => tracker.addReference(frame(0), stripes(1).subarray(1), 1)).toThrow(code('size'));
+      expect(() => tracker.addReference(0, frame(0), stripes(1), 0)).toThrow(code('no-objects'));
+      expect(() => tracker.addReference(0, frame(0).subarray(4), stripes(1), 1)).toThrow(code('size'));
+      expect(() => tracker.addReference(0, frame(0), stripes(1).subarray(1), 1)).toThrow(code('size'));
     });
   });
 

@@ -1,11 +1,11 @@
 import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { OutOfBudgetError, TrackerError } from '../../src/deaot/index.js';
 import { frameInput } from '../../src/sam2/frame-input.js';
 import type { Sam2Model } from '../../src/sam2/model.js';
 import { Sam2Tracker } from '../../src/sam2/tracker.js';
 import { Sam2VideoEngine } from '../../src/sam2/video-engine.js';
+import { OutOfBudgetError, TrackerError } from '../../src/tracking/index.js';
 import { loadMini, miniVideo } from './mini.js';
 
 let runtime: Runtime;
@@ -47,13 +47,12 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     }
     engine.dispose();
     const tracker = new Sam2Tracker(model, { height, width });
-    await tracker.addReference(frames[0]!, mask, 1);
+    await tracker.addReference(0, frames[0]!, mask, 1);
     expect(agreement(await tracker.labels(), mask)).toBe(1);
     for (let frame = 1; frame <= 3; frame++) {
-      const labels = await tracker.step(frames[frame]!);
+      const labels = await tracker.step(frame, frames[frame]!);
       // The engine fills holes in what it shows.
       expect(agreement(labels, expected[frame]!)).toBeGreaterThan(0.99);
-      expect(tracker.frame).toBe(frame);
       expect(tracker.scores).toHaveLength(1);
     }
     tracker.dispose();
@@ -63,27 +62,60 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
   it('remembers flat: six recent frames, and those with given masks', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width });
-    await tracker.addReference(frames[0]!, mask, 1);
+    await tracker.addReference(0, frames[0]!, mask, 1);
     const bytes: number[] = [];
     for (let i = 1; i <= 12; i++) {
-      await tracker.step(frames[i % frames.length]!);
+      await tracker.step(i, frames[i % frames.length]!);
       bytes.push(tracker.memoryBytes / MEMORY);
     }
     expect(bytes).toEqual([2, 3, 4, 5, 6, 7, 7, 7, 7, 7, 7, 7]);
     tracker.dispose();
   });
 
+  it('goes backward as the video engine does', async () => {
+    const { height, width, frames, mask } = video;
+    const last = 3;
+    const maxPointers = frames.length;
+    const engine = new Sam2VideoEngine(
+      model,
+      {
+        height,
+        width,
+        frames: frames.length,
+        input: async (frame) => frameInput({ height, width, data: frames[frame]! }, model.imageSize),
+      },
+      { fillHoleArea: 0, maxPointers },
+    );
+    await engine.addMask(last, 1, mask);
+    const expected = new Map<number, number[]>();
+    for await (const { frame, logits } of engine.propagate({ start: last, backward: true })) {
+      expected.set(
+        frame,
+        Array.from(logits[0]!, (logit) => (logit > 0 ? 1 : 0)),
+      );
+    }
+    engine.dispose();
+    const tracker = new Sam2Tracker(model, { height, width }, { direction: 'backward', maxPointers });
+    await tracker.addReference(last, frames[last]!, mask, 1);
+    for (let frame = last - 1; frame >= 0; frame--) {
+      expect(agreement(await tracker.step(frame, frames[frame]!), expected.get(frame)!)).toBe(1);
+    }
+    // The last frame's memory and those between are read, none is forgotten yet.
+    expect(tracker.memoryBytes).toBe(4 * MEMORY);
+    tracker.dispose();
+  });
+
   it('takes objects in later, and leaves others alone', async () => {
     const { height, width, frames, mask } = video;
     const alone = new Sam2Tracker(model, { height, width });
-    await alone.addReference(frames[0]!, mask, 1);
-    await alone.step(frames[1]!);
+    await alone.addReference(0, frames[0]!, mask, 1);
+    await alone.step(1, frames[1]!);
     const tracker = new Sam2Tracker(model, { height, width });
-    await tracker.addReference(frames[0]!, mask, 1);
-    await tracker.propagate(frames[1]!);
+    await tracker.addReference(0, frames[0]!, mask, 1);
+    await tracker.propagate(1, frames[1]!);
     const found = await tracker.labels();
     const box = Array.from(found, (label, i) => (label === 0 && i % width < 20 && i < 20 * width ? 2 : label));
-    await tracker.addReference(frames[1]!, box, 2);
+    await tracker.addReference(1, frames[1]!, box, 2);
     expect(tracker.objects).toBe(2);
     expect(tracker.memorisedFrames).toEqual([
       [
@@ -93,7 +125,7 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
       [{ frame: 1, reference: true }],
     ]);
     expect(new Set(await tracker.labels())).toEqual(new Set(box));
-    await tracker.step(frames[2]!);
+    await tracker.step(2, frames[2]!);
     expect(tracker.scores).toHaveLength(2);
     alone.dispose();
     tracker.dispose();
@@ -102,31 +134,27 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
   it('says how sure it is by whether an object is there', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width });
-    await tracker.addReference(frames[0]!, mask, 1);
-    expect(await tracker.uncertainty()).toHaveLength(0);
-    await tracker.step(frames[1]!);
-    const pairs = await tracker.uncertainty();
-    const labels = await tracker.labels();
-    expect(pairs).toHaveLength(2 * Math.ceil(height / 4) * Math.ceil(width / 4));
-    const absent = 1 / (1 + Math.exp(tracker.scores[0]!));
-    const at = pairs.findIndex((value, i) => i % 2 === 0 && value === 1);
-    if (labels.includes(1)) expect(pairs[at + 1]).toBeCloseTo(absent, 5);
+    await tracker.addReference(0, frames[0]!, mask, 1);
+    expect((await tracker.certainty()).size).toBe(0);
+    await tracker.step(1, frames[1]!);
+    const there = 1 / (1 + Math.exp(-tracker.scores[0]!));
+    expect([...(await tracker.certainty())]).toEqual([[1, { mean: there, positions: 1 }]]);
     tracker.dispose();
   });
 
   it('keeps its promise of memory, or refuses', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width }, { memoryMB: (3.5 * MEMORY) / 1e6 });
-    await tracker.addReference(frames[0]!, mask, 1);
+    await tracker.addReference(0, frames[0]!, mask, 1);
     for (let i = 1; i <= 4; i++) {
-      await tracker.step(frames[i]!);
+      await tracker.step(i, frames[i]!);
       expect(tracker.memoryBytes).toBeLessThanOrEqual(3.5 * MEMORY);
     }
-    await tracker.addReference(frames[4]!, mask, 1);
+    await tracker.addReference(4, frames[4]!, mask, 1);
     expect(tracker.memoryBytes).toBeLessThanOrEqual(3.5 * MEMORY);
     tracker.dispose();
     const small = new Sam2Tracker(model, { height, width }, { memoryMB: (3.5 * MEMORY) / 1e6 });
-    await expect(small.addReference(frames[0]!, mask, 2)).rejects.toThrow(OutOfBudgetError);
+    await expect(small.addReference(0, frames[0]!, mask, 2)).rejects.toThrow(OutOfBudgetError);
     expect(small.memoryBytes).toBe(0);
     small.dispose();
   });
@@ -134,9 +162,9 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
   it('refuses what does not fit', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width });
-    await expect(tracker.propagate(frames[0]!)).rejects.toThrow(TrackerError);
-    await expect(tracker.addReference(frames[0]!.subarray(4), mask, 1)).rejects.toThrow(/RGBA/);
-    await expect(tracker.addReference(frames[0]!, mask.subarray(1), 1)).rejects.toThrow(/label map/);
+    await expect(tracker.propagate(0, frames[0]!)).rejects.toThrow(TrackerError);
+    await expect(tracker.addReference(0, frames[0]!.subarray(4), mask, 1)).rejects.toThrow(/RGBA/);
+    await expect(tracker.addReference(0, frames[0]!, mask.subarray(1), 1)).rejects.toThrow(/label map/);
     await expect(tracker.labels()).rejects.toThrow(TrackerError);
     tracker.dispose();
   });

@@ -156,7 +156,7 @@ function describe(text: string | undefined): { name?: string; label?: string } {
  */
 export function checkPromptUse(
   options: { readonly mask?: string; readonly mode?: string; readonly resume?: boolean },
-  tracker: string,
+  { tracker, inSessions }: { readonly tracker: string; readonly inSessions: boolean },
   later: boolean,
 ): void {
   if (options.mask !== undefined) throw new UsageError('--mask does not go with prompts: both say what to track');
@@ -167,7 +167,7 @@ export function checkPromptUse(
   }
   if (!later) return;
   const unfit = (['mode', 'resume'] as const).find((name) => options[name] !== undefined);
-  if (unfit ?? tracker !== 'deaot') {
-    throw new UsageError(`--${unfit ?? 'tracker propagation'} needs all prompts in the first frame`);
+  if (unfit || !inSessions) {
+    throw new UsageError(`--${unfit ?? `tracker ${tracker}`} needs all prompts in the first frame`);
   }
 }

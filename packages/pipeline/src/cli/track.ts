@@ -175,8 +175,8 @@ export function planTrack(argv: string[]) {
   if (positionals.length !== 1) throw new UsageError(`track takes one source, not ${positionals.length}`);
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
-  if (options.project && (unkept || settings.tracker !== 'deaot')) {
-    throw new UsageError(`--project does not go with --${unkept ?? 'tracker propagation'}`);
+  if (options.project && (unkept || !settings.inSessions)) {
+    throw new UsageError(`--project does not go with --${unkept ?? `tracker ${settings.tracker}`}`);
   }
   const discovery = discoverySettings(options);
   const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
@@ -184,7 +184,7 @@ export function planTrack(argv: string[]) {
   const shown = promptedObjects(tokens, options, from);
   // What is shown in the first frame is a first mask; what is shown later needs a session, which tracks both ways.
   const later = shown?.some(({ prompts }) => prompts.some(({ frame }) => frame !== from)) ?? false;
-  if (shown) checkPromptUse(options, settings.tracker, later);
+  if (shown) checkPromptUse(options, settings, later);
   const stray = (['segmenter', 'detector'] as const).find(
     (name) => !discovery && options[name] !== undefined && !(name === 'segmenter' && shown),
   );

@@ -1,26 +1,36 @@
 /** What commands that track have in common: the options of the tracker, loading it, and reporting how far it is. */
 import { basename } from 'node:path';
-import { DEAOT_CONFIGS, type DeAotName, type MemoryPolicy } from '@samtrack/models';
+import type { MemoryPolicy } from '@samtrack/models';
 import type { EngineOptions } from '../engine/index.js';
 import type { NamedDigest, RunIdentity } from '../io/index.js';
 import type { TrackProgress } from '../tracking/track.js';
-import { TRACKER_KINDS, type TrackerKind } from '../tracking/tracking-model.js';
+import {
+  kindOfModel,
+  TRACKER_KINDS,
+  TRACKERS,
+  type TrackerKind,
+  type TrackerModel,
+} from '../tracking/tracker-kinds.js';
 import { VideoTracker } from '../tracking/video-tracker.js';
 import { weightsDigest } from '../tracking/weights-digest.js';
-import { oneOf, positiveNumber, UsageError } from './command.js';
+import { listed, oneOf, positiveNumber, UsageError } from './command.js';
 import { defaultWeights } from './default-weights.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from './engine-options.js';
 import { formatDuration, type Report } from './progress.js';
 
 const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly MemoryPolicy[];
 
-/** Options of DeAOT's that label propagation has no use for. */
-const DEAOT_ONLY = ['model', 'long-term-gap', 'memory-policy'] as const;
+/** Options that not every tracker has a use for. */
+const SPECIAL = { model: 'model', 'long-term-gap': 'longTermGap', 'memory-policy': 'memoryPolicy' } as const;
+
+const hasUseFor = (kind: TrackerKind, option: keyof typeof SPECIAL) => TRACKERS[kind].options.includes(SPECIAL[option]);
+
+const MODELS = TRACKER_KINDS.filter((kind) => hasUseFor(kind, 'model')).flatMap((kind) => TRACKERS[kind].models);
 
 export const TRACKER_HELP = `Model:
-  --tracker NAME        ${TRACKER_KINDS.join(', ')}; default deaot. Propagation needs no training on video: labels follow
+  --tracker NAME        ${TRACKER_KINDS.join(', ')}; default ${TRACKER_KINDS[0]}. Propagation needs no training on video: labels follow
                         image features; any number of objects, coarse edges
-  --model NAME          ${Object.keys(DEAOT_CONFIGS).join(', ')}; default deaot-t
+  --model NAME          ${listed(MODELS, 24)}; default ${MODELS[0]}
   --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
   --long-edge N         longest side of the network's input; default 1040 (own weights: 641,
                         propagation: 849)
@@ -44,7 +54,9 @@ export const TRACKER_OPTIONS = {
 /** The options of the tracker, checked. */
 export interface TrackerSettings {
   tracker: TrackerKind;
-  model: DeAotName;
+  /** Whether sessions can track with it: they know trackers by their model. */
+  inSessions: boolean;
+  model: TrackerModel;
   weights: string;
   engine: EngineOptions;
   /** Whatever results depend on, for the record of a run. */
@@ -59,11 +71,14 @@ export interface TrackerSettings {
 
 /** @throws UsageError */
 export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
-  const tracker = oneOf('tracker', options.tracker, TRACKER_KINDS) ?? 'deaot';
-  const propagation = tracker === 'propagation';
-  const useless = propagation ? DEAOT_ONLY.find((name) => options[name] !== undefined) : undefined;
-  if (useless) throw new UsageError(`--${useless} is for --tracker deaot`);
-  const model = oneOf('model', options.model, Object.keys(DEAOT_CONFIGS) as DeAotName[]) ?? 'deaot-t';
+  const asked = oneOf('tracker', options.tracker, TRACKER_KINDS);
+  const tracker = asked ?? kindOfModel(options.model) ?? TRACKER_KINDS[0];
+  for (const name of Object.keys(SPECIAL) as (keyof typeof SPECIAL)[]) {
+    if (options[name] === undefined || hasUseFor(tracker, name)) continue;
+    const kinds = TRACKER_KINDS.filter((kind) => hasUseFor(kind, name));
+    throw new UsageError(`--${name} is for --tracker ${kinds.join(' and ')}`);
+  }
+  const model = oneOf('model', options.model, asked ? TRACKERS[asked].models : MODELS) ?? TRACKERS[tracker].models[0];
   const own = options.weights === undefined ? defaultWeights(model) : undefined;
   const weights = options.weights ?? own!.path;
   const tracking = {
@@ -72,8 +87,13 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
   };
-  const identity = { model: propagation ? tracker : model, weights: basename(weights), ...recorded(tracking) };
-  return { tracker, model, weights, engine: engineSettings(options), identity, tracking };
+  const identity = {
+    model: hasUseFor(tracker, 'model') ? model : tracker,
+    weights: basename(weights),
+    ...recorded(tracking),
+  };
+  const inSessions = kindOfModel(model) === tracker;
+  return { tracker, inSessions, model, weights, engine: engineSettings(options), identity, tracking };
 }
 
 /** Options as part of a run's identity: those not given are null. */

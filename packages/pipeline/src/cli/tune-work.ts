@@ -29,10 +29,10 @@ export async function tunableTracker(
       const tracker = model.start(size, { ...tracking, longTermGap: 1 });
       try {
         const rgba = picture(size);
-        tracker.addReference(rgba, square(size), 1);
-        for (let i = 0; i < REMEMBERED; i++) {
+        await tracker.addReference(0, rgba, square(size), 1);
+        for (let i = 1; i <= REMEMBERED; i++) {
           options.signal.throwIfAborted();
-          await tracker.step(rgba);
+          await tracker.step(i, rgba);
         }
       } finally {
         tracker.dispose();

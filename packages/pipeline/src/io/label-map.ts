@@ -31,6 +31,17 @@ export function maxLabelId({ data }: LabelMap): number {
   return max;
 }
 
+/** Changes every id in place; 0 stays. */
+export function relabel({ data }: LabelMap, change: (id: number) => number): void {
+  const table = new Int32Array(65536).fill(-1);
+  table[0] = 0;
+  for (let i = 0; i < data.length; i++) {
+    const id = data[i]!;
+    if (table[id]! < 0) table[id] = change(id);
+    data[i] = table[id]!;
+  }
+}
+
 /**
  * Nearest-neighbour resize in PyTorch's legacy convention, `source = floor(target * in / out)`: the one label maps take
  * on their way into the network.

@@ -78,7 +78,7 @@ async function footprint(
   const measured = known.get(key);
   if (measured) return measured;
   const owner = {};
-  const tracker = shared.restart(owner, Number.MAX_SAFE_INTEGER / 1e6);
+  const tracker = shared.restart(owner, { memoryMB: Number.MAX_SAFE_INTEGER / 1e6 });
   const frame = (index: number): Frame => {
     const rgba = new Uint8Array(width * height * 4);
     for (let i = 0; i < rgba.length; i++) rgba[i] = (i * 2654435761 + index) >>> 24;

@@ -9,4 +9,4 @@ export type { Prompt } from './prompts.js';
 export type { PropagateOptions, SessionResult } from './propagate.js';
 export { type DetectorName, type OpenOptions, SamTrack, type SamTrackOptions, type SegmenterName } from './samtrack.js';
 export { type PromptResult, Session, type SessionAnnotation } from './session.js';
-export { type SessionTracker, SharedTracker } from './tracker.js';
+export { SharedTracker } from './tracker.js';

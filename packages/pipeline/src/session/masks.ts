@@ -6,7 +6,10 @@ import {
   type LabelPngOptions,
   labelIds,
   type Rle,
+  relabel,
 } from '../io/index.js';
+
+export { relabel };
 
 /** The masks of a frame. */
 export class ResultMask implements LabelMap {
@@ -58,17 +61,6 @@ export function paintRle({ data, height, width }: LabelMap, rle: Rle, id: number
 export function replaceObject(labels: LabelMap, id: number, masks: readonly CompressedRle[]): void {
   relabel(labels, (old) => (old === id ? 0 : old));
   for (const mask of masks) paintRle(labels, decompressRle(mask), id);
-}
-
-/** Changes every id in place; 0 stays. */
-export function relabel({ data }: LabelMap, change: (id: number) => number): void {
-  const table = new Int32Array(65536).fill(-1);
-  table[0] = 0;
-  for (let i = 0; i < data.length; i++) {
-    const id = data[i]!;
-    if (table[id]! < 0) table[id] = change(id);
-    data[i] = table[id]!;
-  }
 }
 
 /** One object's pixels: 1 where it is, else 0. */

@@ -1,11 +1,14 @@
-import { emptyLabelMap, type Frame, type LabelMap, labelIds } from '../io/index.js';
+import { type Frame, type LabelMap, labelIds } from '../io/index.js';
+import type { FoundMasks } from '../tracking/frame-tracker.js';
+import { Propagator, type RevisedMasks } from '../tracking/propagator.js';
+import { TrackerIds } from '../tracking/tracker-ids.js';
 import { SessionError } from './errors.js';
 import { type PropagateEvent, signOf } from './events.js';
 import type { FrameReader } from './frame-reader.js';
 import type { HistoryNode } from './history.js';
 import { relabel, replaceObject } from './masks.js';
 import { type Annotation, frameAt, resolver, type SessionState } from './state.js';
-import type { SessionTracker, SharedTracker } from './tracker.js';
+import type { SharedTracker } from './tracker.js';
 
 /** The masks that a propagation found in a frame, and how sure each of them is. */
 export interface PassFrame {
@@ -137,7 +140,7 @@ export class PassRunner {
     const { shared } = this.context;
     const standing = this.standing;
     if (standing && standing.seq === node.seq && standing.frames === position && !at.first) {
-      run.take(shared.tracker, standing.slots);
+      run.take(standing.slots);
       return;
     }
     const continues = at.range === 0 ? node.event.continues : undefined;
@@ -145,13 +148,15 @@ export class PassRunner {
       await this.#goTo(continues, signal);
       const { slots, frame } = this.#standing!;
       const resolve = resolver(run.state.path, continues.event);
-      run.take(shared.tracker, slots.map(resolve));
+      run.take(slots.map(resolve));
       await run.correct(frame, continues.event, signal);
       return;
     }
     const start = node.event.ranges[at.range]![0];
     if (at.first || (!continues && shared.tracker.recallsExactly && run.hasReference(start))) {
-      run.take(shared.restart(this, node.event.memoryMB), []);
+      const { memoryMB, direction } = node.event;
+      shared.restart(this, { memoryMB, direction });
+      run.take([]);
       this.#standing = undefined;
       await run.rebuild(at.frame, this.context.stateAfter(node, position), signal);
       return;
@@ -159,7 +164,7 @@ export class PassRunner {
     // Once more from the range's first frame.
     const offset = Math.abs(at.frame - start);
     for await (const _ of this.#run(node, position - offset, signal, position));
-    run.take(shared.tracker, this.#standing!.slots);
+    run.take(this.#standing!.slots);
   }
 
   /** Brings the tracker to the end of an earlier propagation. */
@@ -176,11 +181,9 @@ export class PassRunner {
 /** One range of a propagation: the tracker in terms of the session's frames and objects. */
 class RangeRun {
   readonly state: SessionState;
-  /** Session ids by tracker id less one. */
-  slots: number[] = [];
-  #tracker!: SessionTracker;
   readonly #sign: 1 | -1;
-  #started = false;
+  #ids = new TrackerIds();
+  #propagator: Propagator;
 
   constructor(
     private readonly context: PassContext,
@@ -188,12 +191,18 @@ class RangeRun {
   ) {
     this.state = context.stateAfter(node, 0);
     this.#sign = signOf(node.event.direction);
+    this.#propagator = new Propagator(context.shared.tracker, this.#ids);
   }
 
-  take(tracker: SessionTracker, slots: readonly number[]): void {
-    this.#tracker = tracker;
-    this.slots = [...slots];
-    this.#started = slots.length > 0;
+  /** Session ids by tracker id less one. */
+  get slots(): number[] {
+    return [...this.#ids.objects];
+  }
+
+  /** Goes on with the tracker as it stands. */
+  take(slots: readonly number[]): void {
+    this.#ids = new TrackerIds(slots);
+    this.#propagator = new Propagator(this.context.shared.tracker, this.#ids);
   }
 
   /** Whether a frame, or one before it, is annotated. */
@@ -211,12 +220,12 @@ class RangeRun {
       signal?.throwIfAborted();
       const reference = state.annotations.has(index);
       const last = index + sign === start;
-      if (!reference && !last && !(this.#started && this.#tracker.memorises(sign * index))) continue;
+      if (!reference && !last && !this.#propagator.memorises(index)) continue;
       const labels = await this.context.view(state, index);
       if (!labels) continue;
       const frame = await this.context.reader.get(index, signal);
-      if (reference) await this.#reference(frame, labels);
-      else if (this.#started) await this.#tracker.recall(this.#numbered(frame), this.#toSlots(labels));
+      if (!reference) await this.#propagator.recall(frame, labels);
+      else if (this.#propagator.started || labelIds(labels).length > 0) await this.#propagator.reference(frame, labels);
     }
   }
 
@@ -225,37 +234,40 @@ class RangeRun {
     const annotations = this.state.annotations.get(index);
     if (![...(annotations?.values() ?? [])].some(({ seq }) => seq > since)) return;
     const labels = await this.context.view(this.state, index);
-    if (labels) await this.#reference(await this.context.reader.get(index, signal), labels);
+    if (labels) await this.#propagator.reference(await this.context.reader.get(index, signal), labels);
   }
 
   /** Finds the masks of the next frame. @param first Whether it is the first one of its range. */
   async step(frame: Frame, first: boolean): Promise<PassFrame> {
-    const { state } = this;
-    const annotations = state.annotations.get(frame.index);
-    if (!this.#started || (first && annotations)) {
+    const annotations = this.state.annotations.get(frame.index);
+    if (!this.#propagator.started || (first && annotations)) {
       // The masks that were seen when the frame was annotated are right for its other objects, too.
-      const known = await this.context.view(state, frame.index);
-      if (!known || (!this.#started && labelIds(known).length === 0)) {
+      const known = await this.context.view(this.state, frame.index);
+      if (!known || (!this.#propagator.started && labelIds(known).length === 0)) {
         throw new SessionError('no-reference', `there are no masks in frame ${frame.index} to start from`);
       }
-      await this.#reference(frame, known);
+      await this.#propagator.reference(frame, known);
       return { frame, labels: known, certaintyOf: () => 1 };
     }
-    const predicted = await this.#tracker.predict(this.#numbered(frame));
-    const certainty = this.#certainty(predicted.uncertainty);
-    const { labels } = predicted;
-    relabel(labels, (slot) => this.slots[slot - 1] ?? 0);
+    let certainty: FoundMasks['certainty'] = new Map();
+    const labels = await this.#propagator.propagate(frame, (found) => {
+      ({ certainty } = found);
+      return this.#revise(frame, found, annotations);
+    });
+    return { frame, labels, certaintyOf: (id) => (annotations?.has(id) ? 1 : (certainty.get(id)?.mean ?? 0)) };
+  }
+
+  /** Lays over what was found what is known better. */
+  async #revise(
+    { index }: Frame,
+    { labels }: FoundMasks,
+    annotations: ReadonlyMap<number, Annotation> | undefined,
+  ): Promise<RevisedMasks> {
     // Objects that are gone since the tracker learned of them.
-    relabel(labels, (id) => (state.objects.has(id) ? id : 0));
-    await this.#keep(labels, frame.index);
-    if (annotations) {
-      this.#annotate(labels, annotations);
-      for (const id of annotations.keys()) certainty.set(id, 1);
-      await this.#reference(frame, labels);
-    } else {
-      await this.#tracker.remember(this.#numbered(frame), this.#toSlots(labels));
-    }
-    return { frame, labels, certaintyOf: (id) => certainty.get(id) ?? 0 };
+    relabel(labels, (id) => (this.state.objects.has(id) ? id : 0));
+    await this.#keep(labels, index);
+    if (annotations) this.#annotate(labels, annotations);
+    return { labels, reference: annotations !== undefined };
   }
 
   /** Puts masks back that this propagation must not change. */
@@ -287,44 +299,5 @@ class RangeRun {
         masks.map(({ counts }) => ({ size, counts })),
       );
     }
-  }
-
-  async #reference(frame: Frame, labels: LabelMap): Promise<void> {
-    for (const id of labelIds(labels)) if (!this.slots.includes(id)) this.slots.push(id);
-    const inSlots = this.#toSlots(labels);
-    if (labelIds(inSlots).length === 0) {
-      // Everything was taken away: there is nothing to refer to, but the tracker must not see it again.
-      if (this.#started) await this.#tracker.recall(this.#numbered(frame), inSlots);
-      return;
-    }
-    await this.#tracker.addReference(this.#numbered(frame), inSlots);
-    this.#started = true;
-  }
-
-  #toSlots(labels: LabelMap): LabelMap {
-    const copy = emptyLabelMap(labels.width, labels.height);
-    copy.data.set(labels.data);
-    relabel(copy, (id) => this.slots.indexOf(id) + 1);
-    return copy;
-  }
-
-  /** The tracker wants numbers that go up. */
-  #numbered(frame: Frame): Frame {
-    return this.#sign === 1 ? frame : { ...frame, index: -frame.index };
-  }
-
-  /** 1 less the mean entropy of each object's positions. */
-  #certainty(uncertainty: Float32Array): Map<number, number> {
-    const sums = new Map<number, { entropy: number; count: number }>();
-    for (let i = 0; i < uncertainty.length; i += 2) {
-      const slot = uncertainty[i]!;
-      if (slot === 0) continue;
-      const id = this.slots[slot - 1]!;
-      let sum = sums.get(id);
-      if (!sum) sums.set(id, (sum = { entropy: 0, count: 0 }));
-      sum.entropy += uncertainty[i + 1]!;
-      sum.count++;
-    }
-    return new Map([...sums].map(([id, { entropy, count }]) => [id, 1 - entropy / count]));
   }
 }

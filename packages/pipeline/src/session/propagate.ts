@@ -214,7 +214,7 @@ function continuing(
     if (event.type !== 'annotate') return undefined;
     const ahead = sign * (event.frame - standing.frame);
     // A wrong mask must not stay in the long-term memory.
-    const stays = remembered.some(({ frame, reference }) => !reference && frame === sign * standing.frame);
+    const stays = remembered.some(({ frame, reference }) => !reference && frame === standing.frame);
     if (ahead < 0 || (ahead === 0 && stays)) return undefined;
   }
   const first = standing.frame + sign;

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { CheckpointInput, DeAotName, LoadProgress, MemoryPolicy, Sam2Name } from '@samtrack/models';
+import type { CheckpointInput, LoadProgress, MemoryPolicy, Sam2Name } from '@samtrack/models';
 import { defaultSegmenter, downloadedWeights } from '#platform';
 import {
   type Detector,
@@ -21,7 +21,7 @@ import {
 } from '../io/index.js';
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
-import { TrackingError, VideoTracker } from '../tracking/index.js';
+import { type TrackerModel, TrackingError, VideoTracker } from '../tracking/index.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
@@ -29,7 +29,7 @@ import { SharedTracker } from './tracker.js';
 /** Options of `SamTrack.load`. */
 export interface SamTrackOptions extends EngineOptions {
   /** Default `deaot-t`. */
-  tracker?: DeAotName;
+  tracker?: TrackerModel;
   /**
    * The tracker's checkpoint: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are. In Node the weights that
    * come with samtrack by default, for `deaot-t`.

@@ -1,15 +1,18 @@
-import { type CheckpointInput, DEAOT_CONFIGS, type DeAotName } from '@samtrack/models';
+import type { CheckpointInput } from '@samtrack/models';
 import { defaultWeights } from '#platform';
 import { TrackingError } from './errors.js';
+import { kindOfModel, type TrackerModel, trackerModels } from './tracker-kinds.js';
 
 /**
  * The weights that were given, or those that come with samtrack.
  * @throws TrackingError `unknown-model`, `no-weights`
  */
-export async function trackerWeights(model: DeAotName, given: CheckpointInput | undefined): Promise<CheckpointInput> {
-  if (!Object.hasOwn(DEAOT_CONFIGS, model)) {
-    const names = Object.keys(DEAOT_CONFIGS).join(', ');
-    throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${names}`);
+export async function trackerWeights(
+  model: TrackerModel,
+  given: CheckpointInput | undefined,
+): Promise<CheckpointInput> {
+  if (!kindOfModel(model)) {
+    throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${trackerModels().join(', ')}`);
   }
   const weights = given ?? (await defaultWeights(model));
   if (weights !== undefined) return weights;

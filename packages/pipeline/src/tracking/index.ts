@@ -1,5 +1,6 @@
 export { TrackingError, type TrackingErrorCode } from './errors.js';
+export type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 export { GivenMasks } from './given-masks.js';
 export { type FrameReviser, type TrackOptions, type TrackProgress, track, trackToFolder } from './track.js';
-export type { TrackerKind } from './tracking-model.js';
+export type { TrackerKind, TrackerModel } from './tracker-kinds.js';
 export { VideoTracker, type VideoTrackerOptions } from './video-tracker.js';

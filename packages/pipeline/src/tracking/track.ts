@@ -1,9 +1,9 @@
-import { OutOfBudgetError } from '@samtrack/models';
+import type { OutOfBudgetError } from '@samtrack/models';
 import type { Frame, FrameRange, FrameSource, LabelMap, ResultSummary, ResultWriter } from '../io/index.js';
-import { emptyLabelMap, maxLabelId } from '../io/label-map.js';
 import { TrackingError } from './errors.js';
+import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';
-import type { VideoTracker } from './video-tracker.js';
+import { Propagator, type RevisedMasks } from './propagator.js';
 
 /** How far a run is. */
 export interface TrackProgress {
@@ -39,7 +39,7 @@ export interface FrameReviser {
 /** Options of `track`. */
 export interface TrackOptions extends FrameRange {
   source: FrameSource;
-  tracker: VideoTracker;
+  tracker: FrameTracker;
   /** Masks of the first frame of the range; may be left out where a reviser finds the objects. */
   firstMask?: LabelMap;
   /** Adds objects on the way. */
@@ -48,66 +48,21 @@ export interface TrackOptions extends FrameRange {
   writer?: ResultWriter;
 }
 
-/** One run's tracker: it starts with the first object, and every frame that brings new ones is a reference. */
-class Run {
-  private started = false;
-  private objects = 0;
-  /** Of a resumed run, the last finished frame, unless the long-term memory has it. */
-  private skipped: { frame: Frame; labels: LabelMap } | undefined;
-
-  constructor(
-    private readonly tracker: VideoTracker,
-    private readonly reviser: FrameReviser | undefined,
-  ) {}
-
-  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
-    await this.tracker.addReference(frame, labels);
-    this.started = true;
-    this.objects = Math.max(this.objects, maxLabelId(labels));
-    this.skipped = undefined;
-  }
-
-  /** Takes in a frame that an earlier run has finished. */
-  async restore(frame: Frame, labels: LabelMap): Promise<void> {
-    if (maxLabelId(labels) > this.objects) return this.addReference(frame, labels);
-    if (!this.started) return;
-    this.skipped = this.tracker.memorises(frame.index) ? undefined : { frame, labels };
-    if (!this.skipped) await this.tracker.recall(frame, labels);
-  }
-
-  /** Finds the masks of the next frame. @param look whether the reviser has a say */
-  async find(frame: Frame, look: boolean, window: FrameWindow, signal?: AbortSignal): Promise<LabelMap> {
-    if (this.skipped) await this.tracker.recall(this.skipped.frame, this.skipped.labels);
-    this.skipped = undefined;
-    if (!look) return this.started ? this.tracker.step(frame) : emptyLabelMap(frame.width, frame.height);
-    const { labels } = this.started
-      ? await this.tracker.predict(frame)
-      : { labels: emptyLabelMap(frame.width, frame.height) };
-    const revised = await this.revise(frame, labels, window, signal);
-    if (!revised && this.started) await this.tracker.remember(frame, labels);
-    return revised ?? labels;
-  }
-
-  /** Masks with added objects, if there are any and the tracker has room for them. */
-  private async revise(
-    frame: Frame,
-    labels: LabelMap,
-    window: FrameWindow,
-    signal?: AbortSignal,
-  ): Promise<LabelMap | undefined> {
-    const reviser = this.reviser!;
-    const ahead = await window.ahead(reviser.lookAhead);
-    const revised = await reviser.revise(frame, labels, ahead, signal);
-    if (!revised) return undefined;
-    try {
-      await this.addReference(frame, revised);
-    } catch (error) {
-      if (!(error instanceof OutOfBudgetError && reviser.refused && this.started)) throw error;
-      reviser.refused(frame, error);
-      return undefined;
-    }
-    return revised;
-  }
+/** Shows a frame and those behind it to a reviser. */
+async function lookAt(
+  frame: Frame,
+  { labels }: FoundMasks,
+  reviser: FrameReviser,
+  window: FrameWindow,
+  signal: AbortSignal | undefined,
+): Promise<RevisedMasks> {
+  const ahead = await window.ahead(reviser.lookAhead);
+  const revised = await reviser.revise(frame, labels, ahead, signal);
+  return {
+    labels: revised ?? labels,
+    reference: revised !== undefined,
+    ...(reviser.refused ? { refused: (error) => reviser.refused!(frame, error) } : {}),
+  };
 }
 
 /**
@@ -137,20 +92,24 @@ export async function* track({
   let tracked = 0;
   let milliseconds = 0;
   let writing: Promise<void> = Promise.resolve();
-  const run = new Run(tracker, reviser);
+  const propagator = new Propagator(tracker);
   const window = new FrameWindow(source.frames(range));
   try {
     for (let frame = await window.next(); frame; frame = await window.next()) {
       let labels: LabelMap;
       if (done === 0 && firstMask) {
         labels = firstMask;
-        await run.addReference(frame, firstMask);
+        await propagator.reference(frame, firstMask);
       } else if (writer?.done.has(frame.name)) {
         labels = await writer.readDone(frame);
-        await run.restore(frame, labels);
+        await propagator.restore(frame, labels);
       } else {
         const start = performance.now();
-        labels = await run.find(frame, reviser?.due(frame, done) ?? false, window, range.signal);
+        const looks = reviser?.due(frame, done) ? reviser : undefined;
+        labels = await propagator.propagate(
+          frame,
+          looks && ((found) => lookAt(frame, found, looks, window, range.signal)),
+        );
         milliseconds += performance.now() - start;
         tracked++;
       }

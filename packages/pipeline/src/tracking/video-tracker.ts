@@ -1,26 +1,22 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
-import {
-  type CheckpointInput,
-  type DeAotName,
-  DeAotTracker,
-  type Tracker,
-  type TrackerOptions,
-} from '@samtrack/models';
+import type { CheckpointInput, Tracker, TrackerOptions, TrackingDirection } from '@samtrack/models';
 import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
 import { trackerWeights } from './default-weights.js';
 import { TrackingError } from './errors.js';
+import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
+import { kindOfModel, TRACKERS, type TrackerModel } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
 export interface VideoTrackerOptions
   extends Omit<TrackingModelOptions, 'model' | 'weights'>,
     EngineOptions,
-    Omit<TrackerOptions, 'onTap'> {
-  /** Which DeAOT; `deaot-t` by default. Label propagation takes the image encoder of any that has a MobileNetV2. */
-  model?: DeAotName;
+    Omit<TrackerOptions, 'onTap' | 'direction'> {
+  /** Which model; the kind's first by default, `deaot-t`. Label propagation takes the image encoder of any DeAOT that has a MobileNetV2. */
+  model?: TrackerModel;
   /**
    * Checkpoint, safetensors or PyTorch's `.pth`: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are while
    * the tracker is in use. In Node, those that come with samtrack by default.
@@ -46,12 +42,13 @@ interface Remembered {
  * Tracks objects through one video, frame by frame, and survives the loss of a GPU: the device is opened again, once for
  * each loss, and the memory is rebuilt from the frames it held.
  */
-export class VideoTracker {
+export class VideoTracker implements FrameTracker {
   #tracker: Tracker | undefined;
   /** Reference frames and memorised frames, ascending. */
   #remembered: Remembered[] = [];
   #last: Remembered | undefined;
   #memoryMB: number | undefined;
+  #direction: TrackingDirection | undefined;
 
   private constructor(
     private readonly options: VideoTrackerOptions & TrackingModelOptions,
@@ -67,8 +64,9 @@ export class VideoTracker {
    *   unsuitable weights.
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
-    const { model = 'deaot-t' } = given;
-    const options = { ...given, model, weights: await trackerWeights(model, given.weights) };
+    const { tracker = kindOfModel(given.model) ?? 'deaot' } = given;
+    const { model = TRACKERS[tracker].models[0] } = given;
+    const options = { ...given, tracker, model, weights: await trackerWeights(model, given.weights) };
     const opened = await openEngine(options, HOLDER);
     try {
       return new VideoTracker(options, opened, await loadTrackingModel(options));
@@ -135,47 +133,42 @@ export class VideoTracker {
    */
   async addReference(frame: Frame, labels: LabelMap): Promise<void> {
     const entry = { index: frame.index, rgba: frame.rgba, labels: labels.data, objects: maxLabelId(labels) };
-    await this.#surviving(() => {
+    await this.#surviving(async () => {
       const tracker = this.#tracker ?? this.#start(frame.height, frame.width);
-      tracker.frame = frame.index;
-      tracker.addReference(entry.rgba, entry.labels, entry.objects);
+      await tracker.addReference(entry.index, entry.rgba, entry.labels, entry.objects);
     });
     this.#remembered.push(entry);
     this.#last = entry;
   }
 
-  /** Finds the objects in the next frame and remembers it. */
+  /** Finds the objects in a frame and remembers it as found. */
   async step(frame: Frame): Promise<LabelMap> {
-    const data = await this.#surviving(() => {
-      this.#started.frame = frame.index - 1;
-      return this.#started.step(frame.rgba);
-    });
+    const data = await this.#surviving(() => this.#started.step(frame.index, frame.rgba));
     this.#keep({ index: frame.index, rgba: frame.rgba, labels: data });
     return { width: frame.width, height: frame.height, data: Uint16Array.from(data) };
   }
 
   /**
-   * Finds the objects in the next frame and remembers nothing yet: `remember` or `addReference` follows.
-   * @returns The label map, and how sure it is where the option `uncertainty` is set (see `DeAotTracker.uncertainty`).
+   * Finds the objects in a frame and remembers nothing yet: `remember` or `addReference` follows.
+   * @returns The label map, and how sure it is where the tracker can tell; DeAOT does with the option `uncertainty`.
    */
-  async predict(frame: Frame): Promise<{ labels: LabelMap; uncertainty: Float32Array }> {
+  async predict(frame: Frame): Promise<FoundMasks> {
     return this.#surviving(async () => {
       const tracker = this.#started;
-      tracker.frame = frame.index - 1;
-      tracker.propagate(frame.rgba);
+      await tracker.propagate(frame.index, frame.rgba);
       const data = Uint16Array.from(await tracker.labels());
-      return { labels: { width: frame.width, height: frame.height, data }, uncertainty: await tracker.uncertainty() };
+      return { labels: { width: frame.width, height: frame.height, data }, certainty: await tracker.certainty() };
     });
   }
 
   /** Remembers the frame that `predict` has seen, with its masks or better ones. */
   async remember(frame: Frame, labels: LabelMap): Promise<void> {
     let lost = false;
-    await this.#surviving(() => {
+    await this.#surviving(async () => {
       // After a loss the frame has to be seen again.
       if (lost) return this.#started.recall(frame.index, frame.rgba, labels.data);
       lost = true;
-      this.#started.update(labels.data);
+      await this.#started.update(labels.data);
     });
     this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
   }
@@ -191,12 +184,10 @@ export class VideoTracker {
     return this.#tracker?.memorises(index) ?? false;
   }
 
-  /**
-   * Forgets everything: the next reference starts another video, of any size.
-   * @param memoryMB Memory for its remembered frames, where it is not that of `load`.
-   */
-  restart(memoryMB = this.options.memoryMB): void {
+  /** Forgets everything: the next reference starts another video, of any size. */
+  restart({ memoryMB = this.options.memoryMB, direction }: RestartOptions = {}): void {
     this.#memoryMB = memoryMB;
+    this.#direction = direction;
     this.#tracker?.dispose();
     this.#tracker = undefined;
     this.#remembered = [];
@@ -230,7 +221,7 @@ export class VideoTracker {
   }
 
   #start(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
-    const options = { ...this.options, memoryMB: this.#memoryMB, longTermGap };
+    const options = { ...this.options, memoryMB: this.#memoryMB, direction: this.#direction, longTermGap };
     this.#tracker = this.model.start({ height, width }, options);
     return this.#tracker;
   }
@@ -258,9 +249,8 @@ export class VideoTracker {
 
   async #restore(): Promise<void> {
     const size = this.#tracker?.size;
-    // The gap grows as the memory fills up.
-    const gaps = this.#tracker instanceof DeAotTracker ? this.#tracker.memory.map(({ schedule }) => schedule.gap) : [];
-    const gap = gaps.length > 0 ? Math.max(...gaps) : undefined;
+    // It grows as the memory fills up.
+    const gap = this.#tracker?.longTermGap;
     // Their buffers are gone with the device; tfjs still counts their tensors.
     this.#tracker?.dispose();
     this.model.dispose();
@@ -271,12 +261,12 @@ export class VideoTracker {
     if (!size) return;
     const tracker = this.#start(size.height, size.width, gap);
     for (const { index, rgba, labels, objects } of this.#remembered) {
-      tracker.frame = index;
-      if (objects === undefined) tracker.recall(index, rgba, labels, { memorise: true });
-      else tracker.addReference(rgba, labels, objects);
+      if (objects === undefined) await tracker.recall(index, rgba, labels, { memorise: true });
+      else await tracker.addReference(index, rgba, labels, objects);
     }
     const last = this.#last;
-    if (last && last !== this.#remembered.at(-1))
-      tracker.recall(last.index, last.rgba, last.labels, { memorise: false });
+    if (last && last !== this.#remembered.at(-1)) {
+      await tracker.recall(last.index, last.rgba, last.labels, { memorise: false });
+    }
   }
 }

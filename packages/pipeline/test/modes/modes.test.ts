@@ -206,7 +206,7 @@ describe('fusion', () => {
       },
     });
     // One reference frame of one group fits, a second one does not.
-    tracker.restart(1.6);
+    tracker.restart({ memoryMB: 1.6 });
     const maps = await run(
       fusion({ source: await clipOf(ACTORS, 8), tracker, firstMask: given, discovery: discoverer }),
     );

@@ -1,0 +1,56 @@
+import { type Engine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import { TrackerError } from './errors.js';
+import type { Size } from './tracker.js';
+
+/** @throws TrackerError `size` unless the bytes are a frame's */
+export function checkPixels(pixels: Uint8Array, { height, width }: Size): void {
+  if (pixels.length === height * width * 4) return;
+  throw new TrackerError(
+    'size',
+    `A frame of ${width}x${height} RGBA pixels has ${height * width * 4} bytes, got ${pixels.length}.`,
+  );
+}
+
+/** @throws TrackerError `size` unless the labels are those of a frame */
+export function checkLabels(labels: ArrayLike<number>, { height, width }: Size): void {
+  if (labels.length === height * width) return;
+  throw new TrackerError(
+    'size',
+    `A label map of ${width}x${height} has ${height * width} pixels, got ${labels.length}.`,
+  );
+}
+
+/** Where the frames of a video go in: their pixels, and how these become the network's input. */
+export class FrameInput {
+  readonly #plan: ResizePlan;
+  readonly #pixels: Tensor;
+
+  constructor(
+    private readonly engine: Engine,
+    /** Size of the video's frames. */
+    readonly size: Size,
+    network: Size,
+  ) {
+    this.#plan = makeResizePlan(size.height, size.width, network.height, network.width);
+    this.#pixels = engine.allocate([size.height, size.width], 'int32');
+  }
+
+  /** Takes a frame in. @param pixels RGBA bytes. @throws TrackerError `size` */
+  write(pixels: Uint8Array): void {
+    checkPixels(pixels, this.size);
+    const aligned =
+      pixels.byteOffset % 4 === 0 && pixels.buffer instanceof ArrayBuffer ? pixels : new Uint8Array(pixels);
+    this.engine.write(this.#pixels, aligned as Uint8Array<ArrayBuffer>);
+  }
+
+  /** The frame reduced and normalised, float32 [H, W, 4]; the caller's to dispose. */
+  image(): Tensor {
+    return this.engine.frameOps.preprocess(this.#pixels, this.#plan);
+  }
+
+  dispose(): void {
+    this.#pixels.dispose();
+    if (this.#plan.tables) dispose(this.#plan.tables as never);
+  }
+}

@@ -1,0 +1,44 @@
+import type { Certainty, TrackingDirection } from '@samtrack/models';
+import type { Frame, LabelMap } from '../io/index.js';
+
+/** Masks that were found in a frame. */
+export interface FoundMasks {
+  labels: LabelMap;
+  /** How sure the tracker is of each object, by id; empty where it cannot tell. */
+  certainty: ReadonlyMap<number, Certainty>;
+}
+
+/** What a tracker is emptied for. */
+export interface RestartOptions {
+  /** Memory for remembered frames, where it is not that of `load`, in MB (10^6 bytes). */
+  memoryMB?: number | undefined;
+  /** The order in which frames will come; `forward` by default. */
+  direction?: TrackingDirection | undefined;
+}
+
+/**
+ * A tracker of one video after the other, as `Propagator` steps through frames with it. `VideoTracker` is one.
+ *
+ * Frames have their index in the video and come in the direction of travel; ids are 1, 2, ...
+ */
+export interface FrameTracker {
+  /** Makes a frame with known masks a reference; the first one starts the tracking. @throws OutOfBudgetError */
+  addReference(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Finds the objects in a frame and remembers it as found. */
+  step(frame: Frame): Promise<LabelMap>;
+  /** Finds the objects in a frame and remembers nothing yet: `remember` or `addReference` follows. */
+  predict(frame: Frame): Promise<FoundMasks>;
+  /** Remembers the frame that `predict` has seen, with its masks or better ones. */
+  remember(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Remembers a frame whose masks are known from earlier, without searching it. */
+  recall(frame: Frame, labels: LabelMap): Promise<void>;
+  /** Whether a frame would be remembered for longer than the next few. */
+  memorises(index: number): boolean;
+  /** Whether `recall` leaves the memory exactly as tracking the frame does. */
+  readonly recallsExactly: boolean;
+  readonly memorisedFrames: readonly { frame: number; reference: boolean }[];
+  /** Memory in bytes: of the remembered frames, of the engine altogether; on the CPU, pixels kept in case the GPU is lost. */
+  readonly memory: { rememberedBytes: number; allocatedBytes: number; keptBytes: number };
+  /** Forgets everything. */
+  restart(options?: RestartOptions): void;
+}
