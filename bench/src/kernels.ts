@@ -1,4 +1,4 @@
-import { fusedOps, measureCeilings, type OpSet, stockOps } from '@samtrack/kernels';
+import { fusedFrameOps, fusedOps, measureCeilings, type OpSet, stockOps } from '@samtrack/kernels';
 import { type benchmarkCases, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import {
@@ -24,7 +24,7 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
   const { runtime, ort, options } = context;
   const { flops, bytes, weights } = kernelCase.bench;
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const launch = (ops: OpSet): Tensor[] => [tidy(() => kernelCase.build(ops, tensors))].flat();
+  const launch = (ops: OpSet): Tensor[] => [tidy(() => kernelCase.build(ops, tensors, fusedFrameOps))].flat();
   // What is compared is also what fills the caches.
   const values = async (ops: OpSet) => {
     const outputs = launch(ops);
@@ -94,7 +94,7 @@ export async function traceCase(
       inputs[key] = { values, shape };
     }
   }
-  const out = [tidy(() => kernelCase.build(tracer.ops, tensors))].flat()[0]!;
+  const out = [tidy(() => kernelCase.build(tracer.ops, tensors, fusedFrameOps))].flat()[0]!;
   tracer.output('out', out);
   const channels = out.shape.at(-1)!;
   const image = tracer.isImage(out);

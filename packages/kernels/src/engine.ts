@@ -1,38 +1,8 @@
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import type {
-  copyBlock,
-  filterPixels,
-  labelArgmax,
-  labelDecode,
-  labelPropagation,
-  labelUncertainty,
-  maskBits,
-  maskStatistics,
-  maskValues,
-  OpSet,
-  preprocess,
-  transpose,
-} from './ops/index.js';
-import type { Signature } from './ops/op-set.js';
+import type { FrameOps, OpSet } from './ops/op-set.js';
 
 /** The machines that networks run on: a GPU with the kernels of this package, or the CPU with ONNX Runtime. */
 export type EngineKind = 'webgpu' | 'cpu';
-
-/** What happens around networks: pixels become inputs, logits become labels and masks, memories are written. */
-export interface FrameOps {
-  preprocess: Signature<typeof preprocess>;
-  filterPixels: Signature<typeof filterPixels>;
-  labelDecode: Signature<typeof labelDecode>;
-  labelUncertainty: Signature<typeof labelUncertainty>;
-  labelArgmax: Signature<typeof labelArgmax>;
-  labelPropagation: Signature<typeof labelPropagation>;
-  maskStatistics: Signature<typeof maskStatistics>;
-  maskBits: Signature<typeof maskBits>;
-  maskValues: Signature<typeof maskValues>;
-  copyBlock: Signature<typeof copyBlock>;
-  /** Also `into` an existing tensor. */
-  transpose: Signature<typeof transpose>;
-}
 
 /** What was captured of a function: replaying it does to the same tensors what the function did, with their new contents. */
 export interface Captured<T> {

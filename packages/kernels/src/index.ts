@@ -10,7 +10,6 @@ export {
   type CapturePool,
   type Engine,
   type EngineKind,
-  type FrameOps,
   registerEngine,
 } from './engine.js';
 export { convOutput, convPadding, type Padding } from './families/convolution.js';

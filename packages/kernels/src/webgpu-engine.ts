@@ -1,39 +1,14 @@
 import { backend as currentBackend } from '@tensorflow/tfjs-core';
 import { CapturedGraph, GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
 import { type Engine, engineOf } from './engine.js';
-import {
-  copyBlock,
-  filterPixels,
-  fusedOps,
-  labelArgmax,
-  labelDecode,
-  labelPropagation,
-  labelUncertainty,
-  maskBits,
-  maskStatistics,
-  maskValues,
-  preprocess,
-  transpose,
-} from './ops/index.js';
+import { fusedFrameOps, fusedOps } from './ops/index.js';
 
 /** The hand-written kernels on a GPU, as an engine. */
 const webgpuEngine = (runtime: Runtime): Engine => ({
   kind: 'webgpu',
   device: runtime.info.description || runtime.info.device || runtime.info.vendor,
   ops: fusedOps,
-  frameOps: {
-    preprocess,
-    filterPixels,
-    labelDecode,
-    labelUncertainty,
-    labelArgmax,
-    labelPropagation,
-    maskStatistics,
-    maskBits,
-    maskValues,
-    copyBlock,
-    transpose,
-  },
+  frameOps: fusedFrameOps,
   replays: runtime.adapterClass.kind === 'discrete',
   sharesMemory: runtime.adapterClass.kind !== 'discrete',
   maxTensorBytes: runtime.adapterClass.maxBindingBytes,

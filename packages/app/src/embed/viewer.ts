@@ -69,7 +69,7 @@ class SamTrackViewer extends HTMLElement {
       if (!value) throw new Error(`<samtrack-viewer> needs the attribute ${name}`);
       return new URL(value, document.baseURI).href;
     };
-    this.#models = await SamTrack.load({ weights: given('weights'), longEdge: 641 });
+    this.#models = await SamTrack.load({ engine: 'webgpu', weights: given('weights'), longEdge: 641 });
     const session = await this.#models.open(await fileAt(given('src')));
     const { width, height } = session.source;
     await session.prompt({ frame: 0, mask: await readMask(await fileAt(given('mask')), { width, height }) });

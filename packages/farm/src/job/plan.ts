@@ -8,7 +8,10 @@ import { davisSequences } from 'samtrack/metrics';
 import { digestOf, type Input, type JobSpec, type Json, keyOf } from './spec.js';
 
 /** Options that say where results go or what is said on the way, not what results are. */
-const NOT_IDENTITY = ['out', 'results', 'resume', 'overwrite', 'quiet', 'help', 'json', 'jobs', 'adapter', 'run'];
+const NOT_IDENTITY = [
+  ...['out', 'results', 'resume', 'overwrite', 'quiet', 'help', 'json', 'jobs', 'run'],
+  ...['engine', 'threads', 'adapter'],
+];
 /** Those of where a farm is. */
 const FARM_OPTIONS = ['farm', 'redis', 'storage', 'queue', 'sequences', 'split'];
 /** Options that may name a file. */

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
-import type { OpSet } from './op-set.js';
+import type { FrameOps, OpSet } from './op-set.js';
 
 /** Deterministic test data: flat values with their shape. Integers make an int32 tensor. */
 export interface CaseTensor {
@@ -20,8 +20,8 @@ export interface OpCase {
   variants?(adapter: AdapterClass): readonly string[];
   /** The operation whose variants they are; `op` unless it is made of another one that has them. */
   chooses?: string;
-  /** The work, on any set of operations. */
-  build(ops: OpSet, inputs: Record<string, Tensor>): Tensor | Tensor[];
+  /** The work, on any set of operations; of what happens around networks there is no stock set. */
+  build(ops: OpSet, inputs: Record<string, Tensor>, frameOps: FrameOps): Tensor | Tensor[];
   /** Whether the kernels alone do it: sets have no name for the operation, or the stock twin is not asked. */
   kernelsOnly?: boolean;
   /** The float64 twin, one flat array an output. */

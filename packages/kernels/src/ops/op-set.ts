@@ -9,7 +9,7 @@ import { broadcastAdd } from './broadcast-add/index.js';
 import { stockBroadcastAdd } from './broadcast-add/stock.js';
 import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
-import { concatColumns } from './copy-block/index.js';
+import { concatColumns, copyBlock } from './copy-block/index.js';
 import { stockConcatColumns } from './copy-block/stock.js';
 import { deformableAttention } from './deformable-attention/index.js';
 import { stockDeformableAttention } from './deformable-attention/stock.js';
@@ -17,6 +17,7 @@ import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { feedForward } from './feed-forward/index.js';
 import { stockFeedForward } from './feed-forward/stock.js';
+import { filterPixels } from './filter-pixels/index.js';
 import { gatherRows } from './gather-rows/index.js';
 import { stockGatherRows } from './gather-rows/stock.js';
 import { gemm } from './gemm/index.js';
@@ -25,6 +26,10 @@ import { groupNorm } from './group-norm/index.js';
 import { stockGroupNorm } from './group-norm/stock.js';
 import { idEmbedding } from './id-embedding/index.js';
 import { stockIdEmbedding } from './id-embedding/stock.js';
+import { labelArgmax } from './label-argmax/index.js';
+import { labelDecode } from './label-decode/index.js';
+import { labelPropagation } from './label-propagation/index.js';
+import { labelUncertainty } from './label-uncertainty/index.js';
 import { layerNorm } from './layer-norm/index.js';
 import { stockLayerNorm } from './layer-norm/stock.js';
 import { linearConcat } from './linear-concat/index.js';
@@ -33,12 +38,14 @@ import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
 import { maskLogits } from './mask-logits/index.js';
 import { stockMaskLogits } from './mask-logits/stock.js';
+import { maskBits, maskStatistics, maskValues } from './mask-resample/index.js';
 import { maxPool } from './max-pool/index.js';
 import { stockMaxPool } from './max-pool/stock.js';
 import { type MultiHeadAttentionOptions, multiHeadAttention } from './multi-head-attention/index.js';
 import { stockMultiHeadAttention } from './multi-head-attention/stock.js';
 import { patchMerge } from './patch-merge/index.js';
 import { stockPatchMerge } from './patch-merge/stock.js';
+import { preprocess } from './preprocess/index.js';
 import { resizeBilinear } from './resize-bilinear/index.js';
 import { stockResizeBilinear } from './resize-bilinear/stock.js';
 import { boxSineEmbedding } from './sine-embedding/index.js';
@@ -124,7 +131,38 @@ export const fusedOps: OpSet = {
   refineBoxes,
 };
 
-/** The same from stock tfjs operations. */
+/** What happens around networks: pixels become inputs, logits become labels and masks, memories are written. */
+export interface FrameOps {
+  preprocess: Signature<typeof preprocess>;
+  filterPixels: Signature<typeof filterPixels>;
+  labelDecode: Signature<typeof labelDecode>;
+  labelUncertainty: Signature<typeof labelUncertainty>;
+  labelArgmax: Signature<typeof labelArgmax>;
+  labelPropagation: Signature<typeof labelPropagation>;
+  maskStatistics: Signature<typeof maskStatistics>;
+  maskBits: Signature<typeof maskBits>;
+  maskValues: Signature<typeof maskValues>;
+  copyBlock: Signature<typeof copyBlock>;
+  /** Also `into` an existing tensor. */
+  transpose: Signature<typeof transpose>;
+}
+
+/** Hand-written kernels. */
+export const fusedFrameOps: FrameOps = {
+  preprocess,
+  filterPixels,
+  labelDecode,
+  labelUncertainty,
+  labelArgmax,
+  labelPropagation,
+  maskStatistics,
+  maskBits,
+  maskValues,
+  copyBlock,
+  transpose,
+};
+
+/** The networks' operations from stock tfjs operations. */
 export const stockOps: OpSet = {
   gemm: stockGemm,
   conv2d: stockConv2d,

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Runtime } from '../dispatch/runtime.js';
 import type { CaseTensor, OpCase } from '../ops/case.js';
-import { fusedOps } from '../ops/op-set.js';
+import { fusedFrameOps, fusedOps } from '../ops/op-set.js';
 import { tuningOf } from '../tuning/tuning.js';
 
 export { type CaseBench, type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
@@ -51,6 +51,6 @@ export const runsOf = (opCase: OpCase, { adapterClass }: Runtime): (string | und
 
 /** Runs a case with the kernels, as one variant or as whatever is selected. */
 export function runCase(runtime: Runtime, opCase: OpCase, inputs: Record<string, Tensor>, variant?: string): Tensor[] {
-  const run = () => [opCase.build(fusedOps, inputs)].flat();
+  const run = () => [opCase.build(fusedOps, inputs, fusedFrameOps)].flat();
   return variant === undefined ? run() : tuningOf(runtime).force(opCase.chooses ?? opCase.op, variant, run);
 }

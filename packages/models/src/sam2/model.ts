@@ -1,4 +1,4 @@
-import { fusedOps, getEngine, type OpSet } from '@samtrack/kernels';
+import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import type { HieraTap } from '../encoders/hiera.js';
@@ -135,7 +135,7 @@ export class Sam2Model {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0. Sam2Error `option`.
    */
   static async load(checkpoint: Checkpoint, options: Sam2LoadOptions = {}): Promise<Sam2Model> {
-    const { ops = fusedOps, onProgress } = options;
+    const { ops = getEngine().ops, onProgress } = options;
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
       const config = configOf(weights, options);

@@ -1,4 +1,4 @@
-import { getRuntime, IMAGENET } from '@samtrack/kernels';
+import { getEngine, IMAGENET } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type PixelImage, toRgb } from '../image/index.js';
 import type { SamEmbedding } from '../sam/embedding.js';
@@ -118,11 +118,11 @@ export class Sam2PromptModel implements PromptModel {
   /** The single mask, or the best of the others where it is not stable (sam2, `_dynamic_multimask_via_stability`). */
   async settle(batch: DecodedBatch, choice: DecodeOptions['masks']): Promise<DecodedBatch> {
     if (choice !== 'single') return batch;
-    const runtime = getRuntime();
+    const engine = getEngine();
     const { lowRes, model } = this;
     const pixels = lowRes ** 2;
     const [masks, iou] = await Promise.all(
-      [batch.logits, batch.iou].map(async (x) => new Float32Array(await runtime.read(x))),
+      [batch.logits, batch.iou].map(async (x) => new Float32Array(await engine.read(x))),
     );
     dispose([batch.logits, batch.iou]);
     const count = batch.indices.length;

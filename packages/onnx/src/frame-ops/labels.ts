@@ -28,10 +28,10 @@ function absence(trace: OnnxTrace, groups: number, objects: number): string {
   return trace.literal(values, [groups, CHANNELS, 1, 1]);
 }
 
-function resize(trace: OnnxTrace, maps: string, [height, width]: readonly number[], alignCorners: boolean): string {
-  return trace.graph.node('Resize', [maps, '', '', trace.graph.ints(height!, width!)], {
+/** @param shape of the result. Whole, since ONNX Runtime 1.30 confuses axes where it moves a transposition past the node. */
+function resize(trace: OnnxTrace, maps: string, shape: readonly number[], alignCorners: boolean): string {
+  return trace.graph.node('Resize', [maps, '', '', trace.graph.ints(...shape)], {
     mode: 'linear',
-    axes: [2, 3],
     coordinate_transformation_mode: alignCorners ? 'align_corners' : 'half_pixel',
   });
 }
@@ -66,7 +66,7 @@ export const labelDecode =
       throw new ShapeError('labelDecode', `logits [${groupsOf(objects)}, h, w, ${CHANNELS}]`, { logits });
     }
     const size = [height, width];
-    const maps = resize(trace, channelsFirst(trace, logits), size, alignCorners);
+    const maps = resize(trace, channelsFirst(trace, logits), [groups, CHANNELS, ...size], alignCorners);
     const known = trace.graph.node('Add', [maps, absence(trace, groups, objects)]);
     return largest(trace, groups > 1 ? merged(trace, known, groups, size) : known, size);
   };
@@ -108,7 +108,7 @@ export const labelArgmax =
       throw new ShapeError('labelArgmax', `maps [h, w, L], L at least ${classes}`, { maps });
     }
     const size = [height, width];
-    const resized = resize(trace, trace.image(maps).name, size, alignCorners);
+    const resized = resize(trace, trace.image(maps).name, [1, channels, ...size], alignCorners);
     const known = Float32Array.from({ length: channels }, (_, i) => (i < classes ? 0 : ABSENT));
     const masked = trace.graph.node('Add', [resized, trace.literal(known, [1, channels, 1, 1])]);
     return largest(trace, masked, size);

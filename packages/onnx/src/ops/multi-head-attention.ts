@@ -1,6 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { OnnxTraceError } from '../error.js';
 import type { OnnxTrace } from '../trace.js';
 
 /** The map of all heads is stored whole up to this size, head by head beyond: what adapters bind by default. */
@@ -55,7 +54,6 @@ export const multiHeadAttention =
 function batched(trace: OnnxTrace, ...[query, key, value, options]: Parameters<OpSet['multiHeadAttention']>): Tensor {
   const { graph } = trace;
   const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
-  if (relative) throw new OnnxTraceError('a batch of attentions with relative positions has no translation to ONNX.');
   const channels = options.channels ?? query.shape.at(-1)!;
   const headSize = channels / heads;
   const split = (tensor: Tensor, column: number, perm: readonly number[]) => {
@@ -67,10 +65,23 @@ function batched(trace: OnnxTrace, ...[query, key, value, options]: Parameters<O
   const q = split(query, queryColumn, [0, 2, 1, 3]);
   const scaled = graph.node('Mul', [q, trace.scalar(options.scale ?? 1 / Math.sqrt(headSize))]);
   let scores = graph.node('MatMul', [scaled, split(key, keyColumn, [0, 2, 3, 1])]);
+  const batch = Math.max(...[query, key, value].map(({ rank, shape }) => (rank === 3 ? shape[0]! : 1)));
+  if (relative) {
+    const { height, width } = relative;
+    const maps = (query.rank === 3 ? query.shape[0]! : 1) * heads;
+    const tokens = height * width;
+    const bias = relativeBias(trace, trace.reshape(q, [maps, tokens, headSize]), maps, headSize, relative);
+    const [rows, columns] = [
+      trace.reshape(bias.rows, [maps / heads, heads, tokens, height, 1]),
+      trace.reshape(bias.columns, [maps / heads, heads, tokens, 1, width]),
+    ];
+    const grid = trace.reshape(scores, [batch, heads, tokens, height, width]);
+    const added = graph.node('Add', [graph.node('Add', [grid, rows]), columns]);
+    scores = trace.reshape(added, [batch, heads, tokens, tokens]);
+  }
   if (mask) scores = graph.node('Add', [scores, trace.rows(mask).name]);
   const weights = graph.node('Softmax', [scores], { axis: -1 });
   const mixed = graph.node('MatMul', [weights, split(value, valueColumn, [0, 2, 1, 3])]);
-  const batch = Math.max(...[query, key, value].map(({ rank, shape }) => (rank === 3 ? shape[0]! : 1)));
   const shape = [batch, query.shape.at(-2)!, channels];
   const name = trace.reshape(graph.node('Transpose', [mixed], { perm: [0, 2, 1, 3] }), shape);
   return trace.tensor(shape, { name, layout: 'rows', shape });

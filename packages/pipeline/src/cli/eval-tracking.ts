@@ -154,6 +154,7 @@ export async function trackSequence(
         overlay: false,
         coco: false,
         existing: overwrite ? 'replace' : 'resume',
+        engine: held.engineName,
         onReplace: (files) => reportReplaced(report, folder.label, files),
       }),
       ...range,

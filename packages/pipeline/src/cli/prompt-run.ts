@@ -1,8 +1,8 @@
 /** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { initialize, shutdown } from '@samtrack/kernels';
 import type { Segmenter } from '../assist/index.js';
+import { type EngineOptions, openEngine } from '../engine/index.js';
 import {
   drawOverlay,
   type FrameSource,
@@ -90,24 +90,25 @@ export async function promptSession(
   }
 }
 
-/** `--preview`: opens the GPU, asks the segmenter, and writes pictures into the folder. Throws as `showPrompts`, and OutputError. */
+/** `--preview`: opens the engine, asks the segmenter, and writes pictures into the folder. Throws as `showPrompts`, and OutputError. */
 export async function previewPrompts(
   source: FrameSource,
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
   folder: string,
   existing: 'error' | 'replace' | 'resume' | 'renew',
-  { adapter }: { readonly adapter?: string },
+  engine: EngineOptions,
   host: TrackingHost,
 ): Promise<{ summary: ResultSummary }> {
-  const runtime = await initialize({ adapter, tuning: 'cached' });
+  const opened = await openEngine(engine);
+  host.report.note(opened.reason);
   try {
     const frames = await showPrompts(source, objects, segmenter, host);
     const files = await writePreview(folder, frames, existing === 'replace', source.inputs);
     return { summary: { frames: 0, complete: true, files, warnings: [] } };
   } finally {
     segmenter.dispose();
-    shutdown(runtime);
+    opened.close();
   }
 }
 

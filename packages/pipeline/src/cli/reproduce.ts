@@ -10,6 +10,7 @@ import { imageFiles, stemOf } from '../io/image-source.js';
 import { davisSequences, EvaluationError, runMetrics } from '../metrics/index.js';
 import { SEGMENTER_HELP, SEGMENTER_OPTIONS } from './assistants.js';
 import { type Command, UsageError } from './command.js';
+import { ENGINE_HELP, ENGINE_OPTIONS, engineArguments } from './engine-options.js';
 import { evalRun, packSubmission, planEval, submissionOf } from './eval.js';
 import { davisSequence, trackSequences } from './eval-tracking.js';
 import { interruptible } from './interrupt.js';
@@ -44,10 +45,10 @@ ${SEGMENTER_HELP}  --fetch               download official checkpoints that are 
 
 Output:
   --out FOLDER          masks, scores and table; default samtrack-results/reproduce
-  --adapter NAME        part of the name of the GPU to use
   -q, --quiet           no progress
   -h, --help            print this
 
+${ENGINE_HELP}
 Exit status: 0 at least one row was computed and none failed, 1 a failure, 2 wrong usage, 130 stopped.
 `;
 
@@ -61,7 +62,7 @@ const OPTIONS = {
   ...SEGMENTER_OPTIONS,
   fetch: { type: 'boolean' },
   out: { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -187,13 +188,13 @@ async function reproduceRow(
   let plan: ReturnType<typeof planEval>['plan'];
   try {
     const weights = row.weights === 'own' ? [] : ['--weights', await officialWeights(row, options, report, signal)];
-    const adapter = options.adapter === undefined ? [] : ['--adapter', options.adapter];
+    const engine = engineArguments(options);
     const clicks =
       initialisation === 'masks'
         ? []
         : ['--clicks', options.clicks ?? '3', ...(options.segmenter ? ['--segmenter', options.segmenter] : [])];
     const dataSet = ['davis', '--root', data.root, '--results', results, '--year', String(year), '--split', split];
-    ({ plan } = planEval([...dataSet, '--run', '--model', row.model, ...weights, ...adapter, ...clicks]));
+    ({ plan } = planEval([...dataSet, '--run', '--model', row.model, ...weights, ...engine, ...clicks]));
   } catch (error) {
     // Weights that are not there.
     if (error instanceof UsageError) return { row, skipped: error.message };

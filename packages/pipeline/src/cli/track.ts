@@ -236,7 +236,8 @@ export async function trackVideo(
     const { name, width, height, frameCount } = source;
     if (shown) checkPromptedObjects(shown, { name, width, height, from, to: range.to ?? frameCount });
     const masks = segmenter && loadSegmenter(segmenter, report);
-    if (shown && options.preview) return await previewPrompts(source, shown, masks!, out, existing, options, host);
+    if (shown && options.preview)
+      return await previewPrompts(source, shown, masks!, out, existing, settings.engine, host);
     const hasOwnMasks = options.project !== undefined && existsSync(options.project);
     const maskFile =
       shown || discovery?.mode === 'automatic'
@@ -289,6 +290,7 @@ export async function trackVideo(
         objects: infos,
         inputs: inputsOf(maskFile, options.project, [settings.weights, segmenter?.weights, detector?.weights]),
         existing,
+        engine: tracker.engineName,
         onReplace: (files) => reportReplaced(report, resolve(out), files),
         identity: {
           ...(await runIdentity(settings)),

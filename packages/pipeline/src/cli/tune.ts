@@ -127,7 +127,7 @@ function modelLoader(
   const model = oneOf('model', options.model, MODELS) ?? TRACKERS[0]!;
   if (TRACKERS.includes(model)) {
     const { weights, adapter, 'long-edge': longEdge } = options;
-    const settings = trackerSettings({ model, weights, adapter, 'long-edge': longEdge });
+    const settings = trackerSettings({ model, weights, adapter, engine: 'webgpu', 'long-edge': longEdge });
     return (load) => tunableTracker(settings, size, load);
   }
   if (options['long-edge'] !== undefined) throw new UsageError('--long-edge is for trackers');

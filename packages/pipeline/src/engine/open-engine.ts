@@ -15,7 +15,7 @@ import { type EngineChoice, engineOfEnvironment } from './choice.js';
 
 /** What networks run on. */
 export interface EngineOptions {
-  /** Default: what the environment variable `SAMTRACK_ENGINE` says, else `webgpu`. */
+  /** Default: what the environment variable `SAMTRACK_ENGINE` says, else `auto`. */
   engine?: EngineChoice;
   /** Which GPU to use, where there are several, and how. */
   gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
@@ -40,8 +40,8 @@ export interface OpenEngine {
  * where the CPU was asked for.
  */
 export async function openEngine(options: EngineOptions = {}, holder = 'samtrack'): Promise<OpenEngine> {
-  const choice = options.engine ?? engineOfEnvironment() ?? 'webgpu';
-  if (choice === 'webgpu') return openWebgpu(options.gpu, holder, options.engine ? 'as asked for' : 'the default');
+  const choice = options.engine ?? engineOfEnvironment() ?? 'auto';
+  if (choice === 'webgpu') return openWebgpu(options.gpu, holder, 'as asked for');
   if (choice === 'cpu') return openCpu(options.cpu, 'as asked for');
   // Who names an adapter, or a backend of Dawn, wants it.
   if (options.gpu?.adapter !== undefined) return openWebgpu(options.gpu, holder, 'as asked for');

@@ -62,6 +62,8 @@ export interface ResultWriterOptions {
    * What the results depend on (model, weights, first mask, options ...), flat. Stored in `run.json`; a run is resumed only with equal values.
    */
   identity?: RunIdentity;
+  /** What computes them, for the record. Not part of what is compared: a run may go on with another engine, which rounds in its own way. */
+  engine?: string;
 }
 
 /** A file by its content: the name is for people, the digest (see `contentDigest`) is compared. */
@@ -86,6 +88,8 @@ interface RunRecord {
     fps: number | null;
   };
   identity: RunIdentity;
+  /** What computed it; several where it was resumed on another engine. */
+  engines?: readonly string[];
   complete: boolean;
   /** Frames with a result. */
   frames: number;
@@ -142,6 +146,8 @@ export class ResultWriter {
     const folder = await OwnedFolder.claim(options.folder, { inputs, makes });
     try {
       const done = await prepare(folder, record, options, makes);
+      const { engines = [] } = done.size > 0 ? (folder.before as StoredRun) : {};
+      record.engines = [...new Set([...engines, ...(options.engine === undefined ? [] : [options.engine])])];
       await folder.describe({ ...record });
       const { audio, quality, codecs, ...look } = overlay || {};
       const objects = options.objects ?? (coco ? coco.objects : undefined);

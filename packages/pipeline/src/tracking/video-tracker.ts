@@ -86,6 +86,11 @@ export class VideoTracker implements FrameTracker {
     return this.opened.engine.device;
   }
 
+  /** Both, for records. */
+  get engineName(): string {
+    return `${this.engine}: ${this.device}`;
+  }
+
   /** A line that says which engine it is, and why. */
   get engineReason(): string {
     return this.opened.reason;

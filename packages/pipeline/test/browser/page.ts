@@ -68,7 +68,7 @@ const equal = (a: string[], b: string[]) => a.every((mask, i) => mask === b[i]);
 
 async function runSession(weights: string): Promise<PageResult> {
   const mask = firstMask();
-  const st = await SamTrack.load({ weights, longEdge: 65 });
+  const st = await SamTrack.load({ engine: 'webgpu', weights, longEdge: 65 });
   const kept = await st.open(await waves());
   await kept.prompt({ frame: 0, mask });
   await run(kept);

@@ -1,6 +1,5 @@
 import { add } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
-import { copyBlock } from './index.js';
 
 /** Copies [rows, columns] from (row, column) of one matrix to (toRow, toColumn) of another. */
 function blockCase(c: {
@@ -17,7 +16,7 @@ function blockCase(c: {
     name: `${c.rows}x${c.columns} from (${c.row}, ${c.column}) to (${c.toRow}, ${c.toColumn})`,
     inputs: { x: randomTensor([20, 24], 1), target: randomTensor([30, 32], 2) },
     kernelsOnly: true,
-    build: (_, { x, target }) => copyBlock(x!, add(target!, 0), at, c),
+    build: (_, { x, target }, { copyBlock }) => copyBlock(x!, add(target!, 0), at, c),
     reference: ({ x, target }) => {
       const out = Float64Array.from(target!.values);
       for (let r = 0; r < c.rows; r++) {
@@ -35,7 +34,7 @@ const withinCase: OpCase = {
   name: 'within one matrix',
   inputs: { x: randomTensor([8, 20], 1) },
   kernelsOnly: true,
-  build: (_, { x }) => {
+  build: (_, { x }, { copyBlock }) => {
     const target = add(x!, 0);
     return copyBlock(target, target, { row: 0, column: 8 }, { row: 5, column: 8, rows: 3, columns: 12 });
   },

@@ -1,15 +1,6 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { stockOps } from '../op-set.js';
-import {
-  type MaskGeometry,
-  type MaskPlan,
-  type MaskResampleOptions,
-  makeMaskPlan,
-  maskBits,
-  maskStatistics,
-  maskValues,
-} from './index.js';
+import { type MaskGeometry, makeMaskPlan } from './index.js';
 import { maskBitsReference, maskStatisticsReference, maskValuesReference } from './reference.js';
 import { stockMaskValues } from './stock.js';
 
@@ -62,11 +53,11 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     ...(selected ? { selected: { shape: [selected.length], values: Int32Array.from(selected) } } : {}),
   };
   const withPlan =
-    (op: (logits: Tensor, plan: MaskPlan, options: MaskResampleOptions) => Tensor): OpCase['build'] =>
-    (ops, tensors) => {
+    (name: 'maskValues' | 'maskBits' | 'maskStatistics'): OpCase['build'] =>
+    (ops, tensors, frameOps) => {
       if (ops === stockOps) return stockMaskValues(tensors.logits!, c);
       const plan = makeMaskPlan(c);
-      const out = op(tensors.logits!, plan, { ...levels, selected: tensors.selected });
+      const out = frameOps[name](tensors.logits!, plan, { ...levels, selected: tensors.selected });
       plan.dispose();
       return out;
     };
@@ -84,9 +75,9 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     }),
   });
   return [
-    opCase('mask-values', withPlan(maskValues), (values) => values),
-    opCase('mask-bits', withPlan(maskBits), (values) => maskBitsReference(values, c, threshold)),
-    opCase('mask-statistics', withPlan(maskStatistics), (values) => maskStatisticsReference(values, c, levels)),
+    opCase('mask-values', withPlan('maskValues'), (values) => values),
+    opCase('mask-bits', withPlan('maskBits'), (values) => maskBitsReference(values, c, threshold)),
+    opCase('mask-statistics', withPlan('maskStatistics'), (values) => maskStatisticsReference(values, c, levels)),
   ];
 }
 

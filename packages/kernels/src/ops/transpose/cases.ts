@@ -1,6 +1,5 @@
 import { add } from '@tensorflow/tfjs-core';
 import { type OpCase, randomTensor } from '../case.js';
-import { transpose } from './index.js';
 
 function transposeCase(rows: number, columns: number): OpCase {
   return {
@@ -20,7 +19,8 @@ const blockCase: OpCase = {
   name: 'columns into a block of a target',
   inputs: { x: randomTensor([7, 11]), target: randomTensor([5, 20], 2) },
   kernelsOnly: true,
-  build: (_, { x, target }) => transpose(x!, { columns: [3, 5], into: { tensor: add(target!, 0), column: 5 } }),
+  build: (_, { x, target }, { transpose }) =>
+    transpose(x!, { columns: [3, 5], into: { tensor: add(target!, 0), column: 5 } }),
   reference: ({ x, target }) => {
     const out = Float64Array.from(target!.values);
     for (let r = 0; r < 7; r++) for (let c = 0; c < 5; c++) out[c * 20 + 5 + r] = x!.values[r * 11 + 3 + c]!;
