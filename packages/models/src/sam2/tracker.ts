@@ -5,15 +5,18 @@ import {
   noReference,
   noUpdate,
   OutOfBudgetError,
+  TrackerError,
 } from '../tracking/errors.js';
 import { checkLabels, checkPixels } from '../tracking/frame-input.js';
-import type { Certainty, RememberedFrame, Size, Tracker, TrackingOptions } from '../tracking/index.js';
+import type { Certainty, ObjectPrompt, RememberedFrame, Size, Tracker, TrackingOptions } from '../tracking/index.js';
 import { MEMORY_CHANNELS, MEMORY_FRAMES } from './config.js';
 import { FrameFeatures } from './frame-features.js';
 import { frameInput } from './frame-input.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
-import { NO_POINTS, type ObjectOutput, type Sam2Model } from './model.js';
+import type { MemoryContext } from './memory-attention.js';
+import { NO_POINTS, type ObjectOutput, type Sam2Model, STABILITY_FALLBACK } from './model.js';
 import { disposeContext, MEMORY_READING, type MemoryReading, memoryContext, ObjectMemory } from './object-memory.js';
+import { isAmbiguous, maskPrompt, promptPoints, terminated } from './prompt-points.js';
 
 /** Options of `Sam2Tracker`. */
 export interface Sam2TrackerOptions extends Partial<MemoryReading>, Omit<TrackingOptions, 'longEdge'> {}
@@ -32,6 +35,8 @@ interface Current {
   labels: Int32Array;
   /** Whether its masks were given. */
   reference: boolean;
+  /** Objects that were shown in it: it conditions them. */
+  prompted: Set<number>;
 }
 
 /**
@@ -119,7 +124,7 @@ export class Sam2Tracker implements Tracker {
 
   async #search(features: FrameFeatures, memory: ObjectMemory, frame: number): Promise<ObjectOutput> {
     const { model } = this;
-    const context = memoryContext(model, memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading));
+    const context = this.#context(memory, frame);
     const seen = model.withMemory(features.attention, context);
     try {
       return await model.segment(seen, features.image, model.embedPoints(NO_POINTS), { multimask: true });
@@ -127,6 +132,56 @@ export class Sam2Tracker implements Tracker {
       seen.dispose();
       disposeContext(context);
     }
+  }
+
+  /**
+   * Shows an object on a frame, any one, by points or a box. What the network sees of it beside them is the object's memory, and
+   * its mask in that frame, if it has some. The other objects are where they are found.
+   * @param object One that there is, or the next one.
+   * @returns ids of the frame's pixels
+   * @throws TrackerError, Sam2Error `prompt`; OutOfBudgetError where there is no room for a new object
+   */
+  async prompt(frame: number, pixels: Uint8Array, object: number, shown: ObjectPrompt): Promise<Int32Array> {
+    const { model } = this;
+    const points = promptPoints(shown, this.size, model.imageSize);
+    if (!(object >= 1 && object <= this.objects + 1)) {
+      throw new TrackerError('no-objects', `There is no object ${object}; the next one is ${this.objects + 1}.`);
+    }
+    const seen = this.#current?.features.frame === frame;
+    if (!seen && this.objects > 0) await this.propagate(frame, pixels);
+    if (!seen && this.objects === 0) this.#stand(this.#see(frame, pixels), [], new Int32Array(), false);
+    const current = this.#current!;
+    if (object > this.objects) {
+      this.#makeRoom(object, true);
+      this.#objects.push(new ObjectMemory());
+    }
+    const memory = this.#objects[object - 1]!;
+    const { features } = current;
+    const context = memory.conditioning.size > 0 ? this.#context(memory, frame) : undefined;
+    const attended = context
+      ? model.withMemory(features.attention, context)
+      : model.withoutMemory(features.image.features);
+    const earlier = current.outputs[object - 1];
+    const mask = earlier && maskPrompt(earlier, model.lowRes);
+    try {
+      current.outputs[object - 1] = await model.segment(
+        attended,
+        features.image,
+        model.embedPoints(terminated(points)),
+        { multimask: isAmbiguous(points), fallback: STABILITY_FALLBACK, ...(mask ? { mask } : {}) },
+      );
+    } finally {
+      attended.dispose();
+      mask?.dispose();
+      if (context) disposeContext(context);
+    }
+    current.prompted.add(object);
+    current.labels = this.#labelsOf(current.outputs);
+    return current.labels;
+  }
+
+  #context(memory: ObjectMemory, frame: number): MemoryContext {
+    return memoryContext(this.model, memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading));
   }
 
   /** @throws TrackerError `no-frame`, before the first frame */
@@ -191,7 +246,7 @@ export class Sam2Tracker implements Tracker {
 
   #stand(features: FrameFeatures, outputs: ObjectOutput[], labels: Int32Array, reference: boolean): void {
     this.#current?.features.dispose();
-    this.#current = { features, outputs, labels, reference };
+    this.#current = { features, outputs, labels, reference, prompted: new Set() };
   }
 
   /** Given masks as the network's own output. @param only ids of the objects, all by default */
@@ -228,13 +283,15 @@ export class Sam2Tracker implements Tracker {
 
   /** Remembers the current frame. */
   #remember(outputs: readonly ObjectOutput[], reference: boolean): void {
-    this.#makeRoom(this.objects, reference);
-    const { features } = this.#current!;
+    const { features, prompted } = this.#current!;
+    this.#makeRoom(this.objects, reference || prompted.size > 0);
     for (const [i, memory] of this.#objects.entries()) {
       const output = outputs[i]!;
-      // What was given is cut into 0 and 1.
-      const entry = { ...output, memory: this.model.memorise(features.memory, output, reference) };
-      memory.set(reference ? 'conditioning' : 'tracked', features.frame, entry);
+      const conditions = reference || prompted.has(i + 1);
+      // What was given or shown is cut into 0 and 1.
+      const entry = { ...output, memory: this.model.memorise(features.memory, output, conditions) };
+      memory.set(conditions ? 'conditioning' : 'tracked', features.frame, entry);
+      if (conditions) memory.delete('tracked', features.frame);
       memory.forgetBefore(features.frame + (this.#backward ? -1 : 1), this.#backward, this.#reading);
     }
   }

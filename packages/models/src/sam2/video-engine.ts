@@ -1,7 +1,7 @@
 import { getEngine } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { PointLabel } from '../sam/point-embedder.js';
-import type { Box, ImageSize, Point } from '../sam/transforms.js';
+import type { ImageSize } from '../sam/transforms.js';
+import type { ObjectPrompt } from '../tracking/index.js';
 import { Sam2Error } from './error.js';
 import { FrameFeatures } from './frame-features.js';
 import type { ImageFeatures } from './image-encoder.js';
@@ -26,6 +26,7 @@ import {
   ObjectMemory,
   type Remembered,
 } from './object-memory.js';
+import { isAmbiguous, maskPrompt, promptPoints, terminated } from './prompt-points.js';
 
 /** The video that an engine works on. */
 export interface Sam2Video extends ImageSize {
@@ -55,11 +56,7 @@ export interface Sam2EngineOptions extends Partial<MemoryReading> {
 }
 
 /** Points and a box, in pixels of the video. */
-export interface VideoPrompt {
-  points?: readonly Point[];
-  /** One for each point: 1 on the object, 0 beside it. */
-  labels?: readonly number[];
-  box?: Box;
+export interface VideoPrompt extends ObjectPrompt {
   /** Adds to the points that the frame has; false by default. */
   append?: boolean;
 }
@@ -152,7 +149,10 @@ export class Sam2VideoEngine {
    */
   async addPoints(frame: number, object: number, prompt: VideoPrompt): Promise<Sam2Frame> {
     this.#checkFrame(frame);
-    const added = this.#framePoints(prompt);
+    if (prompt.box && prompt.append) {
+      throw new Sam2Error('prompt', 'A box begins a prompt: it cannot be added to earlier points.');
+    }
+    const added = promptPoints(prompt, this.video, this.model.imageSize);
     const state = this.#object(object);
     const before = prompt.append ? state.points.get(frame) : undefined;
     const points: FramePoints = {
@@ -170,8 +170,7 @@ export class Sam2VideoEngine {
       backward === undefined
         ? this.model.withoutMemory(image.features)
         : this.#withMemory(state, frame, backward, name);
-    const { lowRes } = this.model;
-    const mask = previous && tensor(previous.lowRes.map(clampLogit), [lowRes, lowRes]);
+    const mask = previous && maskPrompt(previous, this.model.lowRes);
     try {
       const output = await this.#segment(features, image, points, mask, name);
       state.pending[kind].set(frame, this.#filled(output, name));
@@ -330,16 +329,11 @@ export class Sam2VideoEngine {
     mask: Tensor | undefined,
     name: string,
   ): Promise<ObjectOutput> {
-    // The point that every prompt ends in does not count, nor does the one that stands for none.
-    const multimask = points.points.length <= 1;
     const { fallback } = this.#options;
-    const asked: FramePoints =
-      points.points.length > 0
-        ? { points: [...points.points, [0, 0]], labels: [...points.labels, PointLabel.padding] }
-        : NO_POINTS;
+    const asked = terminated(points);
     this.#tapPrompt(name, asked, features);
     return await this.model.segment(features, image, this.model.embedPoints(asked), {
-      multimask,
+      multimask: isAmbiguous(points),
       ...(mask ? { mask } : {}),
       ...(fallback ? { fallback } : {}),
       onRaw: (raw) => this.#tapRaw(name, raw),
@@ -377,27 +371,6 @@ export class Sam2VideoEngine {
     const backward = state.passed.get(frame);
     const conditions = backward === undefined || this.#options.conditionOnCorrections;
     return { kind: conditions ? 'conditioning' : 'tracked', backward };
-  }
-
-  #framePoints({ points = [], labels = [], box, append }: VideoPrompt): FramePoints {
-    if (points.length !== labels.length) {
-      throw new Sam2Error('prompt', `There are ${points.length} points and ${labels.length} labels.`);
-    }
-    if (points.length === 0 && !box) throw new Sam2Error('prompt', 'A prompt needs a point or a box.');
-    if (box && append) throw new Sam2Error('prompt', 'A box begins a prompt: it cannot be added to earlier points.');
-    const { imageSize } = this.model;
-    const { height, width } = this.video;
-    const scaled = ([x, y]: Point): Point => [(x * imageSize) / width, (y * imageSize) / height];
-    const corners: Point[] = box
-      ? [
-          [box[0], box[1]],
-          [box[2], box[3]],
-        ]
-      : [];
-    return {
-      points: [...corners, ...points].map(scaled),
-      labels: [...(box ? [PointLabel.topLeft, PointLabel.bottomRight] : []), ...labels],
-    };
   }
 
   async #imageFeatures(frame: number): Promise<FrameFeatures> {
@@ -471,10 +444,6 @@ export class Sam2VideoEngine {
     this.onTap?.(`${name}.ptr_pos`, pointers.positions);
   }
 }
-
-/** Largest logit of a mask that is a prompt again. */
-const MAX_PROMPT_LOGIT = 32;
-const clampLogit = (logit: number): number => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit));
 
 /** Largest logit of an object where another one is stronger. */
 const SUPPRESSED_LOGIT = -10;

@@ -90,6 +90,13 @@ export interface Tracker {
   step(frame: number, pixels: Uint8Array): Promise<Int32Array>;
   /** Remembers a frame whose masks are known from earlier, without searching it. */
   recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, options?: UpdateOptions): Awaitable<void>;
+  /**
+   * Shows an object on a frame to the tracker itself, in place of a mask; what has an own memory of each object can take that. The
+   * frame becomes the current one, `update` then makes it a reference for that object.
+   * @param object One that there is, or the next one.
+   * @returns ids of the frame's pixels, as `labels`
+   */
+  prompt?(frame: number, pixels: Uint8Array, object: number, shown: ObjectPrompt): Promise<Int32Array>;
   /** Whether a propagated frame would be remembered for longer than the next few. */
   memorises(frame: number): boolean;
   dispose(): void;

@@ -131,6 +131,51 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     tracker.dispose();
   });
 
+  it('is shown objects by points and boxes on any frame, as the video engine is', async () => {
+    const { height, width, frames } = video;
+    const maxPointers = frames.length;
+    const engine = new Sam2VideoEngine(
+      model,
+      {
+        height,
+        width,
+        frames: frames.length,
+        input: async (frame) => frameInput({ height, width, data: frames[frame]! }, model.imageSize),
+      },
+      { fillHoleArea: 0, maxPointers },
+    );
+    const point = { points: [[width / 2, height / 2]] as const, labels: [1] };
+    const box = { box: [width / 4, height / 4, width / 2, height / 2] as const };
+    await engine.addPoints(0, 1, point);
+    const expected: Float32Array[][] = [];
+    for await (const { logits } of engine.propagate({ count: 2 })) expected.push([...logits]);
+    // In a frame that was passed, the memory and the mask of the frame count too.
+    await engine.addPoints(2, 1, box);
+    for await (const { logits } of engine.propagate({ start: 2, count: 1 })) expected.push([...logits]);
+    engine.dispose();
+    const before = memory().numTensors;
+    const tracker = new Sam2Tracker(model, { height, width }, { maxPointers });
+    const binary = (logits: Float32Array) => Array.from(logits, (logit) => (logit > 0 ? 1 : 0));
+    await expect(tracker.prompt(0, frames[0]!, 2, point)).rejects.toThrow(/no object 2; the next one is 1/);
+    await expect(tracker.prompt(0, frames[0]!, 1, {})).rejects.toThrow(/point or a box/);
+    expect(agreement(await tracker.prompt(0, frames[0]!, 1, point), binary(expected[0]![0]!))).toBe(1);
+    await tracker.update();
+    expect(tracker.memorisedFrames).toEqual([[{ frame: 0, reference: true }]]);
+    for (const frame of [1, 2]) {
+      expect(agreement(await tracker.step(frame, frames[frame]!), binary(expected[frame]![0]!))).toBe(1);
+    }
+    expect(agreement(await tracker.prompt(2, frames[2]!, 1, box), binary(expected[3]![0]!))).toBe(1);
+    await tracker.update();
+    expect(tracker.memorisedFrames[0]!.map(({ frame }) => frame)).toEqual([0, 2]);
+    expect(agreement(await tracker.step(3, frames[3]!), binary(expected[4]![0]!))).toBe(1);
+    // A second object comes in on a frame of its own.
+    await tracker.prompt(4, frames[4]!, 2, box);
+    await tracker.update();
+    expect(tracker.memorisedFrames.map((held) => held.map(({ frame }) => frame))).toEqual([[0, 2], [4]]);
+    tracker.dispose();
+    expect(memory().numTensors).toBe(before);
+  });
+
   it('says how sure it is by whether an object is there', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width });
