@@ -28,7 +28,7 @@ export type EngineKind = 'webgpu' | 'cpu' | 'toy' | 'none';
 
 /** How far the models are. */
 export type EngineStatus =
-  | { readonly state: 'idle' | 'ready' | 'recovering' }
+  | { readonly state: 'idle' | 'ready' }
   | { readonly state: 'loading'; readonly fraction: number }
   | { readonly state: 'failed'; readonly failure: Failure };
 
@@ -127,7 +127,7 @@ export type RunStatus =
     }
   | { readonly state: 'stopping'; readonly direction: Direction }
   /** A click came in between: it was applied, and the rest is to be done. */
-  | { readonly state: 'paused'; readonly direction: Direction; readonly frame: number; readonly left: number }
+  | { readonly state: 'paused'; readonly direction: Direction; readonly frame: number }
   | { readonly state: 'failed'; readonly failure: Failure; readonly frame?: number };
 
 /** How a run ended: at its end, by a stop or a click, or by a problem. */
@@ -337,6 +337,8 @@ export interface EngineApi {
     /** Delay of each frame of the toy engine, in milliseconds. */
     delay?: number;
   }): Promise<Capabilities>;
+  /** Draws on another canvas from now on: after a report that the one before was lost. */
+  draw(canvas: OffscreenCanvas): void;
 
   projects(): Promise<StoredProject[]>;
   open(source: SourceRequest, options: OpenRequest): Promise<SourceView>;
@@ -426,6 +428,8 @@ export interface Report {
   candidates?: readonly CandidateView[];
   exporting?: { readonly done: number; readonly total: number } | null;
   saved?: number;
+  /** The canvas shows nothing any more, and never will: the GPU's process is gone. */
+  canvasLost?: true;
   source?: SourceView;
   notices?: Notice[];
 }

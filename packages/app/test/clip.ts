@@ -46,4 +46,8 @@ const name = (frame: number) => `${String(frame).padStart(5, '0')}.png`;
 
 /** The clip as a zip of PNGs. */
 export const clipZip = (frames: number = CLIP.frames): Uint8Array =>
-  zipSync(Object.fromEntries(Array.from({ length: frames }, (_, i) => [name(i), picture(i)])), { level: 0 });
+  zipSync(Object.fromEntries(Array.from({ length: frames }, (_, i) => [name(i), picture(i)])), {
+    level: 0,
+    // The same files make the same archive.
+    mtime: '2000-01-01',
+  });

@@ -1,11 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decode } from 'fast-png';
 import { zipSync } from 'fflate';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { levelOf, makeVideo, type TestVideo } from '../../pipeline/test/io/media.js';
-import { type App, describeApp } from './app.js';
+import { describeApp } from './app.js';
 import { CLIP, picture } from './clip.js';
 
 /** Seconds from frame to frame differ. */
@@ -21,13 +20,6 @@ async function video(name: string, options: TestVideo = {}): Promise<{ name: str
   const path = join(folder, name);
   await makeVideo(path, options);
   return { name, bytes: readFileSync(path) };
-}
-
-/** The colour that is on the screen at a pixel of the video. */
-async function colourAt(app: App, x: number, y: number): Promise<number[]> {
-  const at = await app.place(x, y);
-  const shot = await app.page.screenshot({ clip: { x: Math.round(at.x), y: Math.round(at.y), width: 1, height: 1 } });
-  return [...decode(shot).data.slice(0, 3)];
 }
 
 describeApp('videos', (open) => {
@@ -49,7 +41,7 @@ describeApp('videos', (open) => {
     for (const frame of [7, 2, 9, 0, 5, 4, 8, 1, 6, 3]) {
       await app.goTo(frame);
       await expect
-        .poll(async () => Math.max(...(await colourAt(app, 20, 32)).map((level) => Math.abs(level - levelOf(frame)))))
+        .poll(async () => Math.max(...(await app.colourAt(20, 32)).map((level) => Math.abs(level - levelOf(frame)))))
         .toBeLessThanOrEqual(4);
     }
   });
@@ -81,8 +73,8 @@ describeApp('videos', (open) => {
     await expect.poll(() => app.page.title()).toMatch(/^numbered/);
     await app.goTo(2);
     const left = 8 + 2 * 10;
-    await expect.poll(async () => (await colourAt(app, left + 1.5, 16))[0]).toBeGreaterThan(200);
-    expect((await colourAt(app, left - 1.5, 16))[0]).toBeLessThan(140);
+    await expect.poll(async () => (await app.colourAt(left + 1.5, 16))[0]).toBeGreaterThan(200);
+    expect((await app.colourAt(left - 1.5, 16))[0]).toBeLessThan(140);
   });
 
   it('that cannot be read are refused by name and reason, and what is open stays', async () => {

@@ -59,6 +59,11 @@ describeApp('tracking', (open) => {
     await app.click(80 - 2 * frame, 46);
     await app.waitForObjects(2);
     expect((await app.snapshot()).run).toBe('paused');
+    // The frame that was clicked in is shown, however far the run had come meanwhile.
+    const offer = await app.page.getByText(/^Paused for your change/).textContent();
+    const clicked = Number(/frame (\d+)/.exec(offer!)![1]);
+    await app.showing(clicked);
+    expect((await app.areas(clicked)).get(2)).toBeGreaterThan(0);
     await app.run(() => app.page.getByRole('button', { name: 'Resume' }).click());
     await expect.poll(() => app.hash(LAST), { timeout: 90_000 }).not.toBe('');
     expect(await app.objects()).toEqual(['object 1', 'object 2']);
@@ -84,6 +89,21 @@ describeApp('tracking', (open) => {
     await app.run(() => app.page.keyboard.press('f'));
     await expect.poll(() => app.hash(16)).not.toBe('');
     expect(await app.hash(17)).toBe('');
+    // The marks are handles.
+    await app.page.getByRole('tab', { name: 'Tracking' }).click();
+    await app.page.getByText('Frames 13 to 16.').waitFor();
+    const { x, y, width } = (await app.page.locator('.lane-box').boundingBox())!;
+    const edge = (frame: number) => x + (frame * width) / CLIP.frames;
+    for (const [from, to] of [
+      [13, 11],
+      [17, 20],
+    ] as const) {
+      await app.page.mouse.move(edge(from), y + 40);
+      await app.page.mouse.down();
+      await app.page.mouse.move(edge(to), y + 40, { steps: 3 });
+      await app.page.mouse.up();
+    }
+    await app.page.getByText('Frames 11 to 19.').waitFor();
   });
 
   it('tracks anew only what a correction affects, and leaves the others as they are', async () => {
@@ -132,9 +152,17 @@ describeApp('tracking', (open) => {
       await app.page.keyboard.press('Control+Shift+z');
       await expect.poll(async () => JSON.stringify([await app.objects(), await app.hashes(4)])).toBe(state);
     }
-    await app.page.waitForFunction(
-      () => document.querySelector<HTMLButtonElement>('button[title^=Redo]')?.disabled === true,
-    );
+    const cannotRedo = () =>
+      app.page.locator('button[title^=Redo]').evaluate((button: HTMLButtonElement) => button.disabled);
+    await expect.poll(cannotRedo).toBe(true);
+    // Something new ends what could be redone.
+    await app.page.keyboard.press('Control+z');
+    await app.waitForObjects(2);
+    await expect.poll(cannotRedo).toBe(false);
+    await app.page.keyboard.press('2');
+    await app.page.keyboard.press('Shift+Delete');
+    await app.waitForObjects(1);
+    await expect.poll(cannotRedo).toBe(true);
   });
 
   it('finds what comes into view, and asks before it becomes an object', async () => {

@@ -13,10 +13,7 @@ import { scriptUrl } from './trusted.js';
 
 allowBlobWorkers();
 
-const canvas = document.createElement('canvas');
-canvas.setAttribute('aria-hidden', 'true');
-
-render(<App canvas={canvas} />, document.getElementById('app')!);
+render(<App />, document.getElementById('app')!);
 listenToKeys();
 
 effect(() => {
@@ -34,7 +31,7 @@ async function start(): Promise<void> {
   }
   const id = addressed();
   returning.value = id !== undefined;
-  await startEngine(canvas);
+  await startEngine();
   if (parameters.get('engine') !== 'toy') await applyModels();
   if (id) await reopen(decodeURIComponent(id));
   returning.value = false;
@@ -66,7 +63,10 @@ const handle = {
   openFiles,
   measureLanes: async (objects: number, frames: number) =>
     (await import('../timeline/measure.js')).measureLanes(objects, frames),
-  reportTimes: () => [...reportTimes()],
+  reportTimes: () => [...reportTimes],
+  forgetReportTimes: () => {
+    reportTimes.length = 0;
+  },
   seek,
 };
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Point } from '../protocol.js';
-import { engine } from '../state/engine.js';
+import { engine, stageCanvas } from '../state/engine.js';
 import {
   activeView,
   announced,
@@ -13,6 +13,7 @@ import {
   presented,
   project,
   source,
+  toasts,
   tool,
 } from '../state/view.js';
 import { fit, followView, stageSize, viewport, zoomBy } from '../state/viewport.js';
@@ -85,13 +86,18 @@ function Polarity() {
 }
 
 /** The canvas is the engine's from the start; it is only ever moved and sized here. */
-export function Stage({ canvas }: { canvas: HTMLCanvasElement }) {
+export function Stage() {
+  const canvas = stageCanvas.value;
   const element = useRef<HTMLDivElement>(null);
   const gestures = useRef<Gestures | undefined>(undefined);
 
   useEffect(() => {
+    element.current!.prepend(canvas);
+    return () => canvas.remove();
+  }, [canvas]);
+
+  useEffect(() => {
     const stage = element.current!;
-    stage.prepend(canvas);
     gestures.current = new Gestures(stage);
     const measure = new ResizeObserver(() => {
       const { clientWidth: width, clientHeight: height } = stage;
@@ -110,7 +116,7 @@ export function Stage({ canvas }: { canvas: HTMLCanvasElement }) {
       stopFollowing();
       stage.removeEventListener('wheel', wheel);
     };
-  }, [canvas]);
+  }, []);
 
   const active = activeView.value;
   const count = objects.value.length;
@@ -148,7 +154,9 @@ export function Stage({ canvas }: { canvas: HTMLCanvasElement }) {
         <Marks />
         <Loupe canvas={canvas} />
       </div>
-      {count === 0 && !playing.value && !busy.value && <p class="stage-hint">{HINTS[tool.value]}</p>}
+      {count === 0 && !playing.value && !busy.value && toasts.value.length === 0 && (
+        <p class="stage-hint">{HINTS[tool.value]}</p>
+      )}
       {busy.value && (
         <p class="stage-busy" role="status">
           <span class="spinner" />

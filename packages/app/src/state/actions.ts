@@ -144,6 +144,15 @@ export function seek(frame: number): void {
     .finally(() => sought(wanted));
 }
 
+/** Sets the in mark (0) or the out mark (1); where they would cross, the other one gives way. */
+export function setMark(which: 0 | 1, frame: number): void {
+  const [first, last] = inOut.value;
+  inOut.value =
+    which === 0
+      ? [frame, last === undefined ? undefined : Math.max(last, frame)]
+      : [first === undefined ? undefined : Math.min(first, frame), frame];
+}
+
 export const step = (by: number) => seek(playhead.value + by);
 
 export function togglePlay(): void {

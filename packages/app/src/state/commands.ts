@@ -14,6 +14,7 @@ import {
   seek,
   selectNext,
   selectObject,
+  setMark,
   solo,
   step,
   stop,
@@ -102,12 +103,8 @@ export const COMMANDS: readonly Command[] = [
   command('Video', 'last', 'Last frame', 'End', () => seek(frameCount.value - 1)),
   command('Video', 'next-anchor', 'Next frame with a prompt', 'PageDown', () => goToAnchor(1)),
   command('Video', 'previous-anchor', 'Previous frame with a prompt', 'PageUp', () => goToAnchor(-1)),
-  command('Video', 'in', 'Set the in mark', 'i', () => {
-    inOut.value = [playhead.value, inOut.value[1]];
-  }),
-  command('Video', 'out', 'Set the out mark', 'o', () => {
-    inOut.value = [inOut.value[0], playhead.value];
-  }),
+  command('Video', 'in', 'Set the in mark', 'i', () => setMark(0, playhead.value)),
+  command('Video', 'out', 'Set the out mark', 'o', () => setMark(1, playhead.value)),
   command('Video', 'clear-marks', 'Clear in and out', 'Alt+x', () => {
     inOut.value = [undefined, undefined];
   }),

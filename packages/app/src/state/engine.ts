@@ -1,3 +1,4 @@
+import { signal } from '@preact/signals';
 import type { BirpcReturn } from 'birpc';
 import { latestOnly, openChannel, RemoteError } from '../channel.js';
 import { scriptUrl } from '../page/trusted.js';
@@ -18,13 +19,26 @@ type Remote = BirpcReturn<EngineApi, PageApi>;
 
 let remote: Remote | undefined;
 
-const times: number[] = [];
-
 /** What the page took to take each of the newest reports in, in milliseconds. */
-export const reportTimes = (): readonly number[] => times;
+export const reportTimes: number[] = [];
+
+/** What the engine draws on, from its worker. */
+export const stageCanvas = signal(newCanvas());
+
+function newCanvas(): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.setAttribute('aria-hidden', 'true');
+  return canvas;
+}
+
+/** Gives the engine another canvas to draw on. */
+function replaceCanvas(): void {
+  stageCanvas.value = newCanvas();
+  void remote?.draw(stageCanvas.value.transferControlToOffscreen());
+}
 
 /** Starts the worker. */
-export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
+export async function startEngine(): Promise<void> {
   const worker = new Worker(scriptUrl('engine.js'), { type: 'module', name: 'engine' });
   worker.addEventListener('error', ({ message }) => {
     tell({ kind: 'error', message: `The engine has stopped: ${message}. Reload the page; everything is saved.` });
@@ -33,8 +47,9 @@ export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
     async report(report: Report) {
       const began = performance.now();
       receive(report);
-      times.push(performance.now() - began);
-      if (times.length > 500) times.shift();
+      if (report.canvasLost) replaceCanvas();
+      reportTimes.push(performance.now() - began);
+      if (reportTimes.length > 500) reportTimes.shift();
       await shown();
     },
   });
@@ -42,7 +57,7 @@ export async function startEngine(canvas: HTMLCanvasElement): Promise<void> {
     (kind) => kind === parameters.get('engine'),
   );
   capabilities.value = await remote.start({
-    canvas: canvas.transferControlToOffscreen(),
+    canvas: stageCanvas.value.transferControlToOffscreen(),
     engine: wanted ?? 'auto',
     presenter: parameters.get('present') === '2d' ? '2d' : 'auto',
     delay: Number(parameters.get('delay') ?? 0),

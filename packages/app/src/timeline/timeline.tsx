@@ -1,6 +1,6 @@
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { seek, selectObject } from '../state/actions.js';
+import { seek, selectObject, setMark } from '../state/actions.js';
 import { engine, report } from '../state/engine.js';
 import { clock } from '../state/files.js';
 import { theme } from '../state/settings.js';
@@ -25,6 +25,8 @@ import { Transport } from './transport.js';
 
 const RULER = 22;
 const STRIP = 42;
+/** How near to a mark the pointer takes hold of it, in CSS pixels. */
+const GRIP = 6;
 
 function coloursOf(element: Element): TimelineColours {
   const style = getComputedStyle(element);
@@ -113,7 +115,10 @@ class Filmstrip {
     try {
       // One by one, so that what the user does gets between them.
       for (const frame of frames) {
-        if (run.value.state === 'running') break;
+        if (run.value.state === 'running') {
+          this.#asked = '';
+          return;
+        }
         const [picture] = await engine().filmstrip([frame], Math.round(height * globalThis.devicePixelRatio));
         if (!picture) return;
         this.#pictures.set(frame, picture);
@@ -124,6 +129,8 @@ class Filmstrip {
     } finally {
       this.#fetching = false;
     }
+    // Others may have come into sight meanwhile.
+    this.onArrival();
   }
 }
 
@@ -222,9 +229,20 @@ function Tracks() {
     };
   }, []);
 
+  /** The mark that is being dragged: in or out. */
+  const held = useRef<0 | 1 | undefined>(undefined);
+  const markAt = (x: number): 0 | 1 | undefined => {
+    const [first, last] = inOut.value;
+    if (last !== undefined && Math.abs(x - toX(last + 1)) <= GRIP) return 1;
+    if (first !== undefined && Math.abs(x - toX(first)) <= GRIP) return 0;
+    return undefined;
+  };
   const scrub = (event: PointerEvent) => {
     const { left } = box.current!.getBoundingClientRect();
-    seek(toFrame(event.clientX - left));
+    const x = event.clientX - left;
+    if (held.current === undefined) seek(toFrame(x));
+    // A mark lies between two frames.
+    else setMark(held.current, toFrame(x + (held.current ? -1 : 1) * (perFrame.value / 2)));
   };
   const pressed = (event: PointerEvent) => {
     if (event.button !== 0) return;
@@ -233,7 +251,8 @@ function Tracks() {
     const y = event.clientY - top - RULER - STRIP + scroller.current!.scrollTop;
     const row = y >= 0 ? objects.value[Math.floor(y / LANE_HEIGHT)] : undefined;
     if (row) selectObject(row.id);
-    seek(toFrame(event.clientX - left));
+    held.current = y < 0 ? markAt(event.clientX - left) : undefined;
+    if (held.current === undefined) seek(toFrame(event.clientX - left));
   };
   const time = presented.value.time;
   const last = Math.max(0, frameCount.value - 1);
@@ -262,7 +281,11 @@ function Tracks() {
           seek(to);
         }}
         onPointerDown={pressed}
-        onPointerMove={(event) => event.buttons & 1 && scrub(event)}
+        onPointerMove={(event) => {
+          const { left } = event.currentTarget.getBoundingClientRect();
+          event.currentTarget.style.cursor = markAt(event.clientX - left) === undefined ? '' : 'ew-resize';
+          if (event.buttons & 1) scrub(event);
+        }}
         onDblClick={fitTime}
       >
         <canvas ref={head} class="lane-ruler" />

@@ -60,6 +60,7 @@ function TakeHome() {
       )}
       <Button
         icon="download"
+        kind="primary"
         label="Save the masks as PNGs in one archive"
         disabled={progress !== undefined}
         onClick={() => saveFormats(['zip'], 'voc')}
@@ -153,7 +154,7 @@ export function Transport() {
           <CommandButton
             id="track"
             icon="forward"
-            kind="primary"
+            kind={complete.value ? 'plain' : 'primary'}
             disabled={cannot}
             label={none ? 'Show an object first' : 'Track'}
           >

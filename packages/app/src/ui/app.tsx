@@ -129,14 +129,14 @@ function TakeOver() {
   );
 }
 
-function Workspace({ canvas }: { canvas: HTMLCanvasElement }) {
+function Workspace() {
   return (
     <>
       <NoGpu />
       <main class="workspace">
         <h1 class="unseen">{document.title}</h1>
         <ToolRail />
-        <Stage canvas={canvas} />
+        <Stage />
         <Inspector />
         <Timeline />
       </main>
@@ -168,7 +168,7 @@ function useDrops(): void {
   }, []);
 }
 
-export function App({ canvas }: { canvas: HTMLCanvasElement }) {
+export function App() {
   useDrops();
   const open = project.value !== undefined && !takeOver.value;
   return (
@@ -178,13 +178,7 @@ export function App({ canvas }: { canvas: HTMLCanvasElement }) {
       </a>
       <TopBar />
       <div id="content" class="content">
-        {takeOver.value ? (
-          <TakeOver />
-        ) : open ? (
-          <Workspace canvas={canvas} />
-        ) : (
-          capabilities.value && !returning.value && <StartPage />
-        )}
+        {takeOver.value ? <TakeOver /> : open ? <Workspace /> : capabilities.value && !returning.value && <StartPage />}
         {!open && busy.value && (
           <p class="page-busy" role="status">
             <span class="spinner" />

@@ -8,7 +8,6 @@ function engineText(): string {
   if (kind === 'none') return 'No GPU: view, paint and export';
   if (status.state === 'loading') return `Loading the tracker, ${Math.round(100 * status.fraction)} %`;
   if (status.state === 'failed') return `Tracker not loaded: ${status.failure.message}`;
-  if (status.state === 'recovering') return 'The GPU was lost; recovering';
   return gpu.ok ? gpu.name : 'On the processor';
 }
 

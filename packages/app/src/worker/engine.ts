@@ -41,8 +41,9 @@ export async function chooseEngine(
   if (!navigator.gpu) return cpu('missing');
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
   if (!adapter) return cpu('no-adapter');
-  const { description, device, vendor } = adapter.info;
-  return { kind: 'webgpu', device: description || device || vendor || 'WebGPU', delay };
+  const { description, device, vendor, architecture } = adapter.info;
+  const name = description || device || [vendor, architecture].filter(Boolean).join(' ');
+  return { kind: 'webgpu', device: name || 'WebGPU', delay };
 }
 
 /** Says that a prompt has no model that could answer it. */
@@ -127,6 +128,8 @@ export class Engine implements FrameTracker {
       delay: number;
       reason?: string;
       onStatus: (status: EngineStatus) => void;
+      /** The GPU was lost, and has been opened again. */
+      onRecovered: () => void;
     },
   ) {
     this.segmenter = new SegmenterSlot(() => this.load());
@@ -154,7 +157,7 @@ export class Engine implements FrameTracker {
   }
 
   async #load(): Promise<FrameTracker> {
-    const { onStatus, delay } = this.options;
+    const { onStatus, onRecovered, delay } = this.options;
     if (this.kind === 'toy') {
       this.#loaded = new ToyTracker(delay);
     } else {
@@ -167,7 +170,7 @@ export class Engine implements FrameTracker {
         weights: chosen ? await modelUrl(chosen) : bundled(EMBEDDED.weights),
         longEdge: this.#identity.longEdge ?? undefined,
         onProgress: ({ bytes, total }) => onStatus({ state: 'loading', fraction: total ? bytes / total : 0 }),
-        onDeviceLost: () => onStatus({ state: 'ready' }),
+        onDeviceLost: onRecovered,
       });
       this.#loaded = this.#models.tracker;
     }

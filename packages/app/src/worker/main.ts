@@ -38,6 +38,7 @@ const DEMO = { clip: 'demo/clip.mp4', name: 'Demo clip' };
 class Main implements EngineApi {
   #engine!: Engine;
   #presenter!: Presenter;
+  #wantedPresenter: 'auto' | '2d' = 'auto';
   #device = '';
   #open: Workspace | undefined;
   #exporting: AbortController | undefined;
@@ -47,12 +48,25 @@ class Main implements EngineApi {
   async start({ canvas, engine, presenter, delay }: Parameters<EngineApi['start']>[0]): Promise<Capabilities> {
     const { kind, device, reason, ...rest } = await chooseEngine(engine, delay);
     this.#device = device;
-    this.#engine = new Engine(kind, { ...rest, reason, onStatus: (status) => this.#report({ engine: status }) });
-    this.#presenter = openPresenter(canvas, presenter);
+    this.#engine = new Engine(kind, {
+      ...rest,
+      reason,
+      onStatus: (status) => this.#report({ engine: status }),
+      onRecovered: () =>
+        this.#report({ notices: [{ kind: 'info', message: 'The GPU was lost, and is back. Nothing else was.' }] }),
+    });
+    this.#wantedPresenter = presenter;
+    this.draw(canvas);
     tabs.addEventListener('message', ({ data }) => void this.#released(data));
     void clearExports().catch(() => {});
     const gpu = reason === undefined ? { ok: true as const, name: device } : { ok: false as const, reason };
     return { gpu, presenter: this.#presenter.kind, engine: kind };
+  }
+
+  draw(canvas: OffscreenCanvas): void {
+    this.#presenter = openPresenter(canvas, this.#wantedPresenter, () => this.#report({ canvasLost: true }));
+    this.#presenter.resize(this.#size.width, this.#size.height);
+    this.#open?.viewer.use(this.#presenter);
   }
 
   projects = listProjects;
@@ -125,8 +139,9 @@ class Main implements EngineApi {
   }
 
   async seek(frame: number): Promise<void> {
-    this.#open?.viewer.pause();
-    await this.#open?.viewer.seek(frame);
+    const open = this.#open;
+    open?.viewer.pause();
+    await open?.viewer.seek(frame).catch(this.#unlessLeft(open));
   }
 
   play(from: number): void {
@@ -142,8 +157,9 @@ class Main implements EngineApi {
   }
 
   async filmstrip(frames: readonly number[], height: number): Promise<ImageBitmap[]> {
-    const source = this.#open?.session.source;
-    return source && source.kind !== 'live' ? filmstrip(source, frames, height) : [];
+    const open = this.#open;
+    if (!open || open.session.source.kind === 'live') return [];
+    return (await filmstrip(open.session.source, frames, height).catch(this.#unlessLeft(open))) ?? [];
   }
 
   prompt: EngineApi['prompt'] = (request) => this.#project.prompt(request);
@@ -270,8 +286,9 @@ class Main implements EngineApi {
       report: this.#report,
     });
     // What was open before stays so until this one is.
-    await this.#open?.close();
+    const before = this.#open;
     this.#open = workspace;
+    await before?.close();
     workspace.viewer.resize(this.#size.width, this.#size.height);
     workspace.publish();
     await workspace.viewer.seek(0);
@@ -317,6 +334,13 @@ class Main implements EngineApi {
       tabs.addEventListener('message', listener);
       tabs.postMessage({ release: id, by });
     });
+  }
+
+  /** What goes wrong because a project was closed meanwhile is of no interest. */
+  #unlessLeft(open: Workspace) {
+    return (error: unknown): undefined => {
+      if (this.#open === open) throw error;
+    };
   }
 
   #tell(error: unknown): void {

@@ -84,12 +84,12 @@ export class Runner {
   }
 
   /** Ends the run so that something else can be done, and offers to go on. */
-  async pause(left: () => number): Promise<void> {
+  async pause(frame = this.viewer.frame): Promise<void> {
     if (!this.#controller) return;
     const { status } = this;
     const direction = 'direction' in status ? status.direction : 'forward';
     await this.stop();
-    this.#set({ state: 'paused', direction, frame: this.viewer.frame, left: left() });
+    this.#set({ state: 'paused', direction, frame });
   }
 
   /** The run is over, and nothing needs to be said about it. */

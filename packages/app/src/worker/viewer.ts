@@ -25,7 +25,7 @@ export class Viewer {
   readonly #draw: () => void;
 
   constructor(
-    private readonly presenter: Presenter,
+    private presenter: Presenter,
     private readonly session: Session,
     private readonly report: (report: Report) => void,
   ) {
@@ -51,6 +51,12 @@ export class Viewer {
 
   get time(): number {
     return this.#shown?.frame.time ?? 0;
+  }
+
+  /** Draws with another presenter from now on. */
+  use(presenter: Presenter): void {
+    this.presenter = presenter;
+    this.#render();
   }
 
   resize(width: number, height: number): void {

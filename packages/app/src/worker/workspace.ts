@@ -178,8 +178,8 @@ export class Workspace {
     return this.session.memory;
   }
 
-  /** Does something to the session, after what was asked before, and tells the page what has become of it. A run pauses for it. */
-  edit<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  /** Does something to the session, after what was asked before, and tells the page what has become of it. A run pauses for it. `frame`: the one that it is about, to be shown. */
+  edit<T>(work: (session: Session) => Promise<T>, frame?: number): Promise<T> {
     const done = this.#turn.then(async () => {
       if (this.readOnly) {
         throw new OutputError(
@@ -188,11 +188,11 @@ export class Workspace {
           'another tab is working on it; take it over to change something',
         );
       }
-      await this.runner.pause(() => pendingOf(this.session, this.#lanes).pending.forward);
+      await this.runner.pause(frame);
       const result = await work(this.session);
       this.viewer.preview(undefined);
       this.publish();
-      await this.viewer.refresh();
+      await (frame === undefined ? this.viewer.refresh() : this.viewer.seek(frame));
       await this.#save();
       return result;
     });
@@ -241,7 +241,7 @@ export class Workspace {
   }
 
   async prompt(request: PromptRequest): Promise<readonly number[]> {
-    return this.edit(async (session) => ids(await session.prompt(await this.#completed(request))));
+    return this.edit(async (session) => ids(await session.prompt(await this.#completed(request))), request.frame);
   }
 
   /** Shows what a prompt would give. @returns its share of the frame */
@@ -273,14 +273,14 @@ export class Workspace {
         return object === undefined ? [] : [object];
       }
       return ids(await session.prompt({ frame, object, mask: encodeRle(pixels, width, height) }));
-    });
+    }, frame);
   }
 
   importMask(frame: number, file: File, object?: number): Promise<readonly number[]> {
     return this.edit(async (session) => {
       const { width, height } = session.source;
       return ids(await session.prompt({ frame, object, mask: await readMask(file, { width, height }) }));
-    });
+    }, frame);
   }
 
   /** Takes one of the points back that an object's mask was made of. */

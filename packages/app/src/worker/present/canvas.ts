@@ -48,6 +48,4 @@ export class CanvasPresenter implements Presenter {
     const { left, top, scale } = viewport;
     this.#context.drawImage(this.#picture, left, top, width * scale, height * scale);
   }
-
-  dispose(): void {}
 }

@@ -30,5 +30,4 @@ export interface Presenter {
   readonly kind: 'webgl2' | '2d';
   resize(width: number, height: number): void;
   draw(scene: Scene): void;
-  dispose(): void;
 }

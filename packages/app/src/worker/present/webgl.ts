@@ -27,19 +27,21 @@ export class WebGlPresenter implements Presenter {
   #program!: WebGLProgram;
   #textures!: Textures;
   #shown: { frame?: Uint8Array; labels?: Uint16Array | 'none'; preview?: Uint8Array | 'none' } = {};
-  #lastScene: Scene | undefined;
 
-  /** @throws Error where the canvas gives no such context */
-  constructor(private readonly canvas: OffscreenCanvas) {
+  /**
+   * @param onLost what the canvas showed is gone, with the GPU's process, and it shows nothing any more. It is not waited for until the
+   * browser restores it: with software rendering Chromium's page crashes then.
+   * @throws Error where the canvas gives no such context
+   */
+  constructor(
+    private readonly canvas: OffscreenCanvas,
+    onLost: () => void,
+  ) {
     const gl = canvas.getContext('webgl2', { alpha: true, antialias: false, premultipliedAlpha: true });
     if (!gl) throw new Error('no WebGL 2');
     this.#gl = gl;
     this.#build();
-    canvas.addEventListener('webglcontextlost', (event) => event.preventDefault());
-    canvas.addEventListener('webglcontextrestored', () => {
-      this.#build();
-      if (this.#lastScene) this.draw(this.#lastScene);
-    });
+    canvas.addEventListener('webglcontextlost', onLost);
   }
 
   resize(width: number, height: number): void {
@@ -49,7 +51,6 @@ export class WebGlPresenter implements Presenter {
 
   draw(scene: Scene): void {
     const gl = this.#gl;
-    this.#lastScene = scene;
     if (gl.isContextLost()) return;
     const { frame, labels, preview, viewport, mode, opacity, previewColour } = scene;
     this.#upload(scene);
@@ -71,10 +72,6 @@ export class WebGlPresenter implements Presenter {
     gl.uniform2i(at('given'), labels ? 1 : 0, preview ? 1 : 0);
     gl.uniform3f(at('previewColour'), ...(previewColour.map((value) => value / 255) as [number, number, number]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
-  }
-
-  dispose(): void {
-    this.#gl.getExtension('WEBGL_lose_context')?.loseContext();
   }
 
   /** Brings what has changed to the GPU. */
