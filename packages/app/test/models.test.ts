@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { catalog } from '@samtrack/weights';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
+
+const MOBILE_SAM = catalog.find(({ title }) => title === 'MobileSAM')!;
 
 /** Bytes of no model at all: what counts here is how they come. */
 const BYTES = Buffer.alloc(3_000_000, 7);
@@ -11,7 +15,7 @@ interface Mirror {
   url: string;
   /** Ranges that were asked for. */
   ranges: (string | undefined)[];
-  mode: 'whole' | 'broken' | 'html' | 'missing';
+  mode: 'whole' | 'broken' | 'html' | 'missing' | 'other';
 }
 
 async function openMirror(): Promise<Mirror> {
@@ -24,6 +28,7 @@ async function openMirror(): Promise<Mirror> {
     if (request.method === 'OPTIONS') return response.writeHead(204).end();
     if (mirror.mode === 'missing') return response.writeHead(404).end();
     if (mirror.mode === 'html') return response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Sign in</p>');
+    if (mirror.mode === 'other') return response.end(Buffer.alloc(MOBILE_SAM.size!));
     const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
     response.writeHead(range ? 206 : 200, { 'content-length': BYTES.length - start });
     if (mirror.mode === 'broken') {
@@ -107,6 +112,31 @@ describeApp('the manager of models', (open) => {
     mirror.mode = 'html';
     await get(app);
     await expect.poll(() => row(app).textContent()).toMatch(/sends a web page in place of mobile_sam\.pt/);
+  });
+
+  it('does not take a file whose hash is another one', async () => {
+    const app = await manager();
+    mirror.mode = 'other';
+    await get(app);
+    await expect.poll(() => row(app).textContent()).toMatch(/is not what its publisher says/);
+    expect(Object.keys(await stored(app))).not.toContain(MOBILE_SAM.file);
+  });
+
+  it('takes a checkpoint from a file, says what it is, and deletes it', async () => {
+    const app = await open();
+    const bytes = readFileSync(new URL('../../../weights/embedded/deaot-t.safetensors', import.meta.url));
+    await app.drop({ name: 'mine.safetensors', bytes });
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/mine\.safetensors: .*DeAOT.*ready as the tracker/);
+    expect(await stored(app)).toEqual({ 'mine.safetensors': bytes.length });
+    await app.page.getByRole('button', { name: 'Models' }).click();
+    const mine = app.page.locator('.model', { hasText: 'mine.safetensors' });
+    await expect.poll(() => mine.textContent()).toMatch(/in use.*14\.6 MB|15 MB/);
+    app.page.on('dialog', (dialog) => dialog.accept());
+    await mine.getByRole('button', { name: /^Delete/ }).click();
+    await mine.waitFor({ state: 'detached' });
+    expect(await stored(app)).toEqual({});
   });
 
   it('refuses a checkpoint that is none, by name', async () => {
