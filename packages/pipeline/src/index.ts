@@ -5,16 +5,27 @@
  */
 export * from './assist/index.js';
 export {
+  automatic,
   type Candidate,
+  type CandidateSource,
+  type DiscoveredObject,
+  Discoverer,
+  type DiscovererOptions,
   type Discovery,
   DiscoveryError,
   type DiscoveryErrorCode,
+  type DiscoveryReport,
+  describedBy,
+  everything,
+  fusion,
   type KnownObject,
   type NewObject,
   type Proposal,
   type QueuedProposal,
   type Rejection,
   type RejectionReason,
+  type TextOptions,
+  type TrackingMode,
 } from './discovery/index.js';
 export { ENGINE_CHOICES, type EngineChoice, EngineError, type EngineOptions } from './engine/index.js';
 export { EXPORT_FORMATS, type ExportFormat, type ExportResultsOptions, exportResults } from './export/index.js';
@@ -55,7 +66,7 @@ export {
   type SourceInput,
   type VideoSource,
 } from './io/index.js';
-export * from './modes/index.js';
+export { type ClickedObject, type ClickOptions, simulateClicks } from './metrics/index.js';
 export * from './prompts/index.js';
 export * from './session/index.js';
 export * from './tracking/index.js';

@@ -1,6 +1,6 @@
 /** The options of `samtrack track` that say which new objects to look for, and how. */
 import type { EverythingOptions } from '../assist/index.js';
-import type { DiscovererOptions, TextOptions, TrackingMode } from '../modes/index.js';
+import type { DiscovererOptions, TextOptions, TrackingMode } from '../discovery/index.js';
 import { oneOf, positiveNumber, UsageError, wholeNumber } from './command.js';
 
 export const DISCOVERY_HELP = `New objects:

@@ -16,8 +16,8 @@ import {
   type RunInput,
   readMask,
 } from '../io/index.js';
+import { type ClickOptions, simulateClicks } from '../metrics/clicks.js';
 import { EvaluationError, type YouTubeVosVideo } from '../metrics/index.js';
-import { type ClickOptions, simulateClicks } from '../modes/index.js';
 import { type FrameReviser, GivenMasks, trackToFolder } from '../tracking/index.js';
 import type { VideoTracker } from '../tracking/video-tracker.js';
 import { isExpected } from './command.js';

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { describedBy, everything } from '../discovery/index.js';
 import {
   clipSource,
   FrameError,
@@ -20,7 +21,6 @@ import {
   type RunInput,
   readMask,
 } from '../io/index.js';
-import { describedBy, everything } from '../modes/index.js';
 import { checkPromptedObjects, promptedInfos } from '../prompts/index.js';
 import type { Session } from '../session/index.js';
 import { trackToFolder } from '../tracking/track.js';

@@ -3,6 +3,7 @@
  * @module
  */
 export { type Candidate, canonicalOrder, rleIou, withoutDoubles } from './candidate.js';
+export { type CandidateSource, describedBy, everything, type TextOptions } from './candidate-source.js';
 export { type CmrOptions, compareMasks, isNewObject, type MaskComparison } from './cmr.js';
 export { confirmedBy, type VoteOptions } from './confirm.js';
 export {
@@ -18,6 +19,13 @@ export {
   type Rejection,
   type RejectionReason,
 } from './discover.js';
+export {
+  type DiscoveredObject,
+  Discoverer,
+  type DiscovererOptions,
+  type DiscoveryReport,
+} from './discoverer.js';
 export { DiscoveryError, type DiscoveryErrorCode } from './errors.js';
+export { automatic, fusion, type TrackingMode } from './modes.js';
 export { type QueuedProposal, ReviewQueue } from './review-queue.js';
 export { StrayWatch, withoutPixels } from './strays.js';

@@ -4,6 +4,7 @@
  */
 export { assignBest } from './assignment.js';
 export { boundaryPixels, boundaryTolerance } from './boundary.js';
+export { type ClickedObject, type ClickOptions, simulateClicks } from './clicks.js';
 export {
   type CocoAnnotation,
   type CocoResult,

@@ -5,8 +5,8 @@ import { encode } from 'fast-png';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Detector } from '../../src/assist/index.js';
 import { decodeLabelPng, encodeLabelPng, labelIds } from '../../src/io/index.js';
+import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '../discovery/clip.js';
 import { temporaryFolder } from '../io/temporary.js';
-import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '../modes/clip.js';
 import { DEAOT_T_WEIGHTS } from '../tracking/scene.js';
 import { samtrack } from './run.js';
 

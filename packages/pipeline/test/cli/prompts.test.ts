@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { decode, encode } from 'fast-png';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { decodeLabelPng, encodeLabelPng, labelIds } from '../../src/io/index.js';
+import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '../discovery/clip.js';
 import { temporaryFolder } from '../io/temporary.js';
-import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '../modes/clip.js';
 import { samtrack } from './run.js';
 
 vi.mock('../../src/cli/assistants.js', async (original) => ({

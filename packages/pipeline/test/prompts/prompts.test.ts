@@ -8,7 +8,7 @@ import {
   promptedMasks,
 } from '../../src/prompts/index.js';
 import { SessionError } from '../../src/session/index.js';
-import { type Actor, COLOURS, clipOf, colourSegmenter, iouOf, truthOf } from '../modes/clip.js';
+import { type Actor, COLOURS, clipOf, colourSegmenter, iouOf, truthOf } from '../discovery/clip.js';
 
 const ACTORS: readonly Actor[] = [
   { enters: 0, at: [190, 95], by: [-2, 0], radius: 22, colour: COLOURS[1] },

@@ -3,6 +3,15 @@ import { embeddedWeights } from '@samtrack/weights/node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Detector } from '../../src/assist/index.js';
 import {
+  automatic,
+  Discoverer,
+  type DiscovererOptions,
+  type DiscoveryReport,
+  describedBy,
+  everything,
+  fusion,
+} from '../../src/discovery/index.js';
+import {
   type Frame,
   type LabelMap,
   labelIds,
@@ -11,15 +20,6 @@ import {
   type ResultSummary,
   ResultWriter,
 } from '../../src/io/index.js';
-import {
-  automatic,
-  Discoverer,
-  type DiscovererOptions,
-  type DiscoveryReport,
-  describedBy,
-  everything,
-  fusion,
-} from '../../src/modes/index.js';
 import { type TrackProgress, VideoTracker } from '../../src/tracking/index.js';
 import { type Actor, COLOURS, clipOf, colourSegmenter, iouOf, truthOf } from './clip.js';
 

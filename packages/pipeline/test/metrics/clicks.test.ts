@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Segmenter, SegmentPrompt } from '../../src/assist/index.js';
 import { encodeRle, type LabelMap, type RgbaImage } from '../../src/io/index.js';
-import { innermostPoint } from '../../src/modes/clicks.js';
-import { simulateClicks } from '../../src/modes/index.js';
+import { innermostPoint, simulateClicks } from '../../src/metrics/clicks.js';
 
 const [W, H] = [20, 12];
 const image: RgbaImage = { width: W, height: H, rgba: new Uint8Array(W * H * 4) };

@@ -1,6 +1,6 @@
 import type { DetectOptions, Detector, EverythingOptions, Segmenter } from '../assist/index.js';
-import type { Candidate } from '../discovery/index.js';
 import type { RgbaImage } from '../io/index.js';
+import type { Candidate } from './candidate.js';
 
 /** Finds what may be objects in a picture. */
 export interface CandidateSource {

@@ -1,24 +1,21 @@
 import type { OutOfBudgetError } from '@samtrack/models';
+import type { Frame, LabelMap } from '../io/index.js';
+import { labelIds } from '../io/label-map.js';
+import type { FrameReviser } from '../tracking/track.js';
+import type { Candidate } from './candidate.js';
+import type { CandidateSource } from './candidate-source.js';
+import { confirmedBy, type VoteOptions } from './confirm.js';
 import {
   admit,
-  type Candidate,
-  confirmedBy,
   type DiscoverOptions,
   type KnownObject,
   type NewObject,
   type Proposal,
   propose,
-  type QueuedProposal,
   type Rejection,
-  ReviewQueue,
-  StrayWatch,
-  type VoteOptions,
-  withoutPixels,
-} from '../discovery/index.js';
-import type { Frame, LabelMap } from '../io/index.js';
-import { labelIds } from '../io/label-map.js';
-import type { FrameReviser } from '../tracking/track.js';
-import type { CandidateSource } from './candidate-source.js';
+} from './discover.js';
+import { type QueuedProposal, ReviewQueue } from './review-queue.js';
+import { StrayWatch, withoutPixels } from './strays.js';
 
 /** An object of an automatic run. */
 export interface DiscoveredObject extends KnownObject {

@@ -1,6 +1,8 @@
 import type { Point, Segmenter } from '../assist/index.js';
-import { canonicalOrder, rleIou } from '../discovery/index.js';
-import { decodeRle, emptyLabelMap, encodeRle, type LabelMap, labelIds, type RgbaImage, type Rle } from '../io/index.js';
+import { canonicalOrder, rleIou } from '../discovery/candidate.js';
+import type { RgbaImage } from '../io/image-source.js';
+import { emptyLabelMap, type LabelMap, labelIds } from '../io/label-map.js';
+import { decodeRle, encodeRle, type Rle } from '../io/rle.js';
 
 /** Options of `simulateClicks`. */
 export interface ClickOptions {
