@@ -3,13 +3,13 @@
  * @module
  */
 export { type Command, EXPECTED_ERROR, isExpected, oneOf, positiveNumber, UsageError, wholeNumber } from './command.js';
-export { type EvalFarmRun, type EvalPlan, evalRun, planEval } from './eval.js';
-export { davisSequence, type EvalSequence, type SimulatedClicks, trackSequence } from './eval-tracking.js';
-export { INTERRUPTED, interruptible } from './interrupt.js';
+export { INTERRUPTED, interruptible } from './common/interrupt.js';
+export { formatDuration, Report } from './common/progress.js';
+export type { TrackerSettings } from './common/tracking.js';
+export { type TrackingHost, WarmHost } from './common/tracking-host.js';
+export { type EvalFarmRun, type EvalPlan, evalRun, planEval } from './eval/index.js';
+export { davisSequence, type EvalSequence, type SimulatedClicks, trackSequence } from './eval/tracking.js';
 export { main, version } from './main.js';
 export { MissingPackageError } from './optional.js';
-export { formatDuration, Report } from './progress.js';
-export { PROMPT_OPTIONS } from './prompt-options.js';
-export { planTrack, TRACK_OPTIONS, type TrackPlan, trackVideo } from './track.js';
-export type { TrackerSettings } from './tracking.js';
-export { type TrackingHost, WarmHost } from './tracking-host.js';
+export { planTrack, TRACK_OPTIONS, type TrackPlan, trackVideo } from './track/index.js';
+export { PROMPT_OPTIONS } from './track/prompt-options.js';

@@ -1,17 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { isOutOfFiles, outOfFiles } from '../io/node/out-of-files.js';
 import { type Command, isExpected, UsageError } from './command.js';
-import { detectCommand } from './detect.js';
-import { devicesCommand } from './devices.js';
-import { evalCommand } from './eval.js';
-import { exportCommand } from './export.js';
+import { detectCommand } from './detect/index.js';
+import { devicesCommand } from './devices/index.js';
+import { evalCommand } from './eval/index.js';
+import { exportCommand } from './export/index.js';
 import { OPTIONAL_COMMANDS, optionalCommands } from './optional.js';
-import { reproduceCommand } from './reproduce.js';
-import { segmentCommand } from './segment.js';
-import { trackCommand } from './track.js';
-import { tuneCommand } from './tune.js';
-import { verifyCommand } from './verify.js';
-import { weightsCommand } from './weights.js';
+import { reproduceCommand } from './reproduce/index.js';
+import { segmentCommand } from './segment/index.js';
+import { trackCommand } from './track/index.js';
+import { tuneCommand } from './tune/index.js';
+import { verifyCommand } from './verify/index.js';
+import { weightsCommand } from './weights/index.js';
 
 const COMMANDS: readonly Command[] = [
   trackCommand,

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/cli/command.js';
-import { whatToFind, whatToKeep } from '../../src/cli/detect-options.js';
-import { cocoDataset, describeDetections, detectionLines, labelledBoxes } from '../../src/cli/detection-output.js';
-import { boxesSvg, writeDetectionPicture } from '../../src/cli/detection-picture.js';
+import { whatToFind, whatToKeep } from '../../src/cli/detect/options.js';
+import { cocoDataset, describeDetections, detectionLines, labelledBoxes } from '../../src/cli/detect/output.js';
+import { boxesSvg, writeDetectionPicture } from '../../src/cli/detect/picture.js';
 import { temporaryFolder } from '../io/temporary.js';
 
 const folder = temporaryFolder();

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ScorePool } from '../../src/cli/score-pool.js';
+import { ScorePool } from '../../src/cli/eval/score-pool.js';
 import { readMask } from '../../src/io/index.js';
 import { EvaluationError, evaluateDavis } from '../../src/metrics/index.js';
 import { temporaryFolder } from '../io/temporary.js';
@@ -188,7 +188,7 @@ describe('scoring in threads', () => {
   beforeAll(async () => {
     const outfile = join(folder, 'score-worker.mjs');
     await build({
-      entryPoints: [fileURLToPath(new URL('../../src/cli/score-worker.ts', import.meta.url))],
+      entryPoints: [fileURLToPath(new URL('../../src/cli/eval/score-worker.ts', import.meta.url))],
       bundle: true,
       format: 'esm',
       platform: 'node',

@@ -31,7 +31,7 @@ const detector = (): Detector => ({
   dispose() {},
 });
 
-vi.mock('../../src/cli/assistants.js', async (original) => ({
+vi.mock('../../src/cli/common/assistants.js', async (original) => ({
   ...(await original<object>()),
   segmenterSettings: () => ({ name: 'colours', weights: fileURLToPath(import.meta.url) }),
   detectorSettings: () => ({ name: 'told', weights: fileURLToPath(import.meta.url) }),

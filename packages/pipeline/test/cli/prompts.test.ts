@@ -8,7 +8,7 @@ import { type Actor, COLOURS, colourSegmenter, frameOf, iouOf, truthOf } from '.
 import { temporaryFolder } from '../io/temporary.js';
 import { samtrack } from './run.js';
 
-vi.mock('../../src/cli/assistants.js', async (original) => ({
+vi.mock('../../src/cli/common/assistants.js', async (original) => ({
   ...(await original<object>()),
   // Any file will do: only its digest is taken.
   segmenterSettings: () => ({ name: 'colours', weights: fileURLToPath(new URL('./run.ts', import.meta.url)) }),

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { deaotManifest } from '../../../models/test/fixtures/deaot/manifest.js';
-import { reproductionTable } from '../../src/cli/reproduce.js';
-import { reproducibleRows } from '../../src/cli/reproduce-rows.js';
+import { reproductionTable } from '../../src/cli/reproduce/index.js';
+import { reproducibleRows } from '../../src/cli/reproduce/rows.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { makeMask, writeFrames, writeMask } from '../tracking/scene.js';
 import { samtrack } from './run.js';

@@ -7,7 +7,7 @@ import { decode, encode } from 'fast-png';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { steepSamManifest } from '../../../models/test/fixtures/sam/manifest.js';
 import { UsageError } from '../../src/cli/command.js';
-import { wantedMasks } from '../../src/cli/segment-options.js';
+import { wantedMasks } from '../../src/cli/segment/options.js';
 import { temporaryFolder } from '../io/temporary.js';
 import { samtrack } from './run.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type SafetensorsEntry, writeSafetensors } from '@samtrack/models/checkpoint';
 import { catalog } from '@samtrack/weights';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { weightsCommand } from '../../src/cli/weights.js';
+import { weightsCommand } from '../../src/cli/weights/index.js';
 
 const tensor = (key: string, ...values: number[]): SafetensorsEntry => ({
   key,

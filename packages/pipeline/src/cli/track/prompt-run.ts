@@ -1,0 +1,148 @@
+/** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Segmenter } from '../../assist/index.js';
+import { type EngineOptions, openEngine } from '../../engine/index.js';
+import {
+  drawOverlay,
+  type FrameSource,
+  idColour,
+  OutputError,
+  palette,
+  type ResultSummary,
+  type RunInput,
+  writeOwnedFile,
+} from '../../io/index.js';
+import { type FramePrompt, type PromptedFrame, type PromptedObject, promptedMasks } from '../../prompts/index.js';
+import type { Session } from '../../session/index.js';
+import type { TrackingHost } from '../common/tracking-host.js';
+
+/** Names an object in a message: its id and what it is called. */
+const titleOf = ({ name }: PromptedObject, id: number): string => (name === undefined ? `${id}` : `${id} (${name})`);
+
+/** Asks the segmenter for the masks, and says how large each of them is. Throws as `promptedMasks`. */
+export async function showPrompts(
+  source: FrameSource,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  { report, signal }: TrackingHost,
+): Promise<PromptedFrame[]> {
+  const onProgress = (fraction: number) => report.progress('segmenting', fraction);
+  const frames = await promptedMasks(source, objects, segmenter, { signal, onProgress });
+  report.end();
+  for (const { frame, objects: shown } of frames) {
+    const areas = shown.map(({ id, area }) => `${titleOf(objects[id - 1]!, id)}: ${area} pixels`);
+    report.note(`frame ${frame.name}: ${areas.join(', ')}`);
+  }
+  return frames;
+}
+
+/** The prompts as a drawing: clicks on an object are filled, those beside it are crossed out. */
+function promptsSvg({ frame: { width, height }, objects }: PromptedFrame): string {
+  const unit = Math.max(1.5, Math.min(width, height) / 240);
+  const colours = palette('samtrack');
+  const line = (points: FramePrompt['points'] = []) => points.map((point) => point.join(',')).join(' ');
+  const drawn = objects.flatMap(({ id, prompt: { points = [], labels = [], box, stroke } }) => {
+    const paint = `rgb(${idColour(colours, id).slice(0, 3).join(',')})`;
+    // Each mark twice: a wide white one below stays visible on the mask of the same colour.
+    const twice = (shape: (style: string) => string) => [
+      shape(`fill="none" stroke="white" stroke-width="${unit * 2.5}"`),
+      shape(`fill="none" stroke="${paint}" stroke-width="${unit}"`),
+    ];
+    const marks = points.flatMap(([x, y], i) => {
+      const [cx, cy, r] = [x + 0.5, y + 0.5, unit * 3];
+      if (labels[i] !== 0)
+        return [`<circle cx="${cx}" cy="${cy}" r="${r}" fill="${paint}" stroke="white" stroke-width="${unit}"/>`];
+      const cross = `M${cx - r},${cy - r}L${cx + r},${cy + r}M${cx - r},${cy + r}L${cx + r},${cy - r}`;
+      return twice((style) => `<path d="${cross}" ${style}/>`);
+    });
+    const [x0, y0, x1, y1] = box ?? [0, 0, 0, 0];
+    return [
+      ...(box ? twice((style) => `<rect x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}" ${style}/>`) : []),
+      ...(stroke ? twice((style) => `<polyline points="${line(stroke)}" stroke-linecap="round" ${style}/>`) : []),
+      ...marks,
+    ];
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join('')}</svg>`;
+}
+
+/** Begins a session, whose frame 0 is the source's frame `from`, with the objects that prompts show. */
+export async function promptSession(
+  session: Session,
+  source: FrameSource,
+  from: number,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  host: TrackingHost,
+): Promise<void> {
+  for (const { frame, labels } of await showPrompts(source, objects, segmenter, host)) {
+    const known = new Set(session.objects.map(({ id }) => id));
+    // New objects by themselves: they alone are then tracked backward.
+    for (const isNew of [false, true]) {
+      const mask = { ...labels, data: labels.data.map((id) => (known.has(id) === isNew ? 0 : id)) };
+      if (mask.data.some((id) => id > 0))
+        await session.prompt({ frame: frame.index - from, mask, signal: host.signal });
+    }
+  }
+  for (const [i, { name, label }] of objects.entries()) {
+    if (name !== undefined || label !== undefined)
+      await session.update(i + 1, { ...(name && { name }), ...(label && { label }) });
+  }
+}
+
+/** `--preview`: opens the engine, asks the segmenter, and writes pictures into the folder. Throws as `showPrompts`, and OutputError. */
+export async function previewPrompts(
+  source: FrameSource,
+  objects: readonly PromptedObject[],
+  segmenter: Segmenter,
+  folder: string,
+  existing: 'error' | 'replace' | 'resume' | 'renew',
+  engine: EngineOptions,
+  host: TrackingHost,
+): Promise<{ summary: ResultSummary }> {
+  const opened = await openEngine(engine);
+  host.report.note(opened.reason);
+  try {
+    const frames = await showPrompts(source, objects, segmenter, host);
+    const files = await writePreview(folder, frames, existing === 'replace', source.inputs);
+    return { summary: { frames: 0, complete: true, files, warnings: [] } };
+  } finally {
+    segmenter.dispose();
+    opened.close();
+  }
+}
+
+/**
+ * Draws masks and prompts over each prompted frame: `preview.png` into the folder, or `preview-NAME.png` where there are several.
+ * @returns their names
+ * @throws OutputError where a file of that name is there, unless it may be overwritten
+ */
+async function writePreview(
+  folder: string,
+  frames: readonly PromptedFrame[],
+  overwrite: boolean,
+  inputs: readonly RunInput[] = [],
+): Promise<string[]> {
+  const names = frames.map(({ frame }) => (frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
+  const files = names.map((name) => join(folder, name));
+  for (const file of overwrite ? [] : files) {
+    const there = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (there)
+      throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it if samtrack made it');
+  }
+  const { default: sharp } = await import('sharp');
+  for (const [i, prompted] of frames.entries()) {
+    const { width, height, rgba } = prompted.frame;
+    const overlay = drawOverlay(rgba, prompted.labels, { contour: 'object' });
+    const png = await sharp(overlay, { raw: { width, height, channels: 4 } })
+      .composite([{ input: Buffer.from(promptsSvg(prompted)) }])
+      .removeAlpha()
+      .png()
+      .toBuffer();
+    await writeOwnedFile(files[i]!, png, inputs);
+  }
+  return names;
+}
