@@ -1,7 +1,16 @@
 /** `samtrack jobs`: what is queued, at work, done and failed, and what to do about it. */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { type Command, interruptible, oneOf, positiveNumber, Report, UsageError, wholeNumber } from 'samtrack/cli';
+import {
+  type Arguments,
+  defineCommand,
+  interruptible,
+  type OptionValues,
+  oneOf,
+  positiveNumber,
+  Report,
+  UsageError,
+  wholeNumber,
+} from 'samtrack/cli';
 import { FarmError } from '../errors.js';
 import { keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
@@ -60,10 +69,9 @@ const OPTIONS = {
   reason: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+type Options = OptionValues<typeof OPTIONS>;
 
 interface Call {
   address: FarmAddress;
@@ -87,20 +95,17 @@ const VERBS: Record<
   quarantine: { run: quarantine, options: ['reason', 'json'], ids: 'any' },
 };
 
-export const jobsCommand: Command = {
+export const jobsCommand = defineCommand({
   name: 'jobs',
   summary: 'list, watch, cancel and fetch queued jobs',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [name, ...ids] = positionals;
+async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<number> {
+  const [name, ...ids] = operands;
   const verb = VERBS[name ?? ''];
   if (!verb) throw new UsageError(`jobs takes one of ${Object.keys(VERBS).join(', ')}${name ? `, not "${name}"` : ''}`);
   const known = [...verb.options, ...Object.keys(FARM_OPTIONS), 'quiet'];

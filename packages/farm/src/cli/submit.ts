@@ -1,6 +1,13 @@
 /** `samtrack submit`: videos into the queue. */
-import { parseArgs } from 'node:util';
-import { type Command, interruptible, positiveNumber, Report, TRACK_OPTIONS, UsageError } from 'samtrack/cli';
+import {
+  type Arguments,
+  defineCommand,
+  interruptible,
+  positiveNumber,
+  Report,
+  TRACK_OPTIONS,
+  UsageError,
+} from 'samtrack/cli';
 import { readVideos } from '../job/manifest.js';
 import { Planner } from '../job/plan.js';
 import { keyOf } from '../job/spec.js';
@@ -48,29 +55,17 @@ const OPTIONS = {
 /** Videos whose digests are computed at the same time. */
 const WIDTH = 4;
 
-export const submitCommand: Command = {
+export const submitCommand = defineCommand({
   name: 'submit',
   summary: 'queue videos for the workers of a farm',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const {
-    values: options,
-    positionals,
-    tokens,
-  } = parseArgs({
-    args: argv,
-    options: OPTIONS,
-    allowPositionals: true,
-    tokens: true,
-  });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (positionals.length === 0) throw new UsageError('submit takes manifests, patterns, files or folders');
+async function run({ options, operands, tokens }: Arguments<typeof OPTIONS>): Promise<number> {
+  if (operands.length === 0) throw new UsageError('submit takes manifests, patterns, files or folders');
   const address = farmAddress(options);
   const priority = positiveNumber('priority', options.priority, { whole: true });
   const report = new Report(options.quiet);
@@ -80,7 +75,7 @@ async function run(argv: string[]): Promise<number> {
       : [],
   );
   return interruptible(async (signal) => {
-    const videos = await readVideos(positionals, tracking);
+    const videos = await readVideos(operands, tracking);
     const planner = new Planner();
     const submissions: Submission[] = new Array(videos.length);
     let done = 0;

@@ -2,8 +2,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { type Command, formatDuration, positiveNumber, Report, UsageError } from 'samtrack/cli';
+import { type Arguments, defineCommand, formatDuration, positiveNumber, Report, UsageError } from 'samtrack/cli';
 import { isFarmError } from '../errors.js';
 import { MetricsServer } from '../observe/metrics.js';
 import { openTraces } from '../observe/traces.js';
@@ -49,22 +48,17 @@ const OPTIONS = {
   metrics: { type: 'string' },
   traces: { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const workerCommand: Command = {
+export const workerCommand = defineCommand({
   name: 'worker',
   summary: "run queued jobs on this machine's GPU",
   help: HELP,
+  options: OPTIONS,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const address = farmAddress(options);
   const number = (name: 'lock-seconds' | 'hang-seconds' | 'patience-seconds' | 'slice', otherwise: number) =>
     positiveNumber(name, options[name], { whole: name === 'slice' }) ?? otherwise;

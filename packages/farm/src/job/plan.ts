@@ -1,8 +1,7 @@
 /** From arguments of commands to jobs: paths become absolute, files count by what is in them. */
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { type EvalFarmRun, PROMPT_OPTIONS, planTrack, TRACK_OPTIONS, UsageError, version } from 'samtrack/cli';
+import { type EvalFarmRun, PROMPT_OPTIONS, planTrack, trackCommand, UsageError, version } from 'samtrack/cli';
 import { openSource } from 'samtrack/io';
 import { davisSequences } from 'samtrack/metrics';
 import { digestOf, type Input, type JobSpec, type Json, keyOf } from './spec.js';
@@ -55,7 +54,7 @@ export class Planner {
       options: await identityOf(options, inputs, Object.keys(PROMPT_OPTIONS)),
     };
     if (options.prompts) await inputs.add(options.prompts);
-    const { tokens } = parseArgs({ args: [...argv], options: TRACK_OPTIONS, allowPositionals: true, tokens: true });
+    const { tokens } = trackCommand.parse(argv);
     return {
       kind: 'track',
       name: name ?? options.sequence ?? input.replace(/\/+$/, '').split('/').at(-1)!,

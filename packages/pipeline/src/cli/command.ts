@@ -1,3 +1,4 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { DeviceError, DeviceLostError, KernelError, RuntimeInUseError } from '@samtrack/kernels';
 import {
   CaptionError,
@@ -27,6 +28,75 @@ export interface Command {
   readonly help: string;
   /** @returns the exit status */
   run(argv: string[]): Promise<number>;
+}
+
+type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
+
+type Parsed<Options extends OptionsConfig> = ReturnType<
+  typeof parseArgs<{ options: Options; allowPositionals: true; tokens: true }>
+>;
+
+/** The values of a command's options. */
+export type OptionValues<Options extends OptionsConfig> = Parsed<Options>['values'];
+
+/** A command line, read. */
+export interface Arguments<Options extends OptionsConfig> {
+  readonly options: OptionValues<Options>;
+  readonly operands: readonly string[];
+  /** As they stand in the line, in order. */
+  readonly tokens: Parsed<Options>['tokens'];
+  readonly argv: readonly string[];
+}
+
+/** What a command is. */
+export interface CommandDefinition<Options extends OptionsConfig> extends Omit<Command, 'run'> {
+  /** As `parseArgs` takes them; `--help` is added. */
+  readonly options: Options;
+  /** Whether it takes operands: words that are no options. */
+  readonly operands?: boolean;
+  /** Commands of its own, by their first word. */
+  readonly subcommands?: readonly Command[];
+  /** @returns the exit status */
+  run(given: Arguments<Options>): Promise<number>;
+}
+
+/** A command whose line can be read without running it. */
+export interface DefinedCommand<Options extends OptionsConfig> extends Command {
+  /** @throws TypeError with a code `ERR_PARSE_ARGS_...` for options that there are not */
+  parse(argv: readonly string[]): Arguments<Options>;
+}
+
+/** Makes a command of its parts: the line is read, `--help` is answered. */
+export function defineCommand<const Options extends OptionsConfig>({
+  options,
+  operands = false,
+  subcommands = [],
+  run,
+  ...about
+}: CommandDefinition<Options>): DefinedCommand<Options> {
+  const read = (argv: readonly string[]) => {
+    const { values, positionals, tokens } = parseArgs({
+      args: [...argv],
+      options: { ...options, help: { type: 'boolean', short: 'h' } },
+      allowPositionals: operands,
+      tokens: true,
+    });
+    return { options: values, operands: positionals, tokens, argv } as unknown as Arguments<Options> & {
+      options: { help?: boolean };
+    };
+  };
+  return {
+    ...about,
+    parse: read,
+    run: async (argv) => {
+      const subcommand = subcommands.find(({ name }) => name === argv[0]);
+      if (subcommand) return subcommand.run(argv.slice(1));
+      const given = read(argv);
+      if (!given.options.help) return run(given);
+      process.stdout.write(about.help);
+      return 0;
+    },
+  };
 }
 
 /** Wrong usage: the message says what, the exit status is 2. */

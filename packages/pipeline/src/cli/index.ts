@@ -2,7 +2,20 @@
  * What packages that add commands to `samtrack` build on.
  * @module
  */
-export { type Command, EXPECTED_ERROR, isExpected, oneOf, positiveNumber, UsageError, wholeNumber } from './command.js';
+export {
+  type Arguments,
+  type Command,
+  type CommandDefinition,
+  type DefinedCommand,
+  defineCommand,
+  EXPECTED_ERROR,
+  isExpected,
+  type OptionValues,
+  oneOf,
+  positiveNumber,
+  UsageError,
+  wholeNumber,
+} from './command.js';
 export { INTERRUPTED, interruptible } from './common/interrupt.js';
 export { formatDuration, Report } from './common/progress.js';
 export type { TrackerSettings } from './common/tracking.js';
@@ -11,5 +24,5 @@ export { type EvalFarmRun, type EvalPlan, evalRun, planEval } from './eval/index
 export { davisSequence, type EvalSequence, type SimulatedClicks, trackSequence } from './eval/tracking.js';
 export { main, version } from './main.js';
 export { MissingPackageError } from './optional.js';
-export { planTrack, TRACK_OPTIONS, type TrackPlan, trackVideo } from './track/index.js';
+export { planTrack, TRACK_OPTIONS, type TrackPlan, trackCommand, trackVideo } from './track/index.js';
 export { PROMPT_OPTIONS } from './track/prompt-options.js';

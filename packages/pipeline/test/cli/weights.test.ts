@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type SafetensorsEntry, writeSafetensors } from '@samtrack/models/checkpoint';
 import { catalog } from '@samtrack/weights';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { main } from '../../src/cli/main.js';
 import { weightsCommand } from '../../src/cli/weights/index.js';
 
 const tensor = (key: string, ...values: number[]): SafetensorsEntry => ({
@@ -40,9 +41,11 @@ async function fileOf(name: string, content: Uint8Array | string): Promise<strin
   return path;
 }
 
+const weights = (argv: readonly string[]) => main(['weights', ...argv]);
+
 describe('samtrack weights', () => {
   it.each([[['--help']], [['-h']], [['pull', '--help']]])('%j prints the help', async (argv) => {
-    expect(await weightsCommand.run(argv)).toBe(0);
+    expect(await weights(argv)).toBe(0);
     expect(out).toBe(weightsCommand.help);
   });
 
@@ -55,48 +58,48 @@ describe('samtrack weights', () => {
     [['inspect', 'a', 'b'], /inspect takes 1 operand, not 2/],
     [['list', '--keys'], /list has no option --keys/],
     [['list', '--wat'], /--wat/],
-    [['convert', 'a', '--dtype', 'int4'], /f32 or f16/],
+    [['convert', 'a', '--dtype', 'int4'], /one of f32, f16/],
   ])('%j is wrong usage', async (argv, message) => {
-    expect(await weightsCommand.run(argv)).toBe(2);
+    expect(await weights(argv)).toBe(2);
     expect(err).toMatch(message);
     expect(out).toBe('');
   });
 
   it('list shows every entry and what is in the cache', async () => {
     await fileOf('mobile_sam.pt', 'x');
-    expect(await weightsCommand.run(['list', '--cache', folder])).toBe(0);
+    expect(await weights(['list', '--cache', folder])).toBe(0);
     for (const { id } of catalog) expect(out).toContain(`${id} `);
     expect(out.split('\n').filter((line) => line.includes('in cache'))).toEqual([expect.stringMatching(/^mobile-sam/)]);
     out = '';
-    await weightsCommand.run(['list', '--json', '--cache', folder]);
+    await weights(['list', '--json', '--cache', folder]);
     expect(JSON.parse(out)).toHaveLength(catalog.length);
   });
 
   it('pull looks up every name before it fetches any', async () => {
-    expect(await weightsCommand.run(['pull', 'deaot-t', 'deaot-x', '--cache', folder])).toBe(1);
+    expect(await weights(['pull', 'deaot-t', 'deaot-x', '--cache', folder])).toBe(1);
     expect(err).toMatch(/no checkpoint is called "deaot-x"/);
   });
 
   it('inspect tells what a file holds', async () => {
     const path = await fileOf('w.pth', writeSafetensors(deaot, { metadata: { note: 'hello' } }));
-    expect(await weightsCommand.run(['inspect', path])).toBe(0);
+    expect(await weights(['inspect', path])).toBe(0);
     expect(out).toMatch(/format +safetensors/);
     expect(out).toMatch(/tensors +2 \(2 f32\)/);
     expect(out).toMatch(/values +3 /);
     expect(out).toMatch(/model +DeAOT, mobilenetv2 encoder, 1 layer \(deaot-t\)/);
     expect(out).toMatch(/note +hello/);
     expect(out).not.toContain('norm1');
-    await weightsCommand.run(['inspect', path, '--keys']);
+    await weights(['inspect', path, '--keys']);
     expect(out).toMatch(/^encoder\.features\.0\.0\.weight +f32 +\[1, 2\]$/m);
     out = '';
-    await weightsCommand.run(['inspect', path, '--keys', '--json']);
+    await weights(['inspect', path, '--keys', '--json']);
     expect(JSON.parse(out)).toMatchObject({ format: 'safetensors', values: 3, dtypes: { f32: 2 }, tensors: [{}, {}] });
   });
 
   it('inspect works on a manifest', async () => {
     const tensors = [{ name: 'a', shape: [2, 3], scale: 1, offset: 0 }];
     const path = await fileOf('m.json', JSON.stringify({ seed: 1, tensors }));
-    expect(await weightsCommand.run(['inspect', path])).toBe(0);
+    expect(await weights(['inspect', path])).toBe(0);
     expect(out).toMatch(/format +procedural/);
     expect(out).toMatch(/model +unknown/);
   });
@@ -106,43 +109,43 @@ describe('samtrack weights', () => {
     ['a page', '<html>', /looks like an HTML page/],
     ['a pickle that runs code', "cos\nsystem\n(S'true'\ntR.", /os\.system/],
   ])('inspect fails on %s and says why', async (_, content, message) => {
-    expect(await weightsCommand.run(['inspect', await fileOf('w.pth', content)])).toBe(1);
+    expect(await weights(['inspect', await fileOf('w.pth', content)])).toBe(1);
     expect(out + err).toMatch(message);
   });
 
   it('verify reads everything', async () => {
     const good = await fileOf('w.safetensors', writeSafetensors(deaot));
-    expect(await weightsCommand.run(['verify', good])).toBe(0);
+    expect(await weights(['verify', good])).toBe(0);
     expect(out).toMatch(/result +good/);
     const bad = await fileOf('n.safetensors', writeSafetensors([tensor('a', Number.NaN)]));
-    expect(await weightsCommand.run(['verify', bad])).toBe(1);
+    expect(await weights(['verify', bad])).toBe(1);
     expect(out).toMatch(/problem +"a" holds NaN at flat index 0/);
-    expect(await weightsCommand.run(['verify', good, '--as', 'sam-vit-b'])).toBe(1);
+    expect(await weights(['verify', good, '--as', 'sam-vit-b'])).toBe(1);
     expect(out).toMatch(/problem +SHA-256 is/);
   });
 
   it('verify finds a file in the cache by its name in the catalogue', async () => {
     await fileOf('mobile_sam.pt', writeSafetensors(deaot));
-    expect(await weightsCommand.run(['verify', 'mobile-sam', '--cache', folder])).toBe(1);
+    expect(await weights(['verify', 'mobile-sam', '--cache', folder])).toBe(1);
     expect(out).toMatch(/is +MobileSAM/);
-    expect(await weightsCommand.run(['verify', 'sam-vit-b', '--cache', folder])).toBe(1);
+    expect(await weights(['verify', 'sam-vit-b', '--cache', folder])).toBe(1);
     expect(err).toMatch(/sam_vit_b_01ec64\.pth: cannot open/);
   });
 
   it('convert writes beside the input and overwrites nothing', async () => {
     const path = await fileOf('w.pth', writeSafetensors(deaot));
-    expect(await weightsCommand.run(['convert', path, '--dtype', 'f16'])).toBe(0);
+    expect(await weights(['convert', path, '--dtype', 'f16'])).toBe(0);
     expect(out).toContain(join(folder, 'w.f16.safetensors'));
-    expect(await weightsCommand.run(['convert', path, '--dtype', 'f16'])).toBe(1);
+    expect(await weights(['convert', path, '--dtype', 'f16'])).toBe(1);
     expect(err).toMatch(/exists already/);
     out = '';
-    await weightsCommand.run(['inspect', join(folder, 'w.f16.safetensors')]);
+    await weights(['inspect', join(folder, 'w.f16.safetensors')]);
     expect(out).toMatch(/2 f16/);
   });
 
   it('leaves no signal handler behind', async () => {
     const before = process.listenerCount('SIGINT');
-    await weightsCommand.run(['list', '--cache', folder]);
+    await weights(['list', '--cache', folder]);
     expect(process.listenerCount('SIGINT')).toBe(before);
   });
 });

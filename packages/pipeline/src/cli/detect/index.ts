@@ -1,13 +1,12 @@
 /** `samtrack detect`: boxes around what a text names, in pictures. */
 import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { GroundingDetector, GroundingDino } from '@samtrack/models';
 import { openEngine } from '../../engine/index.js';
 import { IMAGE_EXTENSION, imageFiles } from '../../io/image-source.js';
 import { checkOwnedFile, fileInput, OutputError, openSource, writeOwnedFile } from '../../io/index.js';
 import { withWeights } from '../../io/weights.js';
-import { type Command, oneOf, positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, oneOf, positiveNumber, UsageError } from '../command.js';
 import { cachedWeights } from '../common/cached-weights.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
 import { interruptible } from '../common/interrupt.js';
@@ -55,23 +54,19 @@ const OPTIONS = {
   coco: { type: 'string' },
   out: { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const detectCommand: Command = {
+export const detectCommand = defineCommand({
   name: 'detect',
   summary: 'find what a text names in images',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (positionals.length === 0) throw new UsageError('detect takes an image');
+async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<number> {
+  if (operands.length === 0) throw new UsageError('detect takes an image');
   const truth = await groundTruth(options);
   const wanted = truth ? classesOf(truth) : whatToFind(options);
   // Under an evaluation all pairs of box and class count, the best 300 of an image.
@@ -85,7 +80,7 @@ async function run(argv: string[]): Promise<number> {
   const report = new Report(options.quiet);
 
   return interruptible(async (signal) => {
-    const inputs = await listInputs(positionals);
+    const inputs = await listInputs(operands);
     const pictures = options.out === undefined ? undefined : await pictureFiles(options.out, inputs);
     const read = inputs.map((file) => fileInput(file, 'an image that is looked at'));
     for (const file of [options.json, options.coco]) {

@@ -1,5 +1,4 @@
 /** `samtrack devices`: the GPU, what it offers, and which kernels it gets. */
-import { parseArgs } from 'node:util';
 import {
   type AdapterClass,
   gemm,
@@ -9,7 +8,7 @@ import {
   softmaxRows,
   tuningOf,
 } from '@samtrack/kernels';
-import type { Command } from '../command.js';
+import { type Arguments, defineCommand } from '../command.js';
 
 const HELP = `Usage: samtrack devices [--adapter NAME] [--json]
 
@@ -24,15 +23,15 @@ how many shapes \`samtrack tune\` has measured which one is the fastest.
 const OPTIONS = {
   adapter: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const devicesCommand: Command = {
+export const devicesCommand = defineCommand({
   name: 'devices',
   summary: 'show the GPU and the kernels it gets',
   help: HELP,
+  options: OPTIONS,
   run,
-};
+});
 
 /** The variants selected for shapes that the models use. */
 function selectedVariants(adapter: AdapterClass): Record<string, string> {
@@ -48,12 +47,7 @@ function selectedVariants(adapter: AdapterClass): Record<string, string> {
   };
 }
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const runtime = await initialize({ adapter: options.adapter, tuning: 'cached' });
   try {
     const { vendor, architecture, device, description } = runtime.info;

@@ -1,7 +1,6 @@
 /** `samtrack eval clicks`: how good the masks of single frames are after so many clicks, and from the exact box. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Segmenter } from '../../assist/index.js';
 import { rleIou } from '../../discovery/index.js';
 import { openEngine } from '../../engine/index.js';
@@ -16,7 +15,7 @@ import {
 } from '../../io/index.js';
 import { clickOn } from '../../metrics/clicks.js';
 import { EvaluationError } from '../../metrics/index.js';
-import { positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, positiveNumber, UsageError } from '../command.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
 import { interruptible } from '../common/interrupt.js';
@@ -47,7 +46,6 @@ const OPTIONS = {
   ...ENGINE_OPTIONS,
   json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
 /** IoUs of one object in one frame. */
@@ -62,14 +60,18 @@ interface ObjectScores {
   seconds: number;
 }
 
-/** @returns the exit status */
-export async function evalClicks(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (positionals.length > 0) throw new UsageError(`eval clicks takes no "${positionals.join(' ')}"`);
+/** `samtrack eval clicks` */
+export const clicksCommand = defineCommand({
+  name: 'clicks',
+  summary: 'masks of single frames after so many clicks, and from the exact box',
+  help: HELP,
+  options: OPTIONS,
+  operands: true,
+  run,
+});
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<number> {
+  if (operands.length > 0) throw new UsageError(`eval clicks takes no "${operands.join(' ')}"`);
   const { root, resolution = '480p' } = options;
   if (root === undefined) throw new UsageError('eval clicks needs --root');
   const counts = (options.clicks ?? '1,3,5').split(',').map((text) => positiveNumber('clicks', text, { whole: true })!);

@@ -1,7 +1,6 @@
 /** `samtrack eval`: scores results on a data set as its official toolkit does, or packs them for its server; tracks first where asked to. */
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { dataSetInputs, labelIds } from '../../io/index.js';
 import {
   annotationYear,
@@ -13,13 +12,13 @@ import {
   writeSubmission,
   youTubeVosVideos,
 } from '../../metrics/index.js';
-import { type Command, oneOf, positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, type OptionValues, oneOf, positiveNumber, UsageError } from '../command.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from '../common/assistants.js';
 import { interruptible } from '../common/interrupt.js';
 import { Report } from '../common/progress.js';
 import { TRACKER_HELP, TRACKER_OPTIONS, type TrackerSettings, trackerSettings } from '../common/tracking.js';
 import { type OptionalCommands, optionalCommands } from '../optional.js';
-import { evalClicks } from './clicks.js';
+import { clicksCommand } from './clicks.js';
 import { ScorePool } from './score-pool.js';
 import {
   davisSequence,
@@ -95,10 +94,9 @@ const OPTIONS = {
   ...SEGMENTER_OPTIONS,
   ...TRACKER_OPTIONS,
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-type EvalOptions = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+type EvalOptions = OptionValues<typeof OPTIONS>;
 
 const YEARS = { 2016: 2016, 2017: 2017, 2019: 2019 } as const;
 const DATASETS = ['davis', 'youtube-vos'] as const;
@@ -107,26 +105,23 @@ const HIDDEN = ['test-dev', 'test-challenge'];
 /** Options that mean something only where results are scored here. */
 const SCORING = ['compat', 'out', 'json', 'jobs', 'task'] as const;
 
-export const evalCommand: Command = {
+export const evalCommand = defineCommand({
   name: 'eval',
   summary: 'score results on DAVIS, or track a data set and score or submit it',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
+  subcommands: [clicksCommand],
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  if (argv[0] === 'clicks') return evalClicks(argv.slice(1));
-  const { values: options } = parse(argv);
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const { dataset, plan } = planEval(argv);
+async function run(given: Arguments<typeof OPTIONS>): Promise<number> {
+  const { dataset, plan, options } = planned(given);
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
     if (dataset === 'davis') {
       const seen = await withYear(plan, options, report);
-      if (options.farm) return (await farm()).evaluate({ argv, plan: seen, options, report, signal });
+      if (options.farm) return (await farm()).evaluate({ argv: [...given.argv], plan: seen, options, report, signal });
       return evalDavis(seen, options, report, signal);
     }
     const { folder, videos } = await youTubeVosVideos(plan.root, plan.sequences);
@@ -160,17 +155,23 @@ export interface EvalFarmRun {
 
 const farm = () => optionalCommands<EvalFarm>('@samtrack/farm', '--farm');
 
-const parse = (argv: string[]) => parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-
 /**
  * Reads the arguments of `samtrack eval`. Opens nothing.
  * @throws UsageError
  */
-export function planEval(argv: string[]): { dataset: (typeof DATASETS)[number]; plan: EvalPlan; options: EvalOptions } {
-  const { values: options, positionals } = parse(argv);
-  const dataset = DATASETS.find((name) => name === positionals[0]);
-  if (positionals.length !== 1 || !dataset) {
-    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(positionals)}`);
+export const planEval = (argv: readonly string[]): PlannedEval => planned(evalCommand.parse(argv));
+
+/** What `samtrack eval` was asked to do, checked. */
+export interface PlannedEval {
+  dataset: (typeof DATASETS)[number];
+  plan: EvalPlan;
+  options: EvalOptions;
+}
+
+function planned({ options, operands }: Arguments<typeof OPTIONS>): PlannedEval {
+  const dataset = DATASETS.find((name) => name === operands[0]);
+  if (operands.length !== 1 || !dataset) {
+    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(operands)}`);
   }
   if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
   return { dataset, plan: planOf(dataset, options), options };

@@ -1,9 +1,8 @@
 /** `samtrack export`: the results of a run in other formats. */
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { exportResults } from '../../export/index.js';
 import { openOutputFolder, openSource } from '../../io/index.js';
-import { type Command, oneOf, positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, oneOf, positiveNumber, UsageError } from '../command.js';
 import { exportFormats, FORMATS_HELP } from '../common/export-options.js';
 import { interruptible } from '../common/interrupt.js';
 import { Report } from '../common/progress.js';
@@ -39,25 +38,21 @@ const OPTIONS = {
   partial: { type: 'boolean' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const exportCommand: Command = {
+export const exportCommand = defineCommand({
   name: 'export',
   summary: 'write results in other formats',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [results, ...more] = positionals;
+async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<number> {
+  const [results, ...more] = operands;
   if (results === undefined || more.length > 0) {
-    throw new UsageError(`export takes one folder of results, not ${positionals.length}`);
+    throw new UsageError(`export takes one folder of results, not ${operands.length}`);
   }
   if (!options.source) throw new UsageError('export needs --source: what the results are of');
   const formats = exportFormats(options.format);

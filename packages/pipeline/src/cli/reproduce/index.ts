@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { DEAOT_CONFIGS } from '@samtrack/models';
 import { entryForModel } from '@samtrack/weights';
 import { cacheFolder, pull } from '@samtrack/weights/node';
 import { imageFiles, stemOf } from '../../io/image-source.js';
 import { davisSequences, EvaluationError, runMetrics } from '../../metrics/index.js';
-import { type Command, UsageError } from '../command.js';
+import { type Arguments, defineCommand, type OptionValues, UsageError } from '../command.js';
 import { SEGMENTER_HELP, SEGMENTER_OPTIONS } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineArguments } from '../common/engine-options.js';
 import { interruptible } from '../common/interrupt.js';
@@ -64,17 +63,17 @@ const OPTIONS = {
   out: { type: 'string' },
   ...ENGINE_OPTIONS,
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
+type Options = OptionValues<typeof OPTIONS>;
 
-export const reproduceCommand: Command = {
+export const reproduceCommand = defineCommand({
   name: 'reproduce',
   summary: "compute the paper's table again, beside the published numbers",
   help: HELP,
+  options: OPTIONS,
   run,
-};
+});
 
 /** What became of a row. */
 interface Outcome {
@@ -88,12 +87,7 @@ interface Outcome {
   skipped?: string;
 }
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const rows = chosenRows(options);
   if (options.davis === undefined && options['test-dev'] === undefined) {
     throw new UsageError('reproduce needs --davis or --test-dev');

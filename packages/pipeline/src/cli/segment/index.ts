@@ -1,12 +1,11 @@
 /** `samtrack segment`: masks of objects in a picture, from clicks, boxes or strokes, or of everything in it. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
 import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverything } from '@samtrack/models';
 import { openEngine } from '../../engine/index.js';
 import { type Frame, openSource, SourceError, writeOwnedFile } from '../../io/index.js';
 import { SEGMENTER_NAMES } from '../../session/samtrack.js';
-import { type Command, oneOf, UsageError, wholeNumber } from '../command.js';
+import { type Arguments, defineCommand, oneOf, UsageError, wholeNumber } from '../command.js';
 import { loadPredictor, type SegmenterSettings, segmenterList, segmenterSettings } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
 import { interruptible } from '../common/interrupt.js';
@@ -55,23 +54,19 @@ const OPTIONS = {
   candidates: { type: 'boolean' },
   each: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const segmentCommand: Command = {
+export const segmentCommand = defineCommand({
   name: 'segment',
   summary: 'segment objects of an image from clicks, boxes, strokes, or all of them',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [input, ...more] = positionals;
+async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<number> {
+  const [input, ...more] = operands;
   if (input === undefined || more.length > 0) throw new UsageError('segment takes one image');
   const { out: folder } = options;
   if (folder === undefined) throw new UsageError('segment needs --out FOLDER');

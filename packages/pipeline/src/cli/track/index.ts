@@ -1,7 +1,6 @@
 /** `samtrack track`: what prompts or a mask of the first frame show, carried through a video. */
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { describedBy, everything } from '../../discovery/index.js';
 import {
   clipSource,
@@ -25,7 +24,15 @@ import { checkPromptedObjects, promptedInfos } from '../../prompts/index.js';
 import type { Session } from '../../session/index.js';
 import { trackToFolder } from '../../tracking/track.js';
 import { isUrl } from '../../tracking/weights-digest.js';
-import { type Command, isExpected, oneOf, positiveNumber, UsageError, wholeNumber } from '../command.js';
+import {
+  type Arguments,
+  defineCommand,
+  isExpected,
+  oneOf,
+  positiveNumber,
+  UsageError,
+  wholeNumber,
+} from '../command.js';
 import {
   DETECTOR_HELP,
   DETECTOR_OPTIONS,
@@ -116,23 +123,21 @@ export const TRACK_OPTIONS = {
   'no-overlay': { type: 'boolean' },
   'no-coco': { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const trackCommand: Command = {
+/** `samtrack track`. */
+export const trackCommand = defineCommand({
   name: 'track',
   summary: 'track what clicks, boxes, strokes or a first-frame mask show through a video',
   help: HELP,
+  options: TRACK_OPTIONS,
+  operands: true,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const options = parse(argv).values;
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const plan = planTrack(argv);
+async function run(given: Arguments<typeof TRACK_OPTIONS>): Promise<number> {
+  const { options } = given;
+  const plan = planOf(given);
   const { out } = options;
   if (!out) throw new UsageError('track needs --out FOLDER');
   if (options.resume && options.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
@@ -160,19 +165,17 @@ async function run(argv: string[]): Promise<number> {
   });
 }
 
-const parse = (argv: string[]) =>
-  parseArgs({ args: argv, options: TRACK_OPTIONS, allowPositionals: true, tokens: true });
-
 /** What `samtrack track` was asked to do, checked. */
-export type TrackPlan = ReturnType<typeof planTrack>;
+export type TrackPlan = ReturnType<typeof planOf>;
 
 /**
  * Reads the arguments of `samtrack track`, but for where results go. Opens nothing but a prompt file.
  * @throws UsageError; SessionError and SourceError for the prompt file
  */
-export function planTrack(argv: string[]) {
-  const { values: options, positionals, tokens } = parse(argv);
-  if (positionals.length !== 1) throw new UsageError(`track takes one source, not ${positionals.length}`);
+export const planTrack = (argv: readonly string[]): TrackPlan => planOf(trackCommand.parse(argv));
+
+function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) {
+  if (operands.length !== 1) throw new UsageError(`track takes one source, not ${operands.length}`);
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
   if (options.project && (unkept || !settings.inSessions)) {
@@ -197,7 +200,7 @@ export function planTrack(argv: string[]) {
     );
   }
   return {
-    input: positionals[0]!,
+    input: operands[0]!,
     options,
     settings,
     /** What prompts show. */

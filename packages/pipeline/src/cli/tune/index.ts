@@ -1,6 +1,5 @@
 /** `samtrack tune`: which of the kernels that compute the same is the fastest here? */
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
 import {
   initialize,
   shutdown,
@@ -12,7 +11,7 @@ import {
 } from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
 import { SEGMENTER_NAMES } from '../../session/samtrack.js';
-import { type Command, listed, oneOf, positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, listed, oneOf, positiveNumber, UsageError } from '../command.js';
 import { segmenterSettings } from '../common/assistants.js';
 import { cachedWeights } from '../common/cached-weights.js';
 import { interruptible, stoppedStatus } from '../common/interrupt.js';
@@ -58,22 +57,17 @@ const OPTIONS = {
   again: { type: 'boolean' },
   adapter: { type: 'string' },
   json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const tuneCommand: Command = {
+export const tuneCommand = defineCommand({
   name: 'tune',
   summary: 'find the fastest kernels for a model on this GPU',
   help: HELP,
+  options: OPTIONS,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const budget = positiveNumber('budget', options.budget) ?? 60;
   const enough = positiveNumber('enough', options.enough);
   const size = frameSize(options.size);

@@ -1,5 +1,4 @@
 /** `samtrack verify`: does this machine compute what the published models compute? */
-import { parseArgs } from 'node:util';
 import {
   type Checkpoint,
   DEAOT_CONFIGS,
@@ -15,7 +14,7 @@ import {
   verifySam2,
 } from '@samtrack/models';
 import { openEngine } from '../../engine/index.js';
-import { type Command, oneOf, UsageError } from '../command.js';
+import { type Arguments, defineCommand, oneOf, UsageError } from '../command.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
 
 const MODELS = Object.keys(DEAOT_CONFIGS) as DeAotName[];
@@ -45,22 +44,17 @@ const OPTIONS = {
   ...ENGINE_OPTIONS,
   stages: { type: 'boolean' },
   json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-export const verifyCommand: Command = {
+export const verifyCommand = defineCommand({
   name: 'verify',
   summary: 'compare this machine with reference results',
   help: HELP,
+  options: OPTIONS,
   run,
-};
+});
 
-async function run(argv: string[]): Promise<number> {
-  const { values: options } = parseArgs({ args: argv, options: OPTIONS });
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const wanted = oneOf('model', options.model, MODELS);
   if (!options.manifest || !options.taps) throw new UsageError('verify needs --manifest and --taps');
   const manifest = await openCheckpoint(options.manifest);

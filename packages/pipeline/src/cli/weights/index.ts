@@ -1,10 +1,10 @@
 /** `samtrack weights`: the catalogue of official checkpoints, and looking into, checking and converting checkpoint files. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { CheckpointError, describeArchitecture, type TensorInfo } from '@samtrack/models/checkpoint';
-import { type CatalogEntry, catalog, findEntry, WeightsError } from '@samtrack/weights';
+import { describeArchitecture, type TensorInfo } from '@samtrack/models/checkpoint';
+import { type CatalogEntry, catalog, findEntry } from '@samtrack/weights';
 import { cacheFolder, convert, inspect, pull, verify } from '@samtrack/weights/node';
+import { type Arguments, defineCommand, type OptionValues, oneOf, UsageError } from '../command.js';
 
 const HELP = `Usage: samtrack weights <command>
 
@@ -38,10 +38,9 @@ const OPTIONS = {
   as: { type: 'string' },
   out: { type: 'string' },
   dtype: { type: 'string' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values'];
+type Options = OptionValues<typeof OPTIONS>;
 
 interface Subcommand {
   /** Options it understands; any other is wrong usage. */
@@ -59,64 +58,48 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   convert: { options: ['out', 'dtype'], operands: [1, 1], run: runConvert },
 };
 
-export const weightsCommand = {
+export const weightsCommand = defineCommand({
   name: 'weights',
   summary: 'list, download, inspect, verify and convert model weights',
   help: HELP,
+  options: OPTIONS,
+  operands: true,
   run,
-};
+});
 
-/** Runs `samtrack weights ARGV...`. Results go to stdout, progress and errors to stderr. @returns the exit status */
-async function run(argv: string[]): Promise<number> {
-  const usage = parseUsage(argv);
-  if (typeof usage === 'string') {
-    process.stderr.write(`samtrack weights: ${usage}\nTry: samtrack weights --help\n`);
-    return 2;
-  }
-  if (!usage.command) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+/** Results go to stdout, progress and errors to stderr. */
+async function run({ options, operands: [name, ...operands] }: Arguments<typeof OPTIONS>): Promise<number> {
+  const subcommand = chosen(name, operands, options);
   const controller = new AbortController();
   const stop = (): void => controller.abort(new Error('stopped'));
   process.once('SIGINT', stop);
   try {
-    return await usage.command.run(usage.operands, usage.options, controller.signal);
+    return await subcommand.run(operands, options, controller.signal);
   } catch (error) {
-    if (controller.signal.aborted) {
-      process.stderr.write('\nStopped. What was downloaded is kept; the same command resumes.\n');
-      return 130;
-    }
-    if (!(error instanceof WeightsError || error instanceof CheckpointError)) throw error;
-    process.stderr.write(`samtrack weights: ${error.message}\n`);
-    return 1;
+    if (!controller.signal.aborted) throw error;
+    process.stderr.write('\nStopped. What was downloaded is kept; the same command resumes.\n');
+    return 130;
   } finally {
     process.off('SIGINT', stop);
   }
 }
 
-/** What is asked for, or what is wrong with the question. */
-function parseUsage(argv: string[]): string | { command?: Subcommand; operands: string[]; options: Options } {
-  let parsed: { values: Options; positionals: string[] };
-  try {
-    parsed = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    return (error as Error).message;
-  }
-  const { values: options, positionals } = parsed;
-  const [name, ...operands] = positionals;
-  if (options.help) return { operands, options };
-  if (name === undefined) return 'a command is missing';
+/** The command that is asked for. @throws UsageError */
+function chosen(name: string | undefined, operands: readonly string[], options: Options): Subcommand {
+  if (name === undefined) throw new UsageError('a command is missing');
   const command = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name]! : undefined;
-  if (!command) return `there is no command "${name}"`;
+  if (!command) throw new UsageError(`there is no command "${name}"`);
   const stray = (Object.keys(options) as (keyof Options)[]).find((option) => !command.options.includes(option));
-  if (stray) return `${name} has no option --${stray}`;
+  if (stray) throw new UsageError(`${name} has no option --${stray}`);
   const [least, most] = command.operands;
-  if (operands.length < least) return `${name} needs ${least === most ? '' : 'at least '}${least} name or file`;
-  if (operands.length > most)
-    return `${name} takes ${most || 'no'} operand${most === 1 ? '' : 's'}, not ${operands.length}`;
-  if (options.dtype !== undefined && !['f32', 'f16'].includes(options.dtype)) return '--dtype is f32 or f16';
-  return { command, operands, options };
+  if (operands.length < least) {
+    throw new UsageError(`${name} needs ${least === most ? '' : 'at least '}${least} name or file`);
+  }
+  if (operands.length > most) {
+    throw new UsageError(`${name} takes ${most || 'no'} operand${most === 1 ? '' : 's'}, not ${operands.length}`);
+  }
+  oneOf('dtype', options.dtype, ['f32', 'f16']);
+  return command;
 }
 
 async function runList(_operands: string[], options: Options): Promise<number> {
