@@ -28,7 +28,15 @@ export {
   type TrackingMode,
 } from './discovery/index.js';
 export { ENGINE_CHOICES, type EngineChoice, EngineError, type EngineOptions } from './engine/index.js';
-export { EXPORT_FORMATS, type ExportFormat, type ExportResultsOptions, exportResults } from './export/index.js';
+export {
+  EXPORT_FORMATS,
+  type ExportFormat,
+  type ExportResultsOptions,
+  exportResults,
+  type ResultSummary,
+  ResultWriter,
+  type ResultWriterOptions,
+} from './export/index.js';
 export {
   type BinarySource,
   type Frame,
@@ -56,9 +64,6 @@ export {
   openVideo,
   type ProjectStorage,
   type ReadMaskOptions,
-  type ResultSummary,
-  ResultWriter,
-  type ResultWriterOptions,
   type RgbaImage,
   readMask,
   SourceError,

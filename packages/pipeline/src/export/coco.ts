@@ -1,4 +1,4 @@
-import { CocoJsonWriter } from '../io/coco-json.js';
+import { CocoJsonWriter } from './coco-json.js';
 import type { ExportContext, Exporter } from './exporter.js';
 
 /** COCO instance JSON with compressed RLE, `coco.json`: see `CocoJsonWriter`. */

@@ -1,10 +1,10 @@
-import type { ObjectInfo } from '../io/coco-json.js';
 import { MaskError } from '../io/errors.js';
 import type { FrameSource } from '../io/frame-source.js';
 import type { OutputFolder } from '../io/output-folder.js';
 import { OwnedFolder } from '../io/owned-folder.js';
 import { decodeLabelPng } from '../io/palette-png.js';
 import { fileInput } from '../io/run-inputs.js';
+import type { ObjectInfo } from './coco-json.js';
 import type { ExportContext } from './exporter.js';
 import { EXPORT_FORMATS, type ExportFormat, openExporters } from './formats.js';
 

@@ -1,4 +1,3 @@
-import type { ObjectInfo } from '../io/coco-json.js';
 import type { Frame, FrameSource } from '../io/frame-source.js';
 import type { LabelMap } from '../io/label-map.js';
 import type { OutputFolder } from '../io/output-folder.js';
@@ -6,6 +5,7 @@ import type { OverlayOptions } from '../io/overlay.js';
 import type { PaletteName } from '../io/palette.js';
 import type { VideoSource } from '../io/video-source.js';
 import type { VideoWriterOptions } from '../io/video-writer.js';
+import type { ObjectInfo } from './coco-json.js';
 
 /**
  * Takes the frames and masks of a run one by one, in presentation order, and writes them in one format. Nothing but what a format needs in one piece

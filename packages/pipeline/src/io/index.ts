@@ -12,7 +12,6 @@ export {
   prepareCodecs,
 } from '#platform';
 export { clipSource } from './clip-source.js';
-export { CocoJsonWriter, type ObjectInfo } from './coco-json.js';
 export { bytesDigest, type Content, contentDigest } from './content-digest.js';
 export * from './errors.js';
 export * from './frame-source.js';
@@ -38,14 +37,6 @@ export { type ClaimOptions, HIDDEN_RECORD, OwnedFolder } from './owned-folder.js
 export { idColour, type Palette, type PaletteName, palette } from './palette.js';
 export { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
 export { type AppendFile, MemoryStorage, type ProjectStorage } from './project-storage.js';
-export {
-  type NamedDigest,
-  RESULT_FILES,
-  type ResultSummary,
-  ResultWriter,
-  type ResultWriterOptions,
-  type RunIdentity,
-} from './result-writer.js';
 export {
   type CompressedRle,
   compressRle,

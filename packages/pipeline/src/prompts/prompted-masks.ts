@@ -1,5 +1,6 @@
 import type { Segmenter } from '../assist/index.js';
-import { emptyLabelMap, type Frame, type FrameSource, type LabelMap, type ObjectInfo } from '../io/index.js';
+import type { ObjectInfo } from '../export/index.js';
+import { emptyLabelMap, type Frame, type FrameSource, type LabelMap } from '../io/index.js';
 import { SessionError } from '../session/errors.js';
 import { resolvePrompt } from '../session/prompts.js';
 import { type FramePrompt, type PromptedObject, titleOf } from './prompted-object.js';

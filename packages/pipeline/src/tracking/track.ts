@@ -1,5 +1,6 @@
 import type { OutOfBudgetError } from '@samtrack/models';
-import type { Frame, FrameRange, FrameSource, LabelMap, ResultSummary, ResultWriter } from '../io/index.js';
+import type { ResultSummary, ResultWriter } from '../export/index.js';
+import type { Frame, FrameRange, FrameSource, LabelMap } from '../io/index.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';

@@ -11,15 +11,8 @@ import {
   everything,
   fusion,
 } from '../../src/discovery/index.js';
-import {
-  type Frame,
-  type LabelMap,
-  labelIds,
-  MemoryFolder,
-  maxLabelId,
-  type ResultSummary,
-  ResultWriter,
-} from '../../src/io/index.js';
+import { type ResultSummary, ResultWriter } from '../../src/export/index.js';
+import { type Frame, type LabelMap, labelIds, MemoryFolder, maxLabelId } from '../../src/io/index.js';
 import { type TrackProgress, VideoTracker } from '../../src/tracking/index.js';
 import { type Actor, COLOURS, clipOf, colourSegmenter, iouOf, truthOf } from './clip.js';
 

@@ -4,7 +4,7 @@ import { unzipSync } from 'fflate';
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input, VideoSampleSink } from 'mediabunny';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { cutOut, EXPORT_FORMATS, type ExportFormat, openExporters } from '../../src/export/index.js';
+import { cutOut, EXPORT_FORMATS, type ExportFormat, openExporters, ResultWriter } from '../../src/export/index.js';
 import {
   type CompressedRle,
   decodeLabelPng,
@@ -20,7 +20,6 @@ import {
   openOutputFolder,
   openSource,
   palette,
-  ResultWriter,
 } from '../../src/io/index.js';
 import { editVideo, makeVideo } from '../io/media.js';
 import { collect, errorOf, temporaryFolder } from '../io/temporary.js';

@@ -3,8 +3,8 @@
  * Arguments: `run` or `export`, the folder of frames, the folder of results, that of the export.
  */
 import { setTimeout } from 'node:timers/promises';
-import { exportResults } from '../../src/export/index.js';
-import { type Frame, openOutputFolder, openSource, ResultWriter } from '../../src/io/index.js';
+import { exportResults, ResultWriter } from '../../src/export/index.js';
+import { type Frame, openOutputFolder, openSource } from '../../src/io/index.js';
 
 const [kind, frames, out, exported] = process.argv.slice(2) as [string, string, string, string?];
 const formats = ['csv', 'zip', 'frames', 'davis', 'youtube-vos'] as const;

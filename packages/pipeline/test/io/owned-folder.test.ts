@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { encode } from 'fast-png';
 import { describe, expect, test } from 'vitest';
-import { type ExportFormat, exportResults } from '../../src/export/index.js';
+import { type ExportFormat, exportResults, ResultWriter, type ResultWriterOptions } from '../../src/export/index.js';
 import {
   contentDigest,
   fileInput,
@@ -23,8 +23,6 @@ import {
   OwnedFolder,
   openOutputFolder,
   openSource,
-  ResultWriter,
-  type ResultWriterOptions,
   writeOwnedFile,
 } from '../../src/io/index.js';
 import { takeLock } from '../../src/io/node/lock-file.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { CocoJsonWriter } from '../../src/export/index.js';
 import {
-  CocoJsonWriter,
   compressRle,
   decodeRle,
   decompressRle,

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { MemoryPolicy } from '@samtrack/models';
 import type { EngineOptions } from '../../engine/index.js';
-import type { NamedDigest, RunIdentity } from '../../io/index.js';
+import type { NamedDigest, RunIdentity } from '../../export/index.js';
 import type { TrackProgress } from '../../tracking/track.js';
 import {
   kindOfModel,

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Segmenter } from '../../assist/index.js';
+import { type ResultSummary, ResultWriter } from '../../export/index.js';
 import { imageFiles, stemOf } from '../../io/image-source.js';
 import {
   type Frame,
@@ -11,8 +12,6 @@ import {
   openDavisSequence,
   openOutputFolder,
   openSource,
-  type ResultSummary,
-  ResultWriter,
   type RunInput,
   readMask,
 } from '../../io/index.js';

@@ -1,7 +1,7 @@
 /** New objects of a run of `samtrack track`: what is written about them, and what an interrupted run left. */
 
 import { type CandidateSource, type DiscoveredObject, Discoverer } from '../../discovery/index.js';
-import type { ObjectInfo, ResultWriter } from '../../io/index.js';
+import type { ObjectInfo, ResultWriter } from '../../export/index.js';
 import { compressRle, decompressRle } from '../../io/index.js';
 import type { Report } from '../common/progress.js';
 import type { DiscoverySettings } from './discovery-options.js';

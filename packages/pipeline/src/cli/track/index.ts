@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { describedBy, everything } from '../../discovery/index.js';
+import { type ObjectInfo, type ResultSummary, ResultWriter } from '../../export/index.js';
 import {
   clipSource,
   FrameError,
@@ -10,13 +11,10 @@ import {
   labelDigest,
   labelIds,
   MASK_READINGS,
-  type ObjectInfo,
   OutputError,
   openOutputFolder,
   openSource,
   projectInputs,
-  type ResultSummary,
-  ResultWriter,
   type RunInput,
   readMask,
 } from '../../io/index.js';

@@ -1,6 +1,7 @@
 /** Tracking as a session: with `samtrack track --project`, kept in a file, and for prompts in later frames, in memory. */
 import { basename } from 'node:path';
-import type { FrameSource, ResultSummary, ResultWriter } from '../../io/index.js';
+import type { ResultSummary, ResultWriter } from '../../export/index.js';
+import type { FrameSource } from '../../io/index.js';
 import { SamTrack, type Session } from '../../session/index.js';
 import type { Report } from '../common/progress.js';
 import { reportProgress, type TrackerSettings } from '../common/tracking.js';

@@ -3,13 +3,13 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Segmenter } from '../../assist/index.js';
 import { type EngineOptions, openEngine } from '../../engine/index.js';
+import type { ResultSummary } from '../../export/index.js';
 import {
   drawOverlay,
   type FrameSource,
   idColour,
   OutputError,
   palette,
-  type ResultSummary,
   type RunInput,
   writeOwnedFile,
 } from '../../io/index.js';

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, st
 import { join } from 'node:path';
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny';
 import { describe, expect, test } from 'vitest';
+import { ResultWriter } from '../../src/export/index.js';
 import {
   decodeLabelPng,
   drawOverlay,
@@ -12,11 +13,10 @@ import {
   type LabelMap,
   openSource,
   palette,
-  ResultWriter,
 } from '../../src/io/index.js';
 import { nodeFiles, openOutputFolder } from '../../src/io/node/output-folder.js';
-import { makeVideo } from './media.js';
-import { collect, errorOf, temporaryFolder } from './temporary.js';
+import { makeVideo } from '../io/media.js';
+import { collect, errorOf, temporaryFolder } from '../io/temporary.js';
 
 const root = temporaryFolder();
 const pathOf = (...parts: string[]) => join(root, ...parts);

@@ -1,7 +1,7 @@
-import type { Frame } from './frame-source.js';
-import type { LabelMap } from './label-map.js';
-import type { OutputFile } from './output-folder.js';
-import { compressRle, labelMapToRles, rleArea, rleBox } from './rle.js';
+import type { Frame } from '../io/frame-source.js';
+import type { LabelMap } from '../io/label-map.js';
+import type { OutputFile } from '../io/output-folder.js';
+import { compressRle, labelMapToRles, rleArea, rleBox } from '../io/rle.js';
 
 /** What is known of an object beside its pixels. */
 export interface ObjectInfo {

@@ -1,16 +1,16 @@
-import type { Exporter } from '../export/exporter.js';
-import { EXPORT_FORMATS, type ExportFormat, openExporters } from '../export/formats.js';
+import { MaskError, OutputError } from '../io/errors.js';
+import type { Frame, FrameSource } from '../io/frame-source.js';
+import type { LabelMap } from '../io/label-map.js';
+import type { OutputFolder } from '../io/output-folder.js';
+import type { OverlayOptions } from '../io/overlay.js';
+import { OwnedFolder } from '../io/owned-folder.js';
+import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from '../io/palette-png.js';
+import type { RunInput } from '../io/run-inputs.js';
+import type { VideoSource } from '../io/video-source.js';
+import type { VideoWriterOptions } from '../io/video-writer.js';
 import type { ObjectInfo } from './coco-json.js';
-import { MaskError, OutputError } from './errors.js';
-import type { Frame, FrameSource } from './frame-source.js';
-import type { LabelMap } from './label-map.js';
-import type { OutputFolder } from './output-folder.js';
-import type { OverlayOptions } from './overlay.js';
-import { OwnedFolder } from './owned-folder.js';
-import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from './palette-png.js';
-import type { RunInput } from './run-inputs.js';
-import type { VideoSource } from './video-source.js';
-import type { VideoWriterOptions } from './video-writer.js';
+import type { Exporter } from './exporter.js';
+import { EXPORT_FORMATS, type ExportFormat, openExporters } from './formats.js';
 
 /** What a run wrote. */
 export interface ResultSummary {
