@@ -212,8 +212,8 @@ export class Engine implements FrameTracker {
     await models?.dispose().catch(() => {});
   }
 
-  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
-    await (await this.load()).addReference(frame, labels);
+  async addReference(frame: Frame, labels: LabelMap, given?: ReadonlySet<number>): Promise<void> {
+    await (await this.load()).addReference(frame, labels, given);
   }
 
   async step(frame: Frame): Promise<LabelMap> {
@@ -238,6 +238,14 @@ export class Engine implements FrameTracker {
 
   get recallsExactly(): boolean {
     return this.#loaded?.recallsExactly ?? true;
+  }
+
+  get recentFrames(): number {
+    return this.#loaded?.recentFrames ?? 1;
+  }
+
+  get groupSize(): number {
+    return this.#loaded?.groupSize ?? 10;
   }
 
   get memorisedFrames() {

@@ -31,6 +31,8 @@ const colourAt = ({ rgba, width }: RgbaImage, x: number, y: number) => {
 /** Tracks each object by the mean colour of its newest reference. */
 export class ToyTracker implements FrameTracker {
   readonly recallsExactly = true;
+  readonly recentFrames = 1;
+  readonly groupSize = 10;
   #colours = new Map<number, readonly number[]>();
   #references: number[] = [];
 

@@ -1,4 +1,4 @@
-export { DEAOT_CONFIGS, type DeAotConfig, type DeAotName } from './config.js';
+export { DEAOT_CONFIGS, type DeAotConfig, type DeAotName, GROUP_OBJECTS } from './config.js';
 export type { GroupMemory, LayerMemory, LongTermMemory, ShortTermMemory } from './memory.js';
 export { LongTermSchedule, MemoryFullError, type MemoryPolicy } from './memory-schedule.js';
 export { DeAot, type FrameFeatures, type LoadOptions } from './model.js';

@@ -3,4 +3,5 @@ export {
   type LabelPropagationOptions,
   LabelPropagationTracker,
   PROPAGATION_LONG_EDGE,
+  PROPAGATION_RECENT_FRAMES,
 } from './tracker.js';

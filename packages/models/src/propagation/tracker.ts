@@ -27,7 +27,7 @@ export const PROPAGATION_LONG_EDGE = 849;
 /** Reference frames that are looked at: the first one and the latest. */
 const REFERENCES = 3;
 /** Propagated frames that are looked at: the last ones. */
-const RECENT = 3;
+export const PROPAGATION_RECENT_FRAMES = 3;
 /** How far a token looks around itself in reference frames and in recent ones, in tokens. */
 const REFERENCE_RADIUS = 12;
 const RECENT_RADIUS = 7;
@@ -102,7 +102,7 @@ export class LabelPropagationTracker implements Tracker {
     checkObjects(objects);
     checkLabels(labels, this.size);
     const channels = channelsOf(Math.max(objects, this.objects));
-    this.#checkBudget(Math.min(REFERENCES, this.#references.length + 1) + RECENT, channels);
+    this.#checkBudget(Math.min(REFERENCES, this.#references.length + 1) + PROPAGATION_RECENT_FRAMES, channels);
     this.#input.write(pixels);
     this.objects = Math.max(objects, this.objects);
     this.#forgetCurrent();
@@ -175,7 +175,7 @@ export class LabelPropagationTracker implements Tracker {
     }
     if (this.#remembers(entry)) return;
     this.#recent.push(entry);
-    if (this.#recent.length > RECENT) disposeEntry(this.#recent.shift()!);
+    if (this.#recent.length > PROPAGATION_RECENT_FRAMES) disposeEntry(this.#recent.shift()!);
   }
 
   recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): void {

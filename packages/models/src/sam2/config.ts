@@ -49,6 +49,22 @@ export const SAM2_CONFIGS = {
   },
 } as const satisfies Record<string, Sam2Config>;
 
+/** The sizes that a file states in its metadata, as `config` by the names of sam2; those of the published models do not. */
+export function statedConfig({ config: text }: Readonly<Record<string, string>>): Sam2Config | undefined {
+  if (text === undefined) return undefined;
+  const config = JSON.parse(text);
+  return {
+    imageSize: config.image_size,
+    embed: config.embed_dim,
+    heads: config.num_heads,
+    stages: config.stages,
+    global: config.global_att_blocks,
+    windows: config.window_spec,
+    memoryLayers: config.mem_layers,
+    memoryHidden: config.mem_ffn,
+  };
+}
+
 /** Name of a published SAM 2.1 model. */
 export type Sam2Name = keyof typeof SAM2_CONFIGS;
 

@@ -78,6 +78,9 @@ export function stabilityScore(logits: Float32Array, delta: number): number {
   return low > 0 ? high / low : 1;
 }
 
+/** Largest hole that is filled, in pixels of the low resolution (sam2, `fill_hole_area`). */
+export const FILLED_HOLE_AREA = 8;
+
 /** What a filled hole's logits become. */
 const FILLED = 0.1;
 

@@ -9,7 +9,7 @@ import { PointLabel } from '../sam/point-embedder.js';
 import { PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
 import type { ImageTokens } from '../sam/two-way-transformer.js';
-import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config } from './config.js';
+import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config, statedConfig } from './config.js';
 import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
@@ -22,7 +22,7 @@ import { sineOf } from './positions.js';
 export interface Sam2LoadOptions {
   /** The operations to build on; the hand-written kernels by default. */
   ops?: OpSet;
-  /** Sizes that shapes do not tell; those of the published model of this width and depth by default. */
+  /** Sizes that shapes do not tell; what the file states, or those of the published model of this width and depth by default. */
   config?: Sam2Config;
   /**
    * Side of the square image in pixels, a multiple of 32; 1024 by default, which the published weights were trained for. Positions
@@ -138,7 +138,7 @@ export class Sam2Model {
     const { ops = getEngine().ops, onProgress } = options;
     const weights = new WeightReader(checkpoint, { signal: options.signal });
     try {
-      const config = configOf(weights, options);
+      const config = configOf(weights, checkpoint.metadata, options);
       const encoder = await Sam2ImageEncoder.load(weights, config, ops, (fraction) => onProgress?.(0.9 * fraction));
       const prompts = await PromptEncoder.load(weights, config.imageSize, ops, 'sam_prompt_encoder');
       const decoder = await Sam2MaskDecoder.load(weights, ops);
@@ -451,6 +451,12 @@ export class Sam2Model {
     }
   }
 
+  /** What is found of an object that is not there (sam2, `no_obj_ptr`). */
+  absentObject(): ObjectOutput {
+    const lowRes = new Float32Array(this.lowRes ** 2).fill(ABSENT_LOGIT);
+    return { lowRes, pointer: this.absentPointer.slice(), score: -GIVEN_LOGIT, iou: 0 };
+  }
+
   /** What the memories of all objects of a frame share, from its features, float32 [tokens, 256]. */
   projectForMemory(features: Tensor): Tensor {
     return this.memoryEncoder.project(features);
@@ -505,12 +511,16 @@ export const NO_POINTS: FramePoints = {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** @throws CheckpointError `wrong-architecture`; Sam2Error `option` */
-function configOf(weights: WeightReader, { config, imageSize }: Sam2LoadOptions): Sam2Config {
+function configOf(
+  weights: WeightReader,
+  metadata: Checkpoint['metadata'],
+  { config, imageSize }: Sam2LoadOptions,
+): Sam2Config {
   if (weights.has('memory_attention.norm.weight') && !weights.has('no_obj_embed_spatial')) {
     const message = 'this is SAM 2.0, not SAM 2.1: it lacks "no_obj_embed_spatial"';
     throw new CheckpointError('wrong-architecture', message, { file: weights.file, key: 'no_obj_embed_spatial' });
   }
-  const found = config ?? publishedConfig(weights);
+  const found = config ?? statedConfig(metadata) ?? publishedConfig(weights);
   if (imageSize === undefined) return found;
   if (!(Number.isSafeInteger(imageSize) && imageSize >= 64 && imageSize % 32 === 0)) {
     throw new Sam2Error('option', `imageSize is ${imageSize}, a multiple of 32 from 64 on is needed.`);

@@ -1,3 +1,4 @@
+import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import {
   checkObjects,
   DEFAULT_MEMORY_MB,
@@ -12,10 +13,16 @@ import type { Certainty, ObjectPrompt, RememberedFrame, Size, Tracker, TrackingO
 import { MEMORY_CHANNELS, MEMORY_FRAMES } from './config.js';
 import { FrameFeatures } from './frame-features.js';
 import { frameInput } from './frame-input.js';
-import { type FloatMap, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
-import type { MemoryContext } from './memory-attention.js';
-import { NO_POINTS, type ObjectOutput, type Sam2Model, STABILITY_FALLBACK } from './model.js';
-import { disposeContext, MEMORY_READING, type MemoryReading, memoryContext, ObjectMemory } from './object-memory.js';
+import { FILLED_HOLE_AREA, type FloatMap, fillHoles, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
+import { type ObjectOutput, type Sam2Model, STABILITY_FALLBACK } from './model.js';
+import {
+  disposeContext,
+  MEMORY_READING,
+  type MemoryKind,
+  type MemoryReading,
+  memoryContext,
+  ObjectMemory,
+} from './object-memory.js';
 import { isAmbiguous, maskPrompt, promptPoints, terminated } from './prompt-points.js';
 
 /** Options of `Sam2Tracker`. */
@@ -89,24 +96,38 @@ export class Sam2Tracker implements Tracker {
   }
 
   /**
-   * Makes a frame with known masks a conditioning one for the objects in it, and for those that were there before.
+   * Makes a frame a conditioning one for the objects whose masks were given; others are left as they are.
+   * @param given Without it: the objects in the frame or, where it has just been searched, those whose masks are others than found.
    * @throws TrackerError for sizes that do not fit; OutOfBudgetError when the memory has no room for it.
    */
-  async addReference(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Promise<void> {
+  async addReference(
+    frame: number,
+    pixels: Uint8Array,
+    labels: ArrayLike<number>,
+    objects: number,
+    given?: ReadonlySet<number>,
+  ): Promise<void> {
     checkObjects(objects);
     checkLabels(labels, this.size);
+    checkPixels(pixels, this.size);
     const count = Math.max(objects, this.objects);
     this.#makeRoom(count, true);
-    const features = this.#see(frame, pixels);
-    const outputs = await this.#adopt(features, labels, count);
+    const found = this.#current?.features.frame === frame && !this.#current.reference ? this.#current : undefined;
+    const conditioned = given ?? (found ? this.#changed(labels, found.labels, count) : idsIn(labels, count));
+    const features = found?.features ?? this.#see(frame, pixels);
+    const adopted = await this.#adopt(features, labels, conditioned);
     while (this.#objects.length < count) this.#objects.push(new ObjectMemory());
-    this.#stand(features, outputs, Int32Array.from(labels), true);
-    this.#remember(outputs, true);
+    const outputs = this.#objects.map((_, i) => adopted.get(i + 1) ?? found?.outputs[i] ?? this.#absent());
+    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: true, prompted: new Set() });
+    for (const [i, output] of outputs.entries()) {
+      if (conditioned.has(i + 1)) this.#remember(i, output, 'conditioning');
+      else if (found) this.#remember(i, output, 'tracked');
+    }
   }
 
   async step(frame: number, pixels: Uint8Array): Promise<Int32Array> {
     await this.propagate(frame, pixels);
-    this.#remember(this.#current!.outputs, false);
+    await this.update();
     return this.labels();
   }
 
@@ -117,20 +138,32 @@ export class Sam2Tracker implements Tracker {
   async propagate(frame: number, pixels: Uint8Array): Promise<void> {
     if (this.objects === 0) throw noReference();
     const features = this.#see(frame, pixels);
-    const outputs: ObjectOutput[] = [];
-    for (const memory of this.#objects) outputs.push(await this.#search(features, memory, frame));
-    this.#stand(features, outputs, this.#labelsOf(outputs), false);
+    const outputs = await this.#search(features, frame);
+    this.#stand({ features, outputs, labels: this.#labelsOf(outputs), reference: false, prompted: new Set() });
   }
 
-  async #search(features: FrameFeatures, memory: ObjectMemory, frame: number): Promise<ObjectOutput> {
+  /** Each object attends to its own memory; all are decoded together. */
+  async #search(features: FrameFeatures, frame: number): Promise<ObjectOutput[]> {
     const { model } = this;
-    const context = this.#context(memory, frame);
-    const seen = model.withMemory(features.attention, context);
+    const seen: { object: number; features: Tensor }[] = [];
     try {
-      return await model.segment(seen, features.image, model.embedPoints(NO_POINTS), { multimask: true });
+      for (const [object, memory] of this.#objects.entries()) {
+        const reading = memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading);
+        if (reading.frames.length === 0) continue;
+        const context = memoryContext(model, reading);
+        seen.push({ object, features: model.withMemory(features.attention, context) });
+        disposeContext(context);
+      }
+      const found = await model.segmentObjects(
+        seen.map((entry) => entry.features),
+        features.image,
+        { multimask: true },
+      );
+      const outputs = this.#objects.map(() => this.#absent());
+      for (const [i, { object }] of seen.entries()) outputs[object] = found[i]!;
+      return outputs;
     } finally {
-      seen.dispose();
-      disposeContext(context);
+      dispose(seen.map((entry) => entry.features));
     }
   }
 
@@ -147,29 +180,33 @@ export class Sam2Tracker implements Tracker {
     if (!(object >= 1 && object <= this.objects + 1)) {
       throw new TrackerError('no-objects', `There is no object ${object}; the next one is ${this.objects + 1}.`);
     }
-    const seen = this.#current?.features.frame === frame;
-    if (!seen && this.objects > 0) await this.propagate(frame, pixels);
-    if (!seen && this.objects === 0) this.#stand(this.#see(frame, pixels), [], new Int32Array(), false);
-    const current = this.#current!;
-    if (object > this.objects) {
-      this.#makeRoom(object, true);
-      this.#objects.push(new ObjectMemory());
+    const isNew = object > this.objects;
+    if (isNew) this.#makeRoom(object, true);
+    if (this.#current?.features.frame !== frame) {
+      if (this.objects > 0) await this.propagate(frame, pixels);
+      else {
+        const features = this.#see(frame, pixels);
+        this.#stand({ features, outputs: [], labels: new Int32Array(), reference: false, prompted: new Set() });
+      }
     }
+    const current = this.#current!;
+    if (isNew) this.#objects.push(new ObjectMemory());
     const memory = this.#objects[object - 1]!;
     const { features } = current;
-    const context = memory.conditioning.size > 0 ? this.#context(memory, frame) : undefined;
+    const reading = memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading);
+    const context = reading.frames.length > 0 ? memoryContext(model, reading) : undefined;
     const attended = context
       ? model.withMemory(features.attention, context)
       : model.withoutMemory(features.image.features);
-    const earlier = current.outputs[object - 1];
-    const mask = earlier && maskPrompt(earlier, model.lowRes);
+    const earlier = isNew ? undefined : current.outputs[object - 1];
+    const mask = earlier && maskPrompt(this.#filled(earlier), model.lowRes);
     try {
-      current.outputs[object - 1] = await model.segment(
-        attended,
-        features.image,
-        model.embedPoints(terminated(points)),
-        { multimask: isAmbiguous(points), fallback: STABILITY_FALLBACK, ...(mask ? { mask } : {}) },
-      );
+      const output = await model.segment(attended, features.image, model.embedPoints(terminated(points)), {
+        multimask: isAmbiguous(points),
+        fallback: STABILITY_FALLBACK,
+        ...(mask ? { mask } : {}),
+      });
+      current.outputs[object - 1] = this.#filled(output);
     } finally {
       attended.dispose();
       mask?.dispose();
@@ -180,8 +217,9 @@ export class Sam2Tracker implements Tracker {
     return current.labels;
   }
 
-  #context(memory: ObjectMemory, frame: number): MemoryContext {
-    return memoryContext(this.model, memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading));
+  /** What is found of an object that nothing is remembered of. */
+  #absent(): ObjectOutput {
+    return this.model.absentObject();
   }
 
   /** @throws TrackerError `no-frame`, before the first frame */
@@ -205,20 +243,25 @@ export class Sam2Tracker implements Tracker {
     if (!current) throw noUpdate();
     if (labels) {
       checkLabels(labels, this.size);
-      const changed = this.#changed(labels, current.labels);
-      const given = changed.size > 0 ? await this.#adopt(current.features, labels, this.objects, changed) : [];
-      for (const id of changed) current.outputs[id - 1] = given[id - 1]!;
+      const changed = this.#changed(labels, current.labels, this.objects);
+      for (const [id, output] of await this.#adopt(current.features, labels, changed)) current.outputs[id - 1] = output;
       current.labels = Int32Array.from(labels);
     }
-    this.#remember(current.outputs, false);
+    const { outputs, prompted } = current;
+    this.#makeRoom(this.objects, prompted.size > 0);
+    for (const [i, output] of outputs.entries()) {
+      this.#remember(i, output, prompted.has(i + 1) ? 'conditioning' : 'tracked');
+    }
   }
 
   async recall(frame: number, pixels: Uint8Array, labels: ArrayLike<number>): Promise<void> {
     checkLabels(labels, this.size);
     const features = this.#see(frame, pixels);
-    const outputs = await this.#adopt(features, labels, this.objects);
-    this.#stand(features, outputs, Int32Array.from(labels), false);
-    this.#remember(outputs, false);
+    const adopted = await this.#adopt(features, labels, idsIn(labels, this.objects));
+    const outputs = this.#objects.map((_, i) => adopted.get(i + 1) ?? this.#absent());
+    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: false, prompted: new Set() });
+    this.#makeRoom(this.objects, false);
+    for (const [i, output] of outputs.entries()) this.#remember(i, output, 'tracked');
   }
 
   /** Only frames with given masks are remembered for longer. */
@@ -244,56 +287,59 @@ export class Sam2Tracker implements Tracker {
     }
   }
 
-  #stand(features: FrameFeatures, outputs: ObjectOutput[], labels: Int32Array, reference: boolean): void {
-    this.#current?.features.dispose();
-    this.#current = { features, outputs, labels, reference, prompted: new Set() };
+  #stand(current: Current): void {
+    if (this.#current?.features !== current.features) this.#current?.features.dispose();
+    this.#current = current;
   }
 
-  /** Given masks as the network's own output. @param only ids of the objects, all by default */
+  /** Given masks of some objects as the network's own output, by id. */
   async #adopt(
     features: FrameFeatures,
     labels: ArrayLike<number>,
-    count: number,
-    only?: ReadonlySet<number>,
-  ): Promise<ObjectOutput[]> {
+    ids: Iterable<number>,
+  ): Promise<Map<number, ObjectOutput>> {
     const { imageSize } = this.model;
-    const outputs: ObjectOutput[] = [];
-    for (let id = 1; id <= count; id++) {
-      if (only && !only.has(id)) continue;
+    const outputs = new Map<number, ObjectOutput>();
+    for (const id of ids) {
       const mask = resizeMapAntialiased(this.#maskOf(labels, id), imageSize, imageSize);
       const binary = { ...mask, data: mask.data.map((value) => (value >= 0.5 ? 1 : 0)) };
-      outputs[id - 1] = await this.model.adoptMask(features.image, binary);
+      outputs.set(id, this.#filled(await this.model.adoptMask(features.image, binary)));
     }
     return outputs;
+  }
+
+  /** With small holes filled, as it is shown, and remembered where it was prompted (sam2, `fill_hole_area`). */
+  #filled(output: ObjectOutput): ObjectOutput {
+    const side = this.model.lowRes;
+    const { data } = fillHoles({ height: side, width: side, data: output.lowRes }, FILLED_HOLE_AREA);
+    return { ...output, lowRes: data };
   }
 
   #maskOf(labels: ArrayLike<number>, id: number): FloatMap {
     return { ...this.size, data: Float32Array.from(labels, (label) => (label === id ? 1 : 0)) };
   }
 
-  /** Objects whose masks differ. */
-  #changed(a: ArrayLike<number>, b: ArrayLike<number>): Set<number> {
+  /** Objects whose masks differ, new ones among them. */
+  #changed(labels: ArrayLike<number>, found: ArrayLike<number>, objects: number): Set<number> {
     const ids = new Set<number>();
-    for (let i = 0; i < a.length; i++) {
-      if (a[i] === b[i]) continue;
-      for (const id of [a[i]!, b[i]!]) if (id > 0 && id <= this.objects) ids.add(id);
+    for (let i = 0; i < labels.length; i++) {
+      if (labels[i] === found[i]) continue;
+      for (const id of [labels[i]!, found[i]!]) if (id > 0 && id <= objects) ids.add(id);
     }
     return ids;
   }
 
-  /** Remembers the current frame. */
-  #remember(outputs: readonly ObjectOutput[], reference: boolean): void {
-    const { features, prompted } = this.#current!;
-    this.#makeRoom(this.objects, reference || prompted.size > 0);
-    for (const [i, memory] of this.#objects.entries()) {
-      const output = outputs[i]!;
-      const conditions = reference || prompted.has(i + 1);
-      // What was given or shown is cut into 0 and 1.
-      const entry = { ...output, memory: this.model.memorise(features.memory, output, conditions) };
-      memory.set(conditions ? 'conditioning' : 'tracked', features.frame, entry);
-      if (conditions) memory.delete('tracked', features.frame);
-      memory.forgetBefore(features.frame + (this.#backward ? -1 : 1), this.#backward, this.#reading);
-    }
+  /** Remembers an object as it is in the current frame. */
+  #remember(object: number, output: ObjectOutput, kind: MemoryKind): void {
+    const memory = this.#objects[object]!;
+    // An object that was never shown is not looked for.
+    if (kind === 'tracked' && memory.conditioning.size === 0) return;
+    const { features } = this.#current!;
+    // What was given is cut into 0 and 1.
+    const entry = { ...output, memory: this.model.memorise(features.memory, output, kind === 'conditioning') };
+    memory.set(kind, features.frame, entry);
+    if (kind === 'conditioning') memory.delete('tracked', features.frame);
+    memory.forgetBefore(features.frame + (this.#backward ? -1 : 1), this.#backward, this.#reading);
   }
 
   /** Memories of one object that the budget allows. */
@@ -339,7 +385,7 @@ export class Sam2Tracker implements Tracker {
     const strongest = new Float32Array(height * width);
     for (const [i, output] of outputs.entries()) {
       if (output.score <= 0) continue;
-      const { data } = resizeMap({ height: lowRes, width: lowRes, data: output.lowRes }, height, width);
+      const { data } = resizeMap({ height: lowRes, width: lowRes, data: this.#filled(output).lowRes }, height, width);
       for (let pixel = 0; pixel < data.length; pixel++) {
         if (data[pixel]! <= strongest[pixel]!) continue;
         strongest[pixel] = data[pixel]!;
@@ -348,4 +394,11 @@ export class Sam2Tracker implements Tracker {
     }
     return labels;
   }
+}
+
+/** Ids from 1 to `objects` that have pixels. */
+function idsIn(labels: ArrayLike<number>, objects: number): Set<number> {
+  const ids = new Set<number>();
+  for (let i = 0; i < labels.length; i++) if (labels[i]! > 0 && labels[i]! <= objects) ids.add(labels[i]!);
+  return ids;
 }

@@ -5,7 +5,7 @@ import type { ObjectPrompt } from '../tracking/index.js';
 import { Sam2Error } from './error.js';
 import { FrameFeatures } from './frame-features.js';
 import type { ImageFeatures } from './image-encoder.js';
-import { fillHoles, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
+import { FILLED_HOLE_AREA, fillHoles, resizeMap, resizeMapAntialiased } from './mask-arithmetic.js';
 import type { MemoryContext } from './memory-attention.js';
 import {
   ABSENT_LOGIT,
@@ -113,7 +113,7 @@ export class Sam2VideoEngine {
     const { fallback = STABILITY_FALLBACK } = options;
     this.#options = {
       binaryPrompts: options.binaryPrompts ?? true,
-      fillHoleArea: options.fillHoleArea ?? 8,
+      fillHoleArea: options.fillHoleArea ?? FILLED_HOLE_AREA,
       nonOverlap: options.nonOverlap ?? false,
       conditionOnCorrections: options.conditionOnCorrections ?? true,
       maxConditioningFrames: options.maxConditioningFrames ?? MEMORY_READING.maxConditioningFrames,

@@ -71,13 +71,20 @@ export interface Tracker {
   /** Frames between propagated frames that are remembered for longer, as it is now: where memory is scarce it grows. */
   readonly longTermGap?: number;
   /**
-   * Makes a frame with known masks a reference for all objects; the first one starts the tracking.
+   * Makes a frame with known masks a reference; the first one starts the tracking.
    * @param pixels RGBA bytes.
    * @param labels Ids of the pixels, row by row, 0 is background.
    * @param objects Number of objects, never less than before.
+   * @param given Objects whose masks were given, where others' were found; of use to trackers that remember objects one by one.
    * @throws TrackerError, OutOfBudgetError; nothing has changed then
    */
-  addReference(frame: number, pixels: Uint8Array, labels: ArrayLike<number>, objects: number): Awaitable<void>;
+  addReference(
+    frame: number,
+    pixels: Uint8Array,
+    labels: ArrayLike<number>,
+    objects: number,
+    given?: ReadonlySet<number>,
+  ): Awaitable<void>;
   /** Finds the objects in a frame; memory stays as it is. @throws TrackerError */
   propagate(frame: number, pixels: Uint8Array): Awaitable<void>;
   /** Ids of the pixels of the current frame, row by row. */

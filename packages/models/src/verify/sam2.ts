@@ -4,7 +4,6 @@ import type { Checkpoint } from '../checkpoint/index.js';
 import { segmentEverything } from '../sam/everything.js';
 import { PointLabel } from '../sam/point-embedder.js';
 import type { Box, Point } from '../sam/transforms.js';
-import type { Sam2Config } from '../sam2/config.js';
 import { frameInput } from '../sam2/frame-input.js';
 import { blockRows } from '../sam2/image-encoder.js';
 import { resizeMap } from '../sam2/mask-arithmetic.js';
@@ -24,7 +23,6 @@ export interface VerifySam2Options extends Sam2LoadOptions {
 
 /** The parts of a manifest that say what was run. */
 interface Recipe {
-  config: Sam2Config;
   image_prompts: {
     name: string;
     points: [number, number][] | null;
@@ -181,7 +179,7 @@ export async function verifySam2(
   { runs, ...options }: VerifySam2Options = {},
 ): Promise<TapResult[]> {
   const recipe = recipeOf(manifest);
-  const model = await Sam2Model.load(manifest, { ...options, config: configOf(manifest) });
+  const model = await Sam2Model.load(manifest, options);
   const comparison = new Comparison(taps, recipe.sub_sampling);
   try {
     await verifyImage(model, recipe, taps, comparison);
@@ -202,23 +200,8 @@ function recipeOf(manifest: Checkpoint): Recipe {
     return JSON.parse(text);
   };
   const optional = ['amg_config'].filter((name) => manifest.metadata[name] !== undefined);
-  const names = ['config', 'image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video', ...optional];
+  const names = ['image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video', ...optional];
   return Object.fromEntries(names.map((name) => [name, field(name)])) as unknown as Recipe;
-}
-
-/** The sizes that a manifest states. */
-function configOf(manifest: Checkpoint): Sam2Config {
-  const config = JSON.parse(manifest.metadata['config']!);
-  return {
-    imageSize: config.image_size,
-    embed: config.embed_dim,
-    heads: config.num_heads,
-    stages: config.stages,
-    global: config.global_att_blocks,
-    windows: config.window_spec,
-    memoryLayers: config.mem_layers,
-    memoryHidden: config.mem_ffn,
-  };
 }
 
 async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, comparison: Comparison): Promise<void> {

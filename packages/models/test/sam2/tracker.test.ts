@@ -84,7 +84,7 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
         frames: frames.length,
         input: async (frame) => frameInput({ height, width, data: frames[frame]! }, model.imageSize),
       },
-      { fillHoleArea: 0, maxPointers },
+      { maxPointers },
     );
     await engine.addMask(last, 1, mask);
     const expected = new Map<number, number[]>();
@@ -117,16 +117,14 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     const box = Array.from(found, (label, i) => (label === 0 && i % width < 20 && i < 20 * width ? 2 : label));
     await tracker.addReference(1, frames[1]!, box, 2);
     expect(tracker.objects).toBe(2);
-    expect(tracker.memorisedFrames).toEqual([
-      [
-        { frame: 0, reference: true },
-        { frame: 1, reference: true },
-      ],
-      [{ frame: 1, reference: true }],
-    ]);
+    expect(tracker.memorisedFrames).toEqual([[{ frame: 0, reference: true }], [{ frame: 1, reference: true }]]);
     expect(new Set(await tracker.labels())).toEqual(new Set(box));
+    const before = alone.scores[0]!;
+    await alone.step(2, frames[2]!);
     await tracker.step(2, frames[2]!);
     expect(tracker.scores).toHaveLength(2);
+    expect(tracker.scores[0]).toBeCloseTo(alone.scores[0]!, 4);
+    expect(alone.scores[0]).not.toBeCloseTo(before, 4);
     alone.dispose();
     tracker.dispose();
   });
@@ -142,7 +140,7 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
         frames: frames.length,
         input: async (frame) => frameInput({ height, width, data: frames[frame]! }, model.imageSize),
       },
-      { fillHoleArea: 0, maxPointers },
+      { maxPointers },
     );
     const point = { points: [[width / 2, height / 2]] as const, labels: [1] };
     const box = { box: [width / 4, height / 4, width / 2, height / 2] as const };
@@ -174,6 +172,26 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     expect(tracker.memorisedFrames.map((held) => held.map(({ frame }) => frame))).toEqual([[0, 2], [4]]);
     tracker.dispose();
     expect(memory().numTensors).toBe(before);
+  });
+
+  it('conditions on the masks that were given, and looks for no object before it was shown', async () => {
+    const { height, width, frames, mask } = video;
+    const tracker = new Sam2Tracker(model, { height, width });
+    // The second object comes in later: so far there is nothing of it.
+    await tracker.addReference(0, frames[0]!, mask, 2);
+    expect(tracker.memorisedFrames).toEqual([[{ frame: 0, reference: true }], []]);
+    await tracker.step(1, frames[1]!);
+    expect(tracker.scores[1]).toBeLessThan(0);
+    expect(new Set(await tracker.labels())).not.toContain(2);
+    const both = Array.from(mask, (label, i) => (label === 0 && i % width > width - 20 ? 2 : label));
+    await tracker.addReference(2, frames[2]!, both, 2, new Set([2]));
+    expect(tracker.memorisedFrames).toEqual([[{ frame: 0, reference: true }], [{ frame: 2, reference: true }]]);
+    // Taken away where it had been found: that is known from then on.
+    await tracker.propagate(3, frames[3]!);
+    await tracker.addReference(3, frames[3]!, new Uint8Array(mask.length), 2, new Set([1]));
+    expect(tracker.scores[0]).toBeLessThan(0);
+    expect(tracker.memorisedFrames[0]).toHaveLength(2);
+    tracker.dispose();
   });
 
   it('says how sure it is by whether an object is there', async () => {

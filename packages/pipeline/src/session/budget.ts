@@ -74,7 +74,7 @@ async function footprint(
 ): Promise<Footprint> {
   let known = footprints.get(shared.tracker);
   if (!known) footprints.set(shared.tracker, (known = new Map()));
-  const key = `${width}x${height} ${Math.ceil(objects / 10)}`;
+  const key = `${width}x${height} ${Math.ceil(objects / shared.tracker.groupSize)}`;
   const measured = known.get(key);
   if (measured) return measured;
   const owner = {};
@@ -86,19 +86,19 @@ async function footprint(
   };
   const labels = emptyLabelMap(width, height);
   labels.data.fill(1, 0, Math.ceil(labels.data.length / 2));
-  labels.data[0] = objects;
+  for (let id = 1; id <= objects; id++) labels.data[id - 1] = id;
   const track = async (index: number) => {
     await tracker.predict(frame(index));
     await tracker.remember(frame(index), labels);
   };
   try {
+    // As many frames as are read, and one more, so that all that is needed at once has been.
+    const span = tracker.recentFrames + 1;
     await tracker.addReference(frame(0), labels);
-    await track(1);
-    await track(2);
+    for (let index = 1; index <= span; index++) await track(index);
     const { allocatedBytes: gpuBytes, rememberedBytes } = tracker.memory;
-    await tracker.addReference(frame(3), labels);
-    await track(4);
-    await track(5);
+    await tracker.addReference(frame(span + 1), labels);
+    for (let index = 1; index <= span; index++) await track(span + 1 + index);
     const { allocatedBytes, rememberedBytes: rememberedTwice } = tracker.memory;
     const perFrameRememberedBytes = rememberedTwice - rememberedBytes;
     const result = {

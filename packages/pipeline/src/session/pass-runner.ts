@@ -219,13 +219,16 @@ class RangeRun {
     for (let index = first; index !== start; index += sign) {
       signal?.throwIfAborted();
       const reference = state.annotations.has(index);
-      const last = index + sign === start;
-      if (!reference && !last && !this.#propagator.memorises(index)) continue;
+      const recent = sign * (start - index) <= this.#propagator.recentFrames;
+      if (!reference && !recent && !this.#propagator.memorises(index)) continue;
       const labels = await this.context.view(state, index);
       if (!labels) continue;
       const frame = await this.context.reader.get(index, signal);
       if (!reference) await this.#propagator.recall(frame, labels);
-      else if (this.#propagator.started || labelIds(labels).length > 0) await this.#propagator.reference(frame, labels);
+      else if (this.#propagator.started || labelIds(labels).length > 0) {
+        // What was found of others is no more than that.
+        await this.#propagator.reference(frame, labels, state.annotations.get(index)!.keys());
+      }
     }
   }
 
@@ -234,7 +237,8 @@ class RangeRun {
     const annotations = this.state.annotations.get(index);
     if (![...(annotations?.values() ?? [])].some(({ seq }) => seq > since)) return;
     const labels = await this.context.view(this.state, index);
-    if (labels) await this.#propagator.reference(await this.context.reader.get(index, signal), labels);
+    if (labels)
+      await this.#propagator.reference(await this.context.reader.get(index, signal), labels, annotations!.keys());
   }
 
   /** Finds the masks of the next frame. @param first Whether it is the first one of its range. */
@@ -267,7 +271,7 @@ class RangeRun {
     relabel(labels, (id) => (this.state.objects.has(id) ? id : 0));
     await this.#keep(labels, index);
     if (annotations) this.#annotate(labels, annotations);
-    return { labels, reference: annotations !== undefined };
+    return { labels, reference: annotations !== undefined, given: annotations?.keys() };
   }
 
   /** Puts masks back that this propagation must not change. */

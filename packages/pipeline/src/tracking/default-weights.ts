@@ -1,10 +1,10 @@
 import type { CheckpointInput } from '@samtrack/models';
-import { defaultWeights } from '#platform';
+import { defaultWeights, downloadedWeights } from '#platform';
 import { TrackingError } from './errors.js';
 import { kindOfModel, type TrackerModel, trackerModels } from './tracker-kinds.js';
 
 /**
- * The weights that were given, or those that come with samtrack.
+ * The weights that were given, or those that come with samtrack, or those that were downloaded (Node).
  * @throws TrackingError `unknown-model`, `no-weights`
  */
 export async function trackerWeights(
@@ -14,7 +14,7 @@ export async function trackerWeights(
   if (!kindOfModel(model)) {
     throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${trackerModels().join(', ')}`);
   }
-  const weights = given ?? (await defaultWeights(model));
+  const weights = given ?? (await defaultWeights(model)) ?? (await downloadedWeights(model));
   if (weights !== undefined) return weights;
   throw new TrackingError('no-weights', `no weights of ${model} come with samtrack here: ${HOW}`);
 }

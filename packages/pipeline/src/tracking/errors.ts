@@ -4,6 +4,8 @@ export type TrackingErrorCode =
   | 'unknown-model'
   /** No weights of the model come with samtrack here, and none were given. */
   | 'no-weights'
+  /** An option that the tracker cannot follow. */
+  | 'bad-option'
   /** Nothing says what to track. */
   | 'no-masks'
   /** The tracker was disposed. */

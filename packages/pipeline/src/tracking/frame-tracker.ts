@@ -22,8 +22,12 @@ export interface RestartOptions {
  * Frames have their index in the video and come in the direction of travel; ids are 1, 2, ...
  */
 export interface FrameTracker {
-  /** Makes a frame with known masks a reference; the first one starts the tracking. @throws OutOfBudgetError */
-  addReference(frame: Frame, labels: LabelMap): Promise<void>;
+  /**
+   * Makes a frame with known masks a reference; the first one starts the tracking.
+   * @param given Objects whose masks were given, where others' were found.
+   * @throws OutOfBudgetError
+   */
+  addReference(frame: Frame, labels: LabelMap, given?: ReadonlySet<number>): Promise<void>;
   /** Finds the objects in a frame and remembers it as found. */
   step(frame: Frame): Promise<LabelMap>;
   /** Finds the objects in a frame and remembers nothing yet: `remember` or `addReference` follows. */
@@ -36,6 +40,10 @@ export interface FrameTracker {
   memorises(index: number): boolean;
   /** Whether `recall` leaves the memory exactly as tracking the frame does. */
   readonly recallsExactly: boolean;
+  /** Frames before the next one that it reads, beside those that are remembered for longer. */
+  readonly recentFrames: number;
+  /** Objects whose memory is allocated together. */
+  readonly groupSize: number;
   readonly memorisedFrames: readonly { frame: number; reference: boolean }[];
   /** Memory in bytes: of the remembered frames, of the engine altogether; on the CPU, pixels kept in case the GPU is lost. */
   readonly memory: { rememberedBytes: number; allocatedBytes: number; keptBytes: number };

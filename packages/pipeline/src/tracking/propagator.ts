@@ -1,6 +1,6 @@
 import { OutOfBudgetError } from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
-import { emptyLabelMap, maxLabelId } from '../io/label-map.js';
+import { emptyLabelMap, labelIds, maxLabelId } from '../io/label-map.js';
 import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import type { TrackerIds } from './tracker-ids.js';
 
@@ -9,6 +9,8 @@ export interface RevisedMasks {
   labels: LabelMap;
   /** Whether the frame becomes a reference: objects came in, or were corrected. */
   reference: boolean;
+  /** Objects whose masks were given; those that are others than found by default. */
+  given?: Iterable<number>;
   /** The tracker has no room for the reference: the frame is remembered as it was found. Where this is missing, the error is thrown. */
   refused?: (error: OutOfBudgetError) => void;
 }
@@ -23,8 +25,8 @@ export type Revise = (found: FoundMasks) => Promise<RevisedMasks>;
 export class Propagator {
   #started: boolean;
   #highestId = 0;
-  /** The last frame whose masks are known from earlier, as long as nothing asks for it. */
-  #held: { frame: Frame; labels: LabelMap } | undefined;
+  /** The last frames whose masks are known from earlier, as long as nothing asks for them. */
+  #held: { frame: Frame; labels: LabelMap }[] = [];
 
   /** @param ids Translates the ids of label maps; without it they are the tracker's own. */
   constructor(
@@ -44,45 +46,64 @@ export class Propagator {
     return this.#started && this.tracker.memorises(index);
   }
 
-  /** Makes a frame with known masks a reference. @throws TrackerError, OutOfBudgetError */
-  async reference(frame: Frame, labels: LabelMap): Promise<void> {
+  /** Frames before the next one that the tracker reads, beside those that it remembers for longer. */
+  get recentFrames(): number {
+    return this.tracker.recentFrames;
+  }
+
+  /**
+   * Makes a frame with known masks a reference.
+   * @param given Objects whose masks were given, where others' were found.
+   * @throws TrackerError, OutOfBudgetError
+   */
+  async reference(frame: Frame, labels: LabelMap, given?: Iterable<number>): Promise<void> {
     this.ids?.add(labels);
     const own = this.ids?.toTracker(labels) ?? labels;
     const highest = maxLabelId(own);
     // Everything was taken away: there is nothing to refer to, but the tracker must not see it again.
     if (highest === 0 && this.#started) return this.recall(frame, labels);
-    await this.tracker.addReference(frame, own);
+    await this.#recallHeld(this.tracker.recentFrames - 1);
+    await this.tracker.addReference(frame, own, given && (this.ids?.trackerIds(given) ?? new Set(given)));
     this.#started = true;
     this.#highestId = Math.max(this.#highestId, highest);
-    this.#held = undefined;
   }
 
   /** Remembers a frame whose masks are known from earlier. */
   async recall(frame: Frame, labels: LabelMap): Promise<void> {
     if (!this.#started) return;
-    this.#held = undefined;
+    await this.#recallHeld(this.tracker.recentFrames - 1);
     await this.tracker.recall(frame, this.ids?.toTracker(labels) ?? labels);
   }
 
   /** Takes in a frame that an earlier run has finished; its masks brought new objects if there are higher ids than before. */
   async restore(frame: Frame, labels: LabelMap): Promise<void> {
-    if (maxLabelId(labels) > this.#highestId) return this.reference(frame, labels);
+    const newIds = labelIds(labels).filter((id) => id > this.#highestId);
+    if (newIds.length > 0) return this.reference(frame, labels, this.#started ? newIds : undefined);
     if (!this.#started) return;
     if (this.memorises(frame.index)) return this.recall(frame, labels);
-    // Of those that are soon forgotten, the last one alone matters.
-    this.#held = { frame, labels };
+    // Of those that are soon forgotten, the last ones alone matter.
+    this.#held.push({ frame, labels });
+    if (this.#held.length > this.tracker.recentFrames) this.#held.shift();
+  }
+
+  /** Recalls the last of the frames that were held back. */
+  async #recallHeld(count: number): Promise<void> {
+    const held = this.#held.splice(0);
+    for (const { frame, labels } of held.slice(Math.max(0, held.length - count))) {
+      await this.tracker.recall(frame, this.ids?.toTracker(labels) ?? labels);
+    }
   }
 
   /** Finds the masks of a frame and remembers it. @returns the masks, which belong to the caller */
   async propagate(frame: Frame, revise?: Revise): Promise<LabelMap> {
-    if (this.#held) await this.recall(this.#held.frame, this.#held.labels);
+    await this.#recallHeld(this.tracker.recentFrames);
     const found = await this.#find(frame, revise !== undefined);
     if (!revise) return found.labels;
     const asFound = found.labels;
-    const { labels, reference, refused } = await revise(found);
+    const { labels, reference, given, refused } = await revise(found);
     if (reference) {
       try {
-        await this.reference(frame, labels);
+        await this.reference(frame, labels, given);
         return labels;
       } catch (error) {
         if (!(error instanceof OutOfBudgetError && refused && this.#started)) throw error;

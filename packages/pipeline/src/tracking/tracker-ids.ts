@@ -28,6 +28,11 @@ export class TrackerIds {
     return copy;
   }
 
+  /** Tracker ids of objects; those that have none are left out. */
+  trackerIds(objects: Iterable<number>): Set<number> {
+    return new Set([...objects].map((id) => this.#objects.indexOf(id) + 1).filter((id) => id > 0));
+  }
+
   /** Turns tracker ids into those of objects, in place. */
   fromTracker(labels: LabelMap): void {
     relabel(labels, (id) => this.#objects[id - 1] ?? 0);

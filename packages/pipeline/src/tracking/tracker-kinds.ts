@@ -4,12 +4,20 @@ import {
   DeAot,
   type DeAotName,
   DeAotTracker,
+  GROUP_OBJECTS,
   LabelPropagationModel,
   LabelPropagationTracker,
+  MEMORY_FRAMES,
+  PROPAGATION_RECENT_FRAMES,
+  SAM2_CONFIGS,
+  Sam2Model,
+  type Sam2Name,
+  Sam2Tracker,
   type Size,
   type Tracker,
   type TrackerOptions,
 } from '@samtrack/models';
+import { TrackingError } from './errors.js';
 
 /** A loaded network that trackers of single videos are made of. */
 export interface LoadedTracker {
@@ -17,8 +25,19 @@ export interface LoadedTracker {
   readonly unexpectedKeys: readonly string[];
   /** Whether `Tracker.recall` leaves exactly the memory that tracking the frame would have left. */
   readonly recallsExactly: boolean;
+  /** Frames before the next one that it reads, beside those that are remembered for longer. */
+  readonly recentFrames: number;
+  /** Objects whose memory is allocated together. */
+  readonly groupSize: number;
   start(size: Size, options: TrackerOptions): Tracker;
   dispose(): void;
+}
+
+/** Options that matter before a video is known. */
+interface TrackerLoadOptions {
+  signal?: AbortSignal | undefined;
+  /** Longest side of the network's input, for networks that are made for one. */
+  longEdge?: number | undefined;
 }
 
 /** A kind of tracker. */
@@ -32,7 +51,7 @@ export interface KindOfTracker<Model extends string> {
   /** Longest side of its input where neither the caller nor the weights' file says it, for help. */
   readonly longEdge: number;
   /** @throws CheckpointError for unsuitable weights */
-  load(checkpoint: Checkpoint, model: Model, options: { signal?: AbortSignal }): Promise<LoadedTracker>;
+  load(checkpoint: Checkpoint, model: Model, options: TrackerLoadOptions): Promise<LoadedTracker>;
 }
 
 /** Keeps the names of a kind's models as types. */
@@ -49,11 +68,13 @@ export const TRACKERS = {
     longEdge: 1040,
     load: async (checkpoint, name, options) => {
       const longEdge = trainedLongEdge(checkpoint.metadata);
-      const model = await DeAot.load(checkpoint, DEAOT_CONFIGS[name], options);
+      const model = await DeAot.load(checkpoint, DEAOT_CONFIGS[name], { signal: options.signal });
       return {
         unexpectedKeys: model.unexpectedKeys,
         // In models of one layer nothing remembered depends on what was remembered before.
         recallsExactly: model.config.layers === 1,
+        recentFrames: 1,
+        groupSize: GROUP_OBJECTS,
         start: (size, given) => new DeAotTracker(model, size, { ...given, longEdge: given.longEdge ?? longEdge }),
         dispose: () => model.dispose(),
       };
@@ -66,12 +87,35 @@ export const TRACKERS = {
     options: [],
     longEdge: 849,
     load: async (checkpoint, _name, options) => {
-      const model = await LabelPropagationModel.load(checkpoint, options);
+      const model = await LabelPropagationModel.load(checkpoint, { signal: options.signal });
       return {
         unexpectedKeys: [],
         // It remembers how much of each position an object covers, which masks do not tell.
         recallsExactly: false,
+        recentFrames: PROPAGATION_RECENT_FRAMES,
+        groupSize: GROUP_OBJECTS,
         start: (size, given) => new LabelPropagationTracker(model, size, given),
+        dispose: () => model.dispose(),
+      };
+    },
+  }),
+  sam2: kind<Sam2Name>({
+    about: 'SAM 2.1: every object has a memory of its own; it knows when one is gone, and costs more with each',
+    models: Object.keys(SAM2_CONFIGS) as [Sam2Name, ...Sam2Name[]],
+    options: ['model'],
+    longEdge: 1024,
+    load: async (checkpoint, _name, { signal, longEdge }) => {
+      if (longEdge !== undefined && !(longEdge >= 64 && longEdge % 32 === 0)) {
+        throw new TrackingError('bad-option', `longEdge is ${longEdge}: SAM 2.1 takes a multiple of 32 from 64 on`);
+      }
+      const model = await Sam2Model.load(checkpoint, { signal, imageSize: longEdge });
+      return {
+        unexpectedKeys: model.unexpectedKeys,
+        // Masks do not tell what the network made of a frame.
+        recallsExactly: false,
+        recentFrames: MEMORY_FRAMES - 1,
+        groupSize: 1,
+        start: (size, { direction, memoryMB }) => new Sam2Tracker(model, size, { direction, memoryMB }),
         dispose: () => model.dispose(),
       };
     },

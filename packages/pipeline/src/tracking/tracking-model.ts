@@ -17,6 +17,8 @@ export interface TrackingModelOptions extends WeightsOptions {
   model: TrackerModel;
   /** Checkpoint, safetensors or PyTorch's `.pth`: a path (Node), a URL, a Blob or File, or bytes. */
   weights: CheckpointInput;
+  /** Longest side of the network's input, in pixels. */
+  longEdge?: number | undefined;
   /** Whether `TrackingModel.digest` is wanted. */
   digest?: boolean;
 }
@@ -29,10 +31,10 @@ export interface TrackingModel extends LoadedTracker {
 
 /** @throws CheckpointError for unsuitable weights. */
 export function loadTrackingModel(options: TrackingModelOptions): Promise<TrackingModel> {
-  const { tracker = 'deaot', model, weights, signal } = options;
+  const { tracker = 'deaot', model, weights, signal, longEdge } = options;
   return withWeights(weights, options, async (checkpoint, source) => {
     const kind: KindOfTracker<string> = TRACKERS[tracker];
-    const loaded = await kind.load(checkpoint, model, { signal });
+    const loaded = await kind.load(checkpoint, model, { signal, longEdge });
     return {
       ...loaded,
       // What has been fetched is still at hand.

@@ -36,6 +36,7 @@ interface Remembered {
   labels: ArrayLike<number>;
   /** Number of objects, for reference frames. */
   objects?: number;
+  given?: ReadonlySet<number> | undefined;
 }
 
 /**
@@ -46,7 +47,8 @@ export class VideoTracker implements FrameTracker {
   #tracker: Tracker | undefined;
   /** Reference frames and memorised frames, ascending. */
   #remembered: Remembered[] = [];
-  #last: Remembered | undefined;
+  /** The last frames, in their order. */
+  #recent: Remembered[] = [];
   #memoryMB: number | undefined;
   #direction: TrackingDirection | undefined;
 
@@ -109,7 +111,7 @@ export class VideoTracker implements FrameTracker {
   /** Memory in bytes: of the engine, of the remembered frames and altogether; on the CPU, pixels kept in case the GPU is lost. */
   get memory(): { rememberedBytes: number; allocatedBytes: number; keptBytes: number } {
     const kept = new Set(this.#remembered);
-    if (this.#last) kept.add(this.#last);
+    for (const entry of this.#recent) kept.add(entry);
     return {
       rememberedBytes: this.#tracker?.memoryBytes ?? 0,
       allocatedBytes: this.opened.engine.memory().allocatedBytes,
@@ -120,6 +122,16 @@ export class VideoTracker implements FrameTracker {
   /** Whether `recall` leaves exactly the memory that tracking the frame would have left. */
   get recallsExactly(): boolean {
     return this.model.recallsExactly;
+  }
+
+  /** Frames before the next one that the tracker reads, beside those that are remembered for longer. */
+  get recentFrames(): number {
+    return this.model.recentFrames;
+  }
+
+  /** Objects whose memory is allocated together. */
+  get groupSize(): number {
+    return this.model.groupSize;
   }
 
   /** The long-term memory's frames, of all groups. */
@@ -134,16 +146,18 @@ export class VideoTracker implements FrameTracker {
 
   /**
    * Makes a frame with known masks a reference; the first one starts the tracking.
+   * @param given Objects whose masks were given, where others' were found; of use to trackers that remember objects one by one.
    * @throws TrackerError, OutOfBudgetError
    */
-  async addReference(frame: Frame, labels: LabelMap): Promise<void> {
-    const entry = { index: frame.index, rgba: frame.rgba, labels: labels.data, objects: maxLabelId(labels) };
+  async addReference(frame: Frame, labels: LabelMap, given?: ReadonlySet<number>): Promise<void> {
+    const objects = maxLabelId(labels);
+    const entry = { index: frame.index, rgba: frame.rgba, labels: labels.data, objects, given };
     await this.#surviving(async () => {
       const tracker = this.#tracker ?? this.#start(frame.height, frame.width);
-      await tracker.addReference(entry.index, entry.rgba, entry.labels, entry.objects);
+      await tracker.addReference(entry.index, entry.rgba, entry.labels, entry.objects, given);
     });
     this.#remembered.push(entry);
-    this.#last = entry;
+    this.#follow(entry);
   }
 
   /** Finds the objects in a frame and remembers it as found. */
@@ -196,7 +210,7 @@ export class VideoTracker implements FrameTracker {
     this.#tracker?.dispose();
     this.#tracker = undefined;
     this.#remembered = [];
-    this.#last = undefined;
+    this.#recent = [];
     this.opened.engine.trim();
   }
 
@@ -231,8 +245,15 @@ export class VideoTracker implements FrameTracker {
     return this.#tracker;
   }
 
+  /** Keeps the frames that the tracker reads before the next one. */
+  #follow(entry: Remembered): void {
+    this.#recent = this.#recent.filter(({ index }) => index !== entry.index);
+    this.#recent.push(entry);
+    if (this.#recent.length > this.model.recentFrames) this.#recent.shift();
+  }
+
   #keep(entry: Remembered): void {
-    this.#last = entry;
+    this.#follow(entry);
     const held = new Set(this.#tracker!.memorisedFrames.flat().map(({ frame }) => frame));
     this.#remembered = this.#remembered.filter(({ index, objects }) => objects !== undefined || held.has(index));
     if (held.has(entry.index)) this.#remembered.push(entry);
@@ -265,13 +286,14 @@ export class VideoTracker implements FrameTracker {
     this.#tracker = undefined;
     if (!size) return;
     const tracker = this.#start(size.height, size.width, gap);
-    for (const { index, rgba, labels, objects } of this.#remembered) {
+    for (const { index, rgba, labels, objects, given } of this.#remembered) {
       if (objects === undefined) await tracker.recall(index, rgba, labels, { memorise: true });
-      else await tracker.addReference(index, rgba, labels, objects);
+      else await tracker.addReference(index, rgba, labels, objects, given);
     }
-    const last = this.#last;
-    if (last && last !== this.#remembered.at(-1)) {
-      await tracker.recall(last.index, last.rgba, last.labels, { memorise: false });
+    const remembered = new Set(this.#remembered);
+    for (const entry of this.#recent) {
+      if (remembered.has(entry)) continue;
+      await tracker.recall(entry.index, entry.rgba, entry.labels, { memorise: false });
     }
   }
 }

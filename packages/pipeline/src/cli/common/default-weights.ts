@@ -1,15 +1,18 @@
-import { type EmbeddedWeights, embeddedWeights } from '@samtrack/weights/node';
+import { catalog } from '@samtrack/weights';
+import { embeddedWeights } from '@samtrack/weights/node';
 import type { TrackerModel } from '../../tracking/index.js';
 import { UsageError } from '../command.js';
+import { cachedWeights, isCached } from './cached-weights.js';
 
 /**
- * The weights that come with samtrack.
- * @throws UsageError for a model whose weights do not: it says how to get them.
+ * The file of the weights that come with samtrack, or were pulled.
+ * @throws UsageError for a model that has none: it says how to get them.
  */
-export function defaultWeights(model: TrackerModel): EmbeddedWeights {
+export function defaultWeights(model: TrackerModel): string {
   const weights = embeddedWeights(model);
-  if (weights) return weights;
-  throw new UsageError(
-    `no weights of ${model} come with samtrack: give --weights FILE (see \`samtrack weights list\`)`,
-  );
+  if (weights) return weights.path;
+  if (isCached(model)) return cachedWeights(model);
+  const id = catalog.find(({ models }) => models.includes(model))?.id;
+  const pull = id ? `run \`samtrack weights pull ${id}\`, or ` : '';
+  throw new UsageError(`no weights of ${model} come with samtrack: ${pull}give --weights FILE`);
 }

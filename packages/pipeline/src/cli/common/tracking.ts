@@ -10,6 +10,7 @@ import {
   TRACKERS,
   type TrackerKind,
   type TrackerModel,
+  trackerModels,
 } from '../../tracking/tracker-kinds.js';
 import { VideoTracker } from '../../tracking/video-tracker.js';
 import { weightsDigest } from '../../tracking/weights-digest.js';
@@ -28,12 +29,13 @@ const hasUseFor = (kind: TrackerKind, option: keyof typeof SPECIAL) => TRACKERS[
 const MODELS = TRACKER_KINDS.filter((kind) => hasUseFor(kind, 'model')).flatMap((kind) => TRACKERS[kind].models);
 
 export const TRACKER_HELP = `Model:
-  --tracker NAME        ${TRACKER_KINDS.join(', ')}; default ${TRACKER_KINDS[0]}. Propagation needs no training on video: labels follow
-                        image features; any number of objects, coarse edges
-  --model NAME          ${listed(MODELS, 24)}; default ${MODELS[0]}
-  --weights FILE        .pth or .safetensors; default the weights that come with samtrack (deaot-t)
+  --tracker NAME        a kind or a model of one: ${TRACKER_KINDS.join(', ')}; default ${TRACKER_KINDS[0]}. Propagation needs no training
+                        on video: labels follow image features; any number of objects, coarse edges. SAM 2.1 remembers
+                        each object by itself and knows when one is gone; its cost grows with them
+  --model NAME          ${listed(MODELS, 24)}; default the kind's first
+  --weights FILE        .pth, .pt or .safetensors; default the weights that come with samtrack (deaot-t), or were pulled
   --long-edge N         longest side of the network's input; default 1040 (own weights: 641,
-                        propagation: 849)
+                        propagation: 849, SAM 2.1: 1024, and multiples of 32)
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
@@ -71,16 +73,21 @@ export interface TrackerSettings {
 
 /** @throws UsageError */
 export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
-  const asked = oneOf('tracker', options.tracker, TRACKER_KINDS);
+  const named = oneOf('tracker', options.tracker, [...TRACKER_KINDS, ...trackerModels()]);
+  const asked = TRACKER_KINDS.find((kind) => kind === named) ?? kindOfModel(named);
   const tracker = asked ?? kindOfModel(options.model) ?? TRACKER_KINDS[0];
   for (const name of Object.keys(SPECIAL) as (keyof typeof SPECIAL)[]) {
     if (options[name] === undefined || hasUseFor(tracker, name)) continue;
     const kinds = TRACKER_KINDS.filter((kind) => hasUseFor(kind, name));
     throw new UsageError(`--${name} is for --tracker ${kinds.join(' and ')}`);
   }
-  const model = oneOf('model', options.model, asked ? TRACKERS[asked].models : MODELS) ?? TRACKERS[tracker].models[0];
-  const own = options.weights === undefined ? defaultWeights(model) : undefined;
-  const weights = options.weights ?? own!.path;
+  const own = trackerModels().find((model) => model === named);
+  if (own && options.model !== undefined && options.model !== own) {
+    throw new UsageError(`--tracker ${own} and --model ${options.model} are two models`);
+  }
+  const model =
+    oneOf('model', options.model, asked ? TRACKERS[asked].models : MODELS) ?? own ?? TRACKERS[tracker].models[0];
+  const weights = options.weights ?? defaultWeights(model);
   const tracking = {
     longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }),
     longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),

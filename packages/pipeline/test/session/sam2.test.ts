@@ -1,0 +1,167 @@
+/** SAM 2.1 as the tracker and the segmenter of a session, at a small size with procedural weights. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { miniVideo } from '../../../models/test/sam2/mini.js';
+import { openExporters } from '../../src/export/index.js';
+import { type FrameSource, imageSource, openOutputFolder } from '../../src/io/index.js';
+import { SamTrack, type Session } from '../../src/session/index.js';
+import { samtrack } from '../cli/run.js';
+import { errorOf, temporaryFolder } from '../io/temporary.js';
+import { writeFrames, writeMask } from '../tracking/scene.js';
+import { rectangles } from './scene.js';
+
+const WEIGHTS = fileURLToPath(new URL('../../../models/test/fixtures/sam2/sam2-mini.manifest.json', import.meta.url));
+const folder = temporaryFolder();
+let video: Awaited<ReturnType<typeof miniVideo>>;
+let source: FrameSource;
+let st: SamTrack;
+beforeAll(async () => {
+  video = await miniVideo();
+  const { width, height, frames } = video;
+  const entries = frames.map((rgba, i) => ({
+    file: `${i}.png`,
+    stem: String(i),
+    load: async () => ({ width, height, rgba: rgba.slice() }),
+  }));
+  source = await imageSource('mini', entries);
+  st = await SamTrack.load({ tracker: 'sam2.1-tiny', weights: WEIGHTS, segmenter: WEIGHTS });
+});
+afterAll(() => st.dispose());
+
+async function run(session: Session, options: Parameters<Session['propagate']>[0]): Promise<number[]> {
+  const frames: number[] = [];
+  for await (const { frame } of session.propagate(options)) frames.push(frame);
+  return frames;
+}
+
+const pixelsOf = async (session: Session, frame: number, id: number) =>
+  (await session.mask(frame))!.data.filter((label) => label === id).length;
+
+describe('a session with SAM 2.1', { timeout: 600_000 }, () => {
+  it('takes points on two frames, a late object, a correction and an undo, and is saved, loaded and exported', async () => {
+    const project = join(folder, 'mini.samtrack');
+    const session = await st.open(source, { project });
+    await session.prompt({ frame: 0, object: 'one', points: [[52, 40]] });
+    expect(await run(session, { to: 6 })).toEqual([0, 1, 2, 3, 4, 5]);
+    // The same object on another frame, and one that comes in there.
+    await session.prompt({ frame: 3, object: 'one', points: [[60, 44]] });
+    await session.prompt({ frame: 3, object: 'late', box: [80, 10, 120, 60] });
+    const late = session.objects.find(({ name }) => name === 'late')!.id;
+    const before = (await session.mask(2))!.data;
+    await run(session, { from: 3, to: 6 });
+    expect((await session.mask(2))!.data).toEqual(before);
+    expect(await pixelsOf(session, 3, late)).toBeGreaterThan(0);
+    const corrected = (await session.mask(4))!.data.slice();
+    // A correction is not lost where the next propagation passes it.
+    const mask = rectangles(video, [1, 20, 20, 50, 60]);
+    await session.prompt({ frame: 4, object: 'one', mask });
+    await run(session, { from: 3, to: 6 });
+    const shown = (await session.mask(4))!.data;
+    expect(mask.data.every((label, i) => label === 0 || shown[i] === 1)).toBe(true);
+    await session.undo();
+    await session.undo();
+    expect((await session.mask(4))!.data).toEqual(corrected);
+    await session.redo();
+    await session.redo();
+    const masks = await Promise.all([0, 1, 2, 3, 4, 5].map(async (frame) => (await session.mask(frame))?.data));
+    await session.close();
+
+    const again = await st.open(source, { project });
+    expect(again.objects.map(({ name }) => name)).toEqual(['one', 'late']);
+    for (const [frame, data] of masks.entries()) expect((await again.mask(frame))?.data).toEqual(data);
+    const [exporter] = await openExporters(['mots'], {
+      folder: openOutputFolder(join(folder, 'exported')),
+      source,
+    });
+    for await (const frame of source.frames({ to: 6 })) await exporter!.add(frame, (await again.mask(frame.index))!);
+    expect(await exporter!.finish()).toBe(true);
+    expect(readFileSync(join(folder, 'exported', exporter!.path), 'utf8').split('\n').length).toBeGreaterThan(1);
+    await again.close();
+  });
+
+  it('shows how probable it is that an object is there', async () => {
+    const session = await st.open(source);
+    await session.prompt({ frame: 0, object: 'one', mask: rectangles(video, [1, 40, 30, 80, 70]) });
+    await run(session, { to: 4 });
+    const timeline = session.timeline();
+    expect(timeline).toHaveLength(4);
+    for (const { objects, reference } of timeline.slice(1)) {
+      expect(reference).toBe(false);
+      for (const { certainty } of objects.values()) {
+        expect(certainty).toBeGreaterThanOrEqual(0);
+        expect(certainty).toBeLessThanOrEqual(1);
+      }
+    }
+    await session.close();
+  });
+
+  it('keeps a promise of memory, or says what would be enough', async () => {
+    const session = await st.open(source, { memoryMB: 40 });
+    await session.prompt({ frame: 0, object: 'one', mask: rectangles(video, [1, 40, 30, 80, 70]) });
+    expect(await errorOf(() => run(session, { to: 3 }))).toMatchObject({ name: 'OutOfBudgetError' });
+    await session.close();
+  });
+});
+
+describe('samtrack track --tracker', () => {
+  const SIZE = { width: 64, height: 48 };
+  const at = (...parts: string[]) => join(folder, ...parts);
+
+  it('tracks with a model of SAM 2.1', async () => {
+    writeFrames(at('frames'), 4, SIZE);
+    writeMask(at('mask.png'), rectangles(SIZE, [1, 4, 10, 24, 40], [2, 40, 10, 60, 40]));
+    const options = ['--tracker', 'sam2.1-tiny', '--weights', WEIGHTS, '--no-overlay', '--no-coco'];
+    const { status, err } = await samtrack([
+      'track',
+      at('frames'),
+      '--mask',
+      at('mask.png'),
+      ...options,
+      '--out',
+      at('out'),
+    ]);
+    expect(err).not.toMatch(/error/i);
+    expect(status).toBe(0);
+    expect(readdirSync(at('out', 'masks'))).toHaveLength(4);
+  });
+
+  it.each<[string[], RegExp]>([
+    [['--tracker', 'sam2.1-tiny', '--model', 'deaot-t'], /--model/],
+    [['--tracker', 'sam2.1-tiny', '--long-term-gap', '3'], /--long-term-gap is for --tracker deaot/],
+    [
+      ['--tracker', 'sam2.1-tiny'],
+      /no weights of sam2.1-tiny come with samtrack: run `samtrack weights pull sam2.1-tiny`/,
+    ],
+    [['--tracker', 'sam3'], /--tracker is one of deaot, propagation, sam2/],
+  ])('%j says what is wrong', async (options, message) => {
+    const { status, err } = await samtrack([
+      'track',
+      at('frames'),
+      '--mask',
+      at('mask.png'),
+      ...options,
+      '--out',
+      at('no'),
+    ]);
+    expect(status).toBe(2);
+    expect(err).toMatch(message);
+    expect(existsSync(at('no'))).toBe(false);
+  });
+
+  it('refuses a side that the network cannot have', async () => {
+    const options = ['--tracker', 'sam2.1-tiny', '--weights', WEIGHTS, '--long-edge', '500'];
+    const { status, err } = await samtrack([
+      'track',
+      at('frames'),
+      '--mask',
+      at('mask.png'),
+      ...options,
+      '--out',
+      at('no'),
+    ]);
+    expect(status).toBe(1);
+    expect(err).toMatch(/500.*multiple of 32/);
+  });
+});
