@@ -25,6 +25,8 @@ export interface BenchArguments {
   readonly chromiumPath?: string;
   /** Compares every kernel with its reference instead of timing anything. */
   readonly check: boolean;
+  /** Times what a dispatch of each operation costs the CPU, and nothing else. */
+  readonly recording: boolean;
   /** Also how the cost of a frame grows. */
   readonly curves: boolean;
   /** As asked for; models have sizes of their own otherwise. */
@@ -61,6 +63,7 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --json FILE       where to write the results, and beside them a page with plots; a whole run without it writes
                     bench/results/ADAPTER.json and .html, chromium-ADAPTER with --chromium
   --check           no times: every variant of every kernel that this adapter supports against its float64 reference
+  --recording       CPU microseconds of a dispatch of each operation while it is recorded, on Dawn's null backend
   --list            names of all benchmarks
   --help            this text
 
@@ -79,6 +82,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     help = false,
     list = false,
     check = false,
+    recording = false,
     chromium = false,
     curves = false,
     twin = false,
@@ -90,7 +94,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
   } = values;
   const chromiumPath = values['chromium-path'];
   if (chromium) {
-    const inNode = { check, curves, tune: values.tune, onnx };
+    const inNode = { check, recording, curves, tune: values.tune, onnx };
     for (const [option, value] of Object.entries(inNode)) {
       if (value) throw new UsageError(`--${option} runs in Node, not with --chromium.`);
     }
@@ -130,6 +134,7 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     chromium,
     chromiumPath,
     check,
+    recording,
     curves,
     twin,
     ...(values.tune ? { tune: budget } : {}),
@@ -153,6 +158,7 @@ const parse = (args: readonly string[]) =>
       chromium: { type: 'boolean' },
       'chromium-path': { type: 'string' },
       check: { type: 'boolean' },
+      recording: { type: 'boolean' },
       curves: { type: 'boolean' },
       twin: { type: 'boolean' },
       tune: { type: 'boolean' },

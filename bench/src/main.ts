@@ -19,6 +19,7 @@ import { ExternalGraphs } from './onnx/external.js';
 import { ExternalGraphError } from './onnx/external-error.js';
 import { loadOnnxRuntime } from './onnx/session.js';
 import { describeOrigin } from './origin.js';
+import { benchRecording } from './recording.js';
 import { type BenchReport, type Ceilings, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
 import { formatNumber } from './table.js';
@@ -231,6 +232,16 @@ async function check({ adapter, only, json }: BenchArguments): Promise<boolean> 
   return failed.length === 0;
 }
 
+/** What a dispatch of each operation costs the CPU. */
+async function record({ only, json, rounds = 15 }: BenchArguments): Promise<void> {
+  const results = await benchRecording(only, rounds);
+  if (results.length === 0) throw new UsageError(`No operation is named like "${only}".`);
+  for (const { op, microseconds, dispatches } of results) {
+    console.log(`${op.padEnd(24)} ${formatNumber(microseconds.median).padStart(6)} us a dispatch, ${dispatches} a call`);
+  }
+  if (json) writeResults(json, { ...describeOrigin(), machine: describeMachine(), results });
+}
+
 /** A name that the user gave, seen from where npm was called. */
 const fromUser = (name: string): string => resolve(process.env['INIT_CWD'] ?? '.', name);
 
@@ -272,6 +283,7 @@ async function main(): Promise<number> {
     const args = parseArguments(process.argv.slice(2));
     if (args.help) console.log(USAGE);
     else if (args.check) return (await check(args)) ? 0 : 1;
+    else if (args.recording) await record(args);
     else if (args.chromium) await runInChromium(args);
     else await run(args);
     return 0;

@@ -53,9 +53,9 @@ export interface Engine {
   /**
    * Runs a function and returns what repeats it. Tensors that existed before are referred to as they are; what the function
    * decides on the CPU is decided once, and tensors that it makes from values are constants.
-   * @param reuse A capture that this one replaces and whose memory it may use, or a pool to share.
+   * @param pool Of this engine, for captures that share memory; memory of its own by default.
    */
-  capture<T>(build: () => T, reuse?: Captured<unknown> | CapturePool): Captured<T>;
+  capture<T>(build: () => T, pool?: CapturePool): Captured<T>;
   /** Memory for several captures to share. */
   capturePool(): CapturePool;
   /**

@@ -1,5 +1,5 @@
 import { backend as currentBackend } from '@tensorflow/tfjs-core';
-import { CapturedGraph, GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
+import { type GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
 import { type Engine, engineOf } from './engine.js';
 import { fusedFrameOps, fusedOps } from './ops/index.js';
 
@@ -16,10 +16,7 @@ const webgpuEngine = (runtime: Runtime): Engine => ({
   write: (tensor, values) => runtime.write(tensor, values),
   copy: (source, target) => runtime.copy(source, target),
   read: (tensor) => runtime.read(tensor),
-  capture: (build, reuse) => {
-    const own = reuse instanceof CapturedGraph || reuse instanceof GraphPool ? reuse : undefined;
-    return runtime.capture(build, own);
-  },
+  capture: (build, pool) => runtime.capture(build, pool as GraphPool | undefined),
   capturePool: () => runtime.graphPool(),
   flush: () => runtime.flush(),
   finish: () => runtime.finish(),

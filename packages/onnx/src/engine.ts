@@ -308,11 +308,10 @@ export class OnnxEngine implements Engine {
     });
   }
 
-  capture<T>(build: () => T, reuse?: Captured<unknown> | CapturePool): Captured<T> {
+  capture<T>(build: () => T, pooled?: CapturePool): Captured<T> {
     if (this.#capture) throw new Error('A function is already being captured.');
     this.flush();
-    const shared = reuse instanceof SharedPool ? reuse.buffers : undefined;
-    if (reuse instanceof OnnxCapture) reuse.dispose();
+    const shared = (pooled as SharedPool | undefined)?.buffers;
     const pool = shared ?? new BufferPool();
     this.#pools.add(pool);
     const outer = this.#pool;

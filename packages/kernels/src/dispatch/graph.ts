@@ -65,12 +65,4 @@ export class CapturedGraph<T> {
     this.release();
     if (this.ownsPool) this.pool.dispose();
   }
-
-  /** Disposes the graph but hands over its own buffers, all of them free; nothing when it has none, or is disposed already. */
-  surrenderPool(): PrivateBufferManager | undefined {
-    if (this.#disposed || !this.ownsPool) return undefined;
-    this.#disposed = true;
-    this.release();
-    return this.pool;
-  }
 }

@@ -27,12 +27,11 @@ export class Graphs {
     return new GraphPool(buffers, () => this.#pools.delete(buffers));
   }
 
-  capture<T>(build: () => T, reuse?: CapturedGraph<unknown> | GraphPool): CapturedGraph<T> {
+  capture<T>(build: () => T, shared?: GraphPool): CapturedGraph<T> {
     const { backend, recorder } = this;
     if (recorder.captured) throw new Error('A graph is already being captured.');
-    const shared = reuse instanceof GraphPool;
     flush(backend);
-    const pool = shared ? reuse.buffers : (reuse?.surrenderPool() ?? newBufferPool(backend));
+    const pool = shared?.buffers ?? newBufferPool(backend);
     const capture = new Capture(backend, pool);
     recorder.captured = capture.steps;
     const within = (work: () => void) => {

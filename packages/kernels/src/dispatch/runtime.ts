@@ -235,11 +235,11 @@ export class Runtime {
    * are referred to as they are. Operations of tfjs's own are recorded with the rest. What `build` decides on the CPU is
    * decided once, and a tensor that it makes from values is a constant, which has to outlive the graph.
    *
-   * @param reuse A graph that this one replaces: it is disposed, and its buffers are used again. Or a pool to share.
+   * @param pool Shared with other graphs; one of the graph's own by default.
    * @throws Error when a tensor made from values was disposed in `build`.
    */
-  capture<T>(build: () => T, reuse?: CapturedGraph<unknown> | GraphPool): CapturedGraph<T> {
-    return this.#graphs.capture(build, reuse);
+  capture<T>(build: () => T, pool?: GraphPool): CapturedGraph<T> {
+    return this.#graphs.capture(build, pool);
   }
 
   /** Submits the steps of a captured graph, the first few ahead of the others. */

@@ -22,6 +22,24 @@ export class WeightReader {
     this.#options = options;
   }
 
+  /**
+   * Reads a model, which owns what was made of the weights, unless it cannot be completed.
+   * @param read Makes the model; what `handOver` gives is the model's to dispose.
+   */
+  static async load<T>(
+    checkpoint: Checkpoint,
+    options: ReadOptions,
+    read: (weights: WeightReader) => Promise<T>,
+  ): Promise<T> {
+    const weights = new WeightReader(checkpoint, options);
+    try {
+      return await read(weights);
+    } catch (error) {
+      weights.handOver().dispose();
+      throw error;
+    }
+  }
+
   get file(): string {
     return this.#checkpoint.file;
   }
@@ -69,13 +87,13 @@ export class WeightReader {
     return data;
   }
 
-  /** Notes what was made of the weights, so that `abandon` can free it. @returns the same */
+  /** Notes what was made of the weights, which is the reader's until it is handed over. @returns the same */
   own<T extends { dispose(): void }>(resource: T): T {
     this.#owned.push(resource);
     return resource;
   }
 
-  /** Hands everything made so far over to a model that is complete, which frees it in its turn. */
+  /** Hands everything made so far over to whoever frees it in its turn: a model that is complete. */
   handOver(): { dispose(): void } {
     const owned = this.#owned.splice(0);
     return {
@@ -83,11 +101,6 @@ export class WeightReader {
         for (const resource of owned.splice(0)) resource.dispose();
       },
     };
-  }
-
-  /** Frees everything made so far, when a model cannot be completed. */
-  abandon(): void {
-    for (const resource of this.#owned.splice(0)) resource.dispose();
   }
 
   /**

@@ -47,7 +47,7 @@ class GatedOutput {
   }
 
   static #dwConv(source: LayerSource, key: string): Promise<DepthwiseConv> {
-    return DepthwiseConv.load(source, `${key}.dw_conv.conv`, 2 * VALUE_CHANNELS, 5, { padding: 2 });
+    return DepthwiseConv.load(source, `${key}.dw_conv.conv`, 2 * VALUE_CHANNELS, 5, { padding: 2, bias: false });
   }
 
   /** @param read Gated values, float32 [T, 1024]. @returns float32 [T, 512], `residual` added. */

@@ -70,13 +70,8 @@ export class DeAot {
         file: checkpoint.file,
       });
     }
-    const weights = new WeightReader(checkpoint, { signal: options.signal });
-    try {
-      return await DeAot.#read(weights, config, options);
-    } catch (error) {
-      weights.abandon();
-      throw error;
-    }
+    const { signal } = options;
+    return WeightReader.load(checkpoint, { signal }, (weights) => DeAot.#read(weights, config, options));
   }
 
   static async #read(weights: WeightReader, config: DeAotConfig, options: LoadOptions): Promise<DeAot> {

@@ -1,5 +1,6 @@
-import { type Captured, type Engine, getEngine } from '@samtrack/kernels';
+import { type Engine, getEngine } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type ForwardPass, type PassOptions, Replay } from '../nn/replay.js';
 import {
   checkObjects,
   DEFAULT_MEMORY_MB,
@@ -25,6 +26,9 @@ import { framesWithin, GroupMemory, layerBytes } from './memory.js';
 import type { MemoryPolicy } from './memory-schedule.js';
 import type { DeAot, FrameFeatures } from './model.js';
 
+/** The passes of a tracker. */
+const FRAMES = 'frames';
+
 /** Options of `DeAotTracker`. */
 export interface TrackerOptions extends TrackingOptions {
   /** Frames between predicted frames that join the long-term memory; the model's own by default. */
@@ -37,12 +41,18 @@ export interface TrackerOptions extends TrackingOptions {
   onTap?: (name: string, tensor: Tensor) => void;
 }
 
-interface Propagated {
+/** What a frame gave. */
+interface Found {
   labels: Tensor;
   /** By group, then by layer. */
   seeds: Seed[][];
   /** float32 [h4, w4, 2], if it was asked for. */
   uncertainty?: Tensor;
+}
+
+/** The frame that memory can be updated with; what was found belongs to its pass. */
+interface CurrentFrame extends Found {
+  pass: ForwardPass;
 }
 
 /**
@@ -52,7 +62,8 @@ interface Propagated {
  *     tracker.addReference(0, pixels, labels, 2);   // frame 0 with its masks
  *     const labels = await tracker.step(1, pixels); // frame 1, 2, ...: masks, and memory updated with them
  *
- * A frame is recorded once and replayed, so that its few hundred dispatches cost a few milliseconds of CPU time.
+ * A frame is recorded once and replayed for as long as the memory has the same size, so that its few hundred dispatches cost a
+ * few milliseconds of CPU time.
  */
 export class DeAotTracker implements Tracker {
   /** Network input size. */
@@ -69,10 +80,8 @@ export class DeAotTracker implements Tracker {
   #groups: GroupMemory[] = [];
   /** Index of the current frame. */
   #frame = 0;
-  #current: Propagated | undefined;
-  #graphs: { key: string; propagate: Captured<Propagated>; update?: Captured<void> } | undefined;
-  /** An update graph whose propagation graph is gone; its buffers serve the next one. */
-  #staleUpdate: Captured<void> | undefined;
+  readonly #replay: Replay;
+  #current: CurrentFrame | undefined;
 
   constructor(
     readonly model: DeAot,
@@ -87,6 +96,7 @@ export class DeAotTracker implements Tracker {
     this.#gap = options.longTermGap ?? model.config.longTermGap;
     this.#policy = options.memoryPolicy ?? 'sparse';
     this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
+    this.#replay = new Replay({ ops: model.ops, replay: true, shapes: 1, passes: 1, trims: false });
   }
 
   /** Tokens of a frame. */
@@ -142,40 +152,50 @@ export class DeAotTracker implements Tracker {
     this.#writeLabels(labels);
     this.#frame = frame;
     const position = this.#travelled(frame);
-    this.#dropGraphs();
+    this.#endFrame();
+    this.#replay.forget(FRAMES);
     this.objects = Math.max(objects, this.objects);
     while (this.#groups.length < groupCount) {
       this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, position));
     }
-    this.#disposeCurrent();
-    const features = this.#encode();
-    const seeds: Seed[][] = [];
+    const found = this.#begin('reference', { captured: false }, () => this.#refer());
     for (const [g, group] of this.#groups.entries()) {
-      const idEmbedding = model.embedIds(this.#labels, this.network, g);
-      this.#tap(g, 'id_emb', idEmbedding);
-      const idValues: Tensor[] = [];
-      // A reference frame reads from itself.
-      const temporary: Tensor[] = [];
-      const { out, seeds: groupSeeds } = model.propagate(features, (layer, seed) => {
-        const idValue = model.idValue(layer, seed, idEmbedding);
-        const keys = model.ops.transpose(seed.key, { padded: true });
-        idValues.push(idValue);
-        temporary.push(keys);
-        const { key, value } = seed;
-        return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
-      });
-      group.remember(groupSeeds, idValues);
+      group.remember(found.seeds[g]!, found.idValues[g]!);
       group.memorise(position, true, this.#maxFrames(groupCount));
       for (const [layer, { long }] of group.layers.entries()) {
         this.#tap(g, `long${layer}.K`, long.keys);
         this.#tap(g, `long${layer}.V`, long.value);
         this.#tap(g, `long${layer}.ID_V`, long.idValue);
       }
-      dispose([out, idEmbedding, ...idValues, ...temporary]);
-      seeds.push(groupSeeds);
     }
+    dispose(found.idValues.flat());
+    this.#current = { pass: found.pass, labels: this.#labels, seeds: found.seeds };
+  }
+
+  /** A reference frame: each layer reads from the frame itself. */
+  #refer(): { seeds: Seed[][]; idValues: Tensor[][] } {
+    const { model } = this;
+    const features = this.#encode();
+    const idValues: Tensor[][] = [];
+    const seeds = this.#groups.map((_, g) => {
+      const idEmbedding = model.embedIds(this.#labels, this.network, g);
+      this.#tap(g, 'id_emb', idEmbedding);
+      const ids: Tensor[] = [];
+      const temporary: Tensor[] = [];
+      const { out, seeds: groupSeeds } = model.propagate(features, (layer, seed) => {
+        const idValue = model.idValue(layer, seed, idEmbedding);
+        const keys = model.ops.transpose(seed.key, { padded: true });
+        ids.push(idValue);
+        temporary.push(keys);
+        const { key, value } = seed;
+        return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
+      });
+      dispose([out, idEmbedding, ...temporary]);
+      idValues.push(ids);
+      return groupSeeds;
+    });
     disposeFeatures(features);
-    this.#current = { labels: this.#labels, seeds };
+    return { seeds, idValues };
   }
 
   /**
@@ -196,21 +216,21 @@ export class DeAotTracker implements Tracker {
     if (this.#groups.length === 0) throw noReference();
     this.#input.write(pixels);
     this.#frame = frame;
-    if (this.options.onTap || this.model.ops !== this.#engine.ops) {
-      this.#disposeCurrent();
-      this.#current = this.#propagate();
-      return;
+    this.#endFrame();
+    const statics = `${this.objects}:${this.#groups.map((group) => group.layers[0]!.long.tokens).join()}`;
+    const options = { statics, captured: !this.options.onTap };
+    this.#current = this.#begin('propagate', options, () => this.#propagate());
+  }
+
+  /** Begins the pass of a frame, which goes on until the next one begins. */
+  #begin<T>(stage: string, options: PassOptions, work: () => T): T & { pass: ForwardPass } {
+    const pass = this.#replay.at(FRAMES).begin(options);
+    try {
+      return { ...pass.stage(stage, {}, work), pass };
+    } catch (error) {
+      pass.end();
+      throw error;
     }
-    const key = `${this.objects}:${this.#groups.map((group) => group.layers[0]!.long.tokens).join()}`;
-    if (this.#graphs?.key === key) {
-      this.#graphs.propagate.replay();
-    } else {
-      this.#disposeCurrent();
-      const previous = this.#graphs;
-      this.#staleUpdate ??= previous?.update;
-      this.#graphs = { key, propagate: this.#engine.capture(() => this.#propagate(), previous?.propagate) };
-    }
-    this.#current = this.#graphs.propagate.result;
   }
 
   /**
@@ -249,16 +269,8 @@ export class DeAotTracker implements Tracker {
   update(labels?: ArrayLike<number>, options: UpdateOptions = {}): void {
     if (!this.#current) throw noUpdate();
     if (labels) this.#writeLabels(labels, this.#current.labels);
-    const graphs = this.#graphs;
-    if (graphs?.propagate.result !== this.#current) {
-      this.#updateShortTerm(this.#current);
-    } else if (graphs.update) {
-      graphs.update.replay();
-    } else {
-      const current = this.#current;
-      graphs.update = this.#engine.capture(() => this.#updateShortTerm(current), this.#staleUpdate);
-      this.#staleUpdate = undefined;
-    }
+    const { pass, labels: found, seeds } = this.#current;
+    pass.stage('update', {}, () => this.#updateShortTerm(found, seeds));
     const position = this.#travelled(this.#frame);
     for (const group of this.#groups) {
       if ((options.memorise ?? group.schedule.due(position)) && this.#hasRoom(group)) {
@@ -285,8 +297,8 @@ export class DeAotTracker implements Tracker {
   }
 
   dispose(): void {
-    this.#dropGraphs();
-    this.#disposeCurrent();
+    this.#endFrame();
+    this.#replay.dispose();
     for (const group of this.#groups) group.dispose();
     this.#groups = [];
     this.#input.dispose();
@@ -304,7 +316,7 @@ export class DeAotTracker implements Tracker {
     return features;
   }
 
-  #propagate(): Propagated {
+  #propagate(): Found {
     const { model, objects } = this;
     const { frameOps } = this.#engine;
     const features = this.#encode();
@@ -339,7 +351,7 @@ export class DeAotTracker implements Tracker {
     return { labels, seeds, ...uncertainty };
   }
 
-  #updateShortTerm({ labels, seeds }: Propagated): void {
+  #updateShortTerm(labels: Tensor, seeds: readonly (readonly Seed[])[]): void {
     const { model } = this;
     for (const [g, group] of this.#groups.entries()) {
       tidy(() => {
@@ -394,23 +406,10 @@ export class DeAotTracker implements Tracker {
     this.options.onTap?.(`frame${this.#frame}.group${group}.${name}`, value);
   }
 
-  /** Frees the current frame's tensors, unless a graph owns them. */
-  #disposeCurrent(): void {
-    const current = this.#current;
+  /** Frees what the current frame gave. */
+  #endFrame(): void {
+    this.#current?.pass.end();
     this.#current = undefined;
-    if (!current || current === this.#graphs?.propagate.result) return;
-    if (current.labels !== this.#labels) current.labels.dispose();
-    current.uncertainty?.dispose();
-    dispose(current.seeds as never);
-  }
-
-  #dropGraphs(): void {
-    if (this.#current === this.#graphs?.propagate.result) this.#current = undefined;
-    this.#graphs?.propagate.dispose();
-    this.#graphs?.update?.dispose();
-    this.#staleUpdate?.dispose();
-    this.#staleUpdate = undefined;
-    this.#graphs = undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, convLayout, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
 import { windowRows } from './windows.js';
@@ -146,10 +146,6 @@ class HieraBlock {
     const pooled = this.ops.maxPool(reshape(x, [grid, grid, -1]), 2);
     return reshape(pooled, [(grid / 2) ** 2, -1]);
   }
-
-  dispose(): void {
-    dispose([this.p, this.rows ?? {}] as never);
-  }
 }
 
 /**
@@ -244,11 +240,6 @@ export class Hiera {
       }
       return outputs;
     });
-  }
-
-  dispose(): void {
-    dispose([this.patch, this.positions] as never);
-    for (const block of this.blocks) block.dispose();
   }
 }
 

@@ -3,7 +3,7 @@ import { dispose, pad, slice, type Tensor, type Tensor2D, type Tensor3D, tensor2
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { Perceptron } from '../nn/mlp.js';
 import { LayerNorm } from '../nn/norm.js';
-import { ReplayCache, type ReplayShape } from '../nn/replay-cache.js';
+import { Replay, type ReplayShape } from '../nn/replay.js';
 import type { LayerSource } from '../nn/source.js';
 import { tidyAll } from '../nn/tidy.js';
 import { type CaptionInputs, captionInputs } from './caption-inputs.js';
@@ -82,7 +82,7 @@ export class GroundingDino {
     },
     private readonly heads: { queries: Tensor; norm: LayerNorm; refPointHead: Perceptron; bboxEmbed: Perceptron },
     private readonly owned: { dispose(): void },
-    private readonly passes: { image: ReplayCache; text: ReplayCache; detection: ReplayCache },
+    private readonly replay: { image: Replay; text: Replay; detection: Replay },
   ) {}
 
   /**
@@ -91,19 +91,14 @@ export class GroundingDino {
    */
   static async load(checkpoint: Checkpoint, options: GroundingDinoLoadOptions = {}): Promise<GroundingDino> {
     const config = options.config ?? groundingDinoConfigOf(checkpoint);
-    const weights = new WeightReader(checkpoint, { signal: options.signal });
-    try {
-      return await GroundingDino.#read(weights, config, options);
-    } catch (error) {
-      weights.abandon();
-      throw error;
-    }
+    const { signal } = options;
+    return WeightReader.load(checkpoint, { signal }, (weights) => GroundingDino.#read(weights, config, options));
   }
 
   static async #read(
     weights: WeightReader,
     config: GroundingDinoConfig,
-    { ops = getEngine().ops, replay = getEngine().replays, onProgress }: GroundingDinoLoadOptions,
+    { ops = getEngine().ops, replay, onProgress }: GroundingDinoLoadOptions,
   ): Promise<GroundingDino> {
     const source: LayerSource = { weights, ops };
     const { encoderLayers, decoderLayers, queries } = config;
@@ -130,7 +125,7 @@ export class GroundingDino {
     };
     onProgress?.(1);
     const parts = { image, text, encoder, selection, decoder };
-    const passes = (shapes: number) => new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes });
+    const passes = (shapes: number) => new Replay({ ops, replay, shapes });
     return new GroundingDino(config, ops, weights.finish(IGNORED_KEYS), parts, heads, weights.handOver(), {
       image: passes(REPLAYED_SIZES),
       text: passes(REPLAYED_LENGTHS),
@@ -144,7 +139,7 @@ export class GroundingDino {
    * @param onTap Sees `input_proj0` to `input_proj3`, float32 [h, w, 256].
    */
   encodeImage(image: Tensor3D, onTap?: OnTap): ImageFeatures {
-    const pass = this.passes.image.at(String(image.shape)).begin(onTap ? undefined : 'image');
+    const pass = this.replay.image.at(String(image.shape)).begin({ captured: !onTap });
     let features: ImageFeatures;
     try {
       const encode = (inputs: { image: Tensor }) => this.parts.image.encode(inputs.image, onTap);
@@ -165,11 +160,13 @@ export class GroundingDino {
   encodeText(caption: CaptionTokens): TextFeatures {
     const { text } = this.parts;
     const inputs = text.inputs(caption);
-    const pass = this.passes.text.at(String(caption.ids.length)).begin('text');
     try {
-      return featuresOf(caption, pass.take(pass.stage('features', inputs, (given) => text.forward(given))));
+      const passes = this.replay.text.at(String(caption.ids.length));
+      return featuresOf(
+        caption,
+        passes.call({ ...inputs }, (given) => text.forward(given)),
+      );
     } finally {
-      pass.end();
       dispose({ ...inputs });
     }
   }
@@ -183,11 +180,11 @@ export class GroundingDino {
     const { signal, onStage, onTap, onQueries, rank } = options;
     signal?.throwIfAborted();
     const { levels } = image;
-    const shape = this.passes.detection.at(levels.map(({ height, width }) => `${height}x${width}`).join());
+    const shape = this.replay.detection.at(levels.map(({ height, width }) => `${height}x${width}`).join());
     const geometry = this.#geometry(shape, levels);
     const caption = captionInputs(text);
     const { crossMask } = caption;
-    const pass = shape.begin(onTap ? undefined : `${text.tokenMask.length}${crossMask ? ' masked' : ''}`);
+    const pass = shape.begin({ captured: !onTap });
     let chosen: ChosenTokens | undefined;
     try {
       const feeds = { image: image.tokens, text: text.features, ...caption };
@@ -282,7 +279,7 @@ export class GroundingDino {
   }
 
   dispose(): void {
-    for (const passes of Object.values(this.passes)) passes.dispose();
+    for (const passes of Object.values(this.replay)) passes.dispose();
     this.owned.dispose();
   }
 }

@@ -1,11 +1,17 @@
 import type { Conv2dOptions, DepthwiseConvOptions, OpSet } from '@samtrack/kernels';
-import type { Tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type FoldedConvShape, loadFoldedConv } from './frozen-batch-norm.js';
 import { asConv, type LinearOptions, loadConv, loadDepthwise, loadLinear } from './parameters.js';
 import type { LayerSource } from './source.js';
 
 /** Distance of outputs, of the kernel's taps, and zeros around the image. */
 export type ConvGeometry = Pick<Conv2dOptions, 'stride' | 'dilation' | 'padding'>;
+
+/** How a convolution is read. */
+export interface ConvOptions extends ConvGeometry {
+  /** False for one without. */
+  bias?: boolean;
+}
 
 /** A convolution of an image. */
 export class Conv2d {
@@ -25,9 +31,9 @@ export class Conv2d {
     inputs: number,
     outputs: number,
     kernel: number,
-    geometry?: ConvGeometry,
+    { bias: hasBias, ...geometry }: ConvOptions = {},
   ): Promise<Conv2d> {
-    const { weight, bias } = await loadConv(weights, key, inputs, outputs, kernel);
+    const { weight, bias } = await loadConv(weights, key, inputs, outputs, kernel, hasBias);
     return new Conv2d(ops, weight, bias, geometry);
   }
 
@@ -72,15 +78,17 @@ export class DepthwiseConv {
     private readonly geometry: ConvGeometry,
   ) {}
 
-  /** Reads one without bias, `key.weight`. */
+  /** Reads `key.weight` and `key.bias`. */
   static async load(
     { weights, ops }: LayerSource,
     key: string,
     channels: number,
     kernel: number,
-    geometry: ConvGeometry,
+    { bias: hasBias = true, ...geometry }: ConvOptions,
   ): Promise<DepthwiseConv> {
-    return new DepthwiseConv(ops, await loadDepthwise(weights, key, channels, kernel), undefined, geometry);
+    const weight = await loadDepthwise(weights, key, channels, kernel);
+    const bias = hasBias ? weights.own(tensor(await weights.take(`${key}.bias`, [channels]))) : undefined;
+    return new DepthwiseConv(ops, weight, bias, geometry);
   }
 
   /** Reads one without bias, with the frozen batch normalisation behind it folded in. */

@@ -49,6 +49,25 @@ export class Linear {
     return Linear.of(source, transposeLinear(stored, inputs, 0, outputs), bias);
   }
 
+  /**
+   * Reads a transposed 2x2 convolution of stride 2, [in, out, 2, 2]: no two outputs share an input, so each input pixel gives the
+   * four pixels of a block, here side by side with their channels, [in, 4 * out].
+   */
+  static async loadUpscaling(source: LayerSource, key: string, inputs: number, outputs: number): Promise<Linear> {
+    const stored = await source.weights.take(`${key}.weight`, [inputs, outputs, 2, 2]);
+    const bias = await source.weights.take(`${key}.bias`, [outputs]);
+    const weight = new Float32Array(stored.length);
+    for (let row = 0; row < inputs * outputs; row++) {
+      const [input, output] = [Math.floor(row / outputs), row % outputs];
+      for (let tap = 0; tap < 4; tap++) weight[(input * 4 + tap) * outputs + output] = stored[row * 4 + tap]!;
+    }
+    return Linear.of(
+      source,
+      weight,
+      Float32Array.from({ length: 4 * outputs }, (_, i) => bias[i % outputs]!),
+    );
+  }
+
   /** A layer of values that were computed from weights. @param weight Flat [in, out]. */
   static of({ weights, ops }: LayerSource, weight: Float32Array, bias: Float32Array): Linear {
     const shape = [weight.length / bias.length, bias.length];

@@ -1,7 +1,8 @@
-import type { OpSet } from '@samtrack/kernels';
-import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadDepthwise, loadLinear } from './parameters.js';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { DepthwiseConv } from './conv.js';
+import { Mlp } from './mlp.js';
+import { LayerNorm } from './norm.js';
+import type { LayerSource } from './source.js';
 
 const EPSILON = 1e-6;
 
@@ -20,27 +21,16 @@ export interface MixingShape {
  */
 export class MixingBlock {
   private constructor(
-    private readonly ops: OpSet,
-    private readonly depthwise: Linear,
-    private readonly norm: Affine,
-    private readonly lin1: Linear,
-    private readonly lin2: Linear,
+    private readonly dwconv: DepthwiseConv,
+    private readonly norm: LayerNorm,
+    private readonly mlp: Mlp,
   ) {}
 
-  static async load(
-    weights: WeightReader,
-    key: string,
-    ops: OpSet,
-    { channels, kernel, hidden }: MixingShape,
-  ): Promise<MixingBlock> {
-    const weight = await loadDepthwise(weights, `${key}.dwconv`, channels, kernel);
-    const bias = weights.own(tensor(await weights.take(`${key}.dwconv.bias`, [channels])));
+  static async load(source: LayerSource, key: string, { channels, kernel, hidden }: MixingShape): Promise<MixingBlock> {
     return new MixingBlock(
-      ops,
-      { weight, bias },
-      await loadAffine(weights, [`${key}.norm`], channels),
-      await loadLinear(weights, `${key}.lin1`, channels, hidden),
-      await loadLinear(weights, `${key}.lin2`, hidden, channels),
+      await DepthwiseConv.load(source, `${key}.dwconv`, channels, kernel, { padding: Math.floor(kernel / 2) }),
+      await LayerNorm.load(source, `${key}.norm`, channels, EPSILON),
+      await Mlp.load(source, [`${key}.lin1`, `${key}.lin2`], channels, hidden, 'gelu'),
     );
   }
 
@@ -49,15 +39,10 @@ export class MixingBlock {
    * @returns the same.
    */
   forward(x: Tensor): Tensor {
-    const { ops, depthwise, norm, lin1, lin2 } = this;
-    const [, , channels] = x.shape as [number, number, number];
+    const rows = (map: Tensor) => reshape(map, [-1, x.shape[2]!]);
     return tidy(() => {
-      const padding = Math.floor(depthwise.weight.shape[0]! / 2);
-      const mixed = ops.depthwiseConv(x, depthwise.weight, { bias: depthwise.bias, padding });
-      const normed = reshape(ops.layerNorm(mixed, norm.weight, norm.bias, { eps: EPSILON }), [-1, channels]);
-      const hidden = ops.gemm(normed, lin1.weight, { bias: lin1.bias, activation: 'gelu' });
-      const residual = reshape(x, [-1, channels]);
-      return reshape(ops.gemm(hidden, lin2.weight, { bias: lin2.bias, residual }), x.shape);
+      const normal = this.norm.forward(this.dwconv.forward(x));
+      return reshape(this.mlp.forward(rows(normal), rows(x)), x.shape);
     });
   }
 }

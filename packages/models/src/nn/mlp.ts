@@ -47,10 +47,20 @@ export class Perceptron {
     return new Perceptron(layers);
   }
 
-  forward(x: Tensor): Tensor {
+  /**
+   * @param x float32 [T, in].
+   * @param options.part Which of several inputs that stand side by side in the rows of `x`; the only one by default.
+   */
+  forward(x: Tensor, { part }: { part?: number } = {}): Tensor {
     const last = this.layers.length - 1;
+    const [inputs] = this.layers[0]!.weight.shape as [number, number];
+    const aColumns = part === undefined ? undefined : ([part * inputs, inputs] as const);
     return tidy(() =>
-      this.layers.reduce((hidden, layer, i) => layer.forward(hidden, { activation: i < last ? 'relu' : 'none' }), x),
+      this.layers.reduce(
+        (hidden, layer, i) =>
+          layer.forward(hidden, { activation: i < last ? 'relu' : 'none', ...(i === 0 && { aColumns }) }),
+        x,
+      ),
     );
   }
 }

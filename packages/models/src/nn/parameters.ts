@@ -51,6 +51,8 @@ export interface LinearOptions {
   paddedBias?: number;
   /** Set for a 1x1 convolution, whose weight is [out, in, 1, 1]. */
   pointwise?: boolean;
+  /** False for a layer without one, which has zeros instead. */
+  bias?: boolean;
   /** Keeps the weight as pairs of float16, which the kernels' `gemm` reads and no other; an even number of outputs. */
   float16?: boolean;
 }
@@ -66,7 +68,7 @@ export async function loadLinear(
   const [first, count] = options.outputs ?? [0, outputs];
   const columns = options.paddedOutputs ?? count;
   const weight = await weights.take(`${key}.weight`, options.pointwise ? [outputs, inputs, 1, 1] : [outputs, inputs]);
-  const bias = await weights.take(`${key}.bias`, [outputs]);
+  const bias = options.bias === false ? new Float32Array(outputs) : await weights.take(`${key}.bias`, [outputs]);
   const matrix = transposeLinear(weight, inputs, first, count, columns);
   return {
     weight: weights.own(
@@ -125,17 +127,18 @@ export function convLayout(
   return out;
 }
 
-/** Reads a square convolution with bias. */
+/** Reads a square convolution. @param hasBias False for one without, which has zeros instead. */
 export async function loadConv(
   weights: WeightReader,
   key: string,
   inputs: number,
   outputs: number,
   kernel: number,
+  hasBias = true,
 ): Promise<Linear> {
   const shape = [outputs, inputs, kernel, kernel] as const;
   const weight = await weights.take(`${key}.weight`, shape);
-  const bias = await weights.take(`${key}.bias`, [outputs]);
+  const bias = hasBias ? await weights.take(`${key}.bias`, [outputs]) : new Float32Array(outputs);
   return {
     weight: weights.own(tensor(convLayout(weight, shape), [kernel, kernel, inputs, outputs])),
     bias: weights.own(tensor(bias)),

@@ -25,15 +25,11 @@ export class LabelPropagationModel {
   /** @throws CheckpointError naming the key that is missing, misshapen or not finite. */
   static async load(checkpoint: Checkpoint, options: LoadOptions = {}): Promise<LabelPropagationModel> {
     const { ops = getEngine().ops, signal, onProgress } = options;
-    const weights = new WeightReader(checkpoint, { signal });
-    try {
+    return WeightReader.load(checkpoint, { signal }, async (weights) => {
       const trunk = await MobileNetV2Trunk.load(weights, 'encoder.', ops);
       onProgress?.(1);
       return new LabelPropagationModel(ops, trunk, weights.handOver());
-    } catch (error) {
-      weights.abandon();
-      throw error;
-    }
+    });
   }
 
   /**

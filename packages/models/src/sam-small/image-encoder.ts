@@ -1,9 +1,10 @@
-import type { OpSet } from '@samtrack/kernels';
-import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { MobileNetV2Trunk } from '../encoders/index.js';
+import { Linear } from '../nn/linear.js';
 import { MixingBlock } from '../nn/mixing-block.js';
-import { type Linear, loadLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { SamNeck } from '../sam/neck.js';
 import { CHANNELS, MAPS, SIDE, UP } from './shape.js';
 
@@ -22,29 +23,26 @@ export interface ImageFeatures {
 /** The tracker's MobileNetV2 up to stride 16, a neck behind it, and what its finer maps add to the masks (SAM 2's high-resolution skips). */
 export class SmallImageEncoder {
   private constructor(
-    private readonly ops: OpSet,
     private readonly trunk: MobileNetV2Trunk,
     private readonly neck: SamNeck,
     private readonly blocks: readonly MixingBlock[],
-    private readonly skip8: Linear,
-    private readonly skip4: Linear,
+    private readonly convS1: Linear,
+    private readonly convS0: Linear,
   ) {}
 
   /** @param tracker Weights of the tracker, whose `encoder.` is shared. */
-  static async load(weights: WeightReader, tracker: WeightReader, ops: OpSet): Promise<SmallImageEncoder> {
-    const trunk = await MobileNetV2Trunk.load(tracker, 'encoder.', ops);
-    const neck = await SamNeck.load(weights, 'image_encoder.', MAPS.f16, ops, CHANNELS);
+  static async load(source: LayerSource, tracker: WeightReader): Promise<SmallImageEncoder> {
+    const trunk = await MobileNetV2Trunk.load(tracker, 'encoder.', source.ops);
+    const neck = await SamNeck.load(source, 'image_encoder.', MAPS.f16, CHANNELS);
     const shape = { channels: CHANNELS, kernel: 5, hidden: 2 * CHANNELS };
     const blocks: MixingBlock[] = [];
-    for (let i = 0; i < BLOCKS; i++)
-      blocks.push(await MixingBlock.load(weights, `image_encoder.blocks.${i}`, ops, shape));
+    for (let i = 0; i < BLOCKS; i++) blocks.push(await MixingBlock.load(source, `image_encoder.blocks.${i}`, shape));
     return new SmallImageEncoder(
-      ops,
       trunk,
       neck,
       blocks,
-      await loadLinear(weights, 'mask_decoder.conv_s1', MAPS.f8, UP[0], { pointwise: true }),
-      await loadLinear(weights, 'mask_decoder.conv_s0', MAPS.f4, UP[1], { pointwise: true }),
+      await Linear.load(source, 'mask_decoder.conv_s1', MAPS.f8, UP[0], { pointwise: true }),
+      await Linear.load(source, 'mask_decoder.conv_s0', MAPS.f4, UP[1], { pointwise: true }),
     );
   }
 
@@ -53,8 +51,7 @@ export class SmallImageEncoder {
    * @param onTap Sees the encoder's maps `f4`, `f8` and `f16`. It may not keep them.
    */
   encode(image: Tensor, onTap?: (name: string, tensor: Tensor) => void): ImageFeatures {
-    const { ops, skip8, skip4 } = this;
-    return tidy(() => {
+    return tidyAll(() => {
       const { f4, f8, f16 } = this.trunk.maps(image);
       for (const [name, map] of Object.entries({ f4, f8, f16 })) onTap?.(name, map);
       const rows = (map: Tensor) => reshape(map, [-1, map.shape[2]!]);
@@ -62,9 +59,9 @@ export class SmallImageEncoder {
       for (const block of this.blocks) embedding = block.forward(embedding);
       return {
         embedding: rows(embedding),
-        skip8: ops.gemm(rows(f8), skip8.weight, { bias: skip8.bias }),
-        skip4: ops.gemm(rows(f4), skip4.weight, { bias: skip4.bias }),
-      } as never;
-    }) as ImageFeatures;
+        skip8: this.convS1.forward(rows(f8)),
+        skip4: this.convS0.forward(rows(f4)),
+      };
+    });
   }
 }

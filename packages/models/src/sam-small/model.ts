@@ -1,9 +1,9 @@
 import { getEngine, type OpSet } from '@samtrack/kernels';
-import { dispose, reshape, tensor, tidy } from '@tensorflow/tfjs-core';
+import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
-import { ReplayCache } from '../nn/replay-cache.js';
-import { concat, fingerprint, type SamEmbedding } from '../sam/embedding.js';
+import { Replay } from '../nn/replay.js';
+import { fingerprint, type SamEmbedding } from '../sam/embedding.js';
 import { PointEmbedder } from '../sam/point-embedder.js';
 import {
   type DecodedBatch,
@@ -53,9 +53,8 @@ export class SamSmallModel implements PromptModel {
     readonly encoder: SmallImageEncoder,
     private readonly points: PointEmbedder,
     private readonly decoder: SmallMaskDecoder,
-    private readonly passes: ReplayCache,
-    /** The weights. */
-    private readonly owned: readonly { dispose(): void }[],
+    private readonly replay: Replay,
+    private readonly owned: { dispose(): void },
   ) {}
 
   /**
@@ -68,39 +67,34 @@ export class SamSmallModel implements PromptModel {
     tracker: Checkpoint,
     options: SamSmallLoadOptions = {},
   ): Promise<SamSmallModel> {
-    const { ops = getEngine().ops, signal, onProgress } = options;
-    const { replay = getEngine().replays } = options;
-    const weights = new WeightReader(checkpoint, { signal });
-    const shared = new WeightReader(tracker, { signal });
-    try {
-      const encoder = await SmallImageEncoder.load(weights, shared, ops);
-      onProgress?.(0.5);
-      const points = await PointEmbedder.load(weights, 'prompt_encoder', { imageSize: FRAME, channels: CHANNELS });
-      const decoder = await SmallMaskDecoder.load(weights, ops, points.grid(SIDE));
-      onProgress?.(1);
-      const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 2, trims: false });
-      const identity = fingerprint([points.identity, decoder.outputTokens]);
-      const owned = [weights.handOver(), shared.handOver()];
-      return new SamSmallModel(identity, weights.finish([]), encoder, points, decoder, passes, owned);
-    } catch (error) {
-      weights.abandon();
-      shared.abandon();
-      throw error;
-    }
+    const { ops = getEngine().ops, replay, signal, onProgress } = options;
+    return WeightReader.load(checkpoint, { signal }, (weights) =>
+      WeightReader.load(tracker, { signal }, async (shared) => {
+        const source = { weights, ops };
+        const encoder = await SmallImageEncoder.load(source, shared);
+        onProgress?.(0.5);
+        const points = await PointEmbedder.load(weights, 'prompt_encoder', { imageSize: FRAME, channels: CHANNELS });
+        const decoder = await SmallMaskDecoder.load(source, points.grid(SIDE));
+        onProgress?.(1);
+        const passes = new Replay({ ops, replay, shapes: 2, trims: false });
+        const identity = fingerprint([points.identity, decoder.outputTokens.values]);
+        weights.own(shared.handOver());
+        const unexpected = weights.finish([]);
+        return new SamSmallModel(identity, unexpected, encoder, points, decoder, passes, weights.handOver());
+      }),
+    );
   }
 
   encode(image: PixelImage, originalSize: ImageSize = image): SamEmbedding {
     channelsOf(image);
     const inputSize = longestSideSize(image, FRAME);
     const input = tidy(() => reshape(preprocessImage(image, FRAME, inputSize, 4), [FRAME, FRAME, 4]));
-    const pass = this.passes.at('image').begin('encoder');
     try {
-      const found = pass.stage('features', { input }, (inputs) => this.encoder.encode(inputs.input));
-      const features = [found.embedding, found.skip8, found.skip4].map((feature) => pass.take(feature));
+      const encode = (inputs: { input: Tensor }) => this.encoder.encode(inputs.input);
+      const { embedding, skip8, skip4 } = this.replay.at('image').call({ input }, encode);
       const { height, width } = originalSize;
-      return { features, originalSize: { height, width }, inputSize };
+      return { features: [embedding, skip8, skip4], originalSize: { height, width }, inputSize };
     } finally {
-      pass.end();
       input.dispose();
     }
   }
@@ -120,26 +114,23 @@ export class SamSmallModel implements PromptModel {
     { masks, ...options }: DecodeOptions,
   ): Generator<DecodedBatch, void, undefined> {
     for (const [index, prompt] of prompts.entries()) {
-      const sparse = concat([this.decoder.outputTokens, this.points.tokens(prompt, options)]);
-      const count = sparse.length / CHANNELS;
+      const tokens = this.decoder.outputTokens.before([this.points.tokens(prompt, options)]);
+      const count = tokens.shape[0]!;
       const weights = new Float32Array(count * SIDE ** 2);
       const looks = tokenWeights(prompt);
       weights.set(looks, weights.length - looks.length);
       const shown = {
-        tokens: tensor(sparse, [count, CHANNELS]),
+        tokens,
         weights: tensor(weights, [count, SIDE ** 2]),
         dense: tensor(densePrompt(prompt), [LOW_RES ** 2, DENSE]),
       };
-      const pass = this.passes.at('prompt').begin(`${count} ${masks}`);
+      const feeds = { ...shown, ...features };
+      const decode = (inputs: typeof feeds) => this.decoder.decode(inputs, inputs, MASK_CHOICES[masks]);
       let batch: DecodedBatch;
       try {
-        const decoded = pass.stage('masks', { ...shown, ...features }, ({ tokens, weights: where, dense, ...seen }) =>
-          this.decoder.decode({ tokens, weights: where, dense }, seen, MASK_CHOICES[masks]),
-        );
-        batch = { indices: [index], logits: pass.take(decoded.logits), iou: pass.take(decoded.iou) };
+        batch = { indices: [index], ...this.replay.at('prompt').call(feeds, decode, { statics: masks }) };
       } finally {
-        pass.end();
-        dispose(shown as never);
+        dispose(shown);
       }
       yield batch;
     }
@@ -149,7 +140,7 @@ export class SamSmallModel implements PromptModel {
   forgetBatches(): void {}
 
   dispose(): void {
-    this.passes.dispose();
-    for (const weights of this.owned) weights.dispose();
+    this.replay.dispose();
+    this.owned.dispose();
   }
 }

@@ -1,9 +1,10 @@
-import { getEngine, type OpSet, ShapeError } from '@samtrack/kernels';
+import { type OpSet, ShapeError } from '@samtrack/kernels';
 import { reshape, type Tensor, type Tensor4D } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { TinyViT } from '../encoders/tiny-vit.js';
 import { inferVitDetConfig, PATCH, VIT_DET_CONFIGS, VitDet, type VitDetLoadOptions } from '../encoders/vit-det.js';
-import { ReplayCache } from '../nn/replay-cache.js';
+import { Replay } from '../nn/replay.js';
+import type { LayerSource } from '../nn/source.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
 import { SamNeck } from './neck.js';
 
@@ -32,8 +33,9 @@ interface Backbone {
 export async function loadImageEncoder(
   weights: WeightReader,
   ops: OpSet,
-  { replay = getEngine().replays, ...options }: ImageEncoderOptions = {},
+  { replay, ...options }: ImageEncoderOptions = {},
 ): Promise<SamImageEncoder> {
+  const source: LayerSource = { weights, ops };
   const prefix = weights.has('neck.0.weight') ? '' : 'image_encoder.';
   const load = async (): Promise<{ backbone: Backbone; channels: number; imageSize: number }> => {
     if (weights.has(`${prefix}patch_embed.seq.0.c.weight`)) {
@@ -45,8 +47,8 @@ export async function loadImageEncoder(
     return { backbone, channels: config.embed, imageSize: config.grid * PATCH };
   };
   const { backbone, channels, imageSize } = await load();
-  const neck = await SamNeck.load(weights, prefix, channels, ops);
-  const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 1 });
+  const neck = await SamNeck.load(source, prefix, channels);
+  const passes = new Replay({ ops, replay, shapes: 1 });
   return weights.own(new Encoder(imageSize, backbone, neck, passes, weights.handOver()));
 }
 
@@ -65,7 +67,7 @@ class Encoder implements SamImageEncoder {
     readonly imageSize: number,
     private readonly backbone: Backbone,
     private readonly neck: SamNeck,
-    private readonly passes: ReplayCache,
+    private readonly replay: Replay,
     private readonly owned: { dispose(): void },
   ) {}
 
@@ -75,20 +77,15 @@ class Encoder implements SamImageEncoder {
       throw new ShapeError('encode', `an image of [1, ${imageSize}, ${imageSize}, 3]`, { image });
     }
     const side = imageSize / EMBEDDING_STRIDE;
-    const pass = this.passes.at('image').begin(onTap ? undefined : 'encoder');
-    try {
-      const embedding = pass.stage('embedding', { image }, (inputs) => {
-        const tokens = this.backbone.forward(reshape(inputs.image, [imageSize, imageSize, 3]), onTap);
-        return reshape(this.neck.forward(tokens, side), [1, side, side, EMBEDDING_CHANNELS]) as Tensor4D;
-      });
-      return pass.take(embedding);
-    } finally {
-      pass.end();
-    }
+    const embed = (inputs: { image: Tensor }): Tensor4D => {
+      const tokens = this.backbone.forward(reshape(inputs.image, [imageSize, imageSize, 3]), onTap);
+      return reshape(this.neck.forward(tokens, side), [1, side, side, EMBEDDING_CHANNELS]);
+    };
+    return this.replay.at('image').call({ image }, embed, { captured: !onTap });
   }
 
   dispose(): void {
-    this.passes.dispose();
+    this.replay.dispose();
     this.owned.dispose();
   }
 }

@@ -1,11 +1,19 @@
-import { getEngine, type OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
+import type { OpSet } from '@samtrack/kernels';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { Linear } from '../nn/linear.js';
+import { Perceptron } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { EMBEDDING_CHANNELS } from './image-encoder.js';
-import { applyHead, loadHead, loadUpscale, type OutputHead } from './output-heads.js';
+import { OutputTokens } from './output-tokens.js';
 import { MAP_NORM_EPS } from './prompt-encoder.js';
-import { type ImageProjections, type ImageTokens, TwoWayTransformer } from './two-way-transformer.js';
+import {
+  type ImageProjections,
+  type ImageTokens,
+  type PromptTokens,
+  TwoWayTransformer,
+} from './two-way-transformer.js';
 
 /** Masks that the network computes: one for clear prompts, then three for prompts that may mean several things. */
 const MASK_TOKENS = 4;
@@ -21,47 +29,57 @@ export interface DecodedMasks {
   iou: Tensor;
 }
 
+/** The layers behind the transformer, named as in the state dict. */
+interface HeadLayers {
+  outputUpscaling: readonly [Linear, LayerNorm, Linear];
+  outputHypernetworksMlps: readonly Perceptron[];
+  iouPredictionHead: Perceptron;
+}
+
+/** One perceptron for each mask, from its token to what it reads the upscaled map with. */
+export async function loadHypernetworks(
+  source: LayerSource,
+  key: string,
+  masks: number,
+  channels: number,
+  outputs: number,
+): Promise<Perceptron[]> {
+  const mlps: Perceptron[] = [];
+  for (let i = 0; i < masks; i++) {
+    const widths = [channels, channels, channels, outputs];
+    mlps.push(await Perceptron.load(source, `${key}.output_hypernetworks_mlps.${i}`, widths));
+  }
+  return mlps;
+}
+
 /** Mask decoder (segment-anything, `modeling/mask_decoder.py`), batched over prompts of equally many tokens. */
 export class MaskDecoder {
   private constructor(
     private readonly ops: OpSet,
     private readonly transformer: TwoWayTransformer,
-    /** IoU token and mask tokens, flat [5, 256]. */
-    private readonly outputTokens: Float32Array,
-    private readonly p: {
-      up1: Linear;
-      upNorm: Affine;
-      up2: Linear;
-      hyper: readonly OutputHead[];
-      iou: OutputHead;
-    },
+    readonly outputTokens: OutputTokens,
+    private readonly layers: HeadLayers,
   ) {}
 
-  static async load(weights: WeightReader, ops: OpSet = getEngine().ops): Promise<MaskDecoder> {
+  static async load(source: LayerSource): Promise<MaskDecoder> {
     const key = 'mask_decoder';
-    const transformer = await TwoWayTransformer.load(weights, `${key}.transformer`, ops);
-    const outputTokens = new Float32Array((1 + MASK_TOKENS) * EMBEDDING_CHANNELS);
-    outputTokens.set(await weights.take(`${key}.iou_token.weight`, [1, EMBEDDING_CHANNELS]));
-    outputTokens.set(
-      await weights.take(`${key}.mask_tokens.weight`, [MASK_TOKENS, EMBEDDING_CHANNELS]),
-      EMBEDDING_CHANNELS,
+    const [channels, [up1, up2]] = [EMBEDDING_CHANNELS, UP_CHANNELS];
+    const tokens = [['iou_token', 1] as const, ['mask_tokens', MASK_TOKENS] as const];
+    const head = [channels, channels, channels, MASK_TOKENS];
+    return new MaskDecoder(
+      source.ops,
+      await TwoWayTransformer.load(source, `${key}.transformer`),
+      await OutputTokens.load(source.weights, key, tokens, channels),
+      {
+        outputUpscaling: [
+          await Linear.loadUpscaling(source, `${key}.output_upscaling.0`, channels, up1),
+          await LayerNorm.load(source, `${key}.output_upscaling.1`, up1, MAP_NORM_EPS),
+          await Linear.loadUpscaling(source, `${key}.output_upscaling.3`, up1, up2),
+        ],
+        outputHypernetworksMlps: await loadHypernetworks(source, key, MASK_TOKENS, channels, up2),
+        iouPredictionHead: await Perceptron.load(source, `${key}.iou_prediction_head`, head),
+      },
     );
-    const hyper: OutputHead[] = [];
-    for (let i = 0; i < MASK_TOKENS; i++) {
-      hyper.push(await loadHead(weights, `${key}.output_hypernetworks_mlps.${i}`, EMBEDDING_CHANNELS, UP_CHANNELS[1]));
-    }
-    return new MaskDecoder(ops, transformer, outputTokens, {
-      up1: await loadUpscale(weights, `${key}.output_upscaling.0`, EMBEDDING_CHANNELS, UP_CHANNELS[0]),
-      upNorm: await loadAffine(weights, [`${key}.output_upscaling.1`], UP_CHANNELS[0]),
-      up2: await loadUpscale(weights, `${key}.output_upscaling.3`, UP_CHANNELS[0], UP_CHANNELS[1]),
-      hyper,
-      iou: await loadHead(weights, `${key}.iou_prediction_head`, EMBEDDING_CHANNELS, MASK_TOKENS),
-    });
-  }
-
-  /** Values that tell one training from another. */
-  get identity(): Float32Array {
-    return this.outputTokens;
   }
 
   /** See `TwoWayTransformer.project`. */
@@ -70,64 +88,43 @@ export class MaskDecoder {
   }
 
   /**
-   * The tokens of a batch of prompts, float32 [P * (5 + tokens of a prompt), 256].
-   * @param sparse Embedded points and boxes of each prompt, flat [tokens, 256], equally many.
-   */
-  tokens(sparse: readonly Float32Array[]): Tensor {
-    const own = this.outputTokens.length;
-    const stride = own + sparse[0]!.length;
-    const out = new Float32Array(sparse.length * stride);
-    for (const [i, tokens] of sparse.entries()) {
-      out.set(this.outputTokens, i * stride);
-      out.set(tokens, i * stride + own);
-    }
-    return tensor(out, [out.length / EMBEDDING_CHANNELS, EMBEDDING_CHANNELS]);
-  }
-
-  /**
    * Decodes prompts against one image.
    *
-   * @param initial Tokens of the prompts, float32 [P * T, 256], from `tokens`.
+   * @param prompts Tokens of the prompts, from `outputTokens.before`.
    * @param projections Of `image`; computed here if they are not given.
+   * @param densePe Positional encoding of the embedding's grid, float32 [side^2, 256].
    * @param masks Which masks to make: [first, count] of the four.
-   * @param side Side of the embedding's grid.
    */
   decode(
-    initial: Tensor,
-    prompts: number,
+    prompts: PromptTokens,
     image: ImageTokens,
     projections: ImageProjections | undefined,
     densePe: Tensor,
-    side: number,
     [first, count]: readonly [first: number, count: number],
   ): DecodedMasks {
-    const { ops, p } = this;
-    return tidy(() => {
-      const projected = projections ?? this.transformer.project(image);
-      const { tokens, image: seen } = this.transformer.forward(initial, prompts, image, projected, densePe);
-      const byPrompt = reshape(tokens, [prompts, -1]);
+    const { ops, transformer } = this;
+    const { outputHypernetworksMlps, iouPredictionHead } = this.layers;
+    const { batch } = prompts;
+    const side = Math.sqrt(densePe.shape[0]!);
+    return tidyAll(() => {
+      const projected = projections ?? transformer.project(image);
+      const { tokens, image: seen } = transformer.forward(prompts, image, projected, densePe);
+      const byPrompt = reshape(tokens, [batch, -1]);
       const features = tidy(() => this.#upscale(seen));
       seen.dispose();
-      const vectors = ops.concatColumns(
-        Array.from({ length: count }, (_, i) => ({ x: applyHead(ops, p.hyper[first + i]!, byPrompt, 1 + first + i) })),
-      );
+      const mlps = outputHypernetworksMlps.slice(first, first + count);
+      const vectors = ops.concatColumns(mlps.map((mlp, i) => ({ x: mlp.forward(byPrompt, { part: 1 + first + i }) })));
       return {
-        logits: ops.maskLogits(features, reshape(vectors, [prompts, count, UP_CHANNELS[1]]), [side, side]),
-        iou: applyHead(ops, p.iou, byPrompt, 0),
-      } as never;
-    }) as DecodedMasks;
+        logits: ops.maskLogits(features, reshape(vectors, [batch, count, UP_CHANNELS[1]]), [side, side]),
+        iou: iouPredictionHead.forward(byPrompt, { part: 0 }),
+      };
+    });
   }
 
   /** [P * N, 256] to what `maskLogits` takes, [P * N * 4, 128]. */
   #upscale(image: Tensor): Tensor {
-    const { ops, p } = this;
-    const blocks = reshape(ops.gemm(image, p.up1.weight, { bias: p.up1.bias }), [image.shape[0]! * 4, UP_CHANNELS[0]]);
-    const normed = ops.layerNorm(blocks, p.upNorm.weight, p.upNorm.bias, { eps: MAP_NORM_EPS, activation: 'gelu' });
-    return ops.gemm(normed, p.up2.weight, { bias: p.up2.bias, activation: 'gelu' });
-  }
-
-  dispose(): void {
-    this.transformer.dispose();
-    dispose(this.p as never);
+    const [first, norm, second] = this.layers.outputUpscaling;
+    const blocks = reshape(first.forward(image), [image.shape[0]! * 4, UP_CHANNELS[0]]);
+    return second.forward(norm.forward(blocks, 'gelu'), { activation: 'gelu' });
   }
 }

@@ -2,7 +2,9 @@ import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, WeightReader } from '../checkpoint/index.js';
 import { channelsOf, type PixelImage } from '../image/index.js';
-import { ReplayCache } from '../nn/replay-cache.js';
+import { Replay } from '../nn/replay.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { concat, fingerprint, type SamEmbedding } from './embedding.js';
 import { SamError } from './error.js';
 import { EMBEDDING_CHANNELS, EMBEDDING_STRIDE, type SamImageEncoder } from './image-encoder.js';
@@ -71,9 +73,10 @@ export class SamModel implements PromptModel {
     readonly unexpectedKeys: readonly string[],
     /** The image encoder; the model's own. */
     readonly encoder: SamImageEncoder,
-    private readonly prompts: PromptEncoder,
-    private readonly decoder: MaskDecoder,
-    private readonly passes: ReplayCache,
+    private readonly promptEncoder: PromptEncoder,
+    private readonly maskDecoder: MaskDecoder,
+    private readonly replay: Replay,
+    private readonly owned: { dispose(): void },
   ) {}
 
   /**
@@ -83,27 +86,21 @@ export class SamModel implements PromptModel {
    * @throws CheckpointError; SamError `option` for an option that cannot be had
    */
   static async load(checkpoint: Checkpoint, options: SamLoadOptions = {}): Promise<SamModel> {
-    const { ops = getEngine().ops, float16 = false, onProgress } = options;
-    const { replay = getEngine().replays } = options;
+    const { ops = getEngine().ops, float16 = false, replay, signal, onProgress } = options;
     if (float16 && (ops !== getEngine().ops || getEngine().kind !== 'webgpu'))
       throw new SamError('option', 'float16 weights are for the kernels alone');
-    const weights = new WeightReader(checkpoint, { signal: options.signal });
-    try {
-      const encoder = await loadImageEncoder(weights, ops, {
-        float16,
-        replay,
-        onProgress: (fraction) => onProgress?.(fraction * 0.9),
-      });
-      const prompts = await PromptEncoder.load(weights, encoder.imageSize, ops);
-      const decoder = await MaskDecoder.load(weights, ops);
+    return WeightReader.load(checkpoint, { signal }, async (weights) => {
+      const source: LayerSource = { weights, ops };
+      const encoding = { float16, replay, onProgress: (fraction: number) => onProgress?.(fraction * 0.9) };
+      const encoder = await loadImageEncoder(weights, ops, encoding);
+      const prompts = await PromptEncoder.load(source, encoder.imageSize);
+      const decoder = await MaskDecoder.load(source);
       onProgress?.(1);
-      const identity = fingerprint([prompts.identity, decoder.identity]);
-      const passes = new ReplayCache({ enabled: replay && ops === getEngine().ops, shapes: 2, trims: false });
-      return new SamModel(ops, identity, weights.finish(IGNORED_KEYS), encoder, prompts, decoder, passes);
-    } catch (error) {
-      weights.abandon();
-      throw error;
-    }
+      const identity = fingerprint([prompts.identity, decoder.outputTokens.values]);
+      const passes = new Replay({ ops, replay, shapes: 2, trims: false });
+      const unexpected = weights.finish(IGNORED_KEYS);
+      return new SamModel(ops, identity, unexpected, encoder, prompts, decoder, passes, weights.handOver());
+    });
   }
 
   /** Side of the square frame that images are fitted into, in pixels. */
@@ -137,29 +134,25 @@ export class SamModel implements PromptModel {
   }
 
   prepare({ features: [features] }: SamEmbedding): PreparedImage {
-    const shared = tidy(() => {
-      const image = this.#imageTokens(features!, reshape(this.prompts.noMask, [EMBEDDING_CHANNELS]));
-      return { image, projections: this.decoder.project(image) } as never;
-    }) as SharedTokens;
+    const { image, projections } = tidyAll(() => {
+      const tokens = this.ops.broadcastAdd(features!, this.promptEncoder.noMaskEmbed);
+      const positioned = this.ops.broadcastAdd(tokens, this.promptEncoder.densePe);
+      const shared: ImageTokens = { batch: 1, tokens, positioned };
+      return { image: shared, projections: this.maskDecoder.project(shared) };
+    });
     return {
-      decode: (prompts, options) => this.#decode(features!, shared, prompts, options),
-      dispose: () => dispose([shared.image, shared.projections] as never),
+      decode: (prompts, options) => this.#decode(features!, { image, projections }, prompts, options),
+      dispose: () => dispose([image.tokens, image.positioned, projections.keyQuery, projections.value]),
     };
-  }
-
-  /** Tokens that all prompts share. */
-  #imageTokens(features: Tensor, dense: Tensor): ImageTokens {
-    const tokens = this.ops.broadcastAdd(features, dense);
-    return { batch: 1, tokens, positioned: this.ops.broadcastAdd(tokens, this.prompts.densePe) };
   }
 
   /** Tokens of prompts that have a mask each, float32 [P, lowRes, lowRes]. */
   #maskedTokens(features: Tensor, masks: Tensor): ImageTokens {
-    const { ops } = this;
+    const { ops, promptEncoder } = this;
     const batch = masks.shape[0]!;
     const shape = [batch, ...features.shape];
-    const tokens = ops.broadcastAdd(reshape(this.prompts.dense(masks), shape), features);
-    const positioned = ops.broadcastAdd(tokens, this.prompts.densePe);
+    const tokens = ops.broadcastAdd(reshape(promptEncoder.dense(masks), shape), features);
+    const positioned = ops.broadcastAdd(tokens, promptEncoder.densePe);
     const rows = [batch * features.shape[0]!, EMBEDDING_CHANNELS];
     return { batch, tokens: reshape(tokens, rows), positioned: reshape(positioned, rows) };
   }
@@ -171,7 +164,7 @@ export class SamModel implements PromptModel {
     prompts: readonly MaskedPrompt[],
     options: DecodeOptions,
   ): Generator<DecodedBatch, void, undefined> {
-    const sparse = prompts.map((prompt) => this.prompts.sparse(prompt, options));
+    const sparse = prompts.map((prompt) => this.promptEncoder.sparse(prompt, options));
     const groups = new Map<string, number[]>();
     for (const [i, { mask }] of prompts.entries()) {
       const key = `${sparse[i]!.length},${mask !== undefined}`;
@@ -198,57 +191,59 @@ export class SamModel implements PromptModel {
     choice: MaskChoice,
     size: number,
   ): DecodedMasks {
-    const { decoder, side, lowRes } = this;
-    const { densePe } = this.prompts;
+    const { maskDecoder, lowRes } = this;
+    const { densePe } = this.promptEncoder;
     const prompts = batch.length;
-    const tokens = decoder.tokens(batch.map(({ sparse }) => sparse));
+    const tokens = maskDecoder.outputTokens.before(batch.map(({ sparse }) => sparse));
     const masks = batch.flatMap(({ mask }) => (mask ? [mask] : []));
-    // Other batches come once, at the end.
-    const recurs = prompts === 1 || prompts === size;
-    const key = `${prompts} x ${tokens.shape[0]! / prompts} ${choice}${masks.length > 0 ? ' masked' : ''}`;
-    const pass = this.passes.at(prompts === 1 ? SINGLE : BATCHES).begin(recurs ? key : undefined);
     const dense = masks.length > 0 ? tensor(concat(masks), [prompts, lowRes, lowRes]) : undefined;
+    const passes = this.replay.at(prompts === 1 ? SINGLE : BATCHES);
+    // Batches of other sizes come once, at the end.
+    const options = { statics: choice, captured: prompts === 1 || prompts === size };
+    const decode = (given: Tensor, seen: ImageTokens, projected?: ImageProjections) =>
+      maskDecoder.decode({ batch: prompts, tokens: given }, seen, projected, densePe, MASK_CHOICES[choice]);
     try {
-      const decoded = dense
-        ? pass.stage('masked', { tokens, dense, features }, (inputs) => {
-            const seen = this.#maskedTokens(inputs.features, inputs.dense);
-            return decoder.decode(inputs.tokens, prompts, seen, undefined, densePe, side, MASK_CHOICES[choice]);
-          })
-        : pass.stage('masks', { tokens, seen: image.tokens, at: image.positioned, ...projections }, (inputs) => {
-            const seen = { batch: image.batch, tokens: inputs.seen, positioned: inputs.at };
-            return decoder.decode(inputs.tokens, prompts, seen, inputs, densePe, side, MASK_CHOICES[choice]);
-          });
-      return { logits: pass.take(decoded.logits), iou: pass.take(decoded.iou) };
+      if (dense) {
+        const feeds = { tokens, dense, features };
+        const masked = (inputs: typeof feeds) =>
+          decode(inputs.tokens, this.#maskedTokens(inputs.features, inputs.dense));
+        return passes.call(feeds, masked, options);
+      }
+      const { batch: images, ...shared } = image;
+      const feeds = { given: tokens, ...shared, ...projections };
+      return passes.call(
+        feeds,
+        ({ given, tokens: seen, positioned, ...projected }) =>
+          decode(given, { batch: images, tokens: seen, positioned }, projected),
+        options,
+      );
     } finally {
-      pass.end();
       dispose(dense ? [tokens, dense] : [tokens]);
     }
   }
 
   forgetBatches(): void {
-    this.passes.forget(BATCHES);
+    this.replay.forget(BATCHES);
   }
 
   /** For comparison with other implementations: embedded points and boxes of a prompt, flat [tokens, 256]. */
   embedPrompt(prompt: FramePrompt, options?: SparseOptions): Float32Array {
-    return this.prompts.sparse(prompt, options);
+    return this.promptEncoder.sparse(prompt, options);
   }
 
   /** The same of a mask, float32 [side^2, 256]. */
   embedMask(mask: Tensor): Tensor {
-    return this.prompts.dense(mask);
+    return this.promptEncoder.dense(mask);
   }
 
   /** The positional encoding of the image's tokens, float32 [side^2, 256]. The model's own. */
   get densePe(): Tensor {
-    return this.prompts.densePe;
+    return this.promptEncoder.densePe;
   }
 
   dispose(): void {
-    this.passes.dispose();
-    this.encoder.dispose();
-    this.prompts.dispose();
-    this.decoder.dispose();
+    this.replay.dispose();
+    this.owned.dispose();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { Hiera, type HieraTap } from '../encoders/hiera.js';
 import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
@@ -76,11 +76,6 @@ export class Sam2ImageEncoder {
         s0: ops.gatherRows(linear(ops, stage1, p.s0), rows.blocks0),
       } as never;
     }) as ImageFeatures;
-  }
-
-  dispose(): void {
-    this.trunk.dispose();
-    dispose([this.p, this.rows] as never);
   }
 }
 

@@ -1,10 +1,19 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine } from '../nn/parameters.js';
-import { applyHead, loadHead, loadUpscale, type OutputHead } from '../sam/output-heads.js';
+import { reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { Linear } from '../nn/linear.js';
+import { Perceptron } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
+import { loadHypernetworks } from '../sam/mask-decoder.js';
+import { OutputTokens } from '../sam/output-tokens.js';
 import { MAP_NORM_EPS } from '../sam/prompt-encoder.js';
-import { type ImageProjections, type ImageTokens, TwoWayTransformer } from '../sam/two-way-transformer.js';
+import {
+  type ImageProjections,
+  type ImageTokens,
+  type PromptTokens,
+  TwoWayTransformer,
+} from '../sam/two-way-transformer.js';
 import { FEATURES } from './config.js';
 
 /** Masks that the network computes: one for clear prompts, then three for prompts that may mean several things. */
@@ -14,7 +23,6 @@ export const MASK_TOKENS = 4;
 const OBJECT_TOKEN = 0;
 const IOU_TOKEN = 1;
 const FIRST_MASK_TOKEN = 2;
-const OUTPUT_TOKENS = FIRST_MASK_TOKEN + MASK_TOKENS;
 
 /** Channels of the image at stride 4. */
 export const UPSCALED_CHANNELS = 32;
@@ -39,51 +47,44 @@ export interface SkipFeatures {
   s0: Tensor;
 }
 
+/** The layers behind the transformer, named as in the state dict. */
+interface HeadLayers {
+  outputUpscaling: readonly [Linear, LayerNorm, Linear];
+  outputHypernetworksMlps: readonly Perceptron[];
+  iouPredictionHead: Perceptron;
+  predObjScoreHead: Perceptron;
+}
+
 /** Mask decoder of SAM 2 (sam2, `modeling/sam/mask_decoder.py`), batched over prompts of equally many tokens. */
 export class Sam2MaskDecoder {
   private constructor(
     private readonly ops: OpSet,
     private readonly transformer: TwoWayTransformer,
-    /** Flat [6, 256]. */
-    private readonly outputTokens: Float32Array,
-    private readonly p: {
-      up1: Linear;
-      upNorm: Affine;
-      up2: Linear;
-      hyper: readonly OutputHead[];
-      iou: OutputHead;
-      score: OutputHead;
-    },
+    readonly outputTokens: OutputTokens,
+    private readonly layers: HeadLayers,
   ) {}
 
-  static async load(weights: WeightReader, ops: OpSet): Promise<Sam2MaskDecoder> {
+  static async load(source: LayerSource): Promise<Sam2MaskDecoder> {
     const key = 'sam_mask_decoder';
-    const transformer = await TwoWayTransformer.load(weights, `${key}.transformer`, ops);
-    const outputTokens = new Float32Array(OUTPUT_TOKENS * FEATURES);
-    for (const [name, first, count] of [
-      ['obj_score_token', OBJECT_TOKEN, 1],
-      ['iou_token', IOU_TOKEN, 1],
-      ['mask_tokens', FIRST_MASK_TOKEN, MASK_TOKENS],
-    ] as const) {
-      outputTokens.set(await weights.take(`${key}.${name}.weight`, [count, FEATURES]), first * FEATURES);
-    }
-    const hyper: OutputHead[] = [];
-    for (let i = 0; i < MASK_TOKENS; i++) {
-      hyper.push(await loadHead(weights, `${key}.output_hypernetworks_mlps.${i}`, FEATURES, UP_CHANNELS[1]));
-    }
-    return new Sam2MaskDecoder(ops, transformer, outputTokens, {
-      up1: await loadUpscale(weights, `${key}.output_upscaling.0`, FEATURES, UP_CHANNELS[0]),
-      upNorm: await loadAffine(weights, [`${key}.output_upscaling.1`], UP_CHANNELS[0]),
-      up2: await loadUpscale(weights, `${key}.output_upscaling.3`, UP_CHANNELS[0], UP_CHANNELS[1]),
-      hyper,
-      iou: await loadHead(weights, `${key}.iou_prediction_head`, FEATURES, MASK_TOKENS),
-      score: await loadHead(weights, `${key}.pred_obj_score_head`, FEATURES, 1),
-    });
-  }
-
-  /** Values that tell one training from another. */
-  get identity(): Float32Array {
-    return this.outputTokens;
+    const [up1, up2] = UP_CHANNELS;
+    const tokens = [['obj_score_token', 1] as const, ['iou_token', 1] as const, ['mask_tokens', MASK_TOKENS] as const];
+    const head = (name: string, outputs: number) =>
+      Perceptron.load(source, `${key}.${name}`, [FEATURES, FEATURES, FEATURES, outputs]);
+    return new Sam2MaskDecoder(
+      source.ops,
+      await TwoWayTransformer.load(source, `${key}.transformer`),
+      await OutputTokens.load(source.weights, key, tokens, FEATURES),
+      {
+        outputUpscaling: [
+          await Linear.loadUpscaling(source, `${key}.output_upscaling.0`, FEATURES, up1),
+          await LayerNorm.load(source, `${key}.output_upscaling.1`, up1, MAP_NORM_EPS),
+          await Linear.loadUpscaling(source, `${key}.output_upscaling.3`, up1, up2),
+        ],
+        outputHypernetworksMlps: await loadHypernetworks(source, key, MASK_TOKENS, FEATURES, up2),
+        iouPredictionHead: await head('iou_prediction_head', MASK_TOKENS),
+        predObjScoreHead: await head('pred_obj_score_head', 1),
+      },
+    );
   }
 
   /** See `TwoWayTransformer.project`. */
@@ -91,63 +92,47 @@ export class Sam2MaskDecoder {
     return this.transformer.project(image);
   }
 
-  /** The tokens of a batch of prompts, float32 [P * T, 256]. @param sparse Embedded points of each prompt, equally many. */
-  tokens(sparse: readonly Float32Array[]): Tensor {
-    const own = this.outputTokens.length;
-    const stride = own + sparse[0]!.length;
-    const out = new Float32Array(sparse.length * stride);
-    for (const [i, tokens] of sparse.entries()) {
-      out.set(this.outputTokens, i * stride);
-      out.set(tokens, i * stride + own);
-    }
-    return tensor(out, [out.length / FEATURES, FEATURES]);
-  }
-
   /**
-   * @param initial Tokens of the prompts, float32 [P * T, 256], from `tokens`.
+   * @param prompts Tokens of the prompts, from `outputTokens.before`.
    * @param image Its features with the prompts' masks, for all prompts or one for each.
    * @param projections Of `image`; computed here if they are not given.
    * @param densePe float32 [n^2, 256].
    */
   decode(
-    initial: Tensor,
-    prompts: number,
+    prompts: PromptTokens,
     image: ImageTokens,
     projections: ImageProjections | undefined,
     { s1, s0 }: SkipFeatures,
     densePe: Tensor,
   ): DecodedObjects {
-    const { ops, p } = this;
+    const { ops, transformer } = this;
+    const { outputUpscaling, outputHypernetworksMlps, iouPredictionHead, predObjScoreHead } = this.layers;
+    const { batch } = prompts;
     const positions = densePe.shape[0]!;
     const side = Math.sqrt(positions);
-    return tidy(() => {
-      const projected = projections ?? this.transformer.project(image);
-      const { tokens, image: seen } = this.transformer.forward(initial, prompts, image, projected, densePe);
+    return tidyAll(() => {
+      const projected = projections ?? transformer.project(image);
+      const { tokens, image: seen } = transformer.forward(prompts, image, projected, densePe);
       const features = tidy(() => {
-        const first = reshape(ops.gemm(seen, p.up1.weight, { bias: p.up1.bias }), [prompts, ...s1.shape]);
-        const blocks = reshape(ops.broadcastAdd(first, s1), [prompts * positions * 4, UP_CHANNELS[0]]);
-        const normed = ops.layerNorm(blocks, p.upNorm.weight, p.upNorm.bias, { eps: MAP_NORM_EPS, activation: 'gelu' });
-        const second = reshape(ops.gemm(normed, p.up2.weight, { bias: p.up2.bias }), [prompts, ...s0.shape]);
+        const [up1, norm, up2] = outputUpscaling;
+        const first = reshape(up1.forward(seen), [batch, ...s1.shape]);
+        const blocks = reshape(ops.broadcastAdd(first, s1), [batch * positions * 4, UP_CHANNELS[0]]);
+        const second = reshape(up2.forward(norm.forward(blocks, 'gelu')), [batch, ...s0.shape]);
         return ops.broadcastAdd(second, s0, { activation: 'gelu' });
       });
-      const byPrompt = reshape(tokens, [prompts, -1]);
+      const byPrompt = reshape(tokens, [batch, -1]);
       const vectors = ops.concatColumns(
-        p.hyper.map((mlp, i) => ({ x: applyHead(ops, mlp, byPrompt, FIRST_MASK_TOKEN + i) })),
+        outputHypernetworksMlps.map((mlp, i) => ({ x: mlp.forward(byPrompt, { part: FIRST_MASK_TOKEN + i }) })),
       );
       const maskTokens = ops.concatColumns([
         { x: byPrompt, columns: [FIRST_MASK_TOKEN * FEATURES, MASK_TOKENS * FEATURES] },
       ]);
       return {
-        masks: ops.maskLogits(features, reshape(vectors, [prompts, MASK_TOKENS, UP_CHANNELS[1]]), [side, side]),
-        iou: applyHead(ops, p.iou, byPrompt, IOU_TOKEN),
-        score: applyHead(ops, p.score, byPrompt, OBJECT_TOKEN),
-        tokens: reshape(maskTokens, [prompts * MASK_TOKENS, FEATURES]),
-      } as never;
-    }) as DecodedObjects;
-  }
-
-  dispose(): void {
-    this.transformer.dispose();
-    dispose(this.p as never);
+        masks: ops.maskLogits(features, reshape(vectors, [batch, MASK_TOKENS, UP_CHANNELS[1]]), [side, side]),
+        iou: iouPredictionHead.forward(byPrompt, { part: IOU_TOKEN }),
+        score: predObjScoreHead.forward(byPrompt, { part: OBJECT_TOKEN }),
+        tokens: reshape(maskTokens, [batch * MASK_TOKENS, FEATURES]),
+      };
+    });
   }
 }

@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import { type Affine, type Linear, loadAffine, loadLinear, transposeLinear } from '../nn/parameters.js';
 import { FEATURES, MEMORY_CHANNELS, MEMORY_FRAMES, type Sam2Config } from './config.js';
@@ -175,10 +175,6 @@ export class MemoryAttention {
       });
       return ops.gemm(seen, layer.out.weight, { bias: layer.out.bias, residual: x });
     });
-  }
-
-  dispose(): void {
-    dispose([this.layers, this.norm, this.constants] as never);
   }
 }
 

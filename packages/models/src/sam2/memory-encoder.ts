@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
 import {
   type Affine,
@@ -107,10 +107,6 @@ export class MemoryEncoder {
       }
       return ops.gemm(y, p.out.weight, { bias: present ? p.out.bias : p.absent });
     });
-  }
-
-  dispose(): void {
-    dispose(this.p as never);
   }
 }
 

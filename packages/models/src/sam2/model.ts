@@ -2,9 +2,12 @@ import { getEngine, type OpSet } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import type { HieraTap } from '../encoders/hiera.js';
-import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { Perceptron } from '../nn/mlp.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { fingerprint } from '../sam/embedding.js';
-import { applyHead, loadHead, type OutputHead } from '../sam/output-heads.js';
 import { PointLabel } from '../sam/point-embedder.js';
 import { PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
@@ -102,6 +105,23 @@ const IGNORED_KEYS = ['no_mem_pos_enc'];
 /** Channels of a memory token, of which a pointer becomes several. */
 const POINTER_TOKENS = FEATURES / MEMORY_CHANNELS;
 
+/** What the model consists of; the layers named as in the state dict. */
+interface Sam2Parts {
+  encoder: Sam2ImageEncoder;
+  prompts: PromptEncoder;
+  decoder: Sam2MaskDecoder;
+  memoryAttention: MemoryAttention;
+  memoryEncoder: MemoryEncoder;
+  objPtrProj: Perceptron;
+  objPtrTposProj: Linear;
+  /** A given mask on its way to the mask prompt. */
+  maskDownsample: Conv2d;
+  /** Added to features that no memory is attended from, float32 [256]. */
+  noMemEmbed: Tensor;
+  /** The pointer of an object that is not there, flat [256]. */
+  noObjPtr: Float32Array;
+}
+
 /**
  * SAM 2.1 (Ravi et al., "SAM 2: Segment Anything in Images and Videos", 2024; sam2, `modeling/sam2_base.py`): the network alone.
  * Which frames an object remembers is `Sam2VideoEngine`'s matter, images are `Sam2Predictor`'s.
@@ -114,20 +134,8 @@ export class Sam2Model {
     readonly fingerprint: string,
     /** Keys of the checkpoint that the network does not know. */
     readonly unexpectedKeys: readonly string[],
-    private readonly encoder: Sam2ImageEncoder,
-    private readonly prompts: PromptEncoder,
-    private readonly decoder: Sam2MaskDecoder,
-    private readonly memoryAttention: MemoryAttention,
-    private readonly memoryEncoder: MemoryEncoder,
-    private readonly p: {
-      pointer: OutputHead;
-      pointerPosition: Linear;
-      /** Added to features that no memory is attended from, float32 [256]. */
-      noMemory: Tensor;
-      /** A given mask on its way to the mask prompt, [16, 1]. */
-      maskDown: Linear;
-    },
-    private readonly absentPointer: Float32Array,
+    private readonly parts: Sam2Parts,
+    private readonly owned: { dispose(): void },
   ) {}
 
   /**
@@ -135,47 +143,28 @@ export class Sam2Model {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0. Sam2Error `option`.
    */
   static async load(checkpoint: Checkpoint, options: Sam2LoadOptions = {}): Promise<Sam2Model> {
-    const { ops = getEngine().ops, onProgress } = options;
-    const weights = new WeightReader(checkpoint, { signal: options.signal });
-    try {
+    const { ops = getEngine().ops, signal, onProgress } = options;
+    return WeightReader.load(checkpoint, { signal }, async (weights) => {
+      const source: LayerSource = { weights, ops };
       const config = configOf(weights, checkpoint.metadata, options);
       const encoder = await Sam2ImageEncoder.load(weights, config, ops, (fraction) => onProgress?.(0.9 * fraction));
-      const prompts = await PromptEncoder.load(weights, config.imageSize, ops, 'sam_prompt_encoder');
-      const decoder = await Sam2MaskDecoder.load(weights, ops);
-      const side = config.imageSize / FEATURE_STRIDE;
-      const memoryAttention = await MemoryAttention.load(weights, config, side, ops);
-      const memoryEncoder = await MemoryEncoder.load(weights, ops);
-      const down = await weights.take('mask_downsample.weight', [1, 1, 4, 4]);
-      const p = {
-        pointer: await loadHead(weights, 'obj_ptr_proj', FEATURES, FEATURES),
-        pointerPosition: await loadLinear(weights, 'obj_ptr_tpos_proj', FEATURES, MEMORY_CHANNELS),
-        noMemory: weights.own(tensor(await weights.take('no_mem_embed', [1, 1, FEATURES]), [FEATURES])),
-        maskDown: {
-          weight: weights.own(tensor(transposeLinear(down, 16, 0, 1), [4, 4, 1, 1])),
-          bias: weights.own(tensor(await weights.take('mask_downsample.bias', [1]))),
-        },
-      };
-      const absentPointer = await weights.take('no_obj_ptr', [1, FEATURES]);
-      onProgress?.(1);
-      const identity = fingerprint([prompts.identity, decoder.identity]);
-      const unexpected = weights.finish(IGNORED_KEYS);
-      return new Sam2Model(
-        ops,
-        config,
-        identity,
-        unexpected,
+      const parts: Sam2Parts = {
         encoder,
-        prompts,
-        decoder,
-        memoryAttention,
-        memoryEncoder,
-        p,
-        absentPointer,
-      );
-    } catch (error) {
-      weights.abandon();
-      throw error;
-    }
+        prompts: await PromptEncoder.load(source, config.imageSize, 'sam_prompt_encoder'),
+        decoder: await Sam2MaskDecoder.load(source),
+        memoryAttention: await MemoryAttention.load(weights, config, config.imageSize / FEATURE_STRIDE, ops),
+        memoryEncoder: await MemoryEncoder.load(weights, ops),
+        objPtrProj: await Perceptron.load(source, 'obj_ptr_proj', [FEATURES, FEATURES, FEATURES, FEATURES]),
+        objPtrTposProj: await Linear.load(source, 'obj_ptr_tpos_proj', FEATURES, MEMORY_CHANNELS),
+        maskDownsample: await Conv2d.load(source, 'mask_downsample', 1, 1, 4, { stride: 4 }),
+        noMemEmbed: weights.own(tensor(await weights.take('no_mem_embed', [1, 1, FEATURES]), [FEATURES])),
+        noObjPtr: await weights.take('no_obj_ptr', [1, FEATURES]),
+      };
+      onProgress?.(1);
+      const identity = fingerprint([parts.prompts.identity, parts.decoder.outputTokens.values]);
+      const unexpected = weights.finish(IGNORED_KEYS);
+      return new Sam2Model(ops, config, identity, unexpected, parts, weights.handOver());
+    });
   }
 
   /** Side of the square image in pixels. */
@@ -195,22 +184,22 @@ export class Sam2Model {
 
   /** @param image float32 [imageSize, imageSize, 4], normalised, the fourth channel zero. The result is the caller's. */
   encode(image: Tensor, onTap?: HieraTap): ImageFeatures {
-    return this.encoder.forward(image, onTap);
+    return this.parts.encoder.forward(image, onTap);
   }
 
   /** Features of an image for a decoder without memory, float32 [n^2, 256]. */
   withoutMemory(features: Tensor): Tensor {
-    return this.ops.broadcastAdd(features, this.p.noMemory);
+    return this.ops.broadcastAdd(features, this.parts.noMemEmbed);
   }
 
   /** Where memory attention begins, for all objects of a frame. @param features float32 [n^2, 256] */
   beginAttention(features: Tensor): AttentionStart {
-    return this.memoryAttention.begin(features);
+    return this.parts.memoryAttention.begin(features);
   }
 
   /** Features that an object's memory was attended from, float32 [n^2, 256]. */
   withMemory(start: AttentionStart, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
-    return this.memoryAttention.forward(start, context, onTap);
+    return this.parts.memoryAttention.forward(start, context, onTap);
   }
 
   /** Tokens of pointers and their positions. @param distances of each in frames, 0 to 1 for the furthest */
@@ -222,28 +211,27 @@ export class Sam2Model {
       tokens.set(pointer, i * FEATURES);
       sines.set(sineOf(distances[i]!, FEATURES), i * FEATURES);
     }
-    const { weight, bias } = this.p.pointerPosition;
-    return tidy(() => {
-      const positions = this.ops.gemm(tensor(sines, [pointers.length, FEATURES]), weight, { bias });
+    return tidyAll(() => {
+      const positions = this.parts.objPtrTposProj.forward(tensor(sines, [pointers.length, FEATURES]));
       const repeated = this.ops.concatColumns(Array.from({ length: POINTER_TOKENS }, () => ({ x: positions })));
       const rows = [pointers.length * POINTER_TOKENS, MEMORY_CHANNELS];
-      return { tokens: tensor(tokens, rows as [number, number]), positions: reshape(repeated, rows) } as never;
-    }) as MemoryContext['pointers'];
+      return { tokens: tensor(tokens, rows as [number, number]), positions: reshape(repeated, rows) };
+    });
   }
 
   /** Embedded points, flat [points, 256]. Every prompt with points ends in one that is none. */
   embedPoints({ points, labels }: FramePoints): Float32Array {
-    return this.prompts.sparse({ points, labels }, { cornerLabels: true });
+    return this.parts.prompts.sparse({ points, labels }, { cornerLabels: true });
   }
 
   /** An embedded mask, float32 [n^2, 256]. @param logits float32 [lowRes, lowRes] */
   embedMask(logits: Tensor): Tensor {
-    return tidy(() => this.prompts.dense(reshape(logits, [1, this.lowRes, this.lowRes])));
+    return tidy(() => this.parts.prompts.dense(reshape(logits, [1, this.lowRes, this.lowRes])));
   }
 
   /** Positions of the features' grid, float32 [n^2, 256]. The model's own. */
   get densePe(): Tensor {
-    return this.prompts.densePe;
+    return this.parts.prompts.densePe;
   }
 
   /**
@@ -258,34 +246,38 @@ export class Sam2Model {
     points: readonly Float32Array[],
     masks?: Tensor,
   ): DecodedObjects {
-    const { decoder, prompts } = this;
-    return tidy(() => {
+    const { decoder, prompts } = this.parts;
+    return tidyAll(() => {
       const image = features instanceof Tensor ? this.#imageTokens(features, masks) : this.#ownTokens(features);
-      return decoder.decode(decoder.tokens(points), points.length, image, undefined, skips, prompts.densePe) as never;
-    }) as DecodedObjects;
+      const tokens = { batch: points.length, tokens: decoder.outputTokens.before(points) };
+      return decoder.decode(tokens, image, undefined, skips, prompts.densePe);
+    });
   }
 
   /** Tokens of one image: shared by all prompts, unless they have a mask each. */
   #imageTokens(features: Tensor, masks: Tensor | undefined): ImageTokens {
     if (masks) return this.#maskedTokens(features, masks);
-    const { ops, prompts } = this;
-    const tokens = ops.broadcastAdd(features, reshape(prompts.noMask, [FEATURES]));
+    const { ops } = this;
+    const { prompts } = this.parts;
+    const tokens = ops.broadcastAdd(features, prompts.noMaskEmbed);
     return { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
   }
 
   /** Tokens of prompts that each see the image in their own way. */
   #ownTokens(features: readonly Tensor[]): ImageTokens {
-    const { ops, prompts } = this;
+    const { ops } = this;
+    const { prompts } = this.parts;
     const batch = features.length;
     const joined = batch === 1 ? features[0]! : rowsBelow(ops, features);
-    const tokens = ops.broadcastAdd(joined, reshape(prompts.noMask, [FEATURES]));
+    const tokens = ops.broadcastAdd(joined, prompts.noMaskEmbed);
     const byPrompt = reshape(tokens, [batch, ...prompts.densePe.shape]);
     return { batch, tokens, positioned: reshape(ops.broadcastAdd(byPrompt, prompts.densePe), tokens.shape) };
   }
 
   /** Tokens of prompts that have a mask each. */
   #maskedTokens(features: Tensor, masks: Tensor): ImageTokens {
-    const { ops, prompts } = this;
+    const { ops } = this;
+    const { prompts } = this.parts;
     const batch = masks.shape[0]!;
     const tokens = ops.broadcastAdd(reshape(prompts.dense(masks), [batch, ...features.shape]), features);
     const positioned = ops.broadcastAdd(tokens, prompts.densePe);
@@ -314,10 +306,10 @@ export class Sam2Model {
     points: readonly Float32Array[],
     masks?: Tensor,
   ): Promise<DecodedObject[]> {
-    const result = tidy(() => {
+    const result = tidyAll(() => {
       const decoded = this.decodeBatch(features, skips, points, masks);
-      return { ...decoded, pointers: applyHead(this.ops, this.p.pointer, decoded.tokens, 0) } as never;
-    }) as DecodedObjects & { pointers: Tensor };
+      return { ...decoded, pointers: this.parts.objPtrProj.forward(decoded.tokens) };
+    });
     try {
       const runtime = getEngine();
       const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
@@ -341,7 +333,7 @@ export class Sam2Model {
         pointers: share(pointers, i),
       }));
     } finally {
-      dispose(result as never);
+      dispose({ ...result });
     }
   }
 
@@ -410,7 +402,7 @@ export class Sam2Model {
       lowRes: present
         ? raw.masks.slice(mask * pixels, (mask + 1) * pixels)
         : new Float32Array(pixels).fill(ABSENT_LOGIT),
-      pointer: present ? raw.pointers.slice(token * FEATURES, (token + 1) * FEATURES) : this.absentPointer.slice(),
+      pointer: present ? raw.pointers.slice(token * FEATURES, (token + 1) * FEATURES) : this.parts.noObjPtr.slice(),
       score: raw.score,
       iou: raw.iou[mask]!,
     };
@@ -428,10 +420,9 @@ export class Sam2Model {
   ): Promise<ObjectOutput> {
     const given = mask.data.some((value) => value > 0);
     const high = { ...mask, data: mask.data.map((value) => 2 * GIVEN_LOGIT * value - GIVEN_LOGIT) };
-    const { weight, bias } = this.p.maskDown;
     const prompt = tidy(() => {
       const image = tensor(mask.data, [mask.height, mask.width, 1]);
-      return reshape(this.ops.conv2d(image, weight, { bias, stride: 4 }), [this.lowRes, this.lowRes]);
+      return reshape(this.parts.maskDownsample.forward(image), [this.lowRes, this.lowRes]);
     });
     try {
       onMask?.(new Float32Array(await getEngine().read(prompt)));
@@ -442,7 +433,7 @@ export class Sam2Model {
       });
       return {
         lowRes: resizeMapAntialiased(high, this.lowRes, this.lowRes).data,
-        pointer: given ? output.pointer : this.absentPointer.slice(),
+        pointer: given ? output.pointer : this.parts.noObjPtr.slice(),
         score: given ? GIVEN_LOGIT : -GIVEN_LOGIT,
         iou: 1,
       };
@@ -454,12 +445,12 @@ export class Sam2Model {
   /** What is found of an object that is not there (sam2, `no_obj_ptr`). */
   absentObject(): ObjectOutput {
     const lowRes = new Float32Array(this.lowRes ** 2).fill(ABSENT_LOGIT);
-    return { lowRes, pointer: this.absentPointer.slice(), score: -GIVEN_LOGIT, iou: 0 };
+    return { lowRes, pointer: this.parts.noObjPtr.slice(), score: -GIVEN_LOGIT, iou: 0 };
   }
 
   /** What the memories of all objects of a frame share, from its features, float32 [tokens, 256]. */
   projectForMemory(features: Tensor): Tensor {
-    return this.memoryEncoder.project(features);
+    return this.parts.memoryEncoder.project(features);
   }
 
   /**
@@ -487,15 +478,12 @@ export class Sam2Model {
             ),
             [imageSize, imageSize],
           );
-      return this.memoryEncoder.encode(projected, mask, output.score > 0);
+      return this.parts.memoryEncoder.encode(projected, mask, output.score > 0);
     });
   }
 
   dispose(): void {
-    for (const part of [this.encoder, this.prompts, this.decoder, this.memoryAttention, this.memoryEncoder]) {
-      part.dispose();
-    }
-    dispose(this.p as never);
+    this.owned.dispose();
   }
 }
 

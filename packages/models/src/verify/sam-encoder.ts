@@ -38,15 +38,10 @@ export async function verifySamEncoder(
   { ops = getEngine().ops }: VerifyEncoderOptions = {},
 ): Promise<TapResult[]> {
   const weights = new WeightReader(manifest);
-  let encoder: SamImageEncoder | undefined;
   try {
-    encoder = await loadImageEncoder(weights, ops);
-    return await compareEncoderTaps(encoder, taps);
-  } catch (error) {
-    if (!encoder) weights.abandon();
-    throw error;
+    return await compareEncoderTaps(await loadImageEncoder(weights, ops), taps);
   } finally {
-    encoder?.dispose();
+    weights.handOver().dispose();
   }
 }
 

@@ -92,6 +92,6 @@ describe('TextBranch', () => {
     const loading = TextBranch.load({ weights, ops: fusedOps }, 2);
     await expect(loading).rejects.toThrow(CheckpointError);
     await expect(loading).rejects.toThrow(key);
-    weights.abandon();
+    weights.handOver().dispose();
   });
 });

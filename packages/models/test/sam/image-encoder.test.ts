@@ -128,7 +128,7 @@ describe('a small plain vision transformer', () => {
     const manifest = samTinyManifest((tensor) => (tensor.name === key ? { ...tensor, offset: 1e5 } : tensor));
     const weights = new WeightReader(openManifest(manifest));
     await expect(loadImageEncoder(weights, fusedOps, { float16: true })).rejects.toThrow(key);
-    weights.abandon();
+    weights.handOver().dispose();
   });
 
   it('refuses images of another size', async () => {
@@ -157,7 +157,7 @@ describe('a small plain vision transformer', () => {
       openManifest(samTinyManifest((tensor) => (tensor.name === key ? undefined : tensor))),
     );
     await expect(loadImageEncoder(weights, fusedOps)).rejects.toThrow(key);
-    weights.abandon();
+    weights.handOver().dispose();
     expect(memory().numTensors).toBe(before);
   });
 

@@ -68,13 +68,15 @@ describe('prompts', () => {
 
 describe('the tokens of a prompt', () => {
   let runtime: Runtime;
+  let weights: WeightReader;
   let encoder: PromptEncoder;
   beforeAll(async () => {
     runtime = await initialize();
-    encoder = await PromptEncoder.load(new WeightReader(openManifest(samTinyManifest())), 256, fusedOps);
+    weights = new WeightReader(openManifest(samTinyManifest()));
+    encoder = await PromptEncoder.load({ weights, ops: fusedOps }, 256);
   });
   afterAll(() => {
-    encoder.dispose();
+    weights.handOver().dispose();
     shutdown(runtime);
   });
 
