@@ -237,7 +237,9 @@ async function record({ only, json, rounds = 15 }: BenchArguments): Promise<void
   const results = await benchRecording(only, rounds);
   if (results.length === 0) throw new UsageError(`No operation is named like "${only}".`);
   for (const { op, microseconds, dispatches } of results) {
-    console.log(`${op.padEnd(24)} ${formatNumber(microseconds.median).padStart(6)} us a dispatch, ${dispatches} a call`);
+    console.log(
+      `${op.padEnd(24)} ${formatNumber(microseconds.median).padStart(6)} us a dispatch, ${dispatches} a call`,
+    );
   }
   if (json) writeResults(json, { ...describeOrigin(), machine: describeMachine(), results });
 }
