@@ -1,5 +1,5 @@
-import { fusedOps, initialize, shutdown } from '@samtrack/kernels';
-import { allCases, type OpCase, toTensor } from '@samtrack/kernels/testing';
+import { initialize, shutdown } from '@samtrack/kernels';
+import { allCases, type OpCase, runCase, toTensor } from '@samtrack/kernels/testing';
 import { dispose, tidy } from '@tensorflow/tfjs-core';
 import { type Summary, summarise } from './statistics.js';
 
@@ -37,7 +37,7 @@ export async function benchRecording(only: string | undefined, rounds: number): 
   const runtime = await initialize({ backend: 'null' });
   const cases = smallestCases(only).map((opCase) => {
     const inputs = Object.fromEntries(Object.entries(opCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-    const call = () => dispose(tidy(() => opCase.build(fusedOps, inputs)));
+    const call = () => dispose(tidy(() => runCase(runtime, opCase, inputs)));
     return { op: opCase.op, inputs, call, dispatches: 0, samples: [] as number[] };
   });
   for (const recorded of cases) {
