@@ -23,6 +23,18 @@ const COPIED = {
 const RUNTIME = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 const runtime = dirname(createRequire(join(root, 'packages', 'onnx', 'package.json')).resolve('onnxruntime-web/wasm'));
 
+/** Shaders without their comments, which a fifth of their text is. WGSL has no texts in which `//` means something else. */
+const shaders = {
+  name: 'shaders',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8')
+        .replaceAll(/[ \t]*\/\/.*$/gm, '')
+        .replaceAll(/\n{2,}/g, '\n'),
+      loader: 'text',
+    })),
+};
+
 /** Weights that come with the page: all that come with SAMTrack. */
 const weights = () => readdirSync(join(root, 'weights', 'embedded')).filter((file) => file.endsWith('.safetensors'));
 
@@ -48,8 +60,9 @@ export async function buildApp(outdir) {
     minify: true,
     metafile: true,
     outdir,
-    conditions: ['samtrack-source', 'browser'],
-    loader: { '.wgsl': 'text' },
+    // ONNX Runtime's glue is a file beside its WebAssembly, not a second copy in the script.
+    conditions: ['samtrack-source', 'browser', 'onnxruntime-web-use-extern-wasm'],
+    plugins: [shaders],
     jsx: 'automatic',
     jsxImportSource: 'preact',
     legalComments: 'linked',

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { encode } from 'fast-png';
 import { unzipSync } from 'fflate';
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, VideoSampleSink } from 'mediabunny';
 import { decodeLabelPng, decompressRle, prepareCodecs, rleArea } from 'samtrack/io';
@@ -178,6 +179,21 @@ describeApp('export', (open) => {
       });
     await expect.poll(left).toEqual([]);
     expect(await app.notices()).toEqual([]);
+  });
+
+  it('has a format for more than 255 objects, and says so where one cannot hold them', async () => {
+    const app = await open();
+    await app.openClip();
+    const data = Uint16Array.from(labels(0), (id) => (id === 2 ? 300 : id));
+    const mask = encode({ width: CLIP.width, height: CLIP.height, data, depth: 16, channels: 1 });
+    await app.drop({ name: 'many.png', bytes: mask, type: 'image/png' });
+    await app.waitForObjects(2);
+    const { bytes } = await save(app, '16-bit PNG');
+    expect(decodeLabelPng(unzipSync(bytes)['00000.png'] ?? bytes, 'mask').data).toEqual(data);
+    await app.page.getByRole('button', { name: 'Export', exact: true }).click();
+    const dialog = app.page.getByRole('dialog', { name: 'Export' });
+    await dialog.getByRole('button', { name: /^Save/ }).click();
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/255/);
   });
 
   it('says what is missing, and gives nothing where there is nothing', async () => {

@@ -44,6 +44,15 @@ describeApp('prompts', (open) => {
       (await app.page.locator('.prompts li .sign').allInnerTexts()).map((text) => text.trim()).join('');
     await app.click(80, 46, { button: 'right' });
     await expect.poll(signs).toBe('+−');
+    for (const modifier of ['Alt', 'Control'] as const) {
+      await app.page.keyboard.down(modifier);
+      await app.click(60, 20);
+      await app.page.keyboard.up(modifier);
+      await expect.poll(signs).toBe('+−−');
+      await app.page.locator('.stage').focus();
+      await app.page.keyboard.press('Backspace');
+      await expect.poll(signs).toBe('+−');
+    }
     await app.page.keyboard.press('x');
     await app.click(40, 40);
     await expect.poll(signs).toBe('+−−');

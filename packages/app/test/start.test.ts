@@ -34,6 +34,9 @@ describeApp('the empty page', (open) => {
     const app = await open();
     await app.openClip();
     expect(await app.page.locator('.lane-box').getAttribute('aria-valuemax')).toBe(String(CLIP.frames - 1));
+    // What is on the screen is what is in the file.
+    await expect.poll(() => app.colourAt(12, 12)).toEqual([220, 50, 47]);
+    expect(await app.colourAt(80, 46)).toEqual([38, 110, 230]);
   });
 
   it('says why it cannot open something, and keeps what is open', async () => {
@@ -53,7 +56,18 @@ describeApp('the empty page', (open) => {
     await app.openClip();
     await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
     await app.waitForObjects(2);
+    await app.page.evaluate(() => {
+      const values: number[] = [];
+      Object.assign(globalThis, { values });
+      new MutationObserver(() => {
+        const bar = document.querySelector<HTMLProgressElement>('.progress progress');
+        if (bar) values.push(bar.value);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });
+    });
     await app.track();
+    const values = await app.page.evaluate(() => (globalThis as unknown as { values: number[] }).values);
+    expect(values.length).toBeGreaterThan(0);
+    expect(values).toEqual(values.toSorted((a, b) => a - b));
     await expect.poll(async () => (await app.snapshot()).frame).toBe(CLIP.frames - 1);
     expect((await app.hashes(CLIP.frames)).every(Boolean)).toBe(true);
   });

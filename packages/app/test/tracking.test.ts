@@ -21,6 +21,12 @@ describeApp('tracking', (open) => {
     // The disc goes in frame 14 and comes back in 17: its area changes at once.
     await expect.poll(async () => [14, 17].includes((await app.snapshot()).frame)).toBe(true);
     expect(await app.page.locator('.object.active strong').textContent()).toBe('object 2');
+    // The next one is somewhere else, and Shift goes back.
+    const { frame } = await app.snapshot();
+    await app.page.keyboard.press('w');
+    await expect.poll(async () => Math.abs((await app.snapshot()).frame - frame)).toBeGreaterThan(2);
+    await app.page.keyboard.press('Shift+W');
+    await app.showing(frame);
   });
 
   it('stops at once, keeps what is done, and goes on', async () => {

@@ -72,6 +72,31 @@ describe('reports', () => {
   });
 });
 
+describe('keys', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('mean one thing in each scope', async () => {
+    vi.stubGlobal('location', { search: '', href: 'http://localhost/' });
+    vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }));
+    const element = { dataset: {}, setAttribute: () => {} };
+    vi.stubGlobal('document', { documentElement: element, createElement: () => element });
+    const { COMMANDS } = await import('../src/state/commands.js');
+    const meanings = new Map<string, string>();
+    for (const { id, keys, scope } of COMMANDS) {
+      // What is global must not be taken by a project's command: that would hide it.
+      for (const key of keys) {
+        for (const where of scope === 'global' ? ['global', 'project'] : [scope]) {
+          const place = `${where} ${key.toLowerCase()}`;
+          expect(meanings.get(place), `${place} is ${id}`).toBeUndefined();
+          meanings.set(place, id);
+        }
+      }
+    }
+    expect(meanings.size).toBeGreaterThan(60);
+    expect(new Set(COMMANDS.map(({ id }) => id)).size).toBe(COMMANDS.length);
+  });
+});
+
 describe('errors', () => {
   it('keep their class and code on the way to the page', () => {
     const error = Object.assign(new RangeError('too far'), { code: 'out-of-range' });

@@ -107,7 +107,8 @@ function ObjectRow({ object }: { object: ObjectView }) {
         {renaming ? (
           <input
             class="field"
-            value={name}
+            // What is being typed stays, whatever is told of the object meanwhile.
+            defaultValue={name}
             aria-label={`Name of object ${id}`}
             // It is there because the user asked to type in it.
             ref={enterField}
