@@ -26,6 +26,10 @@ import { Marks } from './marks.js';
 /** How far the keyboard's cursor goes, in video pixels. */
 const STEP = 4;
 
+/** Fingers have neither a second button nor keys. */
+const hasFingers = matchMedia('(pointer: coarse)');
+const FINGER_HINT = 'Tap the object. A long press says what is not part of it; two fingers zoom';
+
 const HINTS: Readonly<Record<string, string>> = {
   select: 'Click an object to choose it, drag to move the view',
   point: 'Click the object. Right-click, or Alt, says what is not part of it; Shift shows a preview',
@@ -155,7 +159,7 @@ export function Stage() {
         <Loupe canvas={canvas} />
       </div>
       {count === 0 && !playing.value && !busy.value && toasts.value.length === 0 && (
-        <p class="stage-hint">{HINTS[tool.value]}</p>
+        <p class="stage-hint">{tool.value === 'point' && hasFingers.matches ? FINGER_HINT : HINTS[tool.value]}</p>
       )}
       {busy.value && (
         <p class="stage-busy" role="status">
