@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encode } from 'fast-png';
-import { unzipSync } from 'fflate';
+import { unzipSync, zipSync } from 'fflate';
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, VideoSampleSink } from 'mediabunny';
 import { decodeLabelPng, decompressRle, prepareCodecs, rleArea } from 'samtrack/io';
 import { expect, it } from 'vitest';
@@ -229,6 +229,12 @@ describeApp('export', (open) => {
     const app = await open();
     await app.drop({ name: 'bad.samtrack', bytes: new TextEncoder().encode('PK nothing') });
     await expect.poll(async () => (await app.notices()).join()).toMatch(/bad\.samtrack: it is no readable archive/);
+    // Ten million zeros, packed to almost nothing.
+    const bomb = zipSync({ 'a.samtrack': new Uint8Array(1e7) }, { level: 9 });
+    await app.drop({ name: 'bomb.samtrack', bytes: bomb });
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/bomb\.samtrack: what is packed in it is too large/);
     expect((await app.snapshot()).project).toBeUndefined();
   });
 

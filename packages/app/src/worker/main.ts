@@ -1,5 +1,4 @@
 /** The engine's worker: models, session, decoding and drawing. The page sends requests and gets reports. */
-import { unzipSync } from 'fflate';
 import { SessionError, SourceError } from 'samtrack';
 import { failureOf, openChannel } from '../channel.js';
 import type {
@@ -107,10 +106,10 @@ class Main implements EngineApi {
   }
 
   async importProject(file: File, options: OpenRequest): Promise<SourceView> {
-    const { id, record } = await readProject(file, async (blob) => unzipSync(new Uint8Array(await blob.arrayBuffer())));
+    const { id } = await readProject(file);
     return this.reopen(id, options).catch(async (error) => {
       // Its video comes later; anything else means that the project is of no use here.
-      if (!(error instanceof SourceError && error.code === 'not-found')) await removeProject(record.id);
+      if (!(error instanceof SourceError && error.code === 'not-found')) await removeProject(id);
       throw error;
     });
   }

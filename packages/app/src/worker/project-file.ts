@@ -1,5 +1,14 @@
+import { type UnzipOptions, unzipSync } from 'fflate';
 import { SessionError } from 'samtrack';
-import { folderOf, keptSource, type ProjectRecord, readRecord, writeFile, writeRecord } from './storage.js';
+import {
+  folderOf,
+  keptSource,
+  type ProjectRecord,
+  readRecord,
+  removeProject,
+  writeFile,
+  writeRecord,
+} from './storage.js';
 
 /**
  * A project as one file: a zip of what `samtrack track --project NAME.samtrack` keeps on disk, `NAME.samtrack` and
@@ -9,6 +18,8 @@ import { folderOf, keptSource, type ProjectRecord, readRecord, writeFile, writeR
 /** More than any project has; what claims to is not one. */
 const MOST_FILES = 20_000;
 const MOST_BYTES = 8e9;
+/** Deflate makes nothing smaller than a thousandth; masks and videos are packed already. */
+const MOST_RATIO = 200;
 
 /** The files of a project, with their names in the archive. */
 export async function writeProject(id: string, name: string): Promise<{ path: string; file: File }[]> {
@@ -31,29 +42,54 @@ export async function writeProject(id: string, name: string): Promise<{ path: st
  * Takes a project file in, under a new id. Nothing is written before all of it was found to be in order.
  * @throws SessionError `corrupt`
  */
-export async function readProject(
-  file: File,
-  unpack: (file: Blob) => Promise<Record<string, Uint8Array>>,
-): Promise<{ id: string; record: ProjectRecord }> {
+export async function readProject(file: File): Promise<ProjectRecord> {
   const bad = (message: string, cause?: unknown) => new SessionError('corrupt', `${file.name}: ${message}`, { cause });
   if (file.size > MOST_BYTES) throw bad('it is too large for a project');
-  const entries = await unpack(file).catch((cause) => {
-    throw bad('it is no readable archive', cause);
-  });
+  const archive = new Uint8Array(await file.arrayBuffer());
+  const sizes: number[] = [];
+  const unpack = (options?: UnzipOptions) => {
+    try {
+      return unzipSync(archive, options);
+    } catch (cause) {
+      throw bad('it is no readable archive', cause);
+    }
+  };
+  // Only looked at: what it claims to hold is known before any of it is unpacked.
+  unpack({ filter: ({ originalSize }) => sizes.push(originalSize) < 0 });
+  if (sizes.length > MOST_FILES) throw bad(`${sizes.length} files are too many for a project`);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  if (bytes > MOST_BYTES || bytes > MOST_RATIO * file.size)
+    throw bad('what is packed in it is too large for a project');
+  const entries = unpack();
   const paths = Object.keys(entries);
-  if (paths.length > MOST_FILES) throw bad(`${paths.length} files are too many for a project`);
   const main = paths.find((path) => /^[^/]+\.samtrack$/.test(path));
   if (!main) throw bad('there is no NAME.samtrack in it');
   const header = headerOf(entries[main]!);
   if (!header) throw bad(`${main} is no project of samtrack`);
   const id = `p${Date.now().toString(36)}i.samtrack`;
+  try {
+    return await writeEntries(id, main, header, entries);
+  } catch (error) {
+    // A disk that is full leaves no half of it.
+    await removeProject(id);
+    throw error;
+  }
+}
+
+/** Writes the files of a project. */
+async function writeEntries(
+  id: string,
+  main: string,
+  header: Header,
+  entries: Readonly<Record<string, Uint8Array>>,
+): Promise<ProjectRecord> {
   const root = await navigator.storage.getDirectory();
   const blob = (path: string) => new Blob([entries[path]! as Uint8Array<ArrayBuffer>]);
   const plain = (path: string, prefix: string) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/');
   await writeFile(root, id, blob(main));
   const masks = await root.getDirectoryHandle(`${id}.masks`, { create: true });
   let copied = false;
-  for (const path of paths) {
+  for (const path of Object.keys(entries)) {
     if (plain(path, `${main}.masks/`)) await writeFile(masks, path.slice(main.length + 7), blob(path));
     else if (plain(path, 'source/')) {
       await writeFile(await folderOf('sources', id), path.slice(7), blob(path));
@@ -72,7 +108,7 @@ export async function readProject(
     frame: 0,
   };
   await writeRecord(record);
-  return { id, record };
+  return record;
 }
 
 interface Header {
