@@ -11,6 +11,7 @@ import {
   removeLastPoint,
   removeObject,
   resume,
+  saveFormats,
   seek,
   selectNext,
   selectObject,
@@ -185,6 +186,13 @@ export const COMMANDS: readonly Command[] = [
     const file = await attempt(() => engine().exportProject());
     if (file) await saveAs(file);
   }),
+  command(
+    'Project',
+    'save-masks',
+    'Save the masks as PNGs in one archive',
+    'Shift+s',
+    () => isRunning.value || saveFormats(['zip'], 'voc'),
+  ),
   command('Project', 'export', 'Export', '$mod+Shift+e', () => {
     dialog.value = 'export';
   }),

@@ -1,4 +1,4 @@
-import { resume, saveFormats, seek, stop, track, undo } from '../state/actions.js';
+import { resume, seek, stop, track, undo } from '../state/actions.js';
 import { clock } from '../state/files.js';
 import {
   activeView,
@@ -58,15 +58,9 @@ function TakeHome() {
       ) : (
         <span>Everything is tracked.</span>
       )}
-      <Button
-        icon="download"
-        kind="primary"
-        label="Save the masks as PNGs in one archive"
-        disabled={progress !== undefined}
-        onClick={() => saveFormats(['zip'], 'voc')}
-      >
+      <CommandButton id="save-masks" icon="download" kind="primary" disabled={progress !== undefined}>
         Save masks
-      </Button>
+      </CommandButton>
     </div>
   );
 }
