@@ -97,14 +97,12 @@ export const range = computed((): readonly [number, number] => [
   inOut.value[1] ?? Math.max(0, frameCount.value - 1),
 ]);
 export const isRunning = computed(() => run.value.state === 'running' || run.value.state === 'stopping');
-/** Everything that could be tracked that way was, and the masks can be taken home. */
-export const complete = computed(
-  () =>
-    finished.value !== undefined &&
-    run.value.state === 'idle' &&
-    objects.value.length > 0 &&
-    project.value?.pending[finished.value] === 0,
-);
+/** Everything that was to be tracked is, and the masks can be taken home. */
+export const complete = computed(() => {
+  const { pending } = project.value ?? {};
+  if (!pending || run.value.state !== 'idle' || objects.value.length === 0) return false;
+  return finished.value ? pending[finished.value] === 0 : pending.forward + pending.backward === 0;
+});
 export const readOnly = computed(() => project.value?.readOnly ?? false);
 
 let nextToast = 1;

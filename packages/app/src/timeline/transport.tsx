@@ -56,7 +56,7 @@ function TakeHome() {
       {progress ? (
         <progress max={progress.total} value={progress.done} aria-label="Exported" />
       ) : (
-        <span>Everything is tracked.</span>
+        <span>Every frame has its masks.</span>
       )}
       <CommandButton id="save-masks" icon="download" kind="primary" disabled={progress !== undefined}>
         Save masks
