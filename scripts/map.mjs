@@ -64,6 +64,10 @@ export const FLOORS = [
     rule: 'the GPU and its class; the text of kernels',
     rooms: ['packages/kernels/src/device', 'packages/kernels/src/wgsl'],
   },
+  {
+    rule: 'no GPU: a hash, random numbers, the error of a result, work in order',
+    rooms: ['packages/kernels/src/common'],
+  },
 ];
 
 /** What does not count: tests, what is built, and declarations of file types. */

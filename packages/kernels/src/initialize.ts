@@ -1,6 +1,7 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { engine, findBackendFactory, ready, registerBackend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
 import { tuningStore } from '#tuning-store';
+import { SerialQueue } from './common/index.js';
 import { classifyAdapter } from './device/adapter.js';
 import { type DeviceHandle, type GpuOptions, openDevice, releaseGpu } from './device/index.js';
 import { Runtime, registerRuntime, unregisterRuntime } from './dispatch/runtime.js';
@@ -58,13 +59,7 @@ let current: Opened | undefined;
 /** Every runtime that is held, lost ones included. */
 const held = new Map<Runtime, Opened>();
 /** Calls that open take turns, so that two at the same time share what one opens. */
-let turn: Promise<unknown> = Promise.resolve();
-
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const result = turn.then(work);
-  turn = result.catch(() => undefined);
-  return result;
-}
+const opening = new SerialQueue();
 
 /**
  * Opens a GPU and registers it as tfjs's `webgpu` backend, which becomes the current one. There is one at a time, and all share it:
@@ -74,7 +69,7 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
  *   the page has a `webgpu` backend of its own, which `attach` would share.
  */
 export function initialize(options: InitializeOptions = {}): Promise<Runtime> {
-  return inTurn(async () => {
+  return opening.run(async () => {
     const { holder = 'initialize' } = options;
     if (current && !current.runtime.lost) return hold(current, options, holder);
     if (engine().registry['webgpu'] && !isOurs(engine().registry['webgpu'])) {
@@ -108,7 +103,7 @@ export function initialize(options: InitializeOptions = {}): Promise<Runtime> {
  * @throws RuntimeInUseError when another one is in use.
  */
 export function attach(backend: WebGPUBackend, options: KernelOptions & { holder?: string } = {}): Promise<Runtime> {
-  return inTurn(async () => {
+  return opening.run(async () => {
     const { holder = 'attach' } = options;
     if (current && !current.runtime.lost) {
       if (current.runtime.backend === backend) return hold(current, options, holder);

@@ -1,4 +1,5 @@
 import { batch } from '@preact/signals';
+import { SerialQueue } from '@samtrack/kernels/common';
 import { RemoteError } from '../channel.js';
 import type { Direction, Exported, PromptRequest, RunOutcome, SourceRequest, SourceView } from '../protocol.js';
 import { LANE } from '../protocol.js';
@@ -197,14 +198,8 @@ export function promptFor(shown: Omit<PromptRequest, 'frame' | 'object'>): Promp
   return { frame, object, ...shown, ...(extend ? { extend: true } : {}) };
 }
 
-let turn: Promise<unknown> = Promise.resolve();
-
 /** Prompts wait for those before them: a second click goes to the object that the first one made. */
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const done = turn.then(work);
-  turn = done.catch(() => {});
-  return done;
-}
+const prompts = new SerialQueue();
 
 /** Does something that makes or changes an object, which becomes the active one. */
 async function choosing(work: () => Promise<readonly number[]>): Promise<readonly number[]> {
@@ -217,7 +212,7 @@ async function choosing(work: () => Promise<readonly number[]>): Promise<readonl
 
 /** Gives a prompt; the object it made, or changed, becomes the active one. */
 export const give = (shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> =>
-  inTurn(() => giveNow(shown));
+  prompts.run(() => giveNow(shown));
 
 async function giveNow(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> {
   const request = promptFor(shown);
@@ -242,7 +237,7 @@ export function dropPreview(): void {
 }
 
 export const paint = (points: readonly (readonly [number, number])[], radius: number, erase: boolean): Promise<void> =>
-  inTurn(async () => {
+  prompts.run(async () => {
     const object = activeObject.value;
     if (erase && object === undefined) {
       tell({ kind: 'info', message: 'Choose the object to erase from.' });
@@ -252,7 +247,7 @@ export const paint = (points: readonly (readonly [number, number])[], radius: nu
   });
 
 export const importMask = (file: File): Promise<void> =>
-  inTurn(async () => {
+  prompts.run(async () => {
     const ids = await choosing(() => engine().importMask(presented.value.frame, file));
     if (ids.length > 0) {
       tell({ kind: 'info', message: `${file.name}: ${ids.length} object${ids.length === 1 ? '' : 's'}` });

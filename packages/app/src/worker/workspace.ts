@@ -1,3 +1,4 @@
+import { SerialQueue } from '@samtrack/kernels/common';
 import {
   type FrameSource,
   liveSource,
@@ -91,7 +92,7 @@ export class Workspace {
   #lanes: LaneData[] = [];
   #stale: ProjectView['stale'] = { forward: [], backward: [] };
   #record: ProjectRecord;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #edits = new SerialQueue();
   readonly #thumbs = new Map<number, { frame: number; thumb: ImageBitmap }>();
 
   private constructor(
@@ -180,7 +181,7 @@ export class Workspace {
 
   /** Does something to the session, after what was asked before, and tells the page what has become of it. A run pauses for it. `frame`: the one that it is about, to be shown. */
   edit<T>(work: (session: Session) => Promise<T>, frame?: number): Promise<T> {
-    const done = this.#turn.then(async () => {
+    return this.#edits.run(async () => {
       if (this.readOnly) {
         throw new OutputError(
           'busy',
@@ -196,8 +197,6 @@ export class Workspace {
       await this.#save();
       return result;
     });
-    this.#turn = done.catch(() => {});
-    return done;
   }
 
   /** Tells the page everything that follows from the events. */
@@ -231,7 +230,7 @@ export class Workspace {
 
   async track(request: TrackRequest): Promise<RunOutcome> {
     if (this.readOnly) throw new OutputError('busy', this.options.name, 'another tab is working on it');
-    await this.#turn;
+    await this.#edits.idle();
     await this.#save({ direction: request.direction, frame: this.viewer.frame });
     const outcome = await this.runner.start(request);
     this.publish();
@@ -324,7 +323,7 @@ export class Workspace {
   async close(): Promise<void> {
     await this.runner.stop();
     this.viewer.pause();
-    await this.#turn;
+    await this.#edits.idle();
     if (!this.readOnly) await this.#save().catch(() => {});
     await this.session.close();
   }

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { xorshift32 } from '../common/index.js';
 import type { AdapterClass } from '../device/adapter.js';
 import type { FrameOps, OpSet } from './op-set.js';
 
@@ -58,13 +59,8 @@ export const benchOf = (
 /** A reproducible sequence of values in [-1, 1) (xorshift32). */
 export function randomValues(count: number, seed = 1): Float32Array {
   const values = new Float32Array(count);
-  let state = (seed * 2654435761) >>> 0 || 1;
-  for (let i = 0; i < count; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    values[i] = ((state >>> 0) / 2 ** 32) * 2 - 1;
-  }
+  const next = xorshift32((seed * 2654435761) >>> 0 || 1);
+  for (let i = 0; i < count; i++) values[i] = (next() / 2 ** 32) * 2 - 1;
   return values;
 }
 

@@ -4,6 +4,7 @@ import type { CaseTensor, OpCase } from '../ops/case.js';
 import { fusedFrameOps, fusedOps } from '../ops/op-set.js';
 import { tuningOf } from '../tuning/tuning.js';
 
+export { normalisedError } from '../common/index.js';
 export { type CaseBench, type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
 export { allCases, benchmarkCases } from '../ops/cases.js';
 
@@ -13,19 +14,6 @@ const F16_TOLERANCE = 1e-6;
 /** Normalised squared error that a case allows a variant. */
 export const toleranceOf = ({ tolerance = 1e-12 }: OpCase, variant: string | undefined): number =>
   variant === 'subgroup-matrix' ? F16_TOLERANCE : tolerance;
-
-/** Normalised squared error, sum((a-b)^2) / sum(b^2); the plain sum where the reference is all zero. NaN never passes. */
-export function normalisedError(actual: ArrayLike<number>, reference: ArrayLike<number>): number {
-  if (actual.length !== reference.length) throw new Error(`lengths differ: ${actual.length} and ${reference.length}`);
-  let error = 0;
-  let norm = 0;
-  for (let i = 0; i < reference.length; i++) {
-    const difference = actual[i]! - reference[i]!;
-    error += difference * difference;
-    norm += reference[i]! * reference[i]!;
-  }
-  return norm > 0 ? error / norm : error;
-}
 
 /** Uploads case data. */
 export function toTensor({ shape, values }: CaseTensor): Tensor {

@@ -1,3 +1,4 @@
+import { fnv1a, fnv1aText } from '../common/index.js';
 import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable } from '../dispatch/chooser.js';
 
@@ -30,6 +31,9 @@ export function measurable<Shape extends object, Variant extends string>(
   return [selected, ...others];
 }
 
+/** Between two sources: no code unit. */
+const SEPARATOR = [0x1ff];
+
 const fingerprints = new WeakMap<AnyOp, string>();
 
 /** A short hash of an operation's kernels (two 32-bit FNV-1a with different offsets; no defence against malice). */
@@ -40,10 +44,9 @@ export function fingerprint(op: AnyOp): string {
   for (const offset of [0x811c9dc5, 0x050c5d1f]) {
     let hash = offset;
     for (const source of op.kernels.flatMap(({ sources }) => sources)) {
-      for (let i = 0; i < source.length; i++) hash = Math.imul(hash ^ source.charCodeAt(i), 0x01000193);
-      hash = Math.imul(hash ^ 0x1ff, 0x01000193);
+      hash = fnv1a(SEPARATOR, fnv1aText(source, hash));
     }
-    result += (hash >>> 0).toString(16).padStart(8, '0');
+    result += hash.toString(16).padStart(8, '0');
   }
   fingerprints.set(op, result);
   return result;

@@ -1,4 +1,5 @@
 import { Tensor, type TensorContainer, tensor_util } from '@tensorflow/tfjs-core';
+import { xorshift32 } from '../common/index.js';
 import type { Runtime } from '../dispatch/runtime.js';
 
 /** A tensor of which only shape and type matter. */
@@ -89,15 +90,8 @@ const PERIOD = 65521;
 
 /** Reproducible random bits (xorshift32). */
 function randomBits(): Uint32Array {
-  const random = new Uint32Array(PERIOD);
-  let state = 0x9e3779b1;
-  for (let i = 0; i < PERIOD; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    random[i] = state;
-  }
-  return random;
+  const next = xorshift32(0x9e3779b1);
+  return Uint32Array.from({ length: PERIOD }, next);
 }
 
 let floats: Float32Array | undefined;

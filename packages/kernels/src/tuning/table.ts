@@ -1,3 +1,4 @@
+import { fnv1aText } from '../common/index.js';
 import type { AdapterClass } from '../device/adapter.js';
 import { TuningError } from './error.js';
 
@@ -55,11 +56,9 @@ export function adapterIdentity(
 
 /** A name for an adapter's table that is also a file name: what people recognise, and a hash of the rest. */
 export function tableName(adapter: AdapterIdentity): string {
-  let hash = 0x811c9dc5;
-  for (const char of identityText(adapter)) hash = Math.imul(hash ^ char.codePointAt(0)!, 0x01000193);
   const words = `${adapter.vendor} ${adapter.device || adapter.architecture}`.toLowerCase();
   const readable = words.replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '');
-  return `${readable.slice(0, 48) || 'adapter'}-${(hash >>> 0).toString(16).padStart(8, '0')}`;
+  return `${readable.slice(0, 48) || 'adapter'}-${fnv1aText(identityText(adapter)).toString(16).padStart(8, '0')}`;
 }
 
 const identityText = (adapter: AdapterIdentity): string => IDENTITY.map((field) => adapter[field]).join('\n');

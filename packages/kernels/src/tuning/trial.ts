@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { normalisedError } from '../common/index.js';
 import { DeviceLostError } from '../dispatch/health.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import type { TimedKernel } from './clock.js';
@@ -119,17 +120,4 @@ async function guarded<T>(runtime: Runtime, work: () => T): Promise<T> {
   const error = (await Promise.all(errors)).find((found) => found !== null);
   if (error) throw new Error(error.message.split('\n')[0]);
   return result;
-}
-
-/** sum((a-b)^2) / sum(b^2); infinite for values that are no numbers and for another length. */
-function normalisedError(actual: Float32Array, expected: Float32Array): number {
-  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
-  let error = 0;
-  let norm = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error += (actual[i]! - expected[i]!) ** 2;
-    norm += expected[i]! ** 2;
-  }
-  const share = norm > 0 ? error / norm : error;
-  return Number.isNaN(share) ? Number.POSITIVE_INFINITY : share;
 }

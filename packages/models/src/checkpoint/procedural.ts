@@ -8,6 +8,7 @@
  * and in float64:
  *     value = float32(offset + 2 * scale * ((x + 0.5) / 2^32 - 0.5))
  */
+import { fnv1a } from '@samtrack/kernels/common';
 import { elementCount } from './convert.js';
 import { CheckpointError } from './error.js';
 import type { Checkpoint, FloatTensor, RawTensor, ReadOptions, TensorInfo } from './types.js';
@@ -37,7 +38,7 @@ export function proceduralTensor(
 ): Float32Array<ArrayBuffer> {
   const values = new Float32Array(elementCount(shape));
   const range = 2 * scale;
-  let state = fnv1a32(new TextEncoder().encode(name)) ^ seed;
+  let state = fnv1a(new TextEncoder().encode(name)) ^ seed;
   for (let i = 0; i < values.length; i++) {
     let x = state;
     x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
@@ -47,12 +48,6 @@ export function proceduralTensor(
     state = (state + 0x9e3779b9) | 0;
   }
   return values;
-}
-
-function fnv1a32(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash;
 }
 
 /** A manifest as a checkpoint. @throws CheckpointError `corrupt` if the manifest is not one */

@@ -1,3 +1,4 @@
+import { SerialQueue } from '@samtrack/kernels/common';
 import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage } from '../image/index.js';
 import { nonMaximumSuppression } from '../masks/index.js';
@@ -94,7 +95,7 @@ const TEXT_THRESHOLD = 0.25;
 export class GroundingDetector {
   readonly #images: BoundedCache<ImageFeatures>;
   readonly #texts: BoundedCache<TextFeatures>;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #requests = new SerialQueue();
   #disposed = false;
 
   /** @param network Stays the caller's: the detector disposes the features that it keeps, not the network. */
@@ -114,9 +115,7 @@ export class GroundingDetector {
    */
   async detect(image: PixelImage, wanted: Wanted & GroundingOptions): Promise<GroundingResult> {
     if (this.#disposed) throw new DetectorError('disposed', 'This detector was disposed.');
-    const answer = this.#last.then(() => this.#detect(image, wanted));
-    this.#last = answer.catch(() => {});
-    return answer;
+    return this.#requests.run(() => this.#detect(image, wanted));
   }
 
   async #detect(image: PixelImage, wanted: Wanted & GroundingOptions): Promise<GroundingResult> {
@@ -174,7 +173,7 @@ export class GroundingDetector {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    void this.#last.then(() => {
+    void this.#requests.run(() => {
       this.#images.clear();
       this.#texts.clear();
     });

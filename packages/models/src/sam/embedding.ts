@@ -1,4 +1,5 @@
 import { getEngine } from '@samtrack/kernels';
+import { fnv1a } from '@samtrack/kernels/common';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { SamError } from './error.js';
 import type { ImageSize } from './transforms.js';
@@ -28,13 +29,11 @@ const VERSION = 1;
 /** Magic, version and length of the description. */
 const PREFIX_BYTES = MAGIC.length + 8;
 
-/** FNV-1a over 32-bit words. */
+/** A hash of 32-bit words. */
 export function fingerprint(parts: readonly Float32Array[]): string {
-  let hash = 0x811c9dc5;
-  for (const { buffer, byteOffset, length } of parts) {
-    for (const word of new Uint32Array(buffer, byteOffset, length)) hash = Math.imul(hash ^ word, 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, '0');
+  let hash = fnv1a([]);
+  for (const { buffer, byteOffset, length } of parts) hash = fnv1a(new Uint32Array(buffer, byteOffset, length), hash);
+  return hash.toString(16).padStart(8, '0');
 }
 
 /**

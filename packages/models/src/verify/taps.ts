@@ -1,3 +1,5 @@
+import { normalisedError } from '@samtrack/kernels/common';
+
 /** Normalised squared error allowed for features and for logits, and share of pixels whose labels must agree. */
 export const FEATURE_LIMIT = 1e-7;
 export const LOGIT_LIMIT = 1e-6;
@@ -22,14 +24,8 @@ export function compareTap(name: string, actual: Float32Array, reference: Float3
   if (actual.length !== reference.length) {
     throw new VerificationError(`Tap "${name}" has ${reference.length} values, the model computes ${actual.length}.`);
   }
-  let error = 0;
-  let norm = 0;
-  for (let i = 0; i < reference.length; i++) {
-    error += (actual[i]! - reference[i]!) ** 2;
-    norm += reference[i]! ** 2;
-  }
-  const normalised = norm > 0 ? error / norm : error;
-  return { name, error: normalised, limit, pass: normalised <= limit };
+  const error = normalisedError(actual, reference);
+  return { name, error, limit, pass: error <= limit };
 }
 
 /** Compares label maps. */

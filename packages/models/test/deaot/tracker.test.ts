@@ -1,4 +1,5 @@
 import { fusedOps, initialize, makeResizePlan, preprocess, type Runtime, shutdown, stockOps } from '@samtrack/kernels';
+import { normalisedError } from '@samtrack/kernels/common';
 import { dispose, memory, ones, type Tensor, tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KEY_CHANNELS, VALUE_CHANNELS, WINDOW } from '../../src/deaot/config.js';
@@ -73,15 +74,6 @@ async function withTracker(
   expect(memory().numTensors).toBe(before);
 }
 
-function error(actual: Float32Array, expected: Float32Array): number {
-  let [difference, norm] = [0, 0];
-  for (const [i, value] of expected.entries()) {
-    difference += (actual[i]! - value) ** 2;
-    norm += value ** 2;
-  }
-  return difference / norm;
-}
-
 describe('memory of a reference frame', () => {
   it('is the frame itself, in the long-term and in the short-term memory', async () => {
     await withTracker({ of: large }, async (tracker) => {
@@ -152,10 +144,10 @@ describe('attention', () => {
       const features = model.encode(image);
       const outputs = [layer, { ...layer, long: swapped }].map((each) => model.propagate(features, () => each));
       const [straight, turned] = await Promise.all(outputs.map(({ out }) => read(out)));
-      expect(error(turned!, straight!)).toBeLessThan(1e-10);
+      expect(normalisedError(turned!, straight!)).toBeLessThan(1e-10);
       // The memory matters at all: with the values of the other frame the result is another one.
       const wrong = model.propagate(features, () => ({ ...layer, long: { ...long, value: swapped.value } }));
-      expect(error(await read(wrong.out), straight!)).toBeGreaterThan(1e-6);
+      expect(normalisedError(await read(wrong.out), straight!)).toBeGreaterThan(1e-6);
       for (const { out, seeds } of [...outputs, wrong]) dispose([out, ...(seeds as never[])] as never);
       const { f4, f8, f16, tokens } = features;
       dispose([f4, f8, f16, tokens, image, pixels, swapped.keys, swapped.value, swapped.idValue]);
@@ -324,7 +316,8 @@ describe('DeAotTracker', () => {
     };
     const [fused, twin] = [await logitsOf(model), await logitsOf(stock)];
     expect(fused.logits).toHaveLength(2);
-    for (const [i, logits] of twin.logits.entries()) expect(error(fused.logits[i]!, logits)).toBeLessThan(1e-8);
+    for (const [i, logits] of twin.logits.entries())
+      expect(normalisedError(fused.logits[i]!, logits)).toBeLessThan(1e-8);
     expect(fused.labels).toEqual(twin.labels);
     stock.dispose();
   });

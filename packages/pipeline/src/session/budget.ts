@@ -51,7 +51,7 @@ export async function shareBudget(
   budgetBytes: number,
 ): Promise<number> {
   const measure = () => footprint(shared, size, objects);
-  const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await shared.turns.take(measure);
+  const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await shared.queue.run(measure);
   const keptBytes = size.width * size.height * 6;
   const needed = (frames: number) =>
     MARGIN * (gpuBytes + (frames - 1) * perFrameBytes) + (frames + 1) * keptBytes + otherBytes;

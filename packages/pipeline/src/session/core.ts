@@ -1,3 +1,4 @@
+import { SerialQueue } from '@samtrack/kernels/common';
 import type { Detector, Segmenter } from '../assist/index.js';
 import {
   compressRle,
@@ -22,7 +23,6 @@ import { Project } from './project.js';
 import type { ResolvedMask } from './prompts.js';
 import { frameAt, reduce, type SessionState } from './state.js';
 import type { SharedTracker } from './tracker.js';
-import { Turns } from './turns.js';
 import { MissingMasksError, viewFrame } from './view.js';
 
 /** Ids fit into 16 bits. */
@@ -57,7 +57,7 @@ export class SessionCore {
   state: SessionState;
   /** The propagation under way, and how far the project file says that it came. */
   running: { seq: number; recorded: number } | undefined;
-  readonly #changes = new Turns();
+  readonly #changes = new SerialQueue();
   #closed = false;
 
   private constructor(
@@ -126,7 +126,7 @@ export class SessionCore {
 
   /** Stores an event; it counts from then on. Throws `OutputError`, and nothing has changed then. */
   event(event: SessionEvent): Promise<HistoryNode> {
-    return this.#changes.take(() => this.#event(event));
+    return this.#changes.run(() => this.#event(event));
   }
 
   async #event(event: SessionEvent): Promise<HistoryNode> {
@@ -138,7 +138,7 @@ export class SessionCore {
 
   /** Stores a step back or forth. */
   step(line: { undo: true } | { redo: true }): Promise<void> {
-    return this.#changes.take(async () => {
+    return this.#changes.run(async () => {
       await this.#record();
       await this.project.append(line);
       this.state = this.#reduce();
@@ -147,7 +147,7 @@ export class SessionCore {
 
   /** Notes how far the propagation under way has come. */
   record(): Promise<void> {
-    return this.#changes.take(() => this.#record());
+    return this.#changes.run(() => this.#record());
   }
 
   async #record(): Promise<void> {
@@ -193,7 +193,7 @@ export class SessionCore {
     prompt: AnnotateEvent['prompt'],
     label?: string,
   ): Promise<number[]> {
-    return this.#changes.take(() => this.#annotate(frame, masks, prompt, label));
+    return this.#changes.run(() => this.#annotate(frame, masks, prompt, label));
   }
 
   async #annotate(

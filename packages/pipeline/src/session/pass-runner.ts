@@ -79,7 +79,7 @@ export class PassRunner {
    * @param to Position to stop before.
    */
   run(node: HistoryNode, from: number, signal?: AbortSignal, to?: number): AsyncGenerator<PassFrame> {
-    return this.#run(node, from, signal, to, (work) => this.context.shared.turns.take(work));
+    return this.#run(node, from, signal, to, (work) => this.context.shared.queue.run(work));
   }
 
   /** @param inTurn Keeps other sessions from the tracker while work is done. */

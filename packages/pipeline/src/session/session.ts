@@ -1,3 +1,4 @@
+import { SerialQueue } from '@samtrack/kernels/common';
 import { compressRle, encodeRle, type Frame, type FrameSource, type LabelMap, labelIds } from '../io/index.js';
 import type { SessionMemory } from './budget.js';
 import { SessionCore, type SessionOptions } from './core.js';
@@ -8,7 +9,6 @@ import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
 import { checkPrompt, type Prompt, type ResolvedMask, resolvePrompt } from './prompts.js';
 import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
-import { Turns } from './turns.js';
 
 /** The masks of an object in a reference frame, as they were given. */
 export interface SessionAnnotation {
@@ -35,7 +35,7 @@ export interface PromptResult {
  */
 export class Session {
   /** The segmenter looks at one image at a time. */
-  readonly #prompts = new Turns();
+  readonly #prompts = new SerialQueue();
 
   private constructor(private readonly core: SessionCore) {}
 
@@ -105,7 +105,7 @@ export class Session {
    * @throws SessionError, MaskError; whatever segmenter and detector throw
    */
   prompt(prompt: Prompt): Promise<PromptResult> {
-    return this.#prompts.take(() => this.#prompt(prompt));
+    return this.#prompts.run(() => this.#prompt(prompt));
   }
 
   /**
@@ -113,7 +113,7 @@ export class Session {
    * @throws as `prompt`
    */
   preview(prompt: Prompt): Promise<Uint8Array[]> {
-    return this.#prompts.take(async () => (await this.#resolve(prompt)).masks.map(({ pixels }) => pixels));
+    return this.#prompts.run(async () => (await this.#resolve(prompt)).masks.map(({ pixels }) => pixels));
   }
 
   async #resolve(prompt: Prompt): Promise<{ target: SessionObject | undefined; masks: ResolvedMask[] }> {
@@ -205,7 +205,7 @@ export class Session {
     frame: number,
     prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,
   ): Promise<PromptResult> {
-    return this.#prompts.take(() => this.#split(object, frame, prompt));
+    return this.#prompts.run(() => this.#split(object, frame, prompt));
   }
 
   async #split(

@@ -1,10 +1,10 @@
+import { SerialQueue } from '@samtrack/kernels/common';
 import type { FrameTracker, RestartOptions } from '../tracking/frame-tracker.js';
-import { Turns } from './turns.js';
 
 /** A tracker that several sessions use in turn. */
 export class SharedTracker {
   /** Whatever needs the tracker's memory to stay as it is. */
-  readonly turns = new Turns();
+  readonly queue = new SerialQueue();
   #owner: unknown;
 
   constructor(readonly tracker: FrameTracker) {}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { xorshift32 } from '@samtrack/kernels/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MemoryStorage } from '../../src/io/index.js';
 import { type PropagateOptions, SamTrack, type Session, SessionError } from '../../src/session/index.js';
@@ -14,15 +15,10 @@ beforeAll(async () => {
 });
 afterAll(() => st.dispose());
 
-/** Whole numbers below `n` (xorshift32). */
+/** Whole numbers below `n`. */
 function randomNumbers(seed: number): (n: number) => number {
-  let state = (seed * 2654435761) >>> 0 || 1;
-  return (n) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state = (state ^ (state << 5)) >>> 0;
-    return state % n;
-  };
+  const next = xorshift32((seed * 2654435761) >>> 0 || 1);
+  return (n) => next() % n;
 }
 
 /** Does something that a user may do; what the session refuses changes nothing. */
