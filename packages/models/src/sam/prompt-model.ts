@@ -57,6 +57,8 @@ export interface PromptModel extends EmbeddingOwner {
   readonly imageSize: number;
   /** Side of mask logits and mask prompts. */
   readonly lowRes: number;
+  /** Whether images are squeezed to the square frame, where others keep their aspect and lie at its upper left. */
+  readonly squeezes?: boolean;
   /** Defaults of `segmentEverything` that are the model's own. */
   readonly everything?: Pick<EverythingOptions, 'predIouThresh'>;
   /** Side of the frame that masks are enlarged to before they are fitted to the image; `imageSize` by default. */

@@ -57,6 +57,8 @@ export function framePrompt(prompt: SamPrompt, frame: PromptFrame, name = 'The p
       }
     }
   }
+  const contradiction = points && labels && contradictoryPoint(points, labels);
+  if (contradiction) refuse(`has the point ${contradiction.join(',')} both on the object and beside it`);
   if (box) {
     const [x0, y0, x1, y1] = box;
     if (box.length !== 4 || !box.every(Number.isFinite))
@@ -80,3 +82,7 @@ export function framePrompt(prompt: SamPrompt, frame: PromptFrame, name = 'The p
     mask,
   };
 }
+
+/** A point that is said to be on the object and beside it. */
+export const contradictoryPoint = (points: readonly Point[], labels: readonly number[]): Point | undefined =>
+  points.find(([x, y], i) => labels[i] === 1 && points.some(([u, v], k) => labels[k] === 0 && u === x && v === y));

@@ -68,6 +68,13 @@ export function statedConfig({ config: text }: Readonly<Record<string, string>>)
 /** Name of a published SAM 2.1 model. */
 export type Sam2Name = keyof typeof SAM2_CONFIGS;
 
+/** The published model of an encoder's width and depth, if there is one. */
+export const publishedName = (embed: number, depth: number): Sam2Name | undefined =>
+  (Object.keys(SAM2_CONFIGS) as Sam2Name[]).find((name) => {
+    const { embed: width, stages } = SAM2_CONFIGS[name];
+    return width === embed && stages.reduce((a: number, b) => a + b, 0) === depth;
+  });
+
 /** Channels of image features, tokens and pointers. */
 export const FEATURES = 256;
 

@@ -12,7 +12,16 @@ import { PointLabel } from '../sam/point-embedder.js';
 import { PromptEncoder } from '../sam/prompt-encoder.js';
 import type { Point } from '../sam/transforms.js';
 import type { ImageTokens } from '../sam/two-way-transformer.js';
-import { FEATURE_STRIDE, FEATURES, MEMORY_CHANNELS, SAM2_CONFIGS, type Sam2Config, statedConfig } from './config.js';
+import {
+  FEATURE_STRIDE,
+  FEATURES,
+  MEMORY_CHANNELS,
+  publishedName,
+  SAM2_CONFIGS,
+  type Sam2Config,
+  type Sam2Name,
+  statedConfig,
+} from './config.js';
 import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
@@ -165,6 +174,15 @@ export class Sam2Model {
       const unexpected = weights.finish(IGNORED_KEYS);
       return new Sam2Model(ops, config, identity, unexpected, parts, weights.handOver());
     });
+  }
+
+  /** Which published model has this encoder; none for others. */
+  get name(): Sam2Name | undefined {
+    const { embed, stages } = this.config;
+    return publishedName(
+      embed,
+      stages.reduce((a, b) => a + b, 0),
+    );
   }
 
   /** Side of the square image in pixels. */
@@ -520,12 +538,10 @@ function configOf(
 function publishedConfig(weights: WeightReader): Sam2Config {
   const prefix = 'image_encoder.trunk.';
   const [embed] = weights.shape(`${prefix}patch_embed.proj.weight`);
-  const has = (depth: number) => weights.has(`${prefix}blocks.${depth}.norm1.weight`);
-  const found = Object.values(SAM2_CONFIGS).find((config) => {
-    const depth = config.stages.reduce((a: number, b) => a + b, 0);
-    return config.embed === embed && has(depth - 1) && !has(depth);
-  });
-  if (found) return found;
+  let depth = 0;
+  while (weights.has(`${prefix}blocks.${depth}.norm1.weight`)) depth++;
+  const found = publishedName(embed!, depth);
+  if (found) return SAM2_CONFIGS[found];
   throw new CheckpointError(
     'wrong-architecture',
     `no published SAM 2.1 has an encoder of width ${embed} and this depth`,

@@ -15,12 +15,14 @@ import { type Sam2Model, STABILITY_FALLBACK } from './model.js';
  * Images are squeezed to a square, resized as floats with antialiasing; masks go from the low resolution to the image's size in one step.
  */
 export class Sam2PromptModel implements PromptModel {
+  readonly squeezes = true;
   /** As published (sam2, `automatic_mask_generator.py`). */
   readonly everything = { predIouThresh: 0.8 };
 
   constructor(
-    /** Owned: `dispose` frees it. */
     readonly model: Sam2Model,
+    /** Whether `dispose` frees the network. */
+    private readonly owned = true,
   ) {}
 
   get imageSize(): number {
@@ -144,7 +146,7 @@ export class Sam2PromptModel implements PromptModel {
   forgetBatches(): void {}
 
   dispose(): void {
-    this.model.dispose();
+    if (this.owned) this.model.dispose();
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { PointLabel } from '../sam/point-embedder.js';
+import { contradictoryPoint } from '../sam/prompt.js';
 import type { Point } from '../sam/transforms.js';
 import type { ObjectPrompt, Size } from '../tracking/index.js';
 import { Sam2Error } from './error.js';
@@ -17,6 +18,10 @@ export function promptPoints(
 ): FramePoints {
   if (points.length !== labels.length) {
     throw new Sam2Error('prompt', `There are ${points.length} points and ${labels.length} labels.`);
+  }
+  const contradiction = contradictoryPoint(points, labels);
+  if (contradiction) {
+    throw new Sam2Error('prompt', `The point ${contradiction.join(',')} is both on the object and beside it.`);
   }
   if (points.length === 0 && !box) throw new Sam2Error('prompt', 'A prompt needs a point or a box.');
   const scaled = ([x, y]: Point): Point => [(x * imageSize) / width, (y * imageSize) / height];

@@ -3,6 +3,7 @@ export type { SmallSegmenterWeights } from './load-predictor.js';
 export { PromptSegmenter, type SegmenterOptions } from './prompt-segmenter.js';
 export { SamSegmenter } from './sam.js';
 export { SmallSegmenter } from './sam-small.js';
+export { TrackerSegmenter } from './tracker-segmenter.js';
 export type {
   Box,
   Detection,

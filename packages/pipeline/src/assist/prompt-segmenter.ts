@@ -1,5 +1,12 @@
 import { type Engine, getEngine } from '@samtrack/kernels';
-import { decodeRle, type RefiningPredictor, type Rle, type SamMask, segmentEverything } from '@samtrack/models';
+import {
+  decodeRle,
+  type PromptModel,
+  type RefiningPredictor,
+  type Rle,
+  type SamMask,
+  segmentEverything,
+} from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
 import type { WeightsOptions } from '../io/weights.js';
 import type { EverythingOptions, EverythingRecord, MaskCandidate, Segmenter, SegmentPrompt } from './types.js';
@@ -50,7 +57,7 @@ export abstract class PromptSegmenter implements Segmenter {
           {
             ...(points ? { points, labels } : {}),
             ...(box ? { box } : {}),
-            ...(mask ? { mask: lowResLogits(mask, predictor.model.lowRes) } : {}),
+            ...(mask ? { mask: lowResLogits(mask, predictor.model) } : {}),
           },
           { refine, signal },
         );
@@ -112,15 +119,16 @@ export abstract class PromptSegmenter implements Segmenter {
 const defined = <T extends object>(options: T): T =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
-/** A mask as the network takes it: logits of the frame that the image lies in at the upper left, sampled at the nearest pixel. */
-function lowResLogits(mask: Rle, side: number): Float32Array {
+/** A mask as the network takes it: logits of the frame that the image lies in, sampled at the nearest pixel. */
+function lowResLogits(mask: Rle, { lowRes: side, squeezes }: Pick<PromptModel, 'lowRes' | 'squeezes'>): Float32Array {
   const [height, width] = mask.size;
   const inside = decodeRle(mask);
-  const scale = Math.max(width, height) / side;
+  const longer = Math.max(width, height);
+  const [scaleX, scaleY] = [(squeezes ? width : longer) / side, (squeezes ? height : longer) / side];
   const logits = new Float32Array(side * side).fill(-GIVEN_LOGIT);
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
-      const [sourceX, sourceY] = [Math.floor((x + 0.5) * scale), Math.floor((y + 0.5) * scale)];
+      const [sourceX, sourceY] = [Math.floor((x + 0.5) * scaleX), Math.floor((y + 0.5) * scaleY)];
       if (sourceX < width && sourceY < height && inside[sourceY * width + sourceX]) logits[y * side + x] = GIVEN_LOGIT;
     }
   }

@@ -8,6 +8,7 @@ import {
   type Segmenter,
   SmallSegmenter,
   type SmallSegmenterWeights,
+  TrackerSegmenter,
 } from '../assist/index.js';
 import type { EngineOptions } from '../engine/index.js';
 import {
@@ -22,6 +23,7 @@ import {
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
 import { type TrackerModel, TrackingError, VideoTracker } from '../tracking/index.js';
+import { kindOfModel, TRACKERS } from '../tracking/tracker-kinds.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
@@ -36,8 +38,8 @@ export interface SamTrackOptions extends EngineOptions {
    */
   weights?: CheckpointInput;
   /**
-   * Turns points, boxes and strokes into masks; needed for those prompts. By default the one that comes with samtrack, in Node; its files,
-   * in a page. Else a model whose checkpoint was downloaded (Node), a checkpoint of SAM (path, URL, Blob or bytes), or any other one.
+   * Turns points, boxes and strokes into masks; needed for those prompts. By default the tracker's own network where it takes prompts (SAM 2.1), else
+   * the one that comes with samtrack, in Node; its files, in a page. Else a model whose checkpoint was downloaded (Node), a checkpoint of SAM (path, URL, Blob or bytes), or any other one.
    * Weights are read when they are first needed; it is disposed with the rest.
    */
   segmenter?: SegmenterName | CheckpointInput | SmallSegmenterWeights | Segmenter;
@@ -138,6 +140,12 @@ async function segmenterOf(given: SamTrackOptions['segmenter'], cache?: boolean)
 
 const isSource = (input: object): input is FrameSource => 'frames' in input && 'kind' in input;
 
+/** Whether a tracker's network is a segmenter, too. */
+const takesPrompts = (model: TrackerModel): boolean => {
+  const kind = kindOfModel(model);
+  return kind !== undefined && TRACKERS[kind].takesPrompts === true;
+};
+
 /**
  * The models, loaded once, for any number of sessions; these take turns with the tracker.
  *
@@ -165,13 +173,16 @@ export class SamTrack {
     const { tracker: model = 'deaot-t', segmenter, detector, cache, ...rest } = options;
     const { longEdge, longTermGap, memoryPolicy } = options;
     const weights = await trackerWeights(model, options.weights);
-    const assistants = {
-      segmenter: await segmenterOf(segmenter, cache),
+    const assistants: { segmenter?: Segmenter; detector?: Detector } = {
+      segmenter: takesPrompts(model) && segmenter === undefined ? undefined : await segmenterOf(segmenter, cache),
       detector: isWeights(detector)
         ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTORS), { cache })
         : detector,
     };
     const tracker = await VideoTracker.load({ ...rest, model, weights, cache, digest: true, uncertainty: true });
+    if (takesPrompts(model)) {
+      assistants.segmenter ??= new TrackerSegmenter(model, () => tracker.predictor()!);
+    }
     const identity = {
       model,
       weights: weightsName(weights),

@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  CheckpointError,
   DEAOT_CONFIGS,
   DeAot,
   type DeAotName,
@@ -9,10 +10,14 @@ import {
   LabelPropagationTracker,
   MEMORY_FRAMES,
   PROPAGATION_RECENT_FRAMES,
+  type RefiningPredictor,
   SAM2_CONFIGS,
   Sam2Model,
   type Sam2Name,
+  Sam2PromptModel,
   Sam2Tracker,
+  SamPredictor,
+  SamRefiningPredictor,
   type Size,
   type Tracker,
   type TrackerOptions,
@@ -30,6 +35,8 @@ export interface LoadedTracker {
   /** Objects whose memory is allocated together. */
   readonly groupSize: number;
   start(size: Size, options: TrackerOptions): Tracker;
+  /** Where the network takes prompts: what segments images with it, without weights of its own. */
+  predictor?(): RefiningPredictor;
   dispose(): void;
 }
 
@@ -48,6 +55,8 @@ export interface KindOfTracker<Model extends string> {
   readonly models: readonly [Model, ...Model[]];
   /** Options that mean something to it, beside those that every tracker has. */
   readonly options: readonly ('model' | 'longTermGap' | 'memoryPolicy')[];
+  /** Whether the network takes prompts, so that no segmenter is needed beside it. */
+  readonly takesPrompts?: boolean;
   /** Longest side of its input where neither the caller nor the weights' file says it, for help. */
   readonly longEdge: number;
   /** @throws CheckpointError for unsuitable weights */
@@ -103,12 +112,18 @@ export const TRACKERS = {
     about: 'SAM 2.1: every object has a memory of its own; it knows when one is gone, and costs more with each',
     models: Object.keys(SAM2_CONFIGS) as [Sam2Name, ...Sam2Name[]],
     options: ['model'],
+    takesPrompts: true,
     longEdge: 1024,
-    load: async (checkpoint, _name, { signal, longEdge }) => {
+    load: async (checkpoint, name, { signal, longEdge }) => {
       if (longEdge !== undefined && !(longEdge >= 64 && longEdge % 32 === 0)) {
         throw new TrackingError('bad-option', `longEdge is ${longEdge}: SAM 2.1 takes a multiple of 32 from 64 on`);
       }
       const model = await Sam2Model.load(checkpoint, { signal, imageSize: longEdge });
+      if (model.name !== undefined && model.name !== name) {
+        model.dispose();
+        const message = `this is ${model.name}, not ${name}`;
+        throw new CheckpointError('wrong-architecture', message, { file: checkpoint.file });
+      }
       return {
         unexpectedKeys: model.unexpectedKeys,
         // Masks do not tell what the network made of a frame.
@@ -116,6 +131,7 @@ export const TRACKERS = {
         recentFrames: MEMORY_FRAMES - 1,
         groupSize: 1,
         start: (size, { direction, memoryMB }) => new Sam2Tracker(model, size, { direction, memoryMB }),
+        predictor: () => new SamRefiningPredictor(new SamPredictor(new Sam2PromptModel(model, false))),
         dispose: () => model.dispose(),
       };
     },

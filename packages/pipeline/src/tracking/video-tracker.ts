@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
-import type { CheckpointInput, Tracker, TrackerOptions, TrackingDirection } from '@samtrack/models';
+import type { CheckpointInput, RefiningPredictor, Tracker, TrackerOptions, TrackingDirection } from '@samtrack/models';
 import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
@@ -122,6 +122,11 @@ export class VideoTracker implements FrameTracker {
   /** Whether `recall` leaves exactly the memory that tracking the frame would have left. */
   get recallsExactly(): boolean {
     return this.model.recallsExactly;
+  }
+
+  /** What segments images with the tracker's own network; nothing where that takes no prompts. */
+  predictor(): RefiningPredictor | undefined {
+    return this.model.predictor?.();
   }
 
   /** Frames before the next one that the tracker reads, beside those that are remembered for longer. */

@@ -2,8 +2,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { encodeRle } from '@samtrack/models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { miniVideo } from '../../../models/test/sam2/mini.js';
+import { SamSegmenter } from '../../src/assist/index.js';
+import { loadSamPredictor } from '../../src/assist/load-predictor.js';
 import { openExporters } from '../../src/export/index.js';
 import { type FrameSource, imageSource, openOutputFolder } from '../../src/io/index.js';
 import { SamTrack, type Session } from '../../src/session/index.js';
@@ -26,7 +29,7 @@ beforeAll(async () => {
     load: async () => ({ width, height, rgba: rgba.slice() }),
   }));
   source = await imageSource('mini', entries);
-  st = await SamTrack.load({ tracker: 'sam2.1-tiny', weights: WEIGHTS, segmenter: WEIGHTS });
+  st = await SamTrack.load({ tracker: 'sam2.1-tiny', weights: WEIGHTS });
 });
 afterAll(() => st.dispose());
 
@@ -79,6 +82,43 @@ describe('a session with SAM 2.1', { timeout: 600_000 }, () => {
     expect(await exporter!.finish()).toBe(true);
     expect(readFileSync(join(folder, 'exported', exporter!.path), 'utf8').split('\n').length).toBeGreaterThan(1);
     await again.close();
+  });
+
+  it('refuses prompts that contradict themselves, and such for locked objects', async () => {
+    const session = await st.open(source);
+    const points = [
+      [50, 40],
+      [50, 40],
+    ] as const;
+    const contradiction = session.prompt({ frame: 0, object: 'one', points, labels: [1, 0] });
+    expect(await errorOf(() => contradiction)).toMatchObject({
+      code: 'prompt',
+      message: /both on the object and beside/,
+    });
+    await session.prompt({ frame: 0, object: 'one', mask: rectangles(video, [1, 40, 30, 80, 70]) });
+    await session.lock('one');
+    const locked = session.prompt({ frame: 0, object: 'one', points: [[50, 40]] });
+    expect(await errorOf(() => locked)).toMatchObject({ code: 'locked-object' });
+    await session.close();
+  });
+
+  it('shows a mask to the network where it lies in the squeezed image', async () => {
+    const { width, height, frames } = video;
+    const predictor = await loadSamPredictor(WEIGHTS, {});
+    const { lowRes } = predictor.model;
+    const image = { width, height, rgba: frames[0]! };
+    const logits = Float32Array.from({ length: lowRes ** 2 }, (_, i) => (Math.floor(i / lowRes) < lowRes / 2 ? 8 : -8));
+    await predictor.setImage({ width, height, data: frames[0]! });
+    const shown = { points: [[50, 40]] as const, labels: [1] };
+    const [expected] = await predictor.predict({ ...shown, mask: logits }, { refine: false });
+    predictor.dispose();
+    predictor.model.dispose();
+    const segmenter = new SamSegmenter(WEIGHTS);
+    await segmenter.setImage(image);
+    const upper = Uint8Array.from({ length: width * height }, (_, i) => (i < (width * height) / 2 ? 1 : 0));
+    const [found] = await segmenter.predict({ ...shown, mask: encodeRle(upper, width, height) }, { refine: false });
+    expect(found!.score).toBeCloseTo(expected!.predictedIou, 5);
+    segmenter.dispose();
   });
 
   it('shows how probable it is that an object is there', async () => {
@@ -148,6 +188,13 @@ describe('samtrack track --tracker', () => {
     expect(status).toBe(2);
     expect(err).toMatch(message);
     expect(existsSync(at('no'))).toBe(false);
+  });
+
+  it('tracks what points show, with no segmenter beside the tracker', async () => {
+    const options = ['--tracker', 'sam2.1-tiny', '--weights', WEIGHTS, '--no-overlay', '--no-coco', '--point', '30,24'];
+    const { status, err } = await samtrack(['track', at('frames'), ...options, '--out', at('clicked')]);
+    expect(err).toMatch(/1 object|nothing/);
+    expect(status, err).toBe(0);
   });
 
   it('refuses a side that the network cannot have', async () => {

@@ -15,6 +15,7 @@ import { SEGMENTER_NAMES } from '../../session/samtrack.js';
 import { listed, UsageError } from '../command.js';
 import { cachedWeights, isCached } from './cached-weights.js';
 import type { Report } from './progress.js';
+import type { TrackerSettings } from './tracking.js';
 
 const DETECTORS = ['grounding-dino-t', 'grounding-dino-b'] as const;
 
@@ -24,7 +25,8 @@ export const segmenterList = (column: number): string =>
 
 export const SEGMENTER_HELP = `  --segmenter NAME      what turns prompts into masks:
                         ${segmenterList(24)},
-                        or a checkpoint of Segment Anything; default ${SEGMENTER_NAMES[0]}
+                        or a checkpoint of Segment Anything; default ${SEGMENTER_NAMES[0]},
+                        with --tracker sam2 the tracker itself
 `;
 
 export const DETECTOR_HELP = `  --detector NAME       Grounding DINO: ${DETECTORS.join(', ')} or a checkpoint; default ${DETECTORS[0]}
@@ -54,9 +56,16 @@ export interface SegmenterSettings extends AssistantSettings {
   larger?: string;
 }
 
-/** @throws UsageError where the weights were not downloaded: it says how to get them */
-export function segmenterSettings({ segmenter }: { segmenter?: string }): SegmenterSettings {
+/**
+ * @param tracker The tracker, whose network is the segmenter unless another one is named, where it takes prompts.
+ * @throws UsageError where the weights were not downloaded: it says how to get them
+ */
+export function segmenterSettings(
+  { segmenter }: { segmenter?: string },
+  tracker?: Pick<TrackerSettings, 'takesPrompts' | 'weights'>,
+): SegmenterSettings {
   const [own, ...others] = SEGMENTER_NAMES;
+  if (segmenter === undefined && tracker?.takesPrompts) return settingsOf([], tracker.weights);
   if (segmenter !== undefined && segmenter !== own) return settingsOf(others, segmenter);
   const files = embeddedSegmenter();
   if (!files) throw new UsageError(`no weights of ${own} come with this samtrack: choose another one with --segmenter`);

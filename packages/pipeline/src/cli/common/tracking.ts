@@ -56,6 +56,8 @@ export const TRACKER_OPTIONS = {
 /** The options of the tracker, checked. */
 export interface TrackerSettings {
   tracker: TrackerKind;
+  /** Whether its network turns prompts into masks, too. */
+  takesPrompts: boolean;
   /** Whether sessions can track with it: they know trackers by their model. */
   inSessions: boolean;
   model: TrackerModel;
@@ -100,7 +102,8 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     ...recorded(tracking),
   };
   const inSessions = kindOfModel(model) === tracker;
-  return { tracker, inSessions, model, weights, engine: engineSettings(options), identity, tracking };
+  const takesPrompts = TRACKERS[tracker].takesPrompts === true;
+  return { tracker, takesPrompts, inSessions, model, weights, engine: engineSettings(options), identity, tracking };
 }
 
 /** Options as part of a run's identity: those not given are null. */

@@ -241,14 +241,15 @@ function planOf(dataset: (typeof DATASETS)[number], options: EvalOptions): EvalP
   if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
   const clicks = positiveNumber('clicks', options.clicks, { whole: true });
   if (options.segmenter !== undefined && clicks === undefined) throw new UsageError('--segmenter goes with --clicks');
+  const settings = track ? trackerSettings(options) : undefined;
   return {
     root: options.root!,
     results,
     year,
     split,
     sequences,
-    settings: track ? trackerSettings(options) : undefined,
-    clicks: clicks === undefined ? undefined : clicksOf(clicks, options),
+    settings,
+    clicks: clicks === undefined ? undefined : clicksOf(clicks, options, settings),
     score: !hidden,
     zip: options.zip ?? (hidden ? `${results.replace(/\/+$/, '')}.zip` : undefined),
   };
@@ -256,8 +257,8 @@ function planOf(dataset: (typeof DATASETS)[number], options: EvalOptions): EvalP
 
 const TASKS = ['semi-supervised', 'unsupervised'] as const;
 
-function clicksOf(clicks: number, options: EvalOptions): SimulatedClicks {
-  const settings = segmenterSettings(options);
+function clicksOf(clicks: number, options: EvalOptions, tracker: TrackerSettings | undefined): SimulatedClicks {
+  const settings = segmenterSettings(options, tracker);
   return { clicks, weights: settings.weights, load: (report) => loadSegmenter(settings, report) };
 }
 

@@ -190,7 +190,7 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
     (name) => !discovery && options[name] !== undefined && !(name === 'segmenter' && shown),
   );
   if (stray) throw new UsageError(`--${stray} is for finding new objects: add --mode automatic or --mode fusion`);
-  const segmenter = discovery || shown ? segmenterSettings(options) : undefined;
+  const segmenter = discovery || shown ? segmenterSettings(options, settings) : undefined;
   const detector = discovery?.text && detectorSettings(options);
   if (discovery?.mode === 'automatic' && options.mask) {
     throw new UsageError(
