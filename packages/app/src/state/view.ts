@@ -200,6 +200,8 @@ function takeProject(view: ProjectView | undefined): void {
   project.value = view;
   if (!view) {
     source.value = undefined;
+    // What was told in passing was told of it.
+    toasts.value = toasts.value.filter(({ kind, action }) => kind === 'error' || action);
     lanes.clear();
     lanesVersion.value++;
     activeObject.value = undefined;
