@@ -1,7 +1,11 @@
 import type { OpSet } from '@samtrack/kernels';
 import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, convLayout, type Linear, loadAffine, loadLinear } from '../nn/parameters.js';
+import { Conv2d } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { Mlp } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import type { LayerSource } from '../nn/source.js';
 import { windowRows } from './windows.js';
 
 /** What distinguishes the published Hiera encoders of SAM 2. */
@@ -25,8 +29,6 @@ const PATCH = 4;
 const PATCH_KERNEL = 7;
 const MLP_RATIO = 4;
 const EPSILON = 1e-6;
-
-const linear = (ops: OpSet, x: Tensor, { weight, bias }: Linear): Tensor => ops.gemm(x, weight, { bias });
 
 /** Sees intermediate results; it may not keep them. */
 export type HieraTap = (name: string, tensor: Tensor) => void;
@@ -55,51 +57,54 @@ interface BlockShape {
   window: number;
 }
 
+/** The layers of a block, named as in the state dict. */
+interface BlockLayers {
+  norm1: LayerNorm;
+  /** Of `attn.qkv`: queries alone, and keys beside values. */
+  query: Linear;
+  keyValue: Linear;
+  attnProj: Linear;
+  norm2: LayerNorm;
+  mlp: Mlp;
+  /** Of the skip connection, where the width changes. */
+  proj?: Linear;
+}
+
 /** Attention within windows and a perceptron; the first block of a stage has half of the tokens' side and twice the channels. */
 class HieraBlock {
   private constructor(
     private readonly ops: OpSet,
     private readonly shape: BlockShape,
-    private readonly p: {
-      norm1: Affine;
-      query: Linear;
-      keyValue: Linear;
-      projection: Linear;
-      norm2: Affine;
-      hidden: Linear;
-      output: Linear;
-      /** Of the skip connection, where the width changes. */
-      skip?: Linear;
-    },
+    private readonly layers: BlockLayers,
     /** Missing for global attention. */
     private readonly rows?: WindowTensors,
   ) {}
 
-  static async load(weights: WeightReader, key: string, shape: BlockShape, ops: OpSet): Promise<HieraBlock> {
+  static async load(source: LayerSource, key: string, shape: BlockShape): Promise<HieraBlock> {
     const { inputs, outputs, grid, window } = shape;
     const pools = inputs !== outputs;
     const part = (first: number, count: number) =>
-      loadLinear(weights, `${key}.attn.qkv`, inputs, 3 * outputs, { outputs: [first, count] });
+      Linear.load(source, `${key}.attn.qkv`, inputs, 3 * outputs, { outputs: [first, count] });
+    const mlp = [`${key}.mlp.layers.0`, `${key}.mlp.layers.1`] as const;
     return new HieraBlock(
-      ops,
+      source.ops,
       shape,
       {
-        norm1: await loadAffine(weights, [`${key}.norm1`], inputs),
+        norm1: await LayerNorm.load(source, `${key}.norm1`, inputs, EPSILON),
         query: await part(0, outputs),
         keyValue: await part(outputs, 2 * outputs),
-        projection: await loadLinear(weights, `${key}.attn.proj`, outputs, outputs),
-        norm2: await loadAffine(weights, [`${key}.norm2`], outputs),
-        hidden: await loadLinear(weights, `${key}.mlp.layers.0`, outputs, MLP_RATIO * outputs),
-        output: await loadLinear(weights, `${key}.mlp.layers.1`, MLP_RATIO * outputs, outputs),
-        ...(pools ? { skip: await loadLinear(weights, `${key}.proj`, inputs, outputs) } : {}),
+        attnProj: await Linear.load(source, `${key}.attn.proj`, outputs, outputs),
+        norm2: await LayerNorm.load(source, `${key}.norm2`, outputs, EPSILON),
+        mlp: await Mlp.load(source, mlp, outputs, MLP_RATIO * outputs, 'gelu'),
+        ...(pools ? { proj: await Linear.load(source, `${key}.proj`, inputs, outputs) } : {}),
       },
-      window > 0 ? windowTensors(weights, grid, window, pools) : undefined,
+      window > 0 ? windowTensors(source.weights, grid, window, pools) : undefined,
     );
   }
 
   /** Side of the image of tokens that comes out. */
   get outputGrid(): number {
-    return this.p.skip ? this.shape.grid / 2 : this.shape.grid;
+    return this.layers.proj ? this.shape.grid / 2 : this.shape.grid;
   }
 
   /**
@@ -107,34 +112,33 @@ class HieraBlock {
    * @returns float32 [outputGrid^2, outputs].
    */
   forward(x: Tensor): Tensor {
-    const { ops, p } = this;
+    const { norm1, attnProj, norm2, mlp, proj } = this.layers;
     return tidy(() => {
       // Each step frees what it needed: the first stage is large.
       const attended = tidy(() => {
-        const y = ops.layerNorm(x, p.norm1.weight, p.norm1.bias, { eps: EPSILON });
-        const skip = p.skip ? this.#pool(linear(ops, y, p.skip)) : x;
-        return ops.gemm(this.#attend(y), p.projection.weight, { bias: p.projection.bias, residual: skip });
+        const y = norm1.forward(x);
+        const skip = proj ? this.#pool(proj.forward(y)) : x;
+        return attnProj.forward(this.#attend(y), { residual: skip });
       });
-      const normal = ops.layerNorm(attended, p.norm2.weight, p.norm2.bias, { eps: EPSILON });
-      return ops.feedForward(normal, p.hidden, p.output, { activation: 'gelu', residual: attended });
+      return mlp.forward(norm2.forward(attended), attended);
     });
   }
 
   /** [outputGrid^2, outputs]. A window is completed with tokens of which the projection sees zeros. */
   #attend(y: Tensor): Tensor {
-    const { ops, p, rows, shape } = this;
+    const { ops, layers, rows, shape } = this;
     const { outputs, heads, window } = shape;
     return tidy(() => {
-      const asked = linear(ops, y, p.query);
-      const query = p.skip ? this.#pool(asked) : asked;
-      const keyValue = linear(ops, y, p.keyValue);
+      const asked = layers.query.forward(y);
+      const query = layers.proj ? this.#pool(asked) : asked;
+      const keyValue = layers.keyValue.forward(y);
       const options = { heads, channels: outputs, valueColumn: outputs };
       if (!rows) return ops.multiHeadAttention(query, keyValue, keyValue, options);
       const tokens = window ** 2;
       const split = (x: Tensor, count: number) => reshape(x, [x.shape[0]! / count, count, x.shape[1]!]);
-      const keys = split(ops.gatherRows(keyValue, rows.keys, p.keyValue.bias), tokens);
+      const keys = split(ops.gatherRows(keyValue, rows.keys, layers.keyValue.bias), tokens);
       // Where queries are pooled, those of tokens that complete a window are never used.
-      const queries = split(ops.gatherRows(query, rows.queries), p.skip ? tokens / 4 : tokens);
+      const queries = split(ops.gatherRows(query, rows.queries), layers.proj ? tokens / 4 : tokens);
       const seen = ops.multiHeadAttention(queries, keys, keys, options);
       return ops.gatherRows(reshape(seen, [-1, outputs]), rows.back);
     });
@@ -155,10 +159,9 @@ class HieraBlock {
 export class Hiera {
   private constructor(
     readonly config: HieraConfig,
-    private readonly ops: OpSet,
-    private readonly patch: Linear,
+    private readonly patchEmbed: Conv2d,
     /** float32 [grid, grid, embed]. */
-    private readonly positions: Tensor,
+    private readonly posEmbed: Tensor,
     private readonly blocks: readonly HieraBlock[],
   ) {}
 
@@ -167,26 +170,19 @@ export class Hiera {
    * @throws CheckpointError naming the first key that is missing or misshapen.
    */
   static async load(
-    weights: WeightReader,
+    source: LayerSource,
     prefix: string,
-    ops: OpSet,
     config: HieraConfig,
     onProgress?: (fraction: number) => void,
   ): Promise<Hiera> {
     const { embed, heads, stages, windows, imageSize } = config;
-    const shape = [embed, 3, PATCH_KERNEL, PATCH_KERNEL] as const;
-    const patch: Linear = {
-      weight: weights.own(
-        tensor(convLayout(await weights.take(`${prefix}patch_embed.proj.weight`, shape), shape, 4), [
-          PATCH_KERNEL,
-          PATCH_KERNEL,
-          4,
-          embed,
-        ]),
-      ),
-      bias: weights.own(tensor(await weights.take(`${prefix}patch_embed.proj.bias`, [embed]))),
-    };
-    const positions = weights.own(await loadPositions(weights, prefix, embed, imageSize / PATCH));
+    const { weights } = source;
+    const patchEmbed = await Conv2d.load(source, `${prefix}patch_embed.proj`, 3, embed, PATCH_KERNEL, {
+      paddedInputs: 4,
+      stride: PATCH,
+      padding: (PATCH_KERNEL - 1) / 2,
+    });
+    const posEmbed = weights.own(await loadPositions(weights, prefix, embed, imageSize / PATCH));
     const blocks: HieraBlock[] = [];
     const count = stages.reduce((a, b) => a + b);
     for (const [stage, depth] of stages.entries()) {
@@ -202,11 +198,11 @@ export class Hiera {
           grid: imageSize / PATCH / 2 ** from,
           window: config.global.includes(index) ? 0 : windows[from]!,
         };
-        blocks.push(await HieraBlock.load(weights, `${prefix}blocks.${index}`, block, ops));
+        blocks.push(await HieraBlock.load(source, `${prefix}blocks.${index}`, block));
         onProgress?.(blocks.length / count);
       }
     }
-    return new Hiera(config, ops, patch, positions, blocks);
+    return new Hiera(config, patchEmbed, posEmbed, blocks);
   }
 
   /**
@@ -214,14 +210,9 @@ export class Hiera {
    * @returns The tokens at the end of each stage, float32 [(imageSize / 4 / 2^s)^2, embed 2^s], which the caller disposes.
    */
   forward(image: Tensor, onTap?: HieraTap): Tensor[] {
-    const { ops, patch, positions, config } = this;
+    const { config } = this;
     return tidy(() => {
-      const embedded = ops.conv2d(image, patch.weight, {
-        bias: patch.bias,
-        stride: PATCH,
-        padding: (PATCH_KERNEL - 1) / 2,
-        residual: positions,
-      });
+      const embedded = this.patchEmbed.forward(image, { residual: this.posEmbed });
       let x: Tensor = reshape(embedded, [-1, config.embed]);
       embedded.dispose();
       onTap?.('patch_pos', x);

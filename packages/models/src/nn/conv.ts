@@ -1,7 +1,8 @@
 import type { Conv2dOptions, DepthwiseConvOptions, OpSet } from '@samtrack/kernels';
-import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { reshape, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type FoldedConvShape, loadFoldedConv } from './frozen-batch-norm.js';
-import { asConv, type LinearOptions, loadConv, loadDepthwise, loadLinear } from './parameters.js';
+import { Linear, type LinearOptions } from './linear.js';
+import { convLayout } from './parameters.js';
 import type { LayerSource } from './source.js';
 
 /** Distance of outputs, of the kernel's taps, and zeros around the image. */
@@ -11,6 +12,8 @@ export type ConvGeometry = Pick<Conv2dOptions, 'stride' | 'dilation' | 'padding'
 export interface ConvOptions extends ConvGeometry {
   /** False for one without. */
   bias?: boolean;
+  /** Input channels of the image that it is applied to, where that has zero channels added. */
+  paddedInputs?: number;
 }
 
 /** A convolution of an image. */
@@ -20,7 +23,7 @@ export class Conv2d {
     /** float32 [kh, kw, in, out]. */
     private readonly weight: Tensor,
     /** float32 [out]. */
-    private readonly bias: Tensor,
+    private readonly bias: Tensor | undefined,
     private readonly geometry: ConvGeometry = {},
   ) {}
 
@@ -31,23 +34,25 @@ export class Conv2d {
     inputs: number,
     outputs: number,
     kernel: number,
-    { bias: hasBias, ...geometry }: ConvOptions = {},
+    { bias: hasBias = true, paddedInputs = inputs, ...geometry }: ConvOptions = {},
   ): Promise<Conv2d> {
-    const { weight, bias } = await loadConv(weights, key, inputs, outputs, kernel, hasBias);
-    return new Conv2d(ops, weight, bias, geometry);
+    const shape = [outputs, inputs, kernel, kernel] as const;
+    const weight = convLayout(await weights.take(`${key}.weight`, shape), shape, paddedInputs);
+    const bias = hasBias ? weights.own(tensor(await weights.take(`${key}.bias`, [outputs]))) : undefined;
+    return new Conv2d(ops, weights.own(tensor(weight, [kernel, kernel, paddedInputs, outputs])), bias, geometry);
   }
 
   /** Reads a 1x1 convolution, outputs padded as those of a linear layer may be. */
   static async loadPointwise(
-    { weights, ops }: LayerSource,
+    source: LayerSource,
     key: string,
     inputs: number,
     outputs: number,
     options?: LinearOptions,
   ): Promise<Conv2d> {
-    const linear = await loadLinear(weights, key, inputs, outputs, { pointwise: true, ...options });
-    const { weight, bias } = asConv(weights, linear);
-    return new Conv2d(ops, weight, bias);
+    const { weights, ops } = source;
+    const { weight, bias } = await Linear.load(source, key, inputs, outputs, { pointwise: true, ...options });
+    return new Conv2d(ops, weights.own(reshape(weight, [1, 1, ...weight.shape])), bias);
   }
 
   /** Reads a convolution without bias, with the frozen batch normalisation behind it folded in. */
@@ -84,11 +89,13 @@ export class DepthwiseConv {
     key: string,
     channels: number,
     kernel: number,
-    { bias: hasBias = true, ...geometry }: ConvOptions,
+    { bias: hasBias = true, ...geometry }: Omit<ConvOptions, 'paddedInputs'>,
   ): Promise<DepthwiseConv> {
-    const weight = await loadDepthwise(weights, key, channels, kernel);
+    // A convolution of one input channel, with its two last axes swapped: one of them is 1.
+    const shape = [channels, 1, kernel, kernel] as const;
+    const weight = convLayout(await weights.take(`${key}.weight`, shape), shape);
     const bias = hasBias ? weights.own(tensor(await weights.take(`${key}.bias`, [channels]))) : undefined;
-    return new DepthwiseConv(ops, weight, bias, geometry);
+    return new DepthwiseConv(ops, weights.own(tensor(weight, [kernel, kernel, channels, 1])), bias, geometry);
   }
 
   /** Reads one without bias, with the frozen batch normalisation behind it folded in. */

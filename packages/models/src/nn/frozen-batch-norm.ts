@@ -1,6 +1,6 @@
-import { tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { WeightReader } from '../checkpoint/index.js';
-import { convLayout, type Linear } from './parameters.js';
+import { convLayout } from './parameters.js';
 
 /** Added to the running variance in every published model here. */
 const EPSILON = 1e-5;
@@ -54,7 +54,7 @@ export async function loadFoldedConv(
   conv: string,
   norm: string,
   { inputs, outputs, kernel, depthwise = false, paddedInputs }: FoldedConvShape,
-): Promise<Linear> {
+): Promise<{ weight: Tensor; bias: Tensor }> {
   const shape = [outputs, depthwise ? 1 : inputs, kernel, kernel] as const;
   const weight = await weights.take(`${conv}.weight`, shape);
   const { scale, shift } = await loadBatchNorm(weights, norm, outputs);

@@ -1,10 +1,27 @@
 import type { GemmOptions, OpSet } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
-import { type LinearOptions, loadLinear, transposeLinear } from './parameters.js';
+import { CheckpointError, encodeF16 } from '../checkpoint/index.js';
+import { transposeLinear } from './parameters.js';
 import type { LayerSource } from './source.js';
 
 /** What may follow a linear layer, and which columns of its input it reads. */
 export type LinearForwardOptions = Pick<GemmOptions, 'activation' | 'gate' | 'residual' | 'aColumns'>;
+
+/** How a linear layer is read. */
+export interface LinearOptions {
+  /** Only these outputs: [first, count]. */
+  outputs?: readonly [first: number, count: number];
+  /** Zero outputs are added up to this many, so that vector kernels apply. */
+  paddedOutputs?: number;
+  /** Bias of the added outputs. */
+  paddedBias?: number;
+  /** Set for a 1x1 convolution, whose weight is [out, in, 1, 1]. */
+  pointwise?: boolean;
+  /** False for a layer without one, which has zeros instead. */
+  bias?: boolean;
+  /** Keeps the weight as pairs of float16, which the kernels' `gemm` reads and no other; an even number of outputs. */
+  float16?: boolean;
+}
 
 /** A linear layer, `x W + b`. */
 export class Linear {
@@ -16,16 +33,26 @@ export class Linear {
     readonly bias: Tensor,
   ) {}
 
-  /** Reads `key.weight` and `key.bias`. */
+  /** Reads `key.weight` and `key.bias` of a linear layer or a 1x1 convolution. */
   static async load(
-    { weights, ops }: LayerSource,
+    source: LayerSource,
     key: string,
     inputs: number,
     outputs: number,
-    options?: LinearOptions,
+    options: LinearOptions = {},
   ): Promise<Linear> {
-    const { weight, bias } = await loadLinear(weights, key, inputs, outputs, options);
-    return new Linear(ops, weight, bias);
+    const { weights, ops } = source;
+    const [first, count] = options.outputs ?? [0, outputs];
+    const columns = options.paddedOutputs ?? count;
+    const stored = await weights.take(`${key}.weight`, options.pointwise ? [outputs, inputs, 1, 1] : [outputs, inputs]);
+    const matrix = transposeLinear(stored, inputs, first, count, columns);
+    const bias = new Float32Array(columns).fill(options.paddedBias ?? 0, count);
+    if (options.bias !== false) {
+      bias.set((await weights.take(`${key}.bias`, [outputs])).subarray(first, first + count));
+    }
+    if (!options.float16) return Linear.of(source, matrix, bias);
+    const pairs = float16Pairs(matrix, `${key}.weight`, weights.file);
+    return new Linear(ops, weights.own(tensor(pairs, [inputs, columns / 2], 'int32')), weights.own(tensor(bias)));
   }
 
   /**
@@ -82,4 +109,14 @@ export class Linear {
   forward(x: Tensor, options: LinearForwardOptions = {}): Tensor {
     return this.ops.gemm(x, this.weight, { bias: this.bias, ...options });
   }
+}
+
+/** Pairs of float16, the first of each in the lower bits. @throws CheckpointError `not-finite` for what float16 cannot hold */
+function float16Pairs(values: Float32Array, key: string, file: string): Int32Array {
+  const tooLarge = values.find((value) => Math.abs(value) >= 65520);
+  if (tooLarge !== undefined) {
+    const message = `"${key}" holds ${tooLarge}, which is too large for float16`;
+    throw new CheckpointError('not-finite', message, { file, key });
+  }
+  return new Int32Array(encodeF16(values).buffer);
 }

@@ -5,7 +5,7 @@ import type { LayerSource } from './source.js';
 
 /** Two linear layers with an activation between them: the perceptron of a transformer's block. */
 export class Mlp {
-  private constructor(
+  constructor(
     private readonly ops: OpSet,
     private readonly fc1: Linear,
     private readonly fc2: Linear,

@@ -1,7 +1,17 @@
 import type { Activation, OpSet } from '@samtrack/kernels';
-import type { Tensor } from '@tensorflow/tfjs-core';
-import { loadAffine } from './parameters.js';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import type { WeightReader } from '../checkpoint/index.js';
 import type { LayerSource } from './source.js';
+
+/** Reads the scales and shifts of norms, channels side by side. */
+async function loadAffine(weights: WeightReader, keys: readonly string[], channels: number) {
+  const join = async (part: 'weight' | 'bias') => {
+    const out = new Float32Array(keys.length * channels);
+    for (const [i, key] of keys.entries()) out.set(await weights.take(`${key}.${part}`, [channels]), i * channels);
+    return weights.own(tensor(out));
+  };
+  return { weight: await join('weight'), bias: await join('bias') };
+}
 
 /** Layer normalisation of each token. */
 export class LayerNorm {

@@ -1,8 +1,10 @@
 import type { OpSet } from '@samtrack/kernels';
-import { type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { Hiera, type HieraTap } from '../encoders/hiera.js';
-import { type Linear, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { Linear } from '../nn/linear.js';
+import { transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { FEATURE_STRIDE, FEATURES, type Sam2Config } from './config.js';
 
 /** What the decoder and the memory need of an image; the tensors belong to the receiver. */
@@ -27,32 +29,31 @@ export class Sam2ImageEncoder {
   private constructor(
     private readonly ops: OpSet,
     private readonly trunk: Hiera,
-    private readonly p: { level3: Linear; level2: Linear; s1: Linear; s0: Linear },
+    private readonly layers: { level3: Linear; level2: Linear; s1: Linear; s0: Linear },
     /** The coarser position below each one at stride 16, and the blocks of pixels of each one. */
     private readonly rows: { nearest: Tensor; blocks1: Tensor; blocks0: Tensor },
   ) {}
 
   static async load(
-    weights: WeightReader,
+    source: LayerSource,
     config: Sam2Config,
-    ops: OpSet,
     onProgress?: (fraction: number) => void,
   ): Promise<Sam2ImageEncoder> {
     const { embed, imageSize } = config;
-    const trunk = await Hiera.load(weights, 'image_encoder.trunk.', ops, config, onProgress);
+    const trunk = await Hiera.load(source, 'image_encoder.trunk.', config, onProgress);
     const side = imageSize / FEATURE_STRIDE;
     const key = 'image_encoder.neck.convs';
     const level = (i: number, inputs: number) =>
-      loadLinear(weights, `${key}.${i}.conv`, inputs, FEATURES, { pointwise: true });
-    const own = (rows: Int32Array) => weights.own(tensor(rows, [rows.length], 'int32'));
+      Linear.load(source, `${key}.${i}.conv`, inputs, FEATURES, { pointwise: true });
+    const own = (rows: Int32Array) => source.weights.own(tensor(rows, [rows.length], 'int32'));
     return new Sam2ImageEncoder(
-      ops,
+      source.ops,
       trunk,
       {
         level3: await level(0, 8 * embed),
         level2: await level(1, 4 * embed),
-        s1: await loadFolded(weights, `${key}.2.conv`, 'sam_mask_decoder.conv_s1', 2 * embed, SKIP_CHANNELS[1]),
-        s0: await loadFolded(weights, `${key}.3.conv`, 'sam_mask_decoder.conv_s0', embed, SKIP_CHANNELS[0]),
+        s1: await loadFolded(source, `${key}.2.conv`, 'sam_mask_decoder.conv_s1', 2 * embed, SKIP_CHANNELS[1]),
+        s0: await loadFolded(source, `${key}.3.conv`, 'sam_mask_decoder.conv_s0', embed, SKIP_CHANNELS[0]),
       },
       { nearest: own(nearestRows(side)), blocks1: own(blockRows(side, 1)), blocks0: own(blockRows(side, 2)) },
     );
@@ -60,45 +61,42 @@ export class Sam2ImageEncoder {
 
   /** @param image float32 [imageSize, imageSize, 4], normalised. */
   forward(image: Tensor, onTap?: HieraTap): ImageFeatures {
-    const { ops, p, rows } = this;
-    return tidy(() => {
+    const { ops, layers, rows } = this;
+    return tidyAll(() => {
       const [stage1, stage2, stage3, stage4] = this.trunk.forward(image, onTap) as [Tensor, Tensor, Tensor, Tensor];
-      const coarse = linear(ops, stage4, p.level3);
+      const coarse = layers.level3.forward(stage4);
       onTap?.('fpn.3', coarse);
-      const features = ops.gemm(stage3, p.level2.weight, {
-        bias: p.level2.bias,
-        residual: ops.gatherRows(coarse, rows.nearest),
-      });
+      const features = layers.level2.forward(stage3, { residual: ops.gatherRows(coarse, rows.nearest) });
       onTap?.('fpn.2', features);
       return {
         features,
-        s1: ops.gatherRows(linear(ops, stage2, p.s1), rows.blocks1),
-        s0: ops.gatherRows(linear(ops, stage1, p.s0), rows.blocks0),
-      } as never;
-    }) as ImageFeatures;
+        s1: ops.gatherRows(layers.s1.forward(stage2), rows.blocks1),
+        s0: ops.gatherRows(layers.s0.forward(stage1), rows.blocks0),
+      };
+    });
   }
 }
 
-const linear = (ops: OpSet, x: Tensor, { weight, bias }: Linear): Tensor => ops.gemm(x, weight, { bias });
-
 /** A 1x1 convolution to 256 channels and another one after it, as one. */
 async function loadFolded(
-  weights: WeightReader,
+  source: LayerSource,
   first: string,
   second: string,
   inputs: number,
   outputs: number,
 ): Promise<Linear> {
+  const { weights } = source;
   const inner = await weights.take(`${first}.weight`, [FEATURES, inputs, 1, 1]);
   const innerBias = await weights.take(`${first}.bias`, [FEATURES]);
   const outer = await weights.take(`${second}.weight`, [outputs, FEATURES, 1, 1]);
   const bias = await weights.take(`${second}.bias`, [outputs]);
   const product = composed(outer, inner, outputs, inputs);
   const shift = composed(outer, innerBias, outputs, 1);
-  return {
-    weight: weights.own(tensor(transposeLinear(product, inputs, 0, outputs), [inputs, outputs])),
-    bias: weights.own(tensor(shift.map((value, i) => value + bias[i]!))),
-  };
+  return Linear.of(
+    source,
+    transposeLinear(product, inputs, 0, outputs),
+    shift.map((value, i) => value + bias[i]!),
+  );
 }
 
 /** [outputs, 256] times [256, inputs], summed in double precision. */

@@ -1,7 +1,11 @@
 import type { OpSet } from '@samtrack/kernels';
 import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import { type Affine, type Linear, loadAffine, loadLinear, transposeLinear } from '../nn/parameters.js';
+import { Linear } from '../nn/linear.js';
+import { Mlp } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import { transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
+import { tidyAll } from '../nn/tidy.js';
 import { FEATURES, MEMORY_CHANNELS, MEMORY_FRAMES, type Sam2Config } from './config.js';
 import { rotaryPositions, sinePositions } from './positions.js';
 
@@ -24,25 +28,53 @@ export interface AttentionStart {
   query: Tensor;
 }
 
-/** A linear layer whose result is turned by rotary positions: the layer itself, and the same of each pair's other half. */
-interface RotaryLinear {
-  layer: Linear;
-  turned: Linear;
+/** Cosines and sines of positions, float32 [tokens, out]. */
+interface Turns {
+  cos: Tensor;
+  sin: Tensor;
 }
 
+/** Linear layers side by side, of 256 outputs each, whose results are turned by rotary positions. */
+class RotaryLinear {
+  private constructor(
+    readonly layer: Linear,
+    /** -b and a where the layer has a and b. */
+    private readonly turned: Linear,
+  ) {}
+
+  static async load(source: LayerSource, keys: readonly string[], inputs: number): Promise<RotaryLinear> {
+    const { weights } = source;
+    const width = keys.length * FEATURES;
+    const matrix = new Float32Array(width * inputs);
+    const shift = new Float32Array(width);
+    for (const [i, key] of keys.entries()) {
+      matrix.set(await weights.take(`${key}.weight`, [FEATURES, inputs]), i * FEATURES * inputs);
+      shift.set(await weights.take(`${key}.bias`, [FEATURES]), i * FEATURES);
+    }
+    const layer = (rows: Float32Array, bias: Float32Array) =>
+      Linear.of(source, transposeLinear(rows, inputs, 0, width), bias);
+    return new RotaryLinear(layer(matrix, shift), layer(turnedRows(matrix, inputs), turnedRows(shift, 1)));
+  }
+
+  /** (a, b) -> (a cos - b sin, a sin + b cos) for each pair of channels of the result. */
+  forward(x: Tensor, { cos, sin }: Turns): Tensor {
+    return this.layer.forward(x, { gate: cos, residual: this.turned.forward(x, { gate: sin }) });
+  }
+}
+
+/** A layer; those with names of the state dict are as there. */
 interface Layer {
-  norm1: Affine;
+  norm1: LayerNorm;
   selfQueryKey: RotaryLinear;
   selfValue: Linear;
   selfOut: Linear;
-  norm2: Affine;
+  norm2: LayerNorm;
   query: RotaryLinear;
   key: RotaryLinear;
   /** The values' projection and the output's, as one: [64, 256]. */
   out: Linear;
-  norm3: Affine;
-  hidden: Linear;
-  output: Linear;
+  norm3: LayerNorm;
+  mlp: Mlp;
 }
 
 /**
@@ -56,34 +88,34 @@ export class MemoryAttention {
   private constructor(
     private readonly ops: OpSet,
     private readonly layers: readonly Layer[],
-    private readonly norm: Affine,
+    private readonly norm: LayerNorm,
     private readonly constants: {
       /** float32 [n^2, 256]. */
       positions: Tensor;
       /** Cosines and sines, float32 [n^2, 256] and twice that wide. */
-      turns: { cos: Tensor; sin: Tensor };
-      wideTurns: { cos: Tensor; sin: Tensor };
+      turns: Turns;
+      wideTurns: Turns;
       /** Positions of a memory's tokens with each row of the temporal encoding, float32 [n^2, 64]. */
       memoryPositions: readonly Tensor[];
     },
   ) {}
 
   static async load(
-    weights: WeightReader,
+    source: LayerSource,
     { memoryLayers, memoryHidden }: Sam2Config,
     side: number,
-    ops: OpSet,
   ): Promise<MemoryAttention> {
+    const { weights, ops } = source;
     const layers: Layer[] = [];
     for (let i = 0; i < memoryLayers; i++) {
-      layers.push(await loadLayer(weights, `memory_attention.layers.${i}`, memoryHidden));
+      layers.push(await loadLayer(source, `memory_attention.layers.${i}`, memoryHidden));
     }
     const positions = side ** 2;
     const own = (values: Float32Array, channels: number) => weights.own(tensor(values, [positions, channels]));
     const { cos, sin } = rotaryPositions(side, FEATURES);
     const rows = await weights.take('maskmem_tpos_enc', [MEMORY_FRAMES, 1, 1, MEMORY_CHANNELS]);
     const sine = sinePositions(side, MEMORY_CHANNELS);
-    return new MemoryAttention(ops, layers, await loadAffine(weights, ['memory_attention.norm'], FEATURES), {
+    return new MemoryAttention(ops, layers, await LayerNorm.load(source, 'memory_attention.norm', FEATURES), {
       positions: own(
         sinePositions(side, FEATURES).map((value) => value * POSITION_SHARE),
         FEATURES,
@@ -102,10 +134,10 @@ export class MemoryAttention {
   /** What all objects of a frame share. @param features float32 [n^2, 256] */
   begin(features: Tensor): AttentionStart {
     const { ops, constants } = this;
-    return tidy(() => {
+    return tidyAll(() => {
       const attended = this.#attendSelf(this.layers[0]!, ops.broadcastAdd(features, constants.positions));
-      return { attended, query: this.#query(this.layers[0]!, attended) } as never;
-    }) as AttentionStart;
+      return { attended, query: this.#query(this.layers[0]!, attended) };
+    });
   }
 
   /** @returns What replaces the frame's features for an object, float32 [n^2, 256]. */
@@ -125,42 +157,40 @@ export class MemoryAttention {
           const attended = x ? this.#attendSelf(layer, x) : start.attended;
           const query = x ? this.#query(layer, attended) : start.query;
           const keys = [
-            ...memories.map(({ positioned }) => turn(ops, positioned, layer.key, constants.turns)),
-            ...(positionedPointers ? [linear(ops, positionedPointers, layer.key.layer)] : []),
+            ...memories.map(({ positioned }) => layer.key.forward(positioned, constants.turns)),
+            ...(positionedPointers ? [layer.key.layer.forward(positionedPointers)] : []),
           ];
           const seen = this.#attendMemory(layer, attended, query, keys, values);
-          const normal = ops.layerNorm(seen, layer.norm3.weight, layer.norm3.bias);
-          return ops.feedForward(normal, layer.hidden, layer.output, { activation: 'relu', residual: seen });
+          return layer.mlp.forward(layer.norm3.forward(seen), seen);
         });
         x?.dispose();
         x = next;
         onTap?.(`layer${i}`, next);
       }
-      return ops.layerNorm(x!, norm.weight, norm.bias);
+      return norm.forward(x!);
     });
   }
 
   #attendSelf(layer: Layer, x: Tensor): Tensor {
     const { ops, constants } = this;
     return tidy(() => {
-      const y = ops.layerNorm(x, layer.norm1.weight, layer.norm1.bias);
-      const queryKey = turn(ops, y, layer.selfQueryKey, constants.wideTurns);
+      const y = layer.norm1.forward(x);
+      const queryKey = layer.selfQueryKey.forward(y, constants.wideTurns);
       const seen = ops.gatedAttention({
         query: queryKey,
         queryColumns: [0, FEATURES],
         keys: ops.transpose(queryKey, { columns: [FEATURES, FEATURES], padded: true }),
-        values: [{ tensor: linear(ops, y, layer.selfValue) }],
+        values: [{ tensor: layer.selfValue.forward(y) }],
         validKeys: x.shape[0]!,
         scale: 1 / Math.sqrt(FEATURES),
       });
-      return ops.gemm(seen, layer.selfOut.weight, { bias: layer.selfOut.bias, residual: x });
+      return layer.selfOut.forward(seen, { residual: x });
     });
   }
 
   /** What a frame asks the memory. */
   #query(layer: Layer, x: Tensor): Tensor {
-    const y = this.ops.layerNorm(x, layer.norm2.weight, layer.norm2.bias);
-    return turn(this.ops, y, layer.query, this.constants.turns);
+    return layer.query.forward(layer.norm2.forward(x), this.constants.turns);
   }
 
   #attendMemory(layer: Layer, x: Tensor, query: Tensor, keys: readonly Tensor[], values: Tensor): Tensor {
@@ -173,17 +203,9 @@ export class MemoryAttention {
         validKeys: values.shape[0]!,
         scale: 1 / Math.sqrt(FEATURES),
       });
-      return ops.gemm(seen, layer.out.weight, { bias: layer.out.bias, residual: x });
+      return layer.out.forward(seen, { residual: x });
     });
   }
-}
-
-const linear = (ops: OpSet, x: Tensor, { weight, bias }: Linear): Tensor => ops.gemm(x, weight, { bias });
-
-/** (a, b) -> (a cos - b sin, a sin + b cos) for each pair of channels of a linear layer's result. */
-function turn(ops: OpSet, x: Tensor, { layer, turned }: RotaryLinear, by: { cos: Tensor; sin: Tensor }): Tensor {
-  const crossed = ops.gemm(x, turned.weight, { bias: turned.bias, gate: by.sin });
-  return ops.gemm(x, layer.weight, { bias: layer.bias, gate: by.cos, residual: crossed });
 }
 
 /** Matrices of equally many columns, one below the other. */
@@ -204,38 +226,21 @@ function twice(values: Float32Array): Float32Array {
   return out;
 }
 
-async function loadLayer(weights: WeightReader, key: string, hidden: number): Promise<Layer> {
-  const norm = (n: number) => loadAffine(weights, [`${key}.norm${n}`], FEATURES);
+async function loadLayer(source: LayerSource, key: string, hidden: number): Promise<Layer> {
+  const norm = (n: number) => LayerNorm.load(source, `${key}.norm${n}`, FEATURES);
   const [self, cross] = [`${key}.self_attn`, `${key}.cross_attn_image`];
   return {
     norm1: await norm(1),
-    selfQueryKey: await loadRotary(weights, [`${self}.q_proj`, `${self}.k_proj`], FEATURES),
-    selfValue: await loadLinear(weights, `${self}.v_proj`, FEATURES, FEATURES),
-    selfOut: await loadLinear(weights, `${self}.out_proj`, FEATURES, FEATURES),
+    selfQueryKey: await RotaryLinear.load(source, [`${self}.q_proj`, `${self}.k_proj`], FEATURES),
+    selfValue: await Linear.load(source, `${self}.v_proj`, FEATURES, FEATURES),
+    selfOut: await Linear.load(source, `${self}.out_proj`, FEATURES, FEATURES),
     norm2: await norm(2),
-    query: await loadRotary(weights, [`${cross}.q_proj`], FEATURES),
-    key: await loadRotary(weights, [`${cross}.k_proj`], MEMORY_CHANNELS),
-    out: await loadValueOut(weights, cross),
+    query: await RotaryLinear.load(source, [`${cross}.q_proj`], FEATURES),
+    key: await RotaryLinear.load(source, [`${cross}.k_proj`], MEMORY_CHANNELS),
+    out: await loadValueOut(source, cross),
     norm3: await norm(3),
-    hidden: await loadLinear(weights, `${key}.linear1`, FEATURES, hidden),
-    output: await loadLinear(weights, `${key}.linear2`, hidden, FEATURES),
+    mlp: await Mlp.load(source, [`${key}.linear1`, `${key}.linear2`], FEATURES, hidden, 'relu'),
   };
-}
-
-/** Layers of 256 outputs side by side; `turned` has -b and a where the layer has a and b. */
-async function loadRotary(weights: WeightReader, keys: readonly string[], inputs: number): Promise<RotaryLinear> {
-  const width = keys.length * FEATURES;
-  const matrix = new Float32Array(width * inputs);
-  const shift = new Float32Array(width);
-  for (const [i, key] of keys.entries()) {
-    matrix.set(await weights.take(`${key}.weight`, [FEATURES, inputs]), i * FEATURES * inputs);
-    shift.set(await weights.take(`${key}.bias`, [FEATURES]), i * FEATURES);
-  }
-  const layer = (rows: Float32Array, bias: Float32Array): Linear => ({
-    weight: weights.own(tensor(transposeLinear(rows, inputs, 0, width), [inputs, width])),
-    bias: weights.own(tensor(bias)),
-  });
-  return { layer: layer(matrix, shift), turned: layer(turnedRows(matrix, inputs), turnedRows(shift, 1)) };
 }
 
 /** Rows a and b of each pair as -b and a. */
@@ -251,7 +256,8 @@ function turnedRows(rows: Float32Array, length: number): Float32Array {
 }
 
 /** Wo Wv and Wo bv + bo, summed in double precision. */
-async function loadValueOut(weights: WeightReader, key: string): Promise<Linear> {
+async function loadValueOut(source: LayerSource, key: string): Promise<Linear> {
+  const { weights } = source;
   const value = await weights.take(`${key}.v_proj.weight`, [FEATURES, MEMORY_CHANNELS]);
   const valueBias = await weights.take(`${key}.v_proj.bias`, [FEATURES]);
   const out = await weights.take(`${key}.out_proj.weight`, [FEATURES, FEATURES]);
@@ -267,5 +273,5 @@ async function loadValueOut(weights: WeightReader, key: string): Promise<Linear>
     }
     bias[o] = row.reduce((sum, factor, k) => sum + factor * valueBias[k]!, outBias[o]!);
   }
-  return { weight: weights.own(tensor(weight, [MEMORY_CHANNELS, FEATURES])), bias: weights.own(tensor(bias)) };
+  return Linear.of(source, weight, bias);
 }

@@ -1,15 +1,10 @@
-import type { OpSet } from '@samtrack/kernels';
 import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
-import type { WeightReader } from '../checkpoint/index.js';
-import {
-  type Affine,
-  convLayout,
-  type Linear,
-  loadAffine,
-  loadConv,
-  loadDepthwise,
-  loadLinear,
-} from '../nn/parameters.js';
+import { Conv2d, DepthwiseConv } from '../nn/conv.js';
+import { Linear } from '../nn/linear.js';
+import { Mlp } from '../nn/mlp.js';
+import { LayerNorm } from '../nn/norm.js';
+import { convLayout, transposeLinear } from '../nn/parameters.js';
+import type { LayerSource } from '../nn/source.js';
 import { FEATURES, MEMORY_CHANNELS } from './config.js';
 
 const EPSILON = 1e-6;
@@ -17,64 +12,92 @@ const EPSILON = 1e-6;
 const MASK_CHANNELS = [1, 4, 16, 64, 256] as const;
 /** What a mask of -0.5 to 0.5 is multiplied by (sam2, `sigmoid_scale_for_mem_enc`). */
 const MASK_SCALE = 20;
+const HALVING = { stride: 2, padding: 1 };
 const FUSER_LAYERS = 2;
 const FUSER_HIDDEN = 1024;
 
-interface FuserLayer {
-  depthwise: { weight: Tensor; bias: Tensor };
-  norm: Affine;
-  hidden: Linear;
-  output: Linear;
+/** A ConvNeXt block (Liu et al., 2022), its factors part of the last layer. */
+class FuserBlock {
+  private constructor(
+    private readonly dwconv: DepthwiseConv,
+    private readonly norm: LayerNorm,
+    private readonly mlp: Mlp,
+  ) {}
+
+  static async load(source: LayerSource, key: string): Promise<FuserBlock> {
+    const { weights, ops } = source;
+    const gamma = await weights.take(`${key}.gamma`, [FEATURES]);
+    const weight = await weights.take(`${key}.pwconv2.weight`, [FEATURES, FUSER_HIDDEN]);
+    const bias = await weights.take(`${key}.pwconv2.bias`, [FEATURES]);
+    const scaled = transposeLinear(weight, FUSER_HIDDEN, 0, FEATURES).map((value, i) => value * gamma[i % FEATURES]!);
+    const second = Linear.of(
+      source,
+      scaled,
+      bias.map((value, i) => value * gamma[i]!),
+    );
+    return new FuserBlock(
+      await DepthwiseConv.load(source, `${key}.dwconv`, FEATURES, 7, { padding: 3 }),
+      await LayerNorm.load(source, `${key}.norm`, FEATURES, EPSILON),
+      new Mlp(ops, await Linear.load(source, `${key}.pwconv1`, FEATURES, FUSER_HIDDEN), second, 'gelu'),
+    );
+  }
+
+  /** @param x float32 [side^2, 256]. */
+  forward(x: Tensor, side: number): Tensor {
+    const mixed = this.dwconv.forward(reshape(x, [side, side, FEATURES]));
+    return this.mlp.forward(this.norm.forward(reshape(mixed, x.shape)), x);
+  }
+}
+
+/** The layers, named as in the state dict. */
+interface MemoryLayers {
+  maskDownsampler: readonly { conv: Conv2d; norm: LayerNorm }[];
+  maskProj: Linear;
+  pixFeatProj: Linear;
+  fuser: readonly FuserBlock[];
+  /** For objects that are there, and for others: with what marks them in the bias. */
+  outProj: { present: Linear; absent: Linear };
 }
 
 /** Makes memories of frames and their masks (sam2, `modeling/memory_encoder.py`). */
 export class MemoryEncoder {
-  private constructor(
-    private readonly ops: OpSet,
-    private readonly p: {
-      down: readonly { conv: Linear; norm: Affine }[];
-      mask: Linear;
-      features: Linear;
-      fuser: readonly FuserLayer[];
-      out: Linear;
-      /** The last bias, with what marks an absent object. */
-      absent: Tensor;
-    },
-  ) {}
+  private constructor(private readonly layers: MemoryLayers) {}
 
-  static async load(weights: WeightReader, ops: OpSet): Promise<MemoryEncoder> {
+  static async load(source: LayerSource): Promise<MemoryEncoder> {
+    const { weights, ops } = source;
     const key = 'memory_encoder';
     const pointwise = (name: string, inputs: number, outputs: number) =>
-      loadLinear(weights, `${key}.${name}`, inputs, outputs, { pointwise: true });
-    const down: { conv: Linear; norm: Affine }[] = [];
+      Linear.load(source, `${key}.${name}`, inputs, outputs, { pointwise: true });
+    const maskDownsampler: { conv: Conv2d; norm: LayerNorm }[] = [];
     for (let i = 0; i < 4; i++) {
       const name = `${key}.mask_downsampler.encoder`;
       const [inputs, outputs] = [MASK_CHANNELS[i]!, MASK_CHANNELS[i + 1]!];
-      down.push({
+      maskDownsampler.push({
         conv:
           i === 0
-            ? await loadFirst(weights, `${name}.0`, outputs)
-            : await loadConv(weights, `${name}.${3 * i}`, inputs, outputs, 3),
-        norm: await loadAffine(weights, [`${name}.${3 * i + 1}`], outputs),
+            ? await loadFirst(source, `${name}.0`, outputs)
+            : await Conv2d.load(source, `${name}.${3 * i}`, inputs, outputs, 3, HALVING),
+        norm: await LayerNorm.load(source, `${name}.${3 * i + 1}`, outputs, EPSILON),
       });
     }
-    const fuser: FuserLayer[] = [];
-    for (let i = 0; i < FUSER_LAYERS; i++) fuser.push(await loadFuserLayer(weights, `${key}.fuser.layers.${i}`));
+    const fuser: FuserBlock[] = [];
+    for (let i = 0; i < FUSER_LAYERS; i++) fuser.push(await FuserBlock.load(source, `${key}.fuser.layers.${i}`));
     const bias = await weights.take(`${key}.out_proj.bias`, [MEMORY_CHANNELS]);
     const marker = await weights.take('no_obj_embed_spatial', [1, MEMORY_CHANNELS]);
-    return new MemoryEncoder(ops, {
-      down,
-      mask: await pointwise('mask_downsampler.encoder.12', FEATURES, FEATURES),
-      features: await pointwise('pix_feat_proj', FEATURES, FEATURES),
+    const present = await pointwise('out_proj', FEATURES, MEMORY_CHANNELS);
+    const marked = weights.own(tensor(bias.map((value, i) => value + marker[i]!)));
+    return new MemoryEncoder({
+      maskDownsampler,
+      maskProj: await pointwise('mask_downsampler.encoder.12', FEATURES, FEATURES),
+      pixFeatProj: await pointwise('pix_feat_proj', FEATURES, FEATURES),
       fuser,
-      out: await pointwise('out_proj', FEATURES, MEMORY_CHANNELS),
-      absent: weights.own(tensor(bias.map((value, i) => value + marker[i]!))),
+      outProj: { present, absent: new Linear(ops, present.weight, marked) },
     });
   }
 
   /** What all objects of a frame share, float32 [n^2, 256]. @param features Of the image, float32 [n^2, 256]. */
   project(features: Tensor): Tensor {
-    return this.ops.gemm(features, this.p.features.weight, { bias: this.p.features.bias });
+    return this.layers.pixFeatProj.forward(features);
   }
 
   /**
@@ -84,61 +107,23 @@ export class MemoryEncoder {
    * @returns float32 [n^2, 64].
    */
   encode(projected: Tensor, mask: Tensor, present: boolean): Tensor {
-    const { ops, p } = this;
+    const { maskDownsampler, maskProj, fuser, outProj } = this.layers;
     const positions = projected.shape[0]!;
     const side = Math.sqrt(positions);
     return tidy(() => {
       let x: Tensor = reshape(mask, [mask.shape[0]!, mask.shape[1]!, 1]);
-      for (const { conv, norm } of p.down) {
-        const half = ops.conv2d(x, conv.weight, { bias: conv.bias, stride: 2, padding: 1 });
-        x = ops.layerNorm(half, norm.weight, norm.bias, { eps: EPSILON, activation: 'gelu' });
-      }
-      let y: Tensor = ops.gemm(reshape(x, [positions, FEATURES]), p.mask.weight, {
-        bias: p.mask.bias,
-        residual: projected,
-      });
-      for (const { depthwise, norm, hidden, output } of p.fuser) {
-        const mixed = ops.depthwiseConv(reshape(y, [side, side, FEATURES]), depthwise.weight, {
-          bias: depthwise.bias,
-          padding: 3,
-        });
-        const normal = ops.layerNorm(reshape(mixed, [positions, FEATURES]), norm.weight, norm.bias, { eps: EPSILON });
-        y = ops.feedForward(normal, hidden, output, { activation: 'gelu', residual: y });
-      }
-      return ops.gemm(y, p.out.weight, { bias: present ? p.out.bias : p.absent });
+      for (const { conv, norm } of maskDownsampler) x = norm.forward(conv.forward(x), 'gelu');
+      let y = maskProj.forward(reshape(x, [positions, FEATURES]), { residual: projected });
+      for (const block of fuser) y = block.forward(y, side);
+      return (present ? outProj.present : outProj.absent).forward(y);
     });
   }
 }
 
 /** The first convolution sees masks of -10 to 10. */
-async function loadFirst(weights: WeightReader, key: string, outputs: number): Promise<Linear> {
+async function loadFirst({ weights, ops }: LayerSource, key: string, outputs: number): Promise<Conv2d> {
   const shape = [outputs, 1, 3, 3] as const;
   const weight = convLayout(await weights.take(`${key}.weight`, shape), shape).map((value) => value * MASK_SCALE);
-  return {
-    weight: weights.own(tensor(weight, [3, 3, 1, outputs])),
-    bias: weights.own(tensor(await weights.take(`${key}.bias`, [outputs]))),
-  };
-}
-
-/** A ConvNeXt block (Liu et al., 2022), its factors part of the last layer. */
-async function loadFuserLayer(weights: WeightReader, key: string): Promise<FuserLayer> {
-  const gamma = await weights.take(`${key}.gamma`, [FEATURES]);
-  const weight = await weights.take(`${key}.pwconv2.weight`, [FEATURES, FUSER_HIDDEN]);
-  const bias = await weights.take(`${key}.pwconv2.bias`, [FEATURES]);
-  const scaled = new Float32Array(FUSER_HIDDEN * FEATURES);
-  for (let o = 0; o < FEATURES; o++) {
-    for (let i = 0; i < FUSER_HIDDEN; i++) scaled[i * FEATURES + o] = weight[o * FUSER_HIDDEN + i]! * gamma[o]!;
-  }
-  return {
-    depthwise: {
-      weight: await loadDepthwise(weights, `${key}.dwconv`, FEATURES, 7),
-      bias: weights.own(tensor(await weights.take(`${key}.dwconv.bias`, [FEATURES]))),
-    },
-    norm: await loadAffine(weights, [`${key}.norm`], FEATURES),
-    hidden: await loadLinear(weights, `${key}.pwconv1`, FEATURES, FUSER_HIDDEN),
-    output: {
-      weight: weights.own(tensor(scaled, [FUSER_HIDDEN, FEATURES])),
-      bias: weights.own(tensor(bias.map((value, i) => value * gamma[i]!))),
-    },
-  };
+  const bias = weights.own(tensor(await weights.take(`${key}.bias`, [outputs])));
+  return new Conv2d(ops, weights.own(tensor(weight, [3, 3, 1, outputs])), bias, HALVING);
 }

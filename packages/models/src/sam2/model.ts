@@ -156,13 +156,13 @@ export class Sam2Model {
     return WeightReader.load(checkpoint, { signal }, async (weights) => {
       const source: LayerSource = { weights, ops };
       const config = configOf(weights, checkpoint.metadata, options);
-      const encoder = await Sam2ImageEncoder.load(weights, config, ops, (fraction) => onProgress?.(0.9 * fraction));
+      const encoder = await Sam2ImageEncoder.load(source, config, (fraction) => onProgress?.(0.9 * fraction));
       const parts: Sam2Parts = {
         encoder,
         prompts: await PromptEncoder.load(source, config.imageSize, 'sam_prompt_encoder'),
         decoder: await Sam2MaskDecoder.load(source),
-        memoryAttention: await MemoryAttention.load(weights, config, config.imageSize / FEATURE_STRIDE, ops),
-        memoryEncoder: await MemoryEncoder.load(weights, ops),
+        memoryAttention: await MemoryAttention.load(source, config, config.imageSize / FEATURE_STRIDE),
+        memoryEncoder: await MemoryEncoder.load(source),
         objPtrProj: await Perceptron.load(source, 'obj_ptr_proj', [FEATURES, FEATURES, FEATURES, FEATURES]),
         objPtrTposProj: await Linear.load(source, 'obj_ptr_tpos_proj', FEATURES, MEMORY_CHANNELS),
         maskDownsample: await Conv2d.load(source, 'mask_downsample', 1, 1, 4, { stride: 4 }),
