@@ -35,12 +35,9 @@ export class Planner {
    * @throws UsageError; FarmError `not-found`
    */
   async track(argv: readonly string[], name?: string): Promise<JobSpec> {
-    const { input, options, settings, segmenter, detector, shown, later } = planTrack([...argv]);
-    if (later || options.preview) {
-      throw new UsageError(
-        `${later ? 'prompts on later frames' : '--preview'}: not on a farm, which tracks forward from the first frame`,
-      );
-    }
+    const { input, options, settings, segmenter, detector, shown } = planTrack([...argv]);
+    const unfit = (['preview', 'project'] as const).find((name) => options[name] !== undefined);
+    if (unfit) throw new UsageError(`--${unfit} does not go with a farm`);
     const source = resolve(input);
     const inputs = new Inputs((path) => this.#digest(path));
     const content: Json = await this.#source(source, options, inputs);

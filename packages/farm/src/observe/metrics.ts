@@ -92,7 +92,8 @@ export class MetricsServer {
     }
     if (event.type === 'progress') {
       const { tracked, seconds } = event.progress;
-      this.frames.inc(Math.max(0, tracked - this.tracked));
+      // Work that goes through a video twice counts from 0 again.
+      this.frames.inc(tracked < this.tracked ? tracked : tracked - this.tracked);
       this.tracked = tracked;
       if (seconds > 0) this.rate.set(tracked / seconds);
     }

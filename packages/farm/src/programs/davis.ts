@@ -34,7 +34,7 @@ export const davisProgram = (models: KeptModels): Program => ({
   async run({ parameters }, context) {
     const { argv, sequence } = parameters as unknown as SequenceParameters;
     const { plan, options } = planEval(argv);
-    const host = models.host(context, (name) => `${sequence}/${name}.png`);
+    const host = models.host(context, (progress, name) => context.frame(progress, `${sequence}/${name}.png`));
     const { clicks, ...run } = evalRun(plan);
     const segmenter = clicks?.load(host.report);
     try {

@@ -1,5 +1,5 @@
-import { Report, type TrackingHost, WarmHost } from 'samtrack/cli';
-import type { JobContext } from '../run/context.js';
+import { Report, type TrackerSettings, type TrackingHost, WarmHost } from 'samtrack/cli';
+import type { JobContext, JobProgress } from '../run/context.js';
 
 /** Takes what a run says as a sign of life. */
 class BeatReport extends Report {
@@ -23,22 +23,28 @@ export class KeptModels {
   /** @param adapter part of the name of the GPU to use */
   constructor(private readonly adapter?: string) {}
 
+  /** Settings of a job, on this worker's GPU. */
+  settingsOf<T extends TrackerSettings>(settings: T): T {
+    if (this.adapter === undefined) return settings;
+    return { ...settings, engine: { ...settings.engine, gpu: { ...settings.engine.gpu, adapter: this.adapter } } };
+  }
+
   /**
    * The host of one job.
-   * @param maskOf the file of a frame's masks, in the results
+   * @param onFrame called with the name of each frame; the next one waits for it
    */
-  host({ signal, beat, frame }: JobContext, maskOf: (name: string) => string): TrackingHost {
+  host(
+    { signal, beat }: JobContext,
+    onFrame: (progress: JobProgress, name: string) => Promise<void> | void,
+  ): TrackingHost {
     this.report.beat = beat;
     return {
       report: this.report,
       signal,
-      acquire: (settings) => {
-        const gpu = { ...settings.engine.gpu, ...(this.adapter === undefined ? {} : { adapter: this.adapter }) };
-        return this.warm.acquire({ ...settings, engine: { ...settings.engine, gpu } });
-      },
+      acquire: (settings) => this.warm.acquire(this.settingsOf(settings)),
       release: (tracker) => this.warm.release(tracker),
       onProgress: (_, { done, total, tracked, seconds, frame: { name } }) =>
-        frame({ done, total, tracked, seconds }, maskOf(name)),
+        onFrame({ done, total, tracked, seconds }, name),
     };
   }
 

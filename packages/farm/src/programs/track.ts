@@ -10,8 +10,15 @@ const EXPORTS = Object.values(EXPORT_FORMATS).map(({ path }): string => path);
 export const trackProgram = (models: KeptModels): Program => ({
   async run({ parameters }, context) {
     const { argv } = parameters as { argv: string[] };
-    const host = models.host(context, (name) => `masks/${name}.png`);
-    const { summary, error } = await trackVideo(planTrack(argv), context.folder, 'resume', host);
+    const plan = planTrack(argv);
+    // With prompts on later frames a video is tracked both ways: there are no masks to go on with before both are through.
+    const host = plan.later
+      ? models.host(context, context.whole)
+      : models.host(context, (progress, name) => context.frame(progress, `masks/${name}.png`));
+    // Such a run has networks of its own, beside which there may be no room for others.
+    if (plan.later) models.dispose();
+    const here = { ...plan, settings: models.settingsOf(plan.settings) };
+    const { summary, error } = await trackVideo(here, context.folder, 'resume', host);
     if (error !== undefined) throw error;
     return { frames: summary.frames, notes: summary.warnings };
   },

@@ -28,6 +28,11 @@ export interface JobContext {
    * @param open a file of the results that may be being written
    */
   frame(progress: JobProgress, open?: string): Promise<void>;
+  /**
+   * Called after each frame of work that cannot be gone on with, but begins anew when it was interrupted: throws when the job is to stop,
+   * which is not asked for after a slice.
+   */
+  whole(progress: JobProgress): void;
 }
 
 /** What a program tells when it is done. */

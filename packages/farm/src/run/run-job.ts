@@ -147,6 +147,7 @@ class Work {
       signal,
       beat: onBeat,
       frame: (progress, open) => this.frame(progress, open),
+      whole: (progress) => this.whole(progress),
     };
     await this.restore();
     try {
@@ -182,14 +183,24 @@ class Work {
   }
 
   private async frame(progress: JobProgress, open?: string): Promise<void> {
-    const { onBeat, onProgress, stopping, chunkFrames = CHUNK_FRAMES } = this.options;
-    onBeat();
+    const { stopping, chunkFrames = CHUNK_FRAMES } = this.options;
     this.sinceCommit += progress.tracked - this.progress.tracked;
-    this.progress = progress;
-    onProgress(progress);
+    this.tell(progress);
     const reason = stopping();
     if (reason) throw new Stopped(reason);
     if (this.sinceCommit >= chunkFrames) await this.commit(open);
+  }
+
+  private whole(progress: JobProgress): void {
+    this.tell(progress);
+    const reason = this.options.stopping();
+    if (reason && reason !== 'slice') throw new Stopped(reason);
+  }
+
+  private tell(progress: JobProgress): void {
+    this.options.onBeat();
+    this.progress = progress;
+    this.options.onProgress(progress);
   }
 
   /** @param open a file that is not counted yet */

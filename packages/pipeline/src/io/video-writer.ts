@@ -19,6 +19,7 @@ import {
 import { prepareCodecs } from '#platform';
 import { OutputError } from './errors.js';
 import type { Frame } from './frame-source.js';
+import { clearDates } from './mp4-dates.js';
 import type { OutputFile } from './output-folder.js';
 import { defaultMatrix, rgbaToI420 } from './yuv.js';
 
@@ -40,8 +41,19 @@ export interface VideoWriterOptions {
   alpha?: boolean;
 }
 
-const FORMATS: Record<'MP4' | 'WebM', () => OutputFormat> = {
-  MP4: () => new Mp4OutputFormat({ fastStart: false }),
+/** What of a file is to be written over once it is complete. */
+interface Revision {
+  data: Uint8Array;
+  position: number;
+}
+
+const FORMATS: Record<'MP4' | 'WebM', (revise: (revision: Revision) => void) => OutputFormat> = {
+  MP4: (revise) =>
+    new Mp4OutputFormat({
+      fastStart: false,
+      // The same pictures make the same file, whenever it is written.
+      onMoov: (data, position) => revise({ data: clearDates(data.slice()), position }),
+    }),
   WebM: () => new WebMOutputFormat(),
 };
 
@@ -129,6 +141,7 @@ export class VideoWriter {
     private readonly output: Output,
     private readonly video: VideoSampleSource,
     private readonly sinkError: { error?: unknown },
+    private readonly revisions: readonly Revision[],
     private readonly audio: AudioCopy | undefined,
     /** Codec of an audio track that the container cannot hold and that is therefore missing in the file. */
     readonly droppedAudio: string | undefined,
@@ -167,14 +180,15 @@ export class VideoWriter {
         });
       },
     });
-    const format = FORMATS[container]();
+    const revisions: Revision[] = [];
+    const format = FORMATS[container]((revision) => revisions.push(revision));
     const output = new Output({ format, target: new StreamTarget(sink, { chunked: true, chunkSize: 1 << 20 }) });
     const video = new VideoSampleSource({ codec, quality, alpha: alpha ? 'keep' : 'discard' });
     output.addVideoTrack(video);
     const audio = options.audio && (await AudioCopy.of(options.audio, format));
     if (audio) output.addAudioTrack(audio.source);
     const droppedAudio = options.audio && !audio ? ((await options.audio.getCodec()) ?? 'unknown') : undefined;
-    return new VideoWriter(file, options, output, video, sinkError, audio, droppedAudio);
+    return new VideoWriter(file, options, output, video, sinkError, revisions, audio, droppedAudio);
   }
 
   /**
@@ -226,6 +240,7 @@ export class VideoWriter {
       await this.audio?.until(end);
       await this.audio?.end();
       await this.output.finalize();
+      for (const { data, position } of this.revisions) await this.file.write(data, position);
     });
     this.closed = true;
     await this.file.commit();

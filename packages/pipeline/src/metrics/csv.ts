@@ -14,29 +14,38 @@ export function threeDecimals(value: number): string {
 }
 
 /** The toolkit's `global_results-<set>.csv`. */
-export function globalCsv({ jf, j, f }: Summary, timing?: SequenceTiming): string {
+export function globalCsv({ jf, j, f }: Summary): string {
   const values = [jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay];
-  const header = 'J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay';
-  const [names, numbers] = timing ? [TIMING_COLUMNS, timingFields(timing)] : ['', ''];
-  return `${header}${names}\n${values.map(threeDecimals).join(',')}${numbers}\n`;
+  return `J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean,F-Recall,F-Decay\n${values.map(threeDecimals).join(',')}\n`;
 }
 
-/** Columns behind the toolkit's, where the time of tracking is known. */
-const TIMING_COLUMNS = ',Frames,Seconds,Frames-per-Second';
-const timingFields = (timing: SequenceTiming | undefined): string =>
-  timing ? `,${timing.frames},${threeDecimals(timing.seconds)},${threeDecimals(timing.framesPerSecond)}` : ',,,';
-
 /** The toolkit's `per-sequence_results-<set>.csv`: one row an object, `<sequence>_<number from 1>`, in the order of the scores. */
-export function perSequenceCsv(sequences: readonly (SequenceScores & { timing?: SequenceTiming })[]): string {
-  const isTimed = sequences.some(({ timing }) => timing);
-  const rows = sequences.flatMap(({ name, objects, timing }) =>
+export function perSequenceCsv(sequences: readonly SequenceScores[]): string {
+  const rows = sequences.flatMap(({ name, objects }) =>
     objects.map((object, i) => {
       const { j, f } = summarise([object]);
-      const time = isTimed ? timingFields(timing) : '';
-      return `${name}_${i + 1},${threeDecimals(j.mean)},${threeDecimals(f.mean)}${time}\n`;
+      return `${name}_${i + 1},${threeDecimals(j.mean)},${threeDecimals(f.mean)}\n`;
     }),
   );
-  return `Sequence,J-Mean,F-Mean${isTimed ? TIMING_COLUMNS : ''}\n${rows.join('')}`;
+  return `Sequence,J-Mean,F-Mean\n${rows.join('')}`;
+}
+
+/**
+ * How fast each sequence was tracked, where that is known, and all of them. Not in the toolkit's files: scores are the same wherever they are
+ * computed, times are not.
+ */
+export function timingCsv({
+  sequences,
+  timing,
+}: {
+  sequences: readonly { name: string; timing?: SequenceTiming }[];
+  timing: SequenceTiming;
+}): string {
+  const rows = [...sequences.filter(({ timing }) => timing), { name: 'all', timing }].map(({ name, timing }) => {
+    const { frames, seconds, framesPerSecond } = timing!;
+    return `${name},${frames},${threeDecimals(seconds)},${threeDecimals(framesPerSecond)}\n`;
+  });
+  return `Sequence,Frames,Seconds,Frames-per-Second\n${rows.join('')}`;
 }
 
 /** The scores of each sequence and of all, aligned for a terminal. */

@@ -3,7 +3,7 @@ import { type LabelMap, labelIds } from '../io/label-map.js';
 import { checkOwnedFile, writeOwnedFile } from '../io/owned-file.js';
 import { decodeLabelPng } from '../io/palette-png.js';
 import { dataSetInputs } from '../io/run-inputs.js';
-import { globalCsv, perSequenceCsv, reportTable } from './csv.js';
+import { globalCsv, perSequenceCsv, reportTable, timingCsv } from './csv.js';
 import { EvaluationError } from './errors.js';
 import {
   type EvaluateOptions,
@@ -244,7 +244,8 @@ const chosenName = (names: readonly string[]): string =>
  * Scores results and writes the report: what a command line needs.
  *
  * `global_results-<split>.csv` and `per-sequence_results-<split>.csv`, as the toolkit names and fills them, go to `out` (default: the folder
- * of results); the file `json` gets every frame's J and F of each object.
+ * of results), and `timing-<split>.csv` where the results tell how long tracking took; the file `json` gets every frame's J and F of
+ * each object.
  * Throws as `evaluateDavis`, and `OutputError`.
  * @returns the report, the paths written, and the scores as a table for a terminal
  */
@@ -259,14 +260,18 @@ export async function runMetrics(
   const { out = options.results, json, split = 'val' } = options;
   // Scores of some sequences do not take the place of the whole table's.
   const chosen = options.sequences && !options.wholeSplit ? `-${chosenName(options.sequences)}` : '';
-  const paths = ['global', 'per-sequence'].map((kind) => `${out}/${kind}_results-${split}${chosen}.csv`);
+  const [global, each, times] = ['global_results', 'per-sequence_results', 'timing'].map(
+    (kind) => `${out}/${kind}-${split}${chosen}.csv`,
+  ) as [string, string, string];
   const inputs = dataSetInputs(options.root);
-  for (const path of [...paths, ...(json ? [json] : [])]) await checkOwnedFile(path, inputs);
+  for (const path of [global, each, times, ...(json ? [json] : [])]) await checkOwnedFile(path, inputs);
   const report = await evaluateDavis(options);
   const files = new Map([
-    [paths[0]!, globalCsv(report.summary, report.timing)],
-    [paths[1]!, perSequenceCsv(report.sequences)],
+    [global, globalCsv(report.summary)],
+    [each, perSequenceCsv(report.sequences)],
   ]);
+  const { sequences, timing } = report;
+  if (timing) files.set(times, timingCsv({ sequences, timing }));
   if (json) files.set(json, `${JSON.stringify(report, null, 1)}\n`);
   for (const [path, text] of files) await writeOwnedFile(path, text, inputs);
   return { report, files: [...files.keys()], table: reportTable(report) };

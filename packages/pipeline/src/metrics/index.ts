@@ -11,7 +11,7 @@ export {
   type CocoScores,
   evaluateCocoBoxes,
 } from './coco-detection.js';
-export { globalCsv, perSequenceCsv, reportTable } from './csv.js';
+export { globalCsv, perSequenceCsv, reportTable, timingCsv } from './csv.js';
 export {
   annotationYear,
   type DavisOptions,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALL_FORMATS, EncodedPacketSink, FilePathSource, Input } from 'mediabunny';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ResultWriter } from '../../src/export/index.js';
 import {
   decodeLabelPng,
@@ -43,6 +43,26 @@ async function audioPackets(path: string) {
 const TIMES = [0, 0.04, 0.1, 0.2, 0.5, 0.52];
 
 describe('a whole run over a video', () => {
+  test('makes the same files on another day', async () => {
+    const video = pathOf('days.mp4');
+    await makeVideo(video, { times: TIMES, audio: 'aac' });
+    const source = await openSource(video);
+    const files: Record<string, Buffer>[] = [];
+    vi.useFakeTimers({ toFake: ['Date'] });
+    for (const day of ['2026-01-01', '2036-07-14']) {
+      vi.setSystemTime(day);
+      const writer = await ResultWriter.open({ folder: openOutputFolder(pathOf(day)), source });
+      await track(source, writer);
+      const summary = await writer.finish();
+      expect(summary.files).toContain('overlay.mp4');
+      files.push(
+        Object.fromEntries(['overlay.mp4', 'coco.json'].map((name) => [name, readFileSync(pathOf(day, name))])),
+      );
+    }
+    vi.useRealTimers();
+    expect(files[1]).toEqual(files[0]);
+  });
+
   test.each(['aac', 'opus'] as const)('masks, overlay with the source’s times and %s audio, JSON', async (audio) => {
     const video = pathOf(`${audio}.mp4`);
     const out = pathOf(`out-${audio}`);

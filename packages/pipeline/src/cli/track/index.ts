@@ -331,8 +331,7 @@ export async function trackVideo(
             backward: shown !== undefined,
             writesParts: options.project === undefined,
             writer,
-            report,
-            signal,
+            host,
           })
         : await trackToFolder({
             source,

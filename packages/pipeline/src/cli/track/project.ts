@@ -4,7 +4,8 @@ import type { ResultSummary, ResultWriter } from '../../export/index.js';
 import type { FrameSource } from '../../io/index.js';
 import { SamTrack, type Session } from '../../session/index.js';
 import type { Report } from '../common/progress.js';
-import { reportProgress, type TrackerSettings } from '../common/tracking.js';
+import type { TrackerSettings } from '../common/tracking.js';
+import type { TrackingHost } from '../common/tracking-host.js';
 
 /**
  * Opens the GPU, loads the weights, and opens the project, or begins one.
@@ -57,21 +58,20 @@ export interface ProjectRun {
   /** Whether a run that is stopped writes what it has. */
   writesParts: boolean;
   writer: ResultWriter;
-  report: Report;
-  signal: AbortSignal;
+  host: TrackingHost;
 }
 
 /** Tracks what is left to track, then writes the results of all frames. What was tracked stays in the session in any case. */
 export async function trackProject(
   run: ProjectRun,
 ): Promise<{ summary: ResultSummary; tracked: number; error?: unknown }> {
-  const { backward, writesParts, writer, signal } = run;
+  const { backward, writesParts, writer } = run;
   let tracked = 0;
   try {
     for (const direction of backward ? (['forward', 'backward'] as const) : (['forward'] as const)) {
       tracked += await propagateAll(run, direction);
     }
-    await writeMasks(run, signal);
+    await writeMasks(run, run.host.signal);
     return { summary: await writer.finish(), tracked };
   } catch (error) {
     if (writesParts) await writeMasks(run).catch(() => {});
@@ -80,16 +80,19 @@ export async function trackProject(
 }
 
 async function propagateAll(
-  { project: { st, session }, report, signal }: ProjectRun,
+  { project: { st, session }, host }: ProjectRun,
   direction: 'forward' | 'backward',
 ): Promise<number> {
   let tracked = 0;
   let last = performance.now();
   let milliseconds = 0;
-  for await (const { image: frame, mask: labels, done, total } of session.propagate({ direction, signal })) {
+  for await (const { image: frame, mask: labels, done, total } of session.propagate({
+    direction,
+    signal: host.signal,
+  })) {
     milliseconds += performance.now() - last;
     tracked = done;
-    reportProgress(report, st.tracker, { frame, labels, done, total, tracked, seconds: milliseconds / 1000 });
+    await host.onProgress(st.tracker, { frame, labels, done, total, tracked, seconds: milliseconds / 1000 });
     last = performance.now();
   }
   return tracked;
