@@ -30,11 +30,12 @@ export class TestRedis {
   private constructor(
     readonly port: number,
     private readonly folder: string,
+    private readonly password: string,
   ) {}
 
-  /** Starts a server that keeps its data in an append-only file. */
-  static async start(): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), 'samtrack-redis-')));
+  /** Starts a server that keeps its data in an append-only file. @param password one that clients have to know */
+  static async start(password = ''): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), 'samtrack-redis-')), password);
     await redis.up();
     return redis;
   }
@@ -52,6 +53,7 @@ export class TestRedis {
       appendonly: 'yes',
       save: '',
       'maxmemory-policy': 'noeviction',
+      requirepass: this.password,
     };
     this.process = spawn(
       program!,
@@ -59,7 +61,8 @@ export class TestRedis {
       { argv0: program === 'redis-check-rdb' ? 'redis-server' : program!, stdio: 'ignore' },
     );
     await eventually('an answer of the Redis server', async () => {
-      const client = await connect({ redis: this.url, queue: '' }).catch(() => undefined);
+      const { url: redis, password } = this;
+      const client = await connect({ redis, queue: '', ...(password && { password }) }).catch(() => undefined);
       const ready = (await client?.ping().catch(() => '')) === 'PONG';
       client?.disconnect();
       return ready;

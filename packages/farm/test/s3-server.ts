@@ -1,6 +1,6 @@
 /** As much of S3 as the storage uses, in memory: conditional put, get, list by prefix and delimiter, delete. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 export class S3Server {
   readonly objects = new Map<string, Buffer>();
@@ -16,6 +16,8 @@ export class S3Server {
   static async start(): Promise<S3Server> {
     const server = createServer();
     const s3 = new S3Server(server);
+    const gone = new WeakSet<Socket>();
+    server.on('connection', (socket) => socket.on('end', () => gone.add(socket)).on('close', () => gone.add(socket)));
     server.on('request', async (request, response) => {
       const pieces: Buffer[] = [];
       for await (const piece of request) pieces.push(piece);
@@ -23,7 +25,7 @@ export class S3Server {
       const name = decodeURIComponent(url.pathname.slice(1));
       if (s3.hold(request.method!, name)) await new Promise<void>((go) => s3.held.push({ name, go }));
       // Who asked may be gone by now: a killed worker's writes do not come to pass.
-      if (response.destroyed) return;
+      if (gone.has(request.socket)) return response.destroy();
       if (s3.failure && !(s3.failure === 507 && request.method !== 'PUT')) {
         return error(response, s3.failure, s3.failure === 507 ? 'QuotaExceeded' : 'ServiceUnavailable');
       }

@@ -1,7 +1,9 @@
 /** `samtrack worker`: runs queued jobs on this machine. */
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { type Arguments, defineCommand, formatDuration, positiveNumber, Report, UsageError } from 'samtrack/cli';
 import { isFarmError } from '../errors.js';
 import { MetricsServer } from '../observe/metrics.js';
@@ -29,6 +31,7 @@ SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the jo
   --hang-seconds N      a frame that takes longer is hung, and the child is ended; default 300
   --patience-seconds N  how long a job waits for a storage that is away or full before it is given back; default 600
   --slice N             frames after which a video is given back if others wait; default 4096
+  --programs MODULE     what jobs do, from a module of one's own (README of @samtrack/farm); default what samtrack does
   --metrics PORT        serve Prometheus metrics on 127.0.0.1:PORT/metrics; HOST:PORT for another address
   --traces URL          send OpenTelemetry traces there, such as http://127.0.0.1:4318/v1/traces
   -q, --quiet           say nothing but failures
@@ -45,6 +48,7 @@ const OPTIONS = {
   'hang-seconds': { type: 'string' },
   'patience-seconds': { type: 'string' },
   slice: { type: 'string' },
+  programs: { type: 'string' },
   metrics: { type: 'string' },
   traces: { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
@@ -68,6 +72,8 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     patienceSeconds: number('patience-seconds', 600),
     sliceFrames: number('slice', 4096),
   };
+  if (options.programs && !existsSync(options.programs))
+    throw new UsageError(`--programs ${options.programs}: no such file`);
   const metricsAt = options.metrics === undefined ? undefined : listenAddress(options.metrics);
   const report = new Report(options.quiet);
   // An address that is wrong is told now; a server that goes away later is waited for.
@@ -82,6 +88,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       hangSeconds: settings.hangSeconds,
       patienceSeconds: settings.patienceSeconds,
       ...(options.adapter ? { adapter: options.adapter } : {}),
+      ...(options.programs ? { programs: pathToFileURL(options.programs).href } : {}),
     },
     (text) => report.note(`  ${text}`),
   );

@@ -1,0 +1,71 @@
+/** Redis behind a password and TLS. */
+import { readFileSync } from 'node:fs';
+import { connect as connectPlain } from 'node:net';
+import { createServer, type Server } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { farmAddress } from '../src/cli/options.js';
+import { connect } from '../src/queue/connection.js';
+import { hasRedis, TestRedis } from './redis.js';
+
+// Made for this test with `openssl req -x509`, for localhost and 127.0.0.1.
+const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
+const [certificate, key] = ['loopback.crt', 'loopback.key'].map((name) => readFileSync(fixture(name), 'utf8'));
+const PASSWORD = 'correct horse/battery:staple';
+
+describe.skipIf(!hasRedis)('the way to Redis', () => {
+  let redis: TestRedis;
+  let front: Server;
+  let secure: string;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start(PASSWORD);
+    // Debian's and others' builds of Redis have TLS or not: the test brings its own.
+    front = createServer({ cert: certificate!, key: key! }, (socket) => {
+      const plain = connectPlain(redis.port, '127.0.0.1');
+      socket.pipe(plain).pipe(socket);
+      socket.on('error', () => plain.destroy());
+      plain.on('error', () => socket.destroy());
+    });
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+    secure = `rediss://127.0.0.1:${(front.address() as { port: number }).port}`;
+  });
+  afterAll(async () => {
+    front.close();
+    await redis.stop();
+  });
+
+  const ping = async (address: Parameters<typeof connect>[0]) => {
+    const client = await connect(address);
+    try {
+      return await client.ping();
+    } finally {
+      client.disconnect();
+    }
+  };
+
+  it('goes through TLS with a certificate authority of its own, and a password', async () => {
+    expect(await ping({ redis: secure, queue: '', password: PASSWORD, ca: certificate! })).toBe('PONG');
+  });
+
+  it('takes the password from the URL or the environment, and the authority from a file', async () => {
+    const encoded = encodeURIComponent(PASSWORD);
+    expect(await ping({ redis: `redis://:${encoded}@127.0.0.1:${redis.port}`, queue: '' })).toBe('PONG');
+    process.env.SAMTRACK_REDIS_PASSWORD = PASSWORD;
+    const address = farmAddress({ storage: 'x', redis: secure, 'redis-ca': fixture('loopback.crt') });
+    delete process.env.SAMTRACK_REDIS_PASSWORD;
+    expect(await ping(address)).toBe('PONG');
+  });
+
+  it.each<[string, () => Parameters<typeof connect>[0], RegExp]>([
+    ['a wrong password', () => ({ redis: redis.url, queue: '', password: 'wrong' }), /WRONGPASS|invalid password/i],
+    ['no password', () => ({ redis: redis.url, queue: '' }), /NOAUTH/],
+    ['an unknown authority', () => ({ redis: secure, queue: '', password: PASSWORD }), /self.signed certificate/],
+    ['something else', () => ({ redis: 'http://127.0.0.1', queue: '' }), /begins with redis:\/\/ or rediss:\/\//],
+  ])('says what is wrong: %s', async (_, address, message) => {
+    const failing = connect(address());
+    await expect(failing).rejects.toMatchObject({ name: 'FarmError', code: 'no-redis' });
+    await expect(failing).rejects.toThrow(message);
+    await expect(failing).rejects.not.toThrow(PASSWORD);
+  });
+});

@@ -1,0 +1,152 @@
+/** The faults of a farm with the real tracker at a tiny size. What has nothing to do with it, `faults.test.ts` has with the toy. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { DEAOT_T_WEIGHTS, makeMask, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
+import { Ledger } from '../src/ledger/ledger.js';
+import { openStorage } from '../src/storage/open.js';
+import { gpuIsRight } from '../src/worker/check-gpu.js';
+import { CommandFarm } from './command-farm.js';
+import { eventually } from './eventually.js';
+import { hasRedis } from './redis.js';
+import { temporaryFolder } from './temporary.js';
+import { contents } from './toys.js';
+
+const folder = temporaryFolder();
+const at = (...parts: string[]) => join(folder, ...parts);
+const SIZE = { width: 48, height: 32 };
+
+/** Everything but what tells when and how long. */
+const resultsOf = (path: string) => {
+  const files = contents(path);
+  for (const name of files.keys()) if (/(^|\/)(run\.json|\..*)$/.test(name)) files.delete(name);
+  return files;
+};
+
+describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
+  let farm: CommandFarm;
+  beforeAll(async () => {
+    farm = await CommandFarm.start(at('scratch'));
+  });
+  afterAll(() => farm.stop());
+  afterEach(({ task }) => farm.endWorkers(task.result?.state === 'fail'));
+
+  /** Frames and mask of a video, with what `samtrack track` makes of it. */
+  async function video(name: string, count: number) {
+    const frames = writeFrames(at(name), count, SIZE);
+    const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), '--weights', DEAOT_T_WEIGHTS];
+    const out = at(`${name}-alone`);
+    expect(await farm.samtrack(name, 'track', frames, ...options, '--out', out)).toMatchObject({ status: 0 });
+    return { frames, options, alone: resultsOf(out) };
+  }
+
+  async function submit(name: string, frames: string, options: readonly string[]): Promise<string> {
+    const { status, out, err } = await farm.samtrack(name, 'submit', frames, ...options, '--keys');
+    expect({ status, err }).toMatchObject({ status: 0 });
+    return out.split('\t')[0]!;
+  }
+
+  /** A worker on a GPU that fails before a frame of a video, as `faulty-gpu.mjs` says. */
+  function faultyWorker(name: string, FAULT: string, frame: number, { once = false, queue = name } = {}) {
+    const FAULT_FILE = once ? at(`${name}.fault`) : '';
+    if (once) writeFileSync(FAULT_FILE, '');
+    const programs = fileURLToPath(new URL('faulty-gpu.mjs', import.meta.url));
+    const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame) };
+    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20'], env);
+  }
+
+  async function entriesOf(name: string, key: string) {
+    const storage = await openStorage(farm.storageOf(name));
+    try {
+      return (await Ledger.open(storage, key)).entries;
+    } finally {
+      storage.close();
+    }
+  }
+
+  async function fetched(name: string) {
+    const out = at(`${name}-fetched`);
+    expect(await farm.samtrack(name, 'jobs', 'fetch', '--all', '--out', out)).toMatchObject({ status: 0 });
+    return resultsOf(join(out, name));
+  }
+
+  it('one video through all of them ends with the bytes of a run without any', async () => {
+    const { frames, options, alone } = await video('unlucky', 270);
+    const key = await submit('unlucky', frames, options);
+
+    // Line 0 is a claim, 1 the first 64 frames. With 128 tracked, its child is killed.
+    farm.holdLine(2);
+    const one = faultyWorker('unlucky', 'hung', 140, { once: true });
+    await farm.held(1);
+    process.kill(one.child!, 'SIGKILL');
+    await one.says(/crashed: ended by SIGKILL/);
+    farm.release();
+    // Another child has a claim (line 3), stores 128 (line 4), and hangs.
+    await one.says(/crashed: .*no sign of life for 20 s/);
+    // While the third one (line 6) stores 192 (line 7), Redis dies and the storage is away, then full.
+    farm.holdLine(7);
+    await farm.held(1);
+    await farm.redis.kill();
+    farm.s3.failure = 503;
+    farm.release();
+    await one.says(/waiting: .*ServiceUnavailable/);
+    farm.s3.failure = 507;
+    await one.says(/waiting: .*(full|no space|quota)/i);
+    // As it stores 256 (line 8), another one whose clock is wrong takes the job over: the first sleeps past its lock.
+    farm.holdLine(8, { once: true });
+    farm.s3.failure = undefined;
+    await farm.redis.up();
+    await farm.held(1);
+    one.signal('SIGSTOP');
+    const skew = {
+      NODE_OPTIONS: `--import ${new URL('skewed-clock.mjs', import.meta.url).href}`,
+      SKEW_HOURS: '-30',
+    };
+    const two = farm.worker('unlucky', 'two', [], skew);
+    await eventually(
+      'a claim of the second worker',
+      async () => (await entriesOf('unlucky', key)).map(({ type }) => type),
+      (types) => types.filter((type) => type === 'claim').length === 4,
+    );
+    one.signal('SIGCONT');
+    farm.release();
+    await one.says(/fenced: .*two-.* has taken it over/);
+    await two.says('unlucky: done, 270 frames');
+
+    expect(await fetched('unlucky')).toEqual(alone);
+    const types = (await entriesOf('unlucky', key)).map(({ type }) => type);
+    expect(types).toEqual([
+      ...['claim', 'commit', 'crash', 'claim', 'commit', 'crash', 'claim', 'commit'],
+      ...['claim', 'commit', 'done'],
+    ]);
+  });
+
+  it('a video that crashes its child three times is put aside; then the GPU is checked, and others have their turn', async () => {
+    const { frames, options, alone } = await video('good', 4);
+    const poison = writeFrames(at('poison'), 3, SIZE);
+    await submit('good', poison, options);
+    const only = faultyWorker('poison', 'crashed', 2, { queue: 'good' });
+    await only.says(/poison: quarantined: in quarantine: it crashed 3 times on one/);
+    await submit('good', frames, options);
+    await only.says('good: done, 4 frames');
+    expect(only.said).toMatch(
+      /takes no more jobs until the GPU passes its check.*the GPU has passed its check.*good: started/s,
+    );
+    expect(await fetched('good')).toEqual(alone);
+    expect((await farm.samtrack('good', 'jobs', 'quarantine')).out).toMatch(/poison +it crashed 3 times on one/);
+  });
+
+  it('a GPU that is lost on the way is opened again, and the bytes are the same', async () => {
+    const { frames, options, alone } = await video('lost', 24);
+    await submit('lost', frames, options);
+    const worker = faultyWorker('lost', 'lost', 12, { once: true });
+    await worker.says('lost: done, 24 frames');
+    expect(worker.said).toMatch(/opened again and the run goes on/);
+    expect(await fetched('lost')).toEqual(alone);
+  });
+
+  it('a GPU that is not there is not right', async () => {
+    expect(await gpuIsRight('no such adapter')).toBe(false);
+  });
+});
