@@ -7,7 +7,7 @@ import { commandPages } from './commands.mjs';
 import { REPOSITORY, ROOT } from './repository.mjs';
 
 /** The guide, in the order in which it is read. */
-export const GUIDE = ['track', 'browser', 'sessions', 'evaluate', 'weights', 'kernels'];
+export const GUIDE = ['track', 'browser', 'sessions', 'evaluate', 'farm', 'weights', 'kernels'];
 
 /** A document of the repository: its first line is the title. */
 function written(source, path) {

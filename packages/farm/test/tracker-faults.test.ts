@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { DEAOT_T_WEIGHTS, makeMask, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
+import { DEAOT_T_WEIGHTS, makeMask, writeDeaotL, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
 import { Ledger } from '../src/ledger/ledger.js';
 import { openStorage } from '../src/storage/open.js';
 import { gpuIsRight } from '../src/worker/check-gpu.js';
@@ -33,9 +33,9 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   afterEach(({ task }) => farm.endWorkers(task.result?.state === 'fail'));
 
   /** Frames and mask of a video, with what `samtrack track` makes of it. */
-  async function video(name: string, count: number) {
+  async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS]) {
     const frames = writeFrames(at(name), count, SIZE);
-    const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), '--weights', DEAOT_T_WEIGHTS];
+    const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), ...model];
     const out = at(`${name}-alone`);
     expect(await farm.samtrack(name, 'track', frames, ...options, '--out', out)).toMatchObject({ status: 0 });
     return { frames, options, alone: resultsOf(out) };
@@ -144,6 +144,20 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     await worker.says('lost: done, 24 frames');
     expect(worker.said).toMatch(/opened again and the run goes on/);
     expect(await fetched('lost')).toEqual(alone);
+  });
+
+  it('a model of several layers, whose memory masks do not tell, begins anew with --exact', async () => {
+    const { frames, options, alone } = await video('deep', 68, [
+      '--model',
+      'deaot-l',
+      '--weights',
+      writeDeaotL(folder),
+    ]);
+    const key = await submit('deep', frames, [...options, '--exact']);
+    const worker = faultyWorker('deep', 'crashed', 66, { once: true });
+    await worker.says('deep: done, 68 frames');
+    expect(await fetched('deep')).toEqual(alone);
+    expect((await entriesOf('deep', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
   });
 
   it('a GPU that is not there is not right', async () => {

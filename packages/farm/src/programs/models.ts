@@ -31,11 +31,13 @@ export class KeptModels {
 
   /**
    * The host of one job.
-   * @param onFrame called with the name of each frame; the next one waits for it
+   * @param anew whether the job begins anew when it was interrupted, told by whether going on gives the same masks to the byte
+   * @param maskOf the file of a frame's masks, in the results
    */
   host(
-    { signal, beat }: JobContext,
-    onFrame: (progress: JobProgress, name: string) => Promise<void> | void,
+    { signal, beat, frame, whole }: JobContext,
+    anew: (exact: boolean) => boolean,
+    maskOf: (name: string) => string,
   ): TrackingHost {
     this.report.beat = beat;
     return {
@@ -43,8 +45,10 @@ export class KeptModels {
       signal,
       acquire: (settings) => this.warm.acquire(this.settingsOf(settings)),
       release: (tracker) => this.warm.release(tracker),
-      onProgress: (_, { done, total, tracked, seconds, frame: { name } }) =>
-        onFrame({ done, total, tracked, seconds }, name),
+      onProgress: ({ recallsExactly }, { done, total, tracked, seconds, frame: { name } }) => {
+        const progress: JobProgress = { done, total, tracked, seconds };
+        return anew(recallsExactly) ? whole(progress) : frame(progress, maskOf(name));
+      },
     };
   }
 

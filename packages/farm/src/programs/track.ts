@@ -9,12 +9,11 @@ const EXPORTS = Object.values(EXPORT_FORMATS).map(({ path }): string => path);
 /** `samtrack track`, with its arguments. */
 export const trackProgram = (models: KeptModels): Program => ({
   async run({ parameters }, context) {
-    const { argv } = parameters as { argv: string[] };
+    const { argv, exact = false } = parameters as { argv: string[]; exact?: boolean };
     const plan = planTrack(argv);
     // With prompts on later frames a video is tracked both ways: there are no masks to go on with before both are through.
-    const host = plan.later
-      ? models.host(context, context.whole)
-      : models.host(context, (progress, name) => context.frame(progress, `masks/${name}.png`));
+    const anew = (recallsExactly: boolean) => plan.later || (exact && !recallsExactly);
+    const host = models.host(context, anew, (name) => `masks/${name}.png`);
     // Such a run has networks of its own, beside which there may be no room for others.
     if (plan.later) models.dispose();
     const here = { ...plan, settings: models.settingsOf(plan.settings) };
