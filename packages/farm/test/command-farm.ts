@@ -106,12 +106,12 @@ export class CommandFarm {
     this.s3.hold = (method, name) => method === 'PUT' && name.endsWith(end) && (!once || times++ === 0);
   }
 
-  /** Waits until so many workers wait for the storage. */
+  /** Waits until so many workers wait for the storage: fewer, once one that waited is gone. */
   async held(count: number): Promise<void> {
     await eventually(
       `${count} workers at the line where the storage makes them wait`,
       () => ({ waiting: this.s3.waiting, said: this.workers.map(({ said }) => said) }),
-      ({ waiting }) => waiting.length >= count,
+      ({ waiting }) => waiting.length === count,
     );
   }
 

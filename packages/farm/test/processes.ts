@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const readProc = (path: string): string => {
   try {
@@ -8,15 +8,27 @@ const readProc = (path: string): string => {
   }
 };
 
-/** Whether a process is there; one that has ended and was not waited for is not. */
+/**
+ * Whether a process is there. One that has ended and was not waited for is not, unless another one of its threads is still about to: what the
+ * process has opened is closed by the last.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch {
     return false;
   }
-  return !/^\d+ \(.*\) Z/.test(readProc(`${pid}/stat`));
+  const isZombie = /^\d+ \(.*\) Z/.test(readProc(`${pid}/stat`));
+  return !isZombie || threadsOf(pid) > 1;
 }
+
+const threadsOf = (pid: number): number => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
+};
 
 /** The processes that a process has started, where the system tells. */
 export const childrenOf = (pid: number): number[] =>

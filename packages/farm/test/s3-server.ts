@@ -9,23 +9,26 @@ export class S3Server {
 
   /** Which requests are held back until `release`, as by a storage that does not answer. */
   hold: (method: string, name: string) => boolean = () => false;
-  private held: { name: string; go: () => void }[] = [];
+  private held: { name: string; socket: Socket; go: () => void }[] = [];
+  /** Connections whose other end is gone. */
+  private readonly gone = new WeakSet<Socket>();
 
   private constructor(private readonly server: Server) {}
 
   static async start(): Promise<S3Server> {
     const server = createServer();
     const s3 = new S3Server(server);
-    const gone = new WeakSet<Socket>();
+    const { gone } = s3;
     server.on('connection', (socket) => socket.on('end', () => gone.add(socket)).on('close', () => gone.add(socket)));
     server.on('request', async (request, response) => {
       const pieces: Buffer[] = [];
       for await (const piece of request) pieces.push(piece);
       const url = new URL(request.url!, 'http://s3');
       const name = decodeURIComponent(url.pathname.slice(1));
-      if (s3.hold(request.method!, name)) await new Promise<void>((go) => s3.held.push({ name, go }));
+      const { method, socket } = request;
+      if (s3.hold(method!, name)) await new Promise<void>((go) => s3.held.push({ name, socket, go }));
       // Who asked may be gone by now: a killed worker's writes do not come to pass.
-      if (gone.has(request.socket)) return response.destroy();
+      if (gone.has(socket)) return response.destroy();
       if (s3.failure && !(s3.failure === 507 && request.method !== 'PUT')) {
         return error(response, s3.failure, s3.failure === 507 ? 'QuotaExceeded' : 'ServiceUnavailable');
       }
@@ -54,9 +57,9 @@ export class S3Server {
     return `s3://${path}?endpoint=http://127.0.0.1:${(this.server.address() as AddressInfo).port}&region=us-east-1`;
   }
 
-  /** What is held back now. */
+  /** What is held back now, and still waited for. */
   get waiting(): string[] {
-    return this.held.map(({ name }) => name);
+    return this.held.filter(({ socket }) => !this.gone.has(socket)).map(({ name }) => name);
   }
 
   /** Lets everything go on, and holds nothing back any more. */

@@ -81,6 +81,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     await farm.held(1);
     process.kill(one.child!, 'SIGKILL');
     await one.says(/crashed: ended by SIGKILL/);
+    await farm.held(0);
     farm.release();
     // Another child has a claim (line 3), stores 128 (line 4), and hangs.
     await one.says(/crashed: .*no sign of life for 20 s/);

@@ -45,6 +45,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     const first = farm.worker('tracked', 'one');
     await farm.held(1);
     await first.end('SIGKILL');
+    await farm.held(0);
     farm.release();
     // Its claim is line 2. It is to stop when it has tracked 128, 64 of them by itself.
     farm.holdLine(3);
@@ -105,6 +106,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     evaluation.catch(() => {});
     await farm.held(2);
     await first.end('SIGKILL');
+    await farm.held(1);
     farm.release();
     expect(await evaluation).toMatchObject({ status: 0, out: one.out.replaceAll('alone-davis', 'farm-davis') });
     expect(resultsOf(at('farm-davis'))).toEqual(resultsOf(at('alone-davis')));
