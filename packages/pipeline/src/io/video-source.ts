@@ -1,12 +1,16 @@
 import {
-  ALL_FORMATS,
   EncodedPacketSink,
   Input,
   type InputAudioTrack,
   type InputVideoTrack,
   IsobmffInputFormat,
+  MATROSKA,
+  MP4,
+  MPEG_TS,
+  QTFF,
   type Source,
   type VideoSample,
+  WEBM,
 } from 'mediabunny';
 import { diagnoseVideo } from './container.js';
 import type { DecodeTrack } from './decoded.js';
@@ -265,6 +269,9 @@ async function presentationEnd(file: string, track: InputVideoTrack, read: ReadA
   return edits?.end ?? Number.POSITIVE_INFINITY;
 }
 
+/** What videos come in. The readers of sound files and playlists stay out of programs and pages. */
+const CONTAINERS = [MP4, QTFF, WEBM, MATROSKA, MPEG_TS];
+
 /**
  * Opens a video (mp4, mov, webm, mkv, ts) of any codec the platform decodes. Nothing is decoded here.
  * Throws `SourceError`: `unreadable`, `unsupported`, `no-frames`.
@@ -278,7 +285,7 @@ export async function videoSource(
   decode: DecodeTrack,
 ): Promise<VideoSource> {
   if (known.size === 0) throw new SourceError('unreadable', file, (await diagnoseVideo(file, readAt, 0))!);
-  const input = new Input({ source, formats: ALL_FORMATS });
+  const input = new Input({ source, formats: CONTAINERS });
   try {
     const told = () => diagnoseVideo(file, readAt, known.size);
     if (!(await input.canRead())) {
