@@ -15,6 +15,10 @@ export interface BenchArguments {
   readonly rounds?: number;
   /** Folder of graphs exported by `bench/onnx`, which ONNX Runtime runs instead of traced ones. */
   readonly onnx?: string;
+  /** Python with what `bench/onnx` needs: PyTorch itself takes part, on the CPU. */
+  readonly pytorch?: string;
+  /** Runners that do not take part. */
+  readonly without: readonly string[];
   /** Whether the unfused twins of SAM and Grounding DINO take part. */
   readonly twin: boolean;
   /** Seconds for choosing kernels by measurement before a benchmark; missing where they are chosen by the rules. */
@@ -55,6 +59,8 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --budget SECONDS  for --tune of one benchmark, 60 by default
   --rounds N        samples of each runner, at least 5 to be trusted
   --onnx FOLDER     ONNX Runtime runs the models that bench/onnx exported from PyTorch into this folder, not traced ones
+  --pytorch PYTHON  PyTorch itself takes part, on the CPU, with this Python, which has what bench/onnx needs
+  --without RUNNER  leave one out, such as onnxruntime-webgpu; may be repeated
   --adapter NAME    substring of the adapter's name, for machines with several
   --chromium        in Chromium instead of Node, against ONNX Runtime for browsers (WebGPU and WebAssembly); without a
                     GPU a run has small kernels and frames of 161x193, unless others are named; --adapter is then gpu
@@ -91,10 +97,12 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     adapter,
     json,
     onnx,
+    pytorch,
+    without = [],
   } = values;
   const chromiumPath = values['chromium-path'];
   if (chromium) {
-    const inNode = { check, recording, curves, tune: values.tune, onnx };
+    const inNode = { check, recording, curves, tune: values.tune, onnx, pytorch };
     for (const [option, value] of Object.entries(inNode)) {
       if (value) throw new UsageError(`--${option} runs in Node, not with --chromium.`);
     }
@@ -131,6 +139,8 @@ export function parseArguments(args: readonly string[]): BenchArguments {
     json,
     rounds,
     onnx,
+    pytorch,
+    without,
     chromium,
     chromiumPath,
     check,
@@ -155,6 +165,8 @@ const parse = (args: readonly string[]) =>
       json: { type: 'string' },
       rounds: { type: 'string' },
       onnx: { type: 'string' },
+      pytorch: { type: 'string' },
+      without: { type: 'string', multiple: true },
       chromium: { type: 'boolean' },
       'chromium-path': { type: 'string' },
       check: { type: 'boolean' },

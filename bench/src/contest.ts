@@ -1,8 +1,10 @@
 import type { Runtime } from '@samtrack/kernels';
 import { normalisedError } from '@samtrack/kernels/testing';
+import type { CpuEngine } from './cpu-engine.js';
 import { FirstTimes, type Measurement, type MeasureOptions, measure, type Runner } from './measure.js';
 import type { BaselineGraph, ExportedGraphs } from './onnx/baseline.js';
 import type { OnnxRuntime, OrtProvider, OrtSession } from './onnx/session.js';
+import type { PyTorch } from './pytorch.js';
 
 /** Results of one benchmark: what each runner took, and how the others compare with ours. */
 export interface BenchmarkResult {
@@ -32,10 +34,13 @@ export class WrongOutputError extends Error {
 export const OURS = 'samtrack';
 /** Ours on the terms of ONNX Runtime's `run`: inputs uploaded, output downloaded. */
 export const OURS_WITH_TRANSFER = 'samtrack+transfer';
+/** Ours on the CPU, by ONNX Runtime. */
+export const OURS_CPU = 'samtrack-cpu';
 export const STOCK = 'tfjs';
 export const ORT_WEBGPU = 'onnxruntime-webgpu';
 export const ORT_CPU = 'onnxruntime-cpu';
 export const ORT_WASM = 'onnxruntime-wasm';
+export const PYTORCH = 'pytorch';
 
 /** What ONNX Runtime's providers are called as runners. */
 const ORT_RUNNERS: Readonly<Record<OrtProvider, string>> = {
@@ -53,6 +58,8 @@ const BASELINES: Readonly<Record<string, string>> = {
   [ORT_WEBGPU]: OURS_WITH_TRANSFER,
   [ORT_CPU]: OURS_WITH_TRANSFER,
   [ORT_WASM]: OURS_WITH_TRANSFER,
+  [OURS_CPU]: OURS,
+  [PYTORCH]: OURS,
 };
 
 /** Ratios of all other runners, `theirs / ours`. */
@@ -92,12 +99,18 @@ export function checkOutput(
 /** What a benchmark runs on and with. */
 export interface BenchContext {
   readonly runtime: Runtime;
+  /** Our other engine; missing where ONNX Runtime is not installed, and in browsers. */
+  readonly cpu?: CpuEngine;
   /** Missing where it is not installed. */
   readonly ort?: Pick<OnnxRuntime, 'session'>;
   /** Those of its providers that take part; WebGPU where it uses the same adapter. */
   readonly ortProviders: readonly OrtProvider[];
   /** Graphs of models from elsewhere; without them, models are traced. */
   readonly exported?: ExportedGraphs;
+  /** Starts PyTorch itself on a benchmark. */
+  readonly pytorch?: (benchmark: string) => Promise<Pick<PyTorch, 'run' | 'release'>>;
+  /** Runners that do not take part. */
+  readonly without?: readonly string[];
   /** Whether trackers go without their unfused twins, which a browser's software adapter takes minutes for. */
   readonly withoutTwin?: boolean;
   readonly options: MeasureOptions;
@@ -108,7 +121,7 @@ export interface BenchContext {
 export class Contest {
   readonly errors: Record<string, number> = {};
   readonly #runners: Runner[] = [];
-  readonly #sessions: OrtSession[] = [];
+  readonly #sessions: { release(): unknown }[] = [];
 
   private constructor(
     readonly name: string,
@@ -143,12 +156,22 @@ export class Contest {
 
   /** What may fail, for want of memory say, without ending the run. @throws WrongOutputError */
   async attempt(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.context.without?.includes(name)) return;
     try {
       await work();
     } catch (error) {
       if (error instanceof WrongOutputError) throw error;
       this.context.onNote(`${this.name}: ${name} failed: ${(error as Error).message.split('\n')[0]}`);
     }
+  }
+
+  /** PyTorch itself. Its result is not compared here: the exporter compared it with the graph, which is. */
+  async addPyTorch(start: NonNullable<BenchContext['pytorch']>): Promise<void> {
+    await this.attempt(PYTORCH, async () => {
+      const eager = await this.first.of(PYTORCH, () => start(this.name));
+      this.#sessions.push(eager);
+      this.add(PYTORCH, (count) => eager.run(count));
+    });
   }
 
   /** ONNX Runtime's providers on a graph. */

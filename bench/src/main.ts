@@ -6,6 +6,7 @@ import { adapterName, describeAdapter } from './adapter.js';
 import { type BenchArguments, parseArguments, USAGE, UsageError } from './arguments.js';
 import { checkKernels, passes } from './check.js';
 import { type BenchContext, type BenchmarkResult, OURS, WrongOutputError } from './contest.js';
+import { CpuEngine } from './cpu-engine.js';
 import { benchReplay } from './deaot/bench.js';
 import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
@@ -19,6 +20,7 @@ import { ExternalGraphs } from './onnx/external.js';
 import { ExternalGraphError } from './onnx/external-error.js';
 import { loadOnnxRuntime } from './onnx/session.js';
 import { describeOrigin } from './origin.js';
+import { PyTorch } from './pytorch.js';
 import { benchRecording } from './recording.js';
 import { type BenchReport, type Ceilings, describeMachine, renderReport } from './report.js';
 import { type Summary, summarise } from './statistics.js';
@@ -62,9 +64,12 @@ async function run(args: BenchArguments): Promise<void> {
   const rounds = args.rounds ?? 5;
   const context: BenchContext = {
     runtime,
+    cpu: await CpuEngine.open(),
     ort,
     ortProviders: ortWebGpu ? ['webgpu', 'cpu'] : ['cpu'],
     exported,
+    pytorch: args.pytorch === undefined ? undefined : (name) => PyTorch.start(fromUser(args.pytorch!), name),
+    without: args.without,
     options: {
       rounds,
       sampleMs: quick ? 100 : 300,

@@ -1,5 +1,14 @@
 import { fusedOps, type OpSet, type Runtime, stockOps } from '@samtrack/kernels';
-import { type BenchContext, type BenchmarkResult, Contest, checkOutput, OURS, repeat, STOCK } from './contest.js';
+import {
+  type BenchContext,
+  type BenchmarkResult,
+  Contest,
+  checkOutput,
+  OURS,
+  OURS_CPU,
+  repeat,
+  STOCK,
+} from './contest.js';
 import { countFlops } from './flops.js';
 import { warmUp } from './measure.js';
 import type { BaselineGraph, ExportedGraphs } from './onnx/baseline.js';
@@ -59,13 +68,20 @@ export interface LoadedModel {
 }
 
 /**
- * A model against its unfused twin and ONNX Runtime on the same weights.
+ * A model against itself on the CPU, its unfused twin and ONNX Runtime on the same weights.
+ * @param make The model, on the current engine.
  * @param twin Whether the twin of stock operations takes part, which takes minutes on a software adapter.
  */
-export async function benchModel(model: BenchedModel, context: BenchContext, twin: boolean): Promise<ModelResult> {
-  const { runtime, ort, exported, options } = context;
+export async function benchModel(
+  make: () => Promise<BenchedModel>,
+  context: BenchContext,
+  twin: boolean,
+): Promise<ModelResult> {
+  const { runtime, cpu, ort, pytorch, exported, options } = context;
+  const model = await make();
   const ours = await model.load(fusedOps);
   const used: { dispose(): void }[] = [ours, model];
+  const cpuUsed: { dispose(): void }[] = [];
   // The first pass is always launched anew.
   const { flops, result: contest } = await countFlops(runtime, () =>
     Contest.open(model.name, context, () => ours.values(), model.errorLimit),
@@ -110,13 +126,31 @@ export async function benchModel(model: BenchedModel, context: BenchContext, twi
       );
     });
   }
+  if (cpu) {
+    await contest.attempt(OURS_CPU, async () => {
+      const there = await cpu.run(async (engine) => {
+        const made = await make();
+        const loaded = await made.load(engine.ops);
+        await contest.check(OURS_CPU, () => loaded.values());
+        return { made, loaded, begun: await loaded.begin?.() };
+      });
+      const { made, loaded, begun } = there;
+      cpuUsed.push(...(begun ? [begun] : []), loaded, made);
+      const work = repeat(() => (begun ?? loaded).run());
+      contest.add(OURS_CPU, (count) => cpu.run(() => work(count)));
+    });
+  }
   let graph: BaselineGraph | undefined;
   if (ort) {
     graph = await model.graph(contest.ours.length, exported);
     await contest.addOrt(ort, graph);
   }
+  if (pytorch !== undefined) await contest.addPyTorch(pytorch);
   const result = await contest.measure({ ...options, sampleMs: options.warmMs ?? 0 });
   for (const one of used) one.dispose();
+  await cpu?.run(() => {
+    for (const one of cpuUsed) one.dispose();
+  });
   await contest.dispose();
   runtime.trim();
   return {

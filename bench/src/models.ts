@@ -1,3 +1,4 @@
+import { getEngine } from '@samtrack/kernels';
 import type { Size } from '@samtrack/models';
 import type { BenchArguments } from './arguments.js';
 import type { BenchContext } from './contest.js';
@@ -37,7 +38,7 @@ export function modelJob(
       model,
       name: `${model}@${frame.height}x${frame.width}`,
       tracker: { name: model, size: frame },
-      run: (context) => benchModel(benchedDeAot(context.runtime, model, frame), context, !context.withoutTwin),
+      run: (context) => benchModel(async () => benchedDeAot(getEngine(), model, frame), context, !context.withoutTwin),
     };
   }
   const image = size ?? { height: 480, width: 640 };
@@ -45,7 +46,7 @@ export function modelJob(
   return {
     model,
     name: network.name,
-    run: async (context) => benchModel(await benchedNetwork(context.runtime, network), context, twin),
+    run: (context) => benchModel(() => benchedNetwork(getEngine(), network), context, twin),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type BenchmarkResult, ORT_CPU, ORT_WASM, ORT_WEBGPU, OURS, STOCK } from './contest.js';
+import { type BenchmarkResult, ORT_CPU, ORT_WASM, ORT_WEBGPU, OURS, OURS_CPU, PYTORCH, STOCK } from './contest.js';
 import { CHROMIUM } from './web/results.js';
 
 interface ShownRunner {
@@ -16,6 +16,8 @@ const IN_NODE: readonly ShownRunner[] = [
   { name: STOCK, title: 'tfjs', colour: '#c2571a' },
   { name: ORT_WEBGPU, title: 'ORT WebGPU', colour: '#4053d3' },
   { name: ORT_CPU, title: 'ORT CPU', colour: '#8a8a8a' },
+  { name: OURS_CPU, title: 'samtrack CPU', colour: '#0f9b9b' },
+  { name: PYTORCH, title: 'PyTorch', colour: '#b8860b' },
 ];
 const IN_CHROMIUM: readonly ShownRunner[] = [
   IN_NODE[0]!,

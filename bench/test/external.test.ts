@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { getEngine, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { randomTensor, toTensor } from '@samtrack/kernels/testing';
 import {
   DEAOT_CONFIGS,
@@ -122,7 +122,7 @@ describe.skipIf(!ort)('an exported graph (skipped where onnxruntime-node is not 
     options: { rounds: 1, sampleMs: 0 },
     onNote: (message) => expect.unreachable(message),
   });
-  const bench = async (network: Network) => benchModel(await benchedNetwork(runtime, network), context(), false);
+  const bench = async (network: Network) => benchModel(() => benchedNetwork(getEngine(), network), context(), false);
 
   it('is what ONNX Runtime runs, once its output agrees', async () => {
     const result = await bench(toyNetwork());

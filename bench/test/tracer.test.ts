@@ -1,4 +1,4 @@
-import { fusedFrameOps, fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { fusedFrameOps, fusedOps, getEngine, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { normalisedError, type OpCase, randomTensor, toTensor } from '@samtrack/kernels/testing';
 import { TINY_CONFIG } from '@samtrack/models/testing';
 import { dispose, reshape, tidy } from '@tensorflow/tfjs-core';
@@ -211,8 +211,8 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     const model = await loadDeAot(name, fusedOps);
     const inputs = makeFrameInputs(name, network);
     const logits = frameLogits(model, inputs);
-    const ours = await readLogits(runtime, logits);
-    const traced = await traceFrame(runtime, name, inputs);
+    const ours = await readLogits(getEngine(), logits);
+    const traced = await traceFrame(getEngine(), name, inputs);
     const session = await ort!.session(traced.model, 'cpu', traced.feeds);
     expect(normalisedError(traced.fromOnnx(await session.run()), ours)).toBeLessThan(1e-8);
     await session.release();
@@ -231,7 +231,7 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     const out = await loaded.run(inputs);
     const ours = new Float32Array(await runtime.read(out));
     const { model, fromOnnx } = await traceNetwork(network, inputs);
-    const session = await ort!.session(model, 'cpu', await feedsOf(runtime, inputs));
+    const session = await ort!.session(model, 'cpu', await feedsOf(getEngine(), inputs));
     expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-8);
     await session.release();
     out.dispose();

@@ -1,4 +1,4 @@
-import { fusedOps, type Runtime } from '@samtrack/kernels';
+import { type Engine, fusedOps, type Runtime } from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type DeAotName, networkSize, type Size } from '@samtrack/models';
 import { dispose, tensor } from '@tensorflow/tfjs-core';
 import type { BenchedModel } from '../model.js';
@@ -21,7 +21,7 @@ import { startTracker, syntheticFrame } from './scene.js';
  * gets a preprocessed image and stops at logits and ID values, ONNX Runtime runs encoder, propagation and decoder only,
  * with the memory as inputs.
  */
-export function benchedDeAot(runtime: Runtime, name: DeAotName, size: Size): BenchedModel {
+export function benchedDeAot(engine: Engine, name: DeAotName, size: Size): BenchedModel {
   const benchmark = `${name}@${size.height}x${size.width}`;
   const inputs = makeFrameInputs(name, networkSize(size.height, size.width, DEAOT_CONFIGS[name].alignCorners));
   const frame = syntheticFrame(size, 1, 1);
@@ -33,21 +33,21 @@ export function benchedDeAot(runtime: Runtime, name: DeAotName, size: Size): Ben
       return {
         values: async () => {
           const logits = frameLogits(model, inputs);
-          const values = await readLogits(runtime, logits);
+          const values = await readLogits(engine, logits);
           logits.dispose();
           return values;
         },
         others: async () => {
           const values: Record<string, Float32Array> = {};
           for (const [layer, tensor] of frameIdValues(model, inputs, labels).entries()) {
-            values[`ID values ${layer}`] = new Float32Array(await runtime.read(tensor));
+            values[`ID values ${layer}`] = new Float32Array(await engine.read(tensor));
             tensor.dispose();
           }
           return values;
         },
         run: () => {
           dispose([frameLogits(model, inputs), ...frameIdValues(model, inputs, labels)]);
-          return runtime.finish();
+          return engine.finish();
         },
         begin: async () => {
           // The memory stays what ONNX Runtime's graph has, one frame, however many are timed.
@@ -63,11 +63,11 @@ export function benchedDeAot(runtime: Runtime, name: DeAotName, size: Size): Ben
       exported
         ? exported.open({
             benchmark,
-            feeds: await exportedFeeds(runtime, inputs),
+            feeds: await exportedFeeds(engine, inputs),
             output: { name: 'logits', size: length },
             weights: deaotManifest(DEAOT_CONFIGS[name]),
           })
-        : traceFrame(runtime, name, inputs),
+        : traceFrame(engine, name, inputs),
     dispose: () => {
       disposeFrameInputs(inputs);
       labels.dispose();

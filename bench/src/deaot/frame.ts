@@ -1,4 +1,4 @@
-import type { OpSet, Runtime } from '@samtrack/kernels';
+import type { Engine, OpSet } from '@samtrack/kernels';
 import { randomTensor, toTensor } from '@samtrack/kernels/testing';
 import { DEAOT_CONFIGS, DeAot, type DeAotName, openManifest, type Size, tokenGrid } from '@samtrack/models';
 import { concat, dispose, type Tensor, tidy, transpose } from '@tensorflow/tfjs-core';
@@ -97,8 +97,8 @@ const normalisedSeed = (layer: number, embedding: Tensor): Tensor | undefined =>
   layer === 0 ? undefined : concat([embedding, embedding], 1);
 
 /** Values of the logits without the padding. */
-export async function readLogits(runtime: Runtime, logits: Tensor): Promise<Float32Array> {
-  return withoutPadding(new Float32Array(await runtime.read(logits)));
+export async function readLogits(engine: Engine, logits: Tensor): Promise<Float32Array> {
+  return withoutPadding(new Float32Array(await engine.read(logits)));
 }
 
 function withoutPadding(values: Float32Array): Float32Array {
@@ -115,23 +115,20 @@ interface TracedFrame extends BaselineGraph {
 }
 
 /** The image in ONNX's layout. */
-async function imageFeed(runtime: Runtime, image: Tensor): Promise<OrtInput> {
+async function imageFeed(engine: Engine, image: Tensor): Promise<OrtInput> {
   const [height, width] = image.shape as [number, number];
-  const planes = toChannelsFirst(new Float32Array(await runtime.read(image)), 4);
+  const planes = toChannelsFirst(new Float32Array(await engine.read(image)), 4);
   return { values: planes.slice(0, 3 * height * width), shape: [1, 3, height, width] };
 }
 
 /** The inputs as a graph exported from PyTorch has them: tokens in rows, without the padding that our kernels like. */
-export async function exportedFeeds(
-  runtime: Runtime,
-  { image, memory }: FrameInputs,
-): Promise<Record<string, OrtInput>> {
-  const feeds: Record<string, OrtInput> = { image: await imageFeed(runtime, image) };
+export async function exportedFeeds(engine: Engine, { image, memory }: FrameInputs): Promise<Record<string, OrtInput>> {
+  const feeds: Record<string, OrtInput> = { image: await imageFeed(engine, image) };
   for (const [layer, tensors] of memory.entries()) {
     const tokens = tensors.shortKey.shape[0]!;
     const add = async (name: string, rows: Tensor) => {
       const channels = rows.shape[1]!;
-      const values = new Float32Array(await runtime.read(rows)).slice(0, tokens * channels);
+      const values = new Float32Array(await engine.read(rows)).slice(0, tokens * channels);
       feeds[`${name}_${layer}`] = { values, shape: [1, tokens, channels] };
     };
     const longKey = transpose(tensors.keys);
@@ -150,13 +147,13 @@ export async function exportedFeeds(
  * The per-frame graph as ONNX: made by running the model once on the tracer. Memory is an input, since it changes with
  * every frame.
  */
-export async function traceFrame(runtime: Runtime, name: DeAotName, inputs: FrameInputs): Promise<TracedFrame> {
-  const read = async (tensor: Tensor) => new Float32Array(await runtime.read(tensor));
+export async function traceFrame(engine: Engine, name: DeAotName, inputs: FrameInputs): Promise<TracedFrame> {
+  const read = async (tensor: Tensor) => new Float32Array(await engine.read(tensor));
   const tracer = new OnnxTracer();
   const model = await loadDeAot(name, tracer.ops);
   try {
     tracer.imageInput('image', inputs.image, 3);
-    const feeds: Record<string, OrtInput> = { image: await imageFeed(runtime, inputs.image) };
+    const feeds: Record<string, OrtInput> = { image: await imageFeed(engine, inputs.image) };
     for (const [layer, memory] of inputs.memory.entries()) {
       for (const [key, tensor] of Object.entries(memory)) {
         tracer.input(`${key}${layer}`, tensor);

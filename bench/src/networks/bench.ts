@@ -1,4 +1,4 @@
-import type { Runtime } from '@samtrack/kernels';
+import type { Engine } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { toChannelsFirst, toChannelsLast } from '../kernels.js';
 import type { BenchedModel } from '../model.js';
@@ -10,7 +10,7 @@ import type { LoadedNetwork, Network, NetworkInputs } from './network.js';
 const ERROR_LIMIT = 1e-6;
 
 /** A network to be timed. Ours reads its result back, as ONNX Runtime does. */
-export async function benchedNetwork(runtime: Runtime, network: Network): Promise<BenchedModel> {
+export async function benchedNetwork(engine: Engine, network: Network): Promise<BenchedModel> {
   const inputs = await network.makeInputs();
   /** What the last run of ours, which is loaded first, decided. */
   let decisions: LoadedNetwork['decisions'];
@@ -23,7 +23,7 @@ export async function benchedNetwork(runtime: Runtime, network: Network): Promis
       decisions ??= loaded.decisions?.bind(loaded);
       const values = async () => {
         const out = await loaded.run(inputs);
-        const data = new Float32Array(await runtime.read(out));
+        const data = new Float32Array(await engine.read(out));
         out.dispose();
         return data;
       };
@@ -35,7 +35,7 @@ export async function benchedNetwork(runtime: Runtime, network: Network): Promis
       };
     },
     graph: async (size, exported) => {
-      const feeds = await feedsOf(runtime, inputs);
+      const feeds = await feedsOf(engine, inputs);
       if (exported) {
         return exported.open({
           benchmark: network.name,
@@ -74,8 +74,8 @@ export async function traceNetwork(network: Network, inputs: NetworkInputs) {
 }
 
 /** The inputs in ONNX's layout. */
-export async function feedsOf(runtime: Runtime, { image, rows }: NetworkInputs) {
-  const read = async (tensor: Tensor) => new Float32Array(await runtime.read(tensor));
+export async function feedsOf(engine: Engine, { image, rows }: NetworkInputs) {
+  const read = async (tensor: Tensor) => new Float32Array(await engine.read(tensor));
   const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
   if (image) {
     const [height, width, channels] = image.shape as [number, number, number];

@@ -68,7 +68,7 @@ export class OnnxEngine implements Engine {
       get: (dataId) => this.data(dataId),
       add: (dtype, shape) => this.#add({ dtype, shape, layout: 'rows', constant: false }),
     });
-    this.ops = onnxOps(this.#trace);
+    this.ops = onnxOps(this, this.#trace);
     this.frameOps = frameOps(this, this.#trace);
   }
 

@@ -48,42 +48,47 @@ function copy(rgba: Uint8Array): Planes {
  * end.
  */
 function bicubic(rgba: Uint8Array, inHeight: number, inWidth: number, { height, width }: ResizePlan): Planes {
-  const columns = bicubicTable(inWidth, width);
-  const rows = bicubicTable(inHeight, height);
-  const out = planesOf(height * width);
-  const clamp = (i: number, length: number) => Math.min(Math.max(i, 0), length - 1);
-  const narrow = new Int32Array(inHeight * width);
-  const sources = Int32Array.from({ length: 4 * width }, (_, i) => {
-    const first = columns[5 * (i >> 2)]!;
-    return 4 * clamp(first + (i & 3), inWidth);
-  });
-  for (const [c, plane] of out.entries()) {
-    for (let y = 0; y < inHeight; y++) {
-      const row = 4 * y * inWidth + c;
-      for (let x = 0; x < width; x++) {
-        narrow[y * width + x] =
-          columns[5 * x + 1]! * rgba[row + sources[4 * x]!]! +
-          columns[5 * x + 2]! * rgba[row + sources[4 * x + 1]!]! +
-          columns[5 * x + 3]! * rgba[row + sources[4 * x + 2]!]! +
-          columns[5 * x + 4]! * rgba[row + sources[4 * x + 3]!]!;
-      }
+  const columns = tapsOf(inWidth, width, 4);
+  const rows = tapsOf(inHeight, height, 3 * width);
+  const narrow = new Int32Array(inHeight * width * 3);
+  for (let y = 0, out = 0; y < inHeight; y++) {
+    const row = 4 * y * inWidth;
+    for (let x = 0; x < width; x++, out += 3) {
+      const tap = 8 * x;
+      const [a, b] = [row + columns[tap]!, row + columns[tap + 1]!];
+      const [d, e] = [row + columns[tap + 2]!, row + columns[tap + 3]!];
+      const [wa, wb] = [columns[tap + 4]!, columns[tap + 5]!];
+      const [wd, we] = [columns[tap + 6]!, columns[tap + 7]!];
+      narrow[out] = wa * rgba[a]! + wb * rgba[b]! + wd * rgba[d]! + we * rgba[e]!;
+      narrow[out + 1] = wa * rgba[a + 1]! + wb * rgba[b + 1]! + wd * rgba[d + 1]! + we * rgba[e + 1]!;
+      narrow[out + 2] = wa * rgba[a + 2]! + wb * rgba[b + 2]! + wd * rgba[d + 2]! + we * rgba[e + 2]!;
     }
-    for (let y = 0; y < height; y++) {
-      const first = rows[5 * y]!;
-      const [a, b, d, e] = [0, 1, 2, 3].map((i) => width * clamp(first + i, inHeight)) as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      const [wa, wb, wd, we] = [rows[5 * y + 1]!, rows[5 * y + 2]!, rows[5 * y + 3]!, rows[5 * y + 4]!];
-      for (let x = 0; x < width; x++) {
-        const sum = wa * narrow[a + x]! + wb * narrow[b + x]! + wd * narrow[d + x]! + we * narrow[e + x]!;
+  }
+  const out = planesOf(height * width);
+  for (let y = 0; y < height; y++) {
+    const [a, b, d, e, wa, wb, wd, we] = rows.subarray(8 * y, 8 * y + 8) as unknown as [
+      ...[number, number, number, number],
+      ...[number, number, number, number],
+    ];
+    for (let c = 0; c < 3; c++) {
+      const plane = out[c]!;
+      for (let x = 0, at = c; x < width; x++, at += 3) {
+        const sum = wa * narrow[a + at]! + wb * narrow[b + at]! + wd * narrow[d + at]! + we * narrow[e + at]!;
         plane[y * width + x] = (sum + (1 << 21)) >> 22;
       }
     }
   }
   return out;
+}
+
+/** For each output of an axis the places of four inputs, clamped to the axis and times `stride`, and their weights. */
+function tapsOf(inputs: number, outputs: number, stride: number): Int32Array {
+  const table = bicubicTable(inputs, outputs);
+  return Int32Array.from({ length: 8 * outputs }, (_, i) => {
+    const [output, k] = [i >> 3, i & 7];
+    if (k >= 4) return table[5 * output + k - 3]!;
+    return stride * Math.min(Math.max(table[5 * output]! + k, 0), inputs - 1);
+  });
 }
 
 /** The mean of the source pixels that an output pixel covers, those at its edges in part. */

@@ -2,6 +2,7 @@ import type { OpSet } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { OnnxTrace } from '../trace.js';
 import { deformableAttention } from './deformable-attention.js';
+import { localGatedAttention } from './local-attention.js';
 import { multiHeadAttention } from './multi-head-attention.js';
 import { relativeWindowAttention, windowAttention } from './window-attention.js';
 
@@ -44,26 +45,7 @@ export const attentionOps = (trace: OnnxTrace): AttentionOps => ({
     const scaled = graph.node('Mul', [q.name, trace.scalar(scale)]);
     return trace.weigh(graph.node('MatMul', [scaled, k]), read, query.shape[0]!);
   },
-  // A dense masked map, which is what remains without a kernel of its own.
-  localGatedAttention: (input) => {
-    const { height, width, window, query, queryColumns, key, keyColumns, relative, values, scale } = input;
-    const tokens = height * width;
-    const q = trace.slice(trace.rows(query), queryColumns, 1);
-    const k = trace.slice(trace.rows(key), keyColumns, 1);
-    const transposed = trace.graph.node('Transpose', [k.name], { perm: [1, 0] });
-    const product = trace.graph.node('MatMul', [q.name, transposed]);
-    const scaled = trace.graph.node('Mul', [product, trace.scalar(scale)]);
-    const terms = trace.rows(relative);
-    const masked = trace.graph.node('Concat', [terms.name, trace.fill(-1e8, [tokens, 1])], { axis: 1 });
-    const index = trace.graph.constant(windowIndex(height, width, window, terms.shape[1]!), [tokens, tokens]);
-    const bias = trace.graph.node('GatherElements', [masked, index], { axis: 1 });
-    const read = values.map(({ tensor, gate }) => ({
-      name: trace.rows(tensor).name,
-      columns: tensor.shape[1]!,
-      gate,
-    }));
-    return trace.weigh(trace.graph.node('Add', [scaled, bias]), read, tokens);
-  },
+  localGatedAttention: localGatedAttention(trace),
   multiHeadAttention: multiHeadAttention(trace),
   windowAttention: windowAttention(trace),
   relativeWindowAttention: relativeWindowAttention(trace),
@@ -87,18 +69,3 @@ export const attentionOps = (trace: OnnxTrace): AttentionOps => ({
     return { image: tensor(mixed, [tokens, width]), text: tensor(text, [columns, channels]) };
   },
 });
-
-/** Column of the relative term of each pair of tokens; `outside` for a pair that is not in one window. */
-function windowIndex(height: number, width: number, window: number, outside: number): Int32Array {
-  const tokens = height * width;
-  const radius = (window - 1) / 2;
-  const index = new Int32Array(tokens * tokens).fill(outside);
-  for (let q = 0; q < tokens; q++) {
-    for (let k = 0; k < tokens; k++) {
-      const dy = Math.floor(k / width) - Math.floor(q / width) + radius;
-      const dx = (k % width) - (q % width) + radius;
-      if (dy >= 0 && dy < window && dx >= 0 && dx < window) index[q * tokens + k] = dy * window + dx;
-    }
-  }
-  return index;
-}

@@ -1,41 +1,97 @@
-import { convOutput, type OpSet } from '@samtrack/kernels';
-import { ELEMENT_TYPES } from '../graph/graph.js';
-import type { OnnxTrace } from '../trace.js';
+import { convOutput, type OpSet, ShapeError } from '@samtrack/kernels';
+import type { OnnxEngine } from '../engine.js';
+import type { Values } from '../tensors.js';
 
 /** For each of `output` positions the one of `input` that a nearest-neighbour resize reads. */
 const nearest = (input: number, output: number) =>
   Int32Array.from({ length: output }, (_, i) => Math.floor((i * input) / output));
 
-/** `idEmbedding` as it is defined: a convolution over the one-hot encoding. */
+/**
+ * `idEmbedding`, not as the convolution that it is: a window of labels is few runs of equal ones, whose weights' sums are known, and
+ * mostly a single one.
+ */
 export const idEmbedding =
-  (trace: OnnxTrace): OpSet['idEmbedding'] =>
-  (labels, bank, { height, width, stride, padding, firstId = 1 }) => {
-    const { graph } = trace;
-    const [kernel, , classes, channels] = bank.kernel.shape as [number, number, number, number];
+  (engine: OnnxEngine): OpSet['idEmbedding'] =>
+  (labels, { sums, bias }, { height, width, stride, padding, firstId = 1 }) => {
+    if (labels.rank !== 2 || labels.dtype !== 'int32') {
+      throw new ShapeError('idEmbedding', 'an int32 label map [H, W]', { labels });
+    }
+    const [classes, kernel, , channels] = sums.shape as [number, number, number, number];
     const [labelHeight, labelWidth] = labels.shape as [number, number];
-    let resized = trace.rows(labels).name;
-    if (labelHeight !== height) {
-      resized = graph.node('Gather', [resized, graph.constant(nearest(labelHeight, height), [height])], { axis: 0 });
-    }
-    if (labelWidth !== width) {
-      resized = graph.node('Gather', [resized, graph.constant(nearest(labelWidth, width), [width])], { axis: 1 });
-    }
-    // All groups of objects share a graph: which one it is, is an input.
-    const ids = trace.literal(
-      Int32Array.from({ length: classes - 1 }, (_, i) => firstId + i),
-      [1, classes - 1, 1, 1],
-    );
-    const map = trace.reshape(resized, [1, 1, height, width]);
-    const objects = graph.node('Cast', [graph.node('Equal', [map, ids])], { to: ELEMENT_TYPES.float32 });
-    const known = graph.node('ReduceSum', [objects, graph.ints(1)], { keepdims: 1 });
-    const background = graph.node('Sub', [trace.scalar(1), known]);
-    const oneHot = graph.node('Concat', [background, objects], { axis: 1 });
-    const out = graph.node('Conv', [oneHot, trace.filters(bank.kernel, classes), trace.parameter(bank.bias)], {
-      kernel_shape: [kernel, kernel],
-      strides: [stride, stride],
-      pads: [padding, padding, padding, padding],
+    const [rows, columns] = [height, width].map((length) => convOutput(length, kernel, stride, 1, 2 * padding));
+    const [sourceRows, sourceColumns] = [nearest(labelHeight, height), nearest(labelWidth, width)];
+    const shape = [rows! * columns!, channels];
+    const [out] = engine.host([labels, sums, bias], [{ shape }], ([map, table, offset], [target]) => {
+      const classMap = new Uint8Array(height * width);
+      for (let y = 0; y < height; y++) {
+        const row = sourceRows[y]! * labelWidth;
+        for (let x = 0; x < width; x++) {
+          const id = map![row + sourceColumns[x]!]! - firstId + 1;
+          if (id > 0 && id < classes) classMap[y * width + x] = id;
+        }
+      }
+      const whole = windowSums(table!, classes, kernel, channels);
+      const bank = { table: table!, whole, kernel, channels };
+      for (let r = 0; r < rows!; r++) {
+        for (let c = 0; c < columns!; c++) {
+          const embedding = target!.subarray((r * columns! + c) * channels, (r * columns! + c + 1) * channels);
+          embedding.set(offset!);
+          embedWindow(embedding, classMap, { height, width }, r * stride - padding, c * stride - padding, bank);
+        }
+      }
     });
-    const size = [height, width].map((length) => convOutput(length, kernel, stride, 1, 2 * padding));
-    const positions = size[0]! * size[1]!;
-    return trace.tensor([positions, channels], { name: out, layout: 'image', shape: [1, channels, ...size] });
+    return out!;
   };
+
+/** Of each class, the sum of all its weights, [classes, channels]. */
+function windowSums(table: Values, classes: number, kernel: number, channels: number): Float32Array {
+  const out = new Float32Array(classes * channels);
+  for (let id = 0; id < classes; id++) {
+    for (let y = 0; y < kernel; y++) {
+      const last = ((id * kernel + y) * (kernel + 1) + kernel) * channels;
+      for (let c = 0; c < channels; c++) out[id * channels + c]! += table[last + c]!;
+    }
+  }
+  return out;
+}
+
+/** Adds the weights of a window of classes; what is outside of the image has none. */
+function embedWindow(
+  embedding: Values,
+  classes: Uint8Array,
+  { height, width }: { height: number; width: number },
+  top: number,
+  left: number,
+  { table, whole, kernel, channels }: { table: Values; whole: Float32Array; kernel: number; channels: number },
+): void {
+  const add = (source: ArrayLike<number>, at: number) => {
+    for (let c = 0; c < channels; c++) embedding[c]! += source[at + c]!;
+  };
+  if (top >= 0 && left >= 0 && top + kernel <= height && left + kernel <= width) {
+    const id = classes[top * width + left]!;
+    if (isUniform(classes, id, top * width + left, kernel, width)) {
+      add(whole, id * channels);
+      return;
+    }
+  }
+  const end = Math.min(left + kernel, width);
+  for (let y = Math.max(top, 0); y < Math.min(top + kernel, height); y++) {
+    for (let x = Math.max(left, 0); x < end; ) {
+      const first = x;
+      const id = classes[y * width + x]!;
+      while (x < end && classes[y * width + x] === id) x++;
+      const sums = (id * kernel + y - top) * (kernel + 1);
+      add(table, (sums + x - left) * channels);
+      const before = (sums + first - left) * channels;
+      if (first > left) for (let c = 0; c < channels; c++) embedding[c]! -= table[before + c]!;
+    }
+  }
+}
+
+function isUniform(classes: Uint8Array, id: number, first: number, kernel: number, width: number): boolean {
+  for (let y = 0; y < kernel; y++) {
+    const row = first + y * width;
+    for (let x = 0; x < kernel; x++) if (classes[row + x] !== id) return false;
+  }
+  return true;
+}

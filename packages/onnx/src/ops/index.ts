@@ -1,4 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
+import type { OnnxEngine } from '../engine.js';
 import type { OnnxTrace } from '../trace.js';
 import { attentionOps } from './attention-ops.js';
 import { detectionOps } from './detection-ops.js';
@@ -6,11 +7,11 @@ import { idEmbedding } from './id-embedding.js';
 import { imageOps } from './image-ops.js';
 import { matrixOps } from './matrix-ops.js';
 
-/** The operations that networks are written in, as nodes of the graph in the making. */
-export const onnxOps = (trace: OnnxTrace): OpSet => ({
+/** The operations that networks are written in, as nodes of the graph in the making; but for what a CPU does better by itself. */
+export const onnxOps = (engine: OnnxEngine, trace: OnnxTrace): OpSet => ({
   ...matrixOps(trace),
   ...imageOps(trace),
   ...attentionOps(trace),
   ...detectionOps(trace),
-  idEmbedding: idEmbedding(trace),
+  idEmbedding: idEmbedding(engine),
 });
