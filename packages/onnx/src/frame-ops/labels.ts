@@ -30,10 +30,28 @@ function absence(trace: OnnxTrace, groups: number, objects: number): string {
 
 /** @param shape of the result. Whole, since ONNX Runtime 1.30 confuses axes where it moves a transposition past the node. */
 function resize(trace: OnnxTrace, maps: string, shape: readonly number[], alignCorners: boolean): string {
-  return trace.graph.node('Resize', [maps, '', '', trace.graph.ints(...shape)], {
+  return resizeTo(trace, maps, trace.graph.ints(...shape), alignCorners);
+}
+
+function resizeTo(trace: OnnxTrace, maps: string, sizes: string, alignCorners: boolean): string {
+  return trace.graph.node('Resize', [maps, '', '', sizes], {
     mode: 'linear',
     coordinate_transformation_mode: alignCorners ? 'align_corners' : 'half_pixel',
   });
+}
+
+/** The first `count` maps of one group resized; how many these are is an input, so that all numbers of objects share a graph. */
+function resizePrefix(
+  trace: OnnxTrace,
+  maps: string,
+  count: number,
+  [height, width]: readonly number[],
+  alignCorners: boolean,
+): string {
+  const { graph } = trace;
+  const end = trace.literal(BigInt64Array.of(BigInt(count)), [1]);
+  const sizes = graph.node('Concat', [graph.ints(1), end, graph.ints(height!, width!)], { axis: 0 });
+  return resizeTo(trace, graph.node('Slice', [maps, graph.ints(0), end, graph.ints(1)]), sizes, alignCorners);
 }
 
 /** Probabilities of background and identities, [1, 1 + 10 * groups, H, W], from those of several groups. */
@@ -66,9 +84,11 @@ export const labelDecode =
       throw new ShapeError('labelDecode', `logits [${groupsOf(objects)}, h, w, ${CHANNELS}]`, { logits });
     }
     const size = [height, width];
-    const maps = resize(trace, channelsFirst(trace, logits), [groups, CHANNELS, ...size], alignCorners);
+    const planes = channelsFirst(trace, logits);
+    if (groups === 1) return largest(trace, resizePrefix(trace, planes, objects + 1, size, alignCorners), size);
+    const maps = resize(trace, planes, [groups, CHANNELS, ...size], alignCorners);
     const known = trace.graph.node('Add', [maps, absence(trace, groups, objects)]);
-    return largest(trace, groups > 1 ? merged(trace, known, groups, size) : known, size);
+    return largest(trace, merged(trace, known, groups, size), size);
   };
 
 export const labelUncertainty =

@@ -2,7 +2,7 @@ import type { OpSet } from '@samtrack/kernels';
 import type { OnnxTrace } from '../trace.js';
 
 /** Rows of queries that attend together: fewer leave less of the map to be computed in vain, more make larger products. */
-const BLOCK_ROWS = 8;
+const BLOCK_ROWS = 4;
 /** Of a pair of tokens that lie too far from each other. */
 const OUTSIDE = -1e8;
 /** Larger than any column. */
