@@ -44,7 +44,7 @@ export function makeFrameInputs(name: DeAotName, network: Size): FrameInputs {
   return {
     image: toTensor(image),
     memory: Array.from({ length: config.layers }, (_, layer) => {
-      const random = (shape: number[], seed: number) => toTensor(randomTensor(shape, 10 * layer + seed));
+      const random = (shape: number[], keyValue: number) => toTensor(randomTensor(shape, 10 * layer + keyValue));
       return {
         keys: random([KEY, capacity], 2),
         value: random([capacity, VALUE], 3),
@@ -65,14 +65,14 @@ export function frameLogits(model: DeAot, { image, memory }: FrameInputs): Tenso
   return tidy(() => {
     const features = model.encode(image);
     const tokens = features.grid.height * features.grid.width;
-    const { out, seeds } = model.propagate(features, (layer) => {
+    const { out, keyValues } = model.propagate(features, (layer) => {
       const { keys, value, idValue, shortKey, shortValue, shortIdValue } = memory[layer]!;
       return {
         long: { keys, value, idValue, tokens },
         short: { key: shortKey, value: shortValue, idValue: shortIdValue },
       };
     });
-    dispose(seeds as never);
+    dispose(keyValues as never);
     return model.decode(out, features);
   });
 }

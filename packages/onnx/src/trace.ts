@@ -207,14 +207,14 @@ export class OnnxTrace {
   #weight(
     { dataId }: TensorInfo,
     shape: readonly number[],
-    form = '',
+    arrangement = '',
     arrange?: TracedWeight['arrange'],
   ): string | undefined {
     const data = this.tensors.get(dataId);
     if (!data.constant) return undefined;
-    return this.once(`weight ${data.id} ${form} ${shape}`, () => {
+    return this.once(`weight ${data.id} ${arrangement} ${shape}`, () => {
       const bytes = 4 * shape.reduce((a, b) => a * b, 1);
-      const name = this.graph.external(`w${data.id}${form}_${shape.join('x')}`, shape, data.dtype, bytes);
+      const name = this.graph.external(`w${data.id}${arrangement}_${shape.join('x')}`, shape, data.dtype, bytes);
       this.#weights.set(name, { name, data, arrange });
       return name;
     });

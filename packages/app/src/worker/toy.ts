@@ -166,7 +166,7 @@ export class ToySegmenter implements Segmenter {
       for (let p = 0; p < seen.length; p++) if (pixels[p]) seen[p] = 1;
       const mask = encodeRle(pixels, width, height);
       const area = rleArea(mask);
-      if (area >= 24) records.push({ mask, score: 0.9, stability: 1, area, box: rleBox(mask) });
+      if (area >= 24) records.push({ mask, score: 0.9, stability: 1, area, bbox: rleBox(mask) });
     }
     return records;
   }

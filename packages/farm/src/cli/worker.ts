@@ -132,12 +132,12 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
 
 /** The storage; one that is not there yet is waited for, as a share that is being mounted, or the first submission. */
 async function storageOnceThere(where: string, report: Report): Promise<Storage> {
-  for (let told = false; ; told = true) {
+  for (let announced = false; ; announced = true) {
     try {
       return await openStorage(where);
     } catch (error) {
       if (!isFarmError(error, 'storage-away')) throw error;
-      if (!told) report.note(`waiting: ${error.message}`);
+      if (!announced) report.note(`waiting: ${error.message}`);
       await sleep(2000);
     }
   }

@@ -199,13 +199,13 @@ export class Supervisor {
     const { redis, queue, executor, sliceFrames = 4096 } = this.options;
     const { id, data } = job;
     let latest: JobProgress | undefined;
-    let told: JobProgress | undefined;
+    let reported: JobProgress | undefined;
     let stopped = this.#draining;
     if (stopped) executor.stop('drain');
     const look = async () => {
       const progress = latest;
-      if (progress && progress !== told) {
-        told = progress;
+      if (progress && progress !== reported) {
+        reported = progress;
         await job.updateProgress({ ...progress, host: this.host, worker: this.name } satisfies JobReport);
       }
       if (stopped) return;

@@ -10,7 +10,7 @@ import type { LayerMemory } from './memory.js';
 const SCALE = 1 / Math.sqrt(KEY_CHANNELS);
 
 /** What a layer computes of a frame and later needs to remember it. */
-export interface Seed {
+export interface KeyValue {
   /** Queries, which are the keys too: float32 [T, 128]. */
   key: Tensor;
   /** Visual values, float32 [T, 512]. */
@@ -130,10 +130,10 @@ export class GatedPropagation {
    * @param idEmbedding float32 [T, 256].
    * @returns float32 [T, 512].
    */
-  idValue(seed: Seed, idEmbedding: Tensor): Tensor {
+  idValue(keyValue: KeyValue, idEmbedding: Tensor): Tensor {
     return tidy(() => {
-      const x = seed.normalised
-        ? this.ops.concatColumns([{ x: seed.normalised, columns: [EMBED, EMBED] }, { x: idEmbedding }])
+      const x = keyValue.normalised
+        ? this.ops.concatColumns([{ x: keyValue.normalised, columns: [EMBED, EMBED] }, { x: idEmbedding }])
         : idEmbedding;
       return this.layers.linearIdV.forward(x, { activation: 'silu' });
     });
@@ -143,14 +143,14 @@ export class GatedPropagation {
    * One layer over one frame.
    *
    * @param stream float32 [T, 512], visual and ID; [T, 256], visual only, in the first layer.
-   * @param memory What to read from; given the layer's own seed, since a reference frame reads from itself.
-   * @returns The new stream, float32 [T, 512], and the seed of this frame's memory.
+   * @param memory What to read from; given the layer's own keys and values, since a reference frame reads from itself.
+   * @returns The new stream, float32 [T, 512], and what this frame's memory is made of.
    */
   forward(
     stream: Tensor,
     grid: { height: number; width: number },
-    memory: (seed: Seed) => LayerMemory,
-  ): { stream: Tensor; seed: Seed } {
+    memory: (keyValue: KeyValue) => LayerMemory,
+  ): { stream: Tensor; keyValue: KeyValue } {
     const { ops, layers, first } = this;
     const normalised = layers.norm1.forward(stream);
     const visual = first ? {} : { aColumns: [0, EMBED] as const };
@@ -158,8 +158,8 @@ export class GatedPropagation {
     const value = layers.linearV.forward(normalised, { activation: 'silu', ...visual });
     const gate = layers.linearU.forward(normalised, { activation: 'silu', ...visual });
     const idGate = layers.linearIdU?.forward(normalised, { activation: 'silu', aColumns: [EMBED, EMBED] });
-    const seed: Seed = { key, value, normalised: first ? undefined : normalised };
-    const { long, short } = memory(seed);
+    const keyValue: KeyValue = { key, value, normalised: first ? undefined : normalised };
+    const { long, short } = memory(keyValue);
 
     const longRead = ops.gatedAttention({
       query: key,
@@ -212,6 +212,6 @@ export class GatedPropagation {
     const out = layers.selfAttn.forward(selfRead, grid, propagated);
     for (const t of [z, selfKey, selfValue, selfGate, selfKeys, selfRead, propagated]) t.dispose();
     if (first) normalised.dispose();
-    return { stream: out, seed };
+    return { stream: out, keyValue };
   }
 }

@@ -1,7 +1,7 @@
 import { getEngine } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
-import type { Seed } from './gated-propagation.js';
+import type { KeyValue } from './gated-propagation.js';
 import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
 
 /** A layer's memory of frames, read by global attention. */
@@ -91,10 +91,10 @@ export class GroupMemory {
   }
 
   /** Makes a frame the short-term memory. */
-  remember(seeds: readonly Seed[], idValues: readonly Tensor[]): void {
+  remember(keyValues: readonly KeyValue[], idValues: readonly Tensor[]): void {
     for (const [i, { short }] of this.layers.entries()) {
-      getEngine().frameOps.copyBlock(seeds[i]!.key, short.key);
-      getEngine().frameOps.copyBlock(seeds[i]!.value, short.value);
+      getEngine().frameOps.copyBlock(keyValues[i]!.key, short.key);
+      getEngine().frameOps.copyBlock(keyValues[i]!.value, short.value);
       getEngine().frameOps.copyBlock(idValues[i]!, short.idValue);
     }
   }

@@ -10,7 +10,7 @@ import { tidyAll } from '../nn/tidy.js';
 import { type Size, tokenGrid } from '../tracking/index.js';
 import { type DeAotConfig, EMBED, GROUP_OBJECTS } from './config.js';
 import { FpnDecoder } from './decoder.js';
-import { GatedPropagation, type Seed } from './gated-propagation.js';
+import { GatedPropagation, type KeyValue } from './gated-propagation.js';
 import type { LayerMemory } from './memory.js';
 
 /** What the encoder makes of a frame; shared by all groups of objects. */
@@ -143,35 +143,35 @@ export class DeAot {
 
   /**
    * Runs the propagation modules over a frame.
-   * @param memory What layer `i` reads from, given its seed of this very frame.
+   * @param memory What layer `i` reads from, given its keys and values of this very frame.
    * @param onLayer Sees the stream after each layer, the last one normalised.
-   * @returns The normalised streams, float32 [h16, w16, 512], and each layer's seed.
+   * @returns The normalised streams, float32 [h16, w16, 512], and each layer's keys and values.
    */
   propagate(
     features: FrameFeatures,
-    memory: (layer: number, seed: Seed) => LayerMemory,
+    memory: (layer: number, keyValue: KeyValue) => LayerMemory,
     onLayer?: (layer: number, stream: Tensor) => void,
-  ): { out: Tensor; seeds: Seed[] } {
+  ): { out: Tensor; keyValues: KeyValue[] } {
     const { grid } = features;
     const { layers, decoderNorm } = this.parts;
-    const seeds: Seed[] = [];
+    const keyValues: KeyValue[] = [];
     let stream = features.tokens;
     for (const [i, layer] of layers.entries()) {
-      const next = layer.forward(stream, grid, (seed) => memory(i, seed));
+      const next = layer.forward(stream, grid, (keyValue) => memory(i, keyValue));
       if (i > 0) stream.dispose();
       stream = next.stream;
-      seeds.push(next.seed);
+      keyValues.push(next.keyValue);
       if (i + 1 < layers.length) onLayer?.(i, stream);
     }
     const out = tidy(() => reshape(decoderNorm.forward(stream), [grid.height, grid.width, 2 * EMBED]));
     stream.dispose();
     onLayer?.(layers.length - 1, out);
-    return { out, seeds };
+    return { out, keyValues };
   }
 
   /** ID values of a frame for a layer's memory, float32 [T, 512]. */
-  idValue(layer: number, seed: Seed, idEmbedding: Tensor): Tensor {
-    return this.parts.layers[layer]!.idValue(seed, idEmbedding);
+  idValue(layer: number, keyValue: KeyValue, idEmbedding: Tensor): Tensor {
+    return this.parts.layers[layer]!.idValue(keyValue, idEmbedding);
   }
 
   /** Logits of one group at stride 4, float32 [h4, w4, 12]. */

@@ -21,7 +21,7 @@ import {
 } from '../tracking/index.js';
 import { GROUP_OBJECTS } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
-import type { Seed } from './gated-propagation.js';
+import type { KeyValue } from './gated-propagation.js';
 import { framesWithin, GroupMemory, layerBytes } from './memory.js';
 import type { MemoryPolicy } from './memory-schedule.js';
 import type { DeAot, FrameFeatures } from './model.js';
@@ -45,7 +45,7 @@ export interface TrackerOptions extends TrackingOptions {
 interface Found {
   labels: Tensor;
   /** By group, then by layer. */
-  seeds: Seed[][];
+  keyValues: KeyValue[][];
   /** float32 [h4, w4, 2], if it was asked for. */
   uncertainty?: Tensor;
 }
@@ -160,7 +160,7 @@ export class DeAotTracker implements Tracker {
     }
     const found = this.#begin('reference', { captured: false }, () => this.#refer());
     for (const [g, group] of this.#groups.entries()) {
-      group.remember(found.seeds[g]!, found.idValues[g]!);
+      group.remember(found.keyValues[g]!, found.idValues[g]!);
       group.memorise(position, true, this.#maxFrames(groupCount));
       for (const [layer, { long }] of group.layers.entries()) {
         this.#tap(g, `long${layer}.K`, long.keys);
@@ -169,33 +169,33 @@ export class DeAotTracker implements Tracker {
       }
     }
     dispose(found.idValues.flat());
-    this.#current = { pass: found.pass, labels: this.#labels, seeds: found.seeds };
+    this.#current = { pass: found.pass, labels: this.#labels, keyValues: found.keyValues };
   }
 
   /** A reference frame: each layer reads from the frame itself. */
-  #refer(): { seeds: Seed[][]; idValues: Tensor[][] } {
+  #refer(): { keyValues: KeyValue[][]; idValues: Tensor[][] } {
     const { model } = this;
     const features = this.#encode();
     const idValues: Tensor[][] = [];
-    const seeds = this.#groups.map((_, g) => {
+    const keyValues = this.#groups.map((_, g) => {
       const idEmbedding = model.embedIds(this.#labels, this.network, g);
       this.#tap(g, 'id_emb', idEmbedding);
       const ids: Tensor[] = [];
       const temporary: Tensor[] = [];
-      const { out, seeds: groupSeeds } = model.propagate(features, (layer, seed) => {
-        const idValue = model.idValue(layer, seed, idEmbedding);
-        const keys = model.ops.transpose(seed.key, { padded: true });
+      const { out, keyValues: groupKeyValues } = model.propagate(features, (layer, keyValue) => {
+        const idValue = model.idValue(layer, keyValue, idEmbedding);
+        const keys = model.ops.transpose(keyValue.key, { padded: true });
         ids.push(idValue);
         temporary.push(keys);
-        const { key, value } = seed;
+        const { key, value } = keyValue;
         return { long: { keys, value, idValue, tokens: this.tokens }, short: { key, value, idValue } };
       });
       dispose([out, idEmbedding, ...temporary]);
       idValues.push(ids);
-      return groupSeeds;
+      return groupKeyValues;
     });
     disposeFeatures(features);
-    return { seeds, idValues };
+    return { keyValues, idValues };
   }
 
   /**
@@ -269,8 +269,8 @@ export class DeAotTracker implements Tracker {
   update(labels?: ArrayLike<number>, options: UpdateOptions = {}): void {
     if (!this.#current) throw noUpdate();
     if (labels) this.#writeLabels(labels, this.#current.labels);
-    const { pass, labels: found, seeds } = this.#current;
-    pass.stage('update', {}, () => this.#updateShortTerm(found, seeds));
+    const { pass, labels: found, keyValues } = this.#current;
+    pass.stage('update', {}, () => this.#updateShortTerm(found, keyValues));
     const position = this.#travelled(this.#frame);
     for (const group of this.#groups) {
       if ((options.memorise ?? group.schedule.due(position)) && this.#hasRoom(group)) {
@@ -324,8 +324,8 @@ export class DeAotTracker implements Tracker {
     const groups = this.#groups.length;
     const stack = groups > 1 ? this.#engine.allocate([groups * h4 * w4, LOGIT_CHANNELS]) : undefined;
     let logits: Tensor | undefined;
-    const seeds = this.#groups.map((group, g) => {
-      const { out, seeds: groupSeeds } = model.propagate(
+    const keyValues = this.#groups.map((group, g) => {
+      const { out, keyValues: groupKeyValues } = model.propagate(
         features,
         (layer) => group.layers[layer]!,
         (layer, stream) => this.#tap(g, `lstt${layer}`, stream),
@@ -340,7 +340,7 @@ export class DeAotTracker implements Tracker {
         rows.dispose();
         this.#engine.flush();
       } else logits = rows;
-      return groupSeeds;
+      return groupKeyValues;
     });
     const all = stack ?? logits!;
     const maps = reshape(all, [groups, h4, w4, LOGIT_CHANNELS]);
@@ -348,16 +348,16 @@ export class DeAotTracker implements Tracker {
     const uncertainty = this.options.uncertainty ? { uncertainty: frameOps.labelUncertainty(maps, { objects }) } : {};
     dispose([all, maps]);
     disposeFeatures(features);
-    return { labels, seeds, ...uncertainty };
+    return { labels, keyValues, ...uncertainty };
   }
 
-  #updateShortTerm(labels: Tensor, seeds: readonly (readonly Seed[])[]): void {
+  #updateShortTerm(labels: Tensor, keyValues: readonly (readonly KeyValue[])[]): void {
     const { model } = this;
     for (const [g, group] of this.#groups.entries()) {
       tidy(() => {
         const idEmbedding = model.embedIds(labels, this.network, g);
-        const idValues = seeds[g]!.map((seed, layer) => model.idValue(layer, seed, idEmbedding));
-        group.remember(seeds[g]!, idValues);
+        const idValues = keyValues[g]!.map((keyValue, layer) => model.idValue(layer, keyValue, idEmbedding));
+        group.remember(keyValues[g]!, idValues);
       });
     }
   }

@@ -1,5 +1,4 @@
-/** Corners of a box: left, top, right, bottom. */
-export type BoxCorners = readonly [x0: number, y0: number, x1: number, y1: number];
+import type { Box } from '../masks/box.js';
 
 /** A box by its centre: x, y, width, height. */
 export type CentredBox = readonly [cx: number, cy: number, width: number, height: number];
@@ -8,7 +7,7 @@ export type CentredBox = readonly [cx: number, cy: number, width: number, height
 const EPS = 1e-6;
 
 /** The corners of a box that is given by its centre, in the same units. */
-export const cornersOf = ([cx, cy, width, height]: CentredBox): BoxCorners => [
+export const cornersOf = ([cx, cy, width, height]: CentredBox): Box => [
   cx - width / 2,
   cy - height / 2,
   cx + width / 2,
@@ -16,27 +15,19 @@ export const cornersOf = ([cx, cy, width, height]: CentredBox): BoxCorners => [
 ];
 
 /** A box by its centre, in the units of its corners. */
-export const centredBox = ([x0, y0, x1, y1]: BoxCorners): CentredBox => [
-  (x0 + x1) / 2,
-  (y0 + y1) / 2,
-  x1 - x0,
-  y1 - y0,
-];
+export const centredBox = ([x0, y0, x1, y1]: Box): CentredBox => [(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0];
 
 /** Width times height, in the square of the unit of the corners. */
-export const boxArea = ([x0, y0, x1, y1]: BoxCorners): number => (x1 - x0) * (y1 - y0);
+export const boxArea = ([x0, y0, x1, y1]: Box): number => (x1 - x0) * (y1 - y0);
 
 /** The part of a box within a picture. */
-export function clipBox(
-  [x0, y0, x1, y1]: BoxCorners,
-  { width, height }: { width: number; height: number },
-): BoxCorners {
+export function clipBox([x0, y0, x1, y1]: Box, { width, height }: { width: number; height: number }): Box {
   const clip = (value: number, side: number) => Math.min(Math.max(value, 0), side);
   return [clip(x0, width), clip(y0, height), clip(x1, width), clip(y1, height)];
 }
 
 /** Intersection and union. */
-function overlap(a: BoxCorners, b: BoxCorners): [intersection: number, union: number] {
+function overlap(a: Box, b: Box): [intersection: number, union: number] {
   const width = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0]));
   const height = Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const intersection = width * height;
@@ -44,13 +35,13 @@ function overlap(a: BoxCorners, b: BoxCorners): [intersection: number, union: nu
 }
 
 /** Intersection over union (GroundingDINO, `util/box_ops.py`). */
-export function boxIou(a: BoxCorners, b: BoxCorners): number {
+export function boxIou(a: Box, b: Box): number {
   const [intersection, union] = overlap(a, b);
   return intersection / (union + EPS);
 }
 
 /** Generalised intersection over union, -1..1. Rezatofighi et al., "Generalized Intersection over Union" (2019). */
-export function boxGiou(a: BoxCorners, b: BoxCorners): number {
+export function boxGiou(a: Box, b: Box): number {
   const [intersection, union] = overlap(a, b);
   const hull = boxArea([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
   return intersection / (union + EPS) - (hull - union) / (hull + EPS);
@@ -61,7 +52,7 @@ export function boxGiou(a: BoxCorners, b: BoxCorners): number {
  * @param mask Row-major; anything but 0 belongs to it.
  * @returns Nothing for an empty mask.
  */
-export function maskToBox(mask: ArrayLike<number>, width: number): BoxCorners | undefined {
+export function maskToBox(mask: ArrayLike<number>, width: number): Box | undefined {
   let [x0, y0, x1, y1] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, -1, -1];
   for (let i = 0; i < mask.length; i++) {
     if (!mask[i]) continue;

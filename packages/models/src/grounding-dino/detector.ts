@@ -1,9 +1,10 @@
 import { SerialQueue } from '@samtrack/kernels/common';
 import type { Tensor3D } from '@tensorflow/tfjs-core';
 import { channelsOf, type PixelImage } from '../image/index.js';
+import type { Box } from '../masks/box.js';
 import { nonMaximumSuppression } from '../masks/index.js';
 import { BoundedCache } from '../nn/bounded-cache.js';
-import { type BoxCorners, boxArea, clipBox } from './boxes.js';
+import { boxArea, clipBox } from './boxes.js';
 import { type ImageSizeOptions, imageTensor } from './image-input.js';
 import { boxInPixels, findIn } from './postprocess.js';
 import { questionsFor, type Wanted } from './request.js';
@@ -61,7 +62,7 @@ export interface GroundingOptions {
 /** What was found at one place. */
 export interface GroundedDetection {
   /** In pixels of the picture; as published, it may reach beyond its edges. */
-  readonly box: BoxCorners;
+  readonly box: Box;
   /** 0..1. */
   readonly score: number;
   /** Words of the caption. Empty where the box passed its threshold and no word passed its own. */

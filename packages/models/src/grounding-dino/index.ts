@@ -1,5 +1,4 @@
 export {
-  type BoxCorners,
   boxArea,
   boxGiou,
   boxIou,

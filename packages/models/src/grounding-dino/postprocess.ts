@@ -1,4 +1,5 @@
-import { type BoxCorners, type CentredBox, cornersOf } from './boxes.js';
+import type { Box } from '../masks/box.js';
+import { type CentredBox, cornersOf } from './boxes.js';
 import type { Question } from './request.js';
 import { phraseText, positiveMap } from './spans.js';
 import { type CaptionTokens, CLS_ID, PERIOD_ID, SEP_ID, type WordPieceTokenizer } from './text/index.js';
@@ -75,7 +76,7 @@ function subSentenceAround(ids: readonly number[], token: number): [left: number
 }
 
 /** A query's box in pixels of a picture; it may reach beyond its edges (GroundingDINO, `util/inference.py`, `post_process_result`). */
-export function boxInPixels({ boxes }: RawDetections, query: number, { width, height }: LevelSize): BoxCorners {
+export function boxInPixels({ boxes }: RawDetections, query: number, { width, height }: LevelSize): Box {
   const [cx, cy, w, h] = boxes.subarray(4 * query, 4 * query + 4) as unknown as CentredBox;
   return cornersOf([cx * width, cy * height, w * width, h * height]);
 }

@@ -19,7 +19,7 @@ import {
   tokenGrid,
 } from '../tracking/index.js';
 import { FEATURES, type LabelPropagationModel } from './model.js';
-import { tokenShares } from './shares.js';
+import { softLabels } from './soft-labels.js';
 
 /** Longest side of the network's input by default: the maps are coarse, and smaller ones lose small objects. */
 export const PROPAGATION_LONG_EDGE = 849;
@@ -42,8 +42,8 @@ interface Entry {
   frame: number;
   /** float32 [T, 96]. */
   key: Tensor;
-  /** float32 [T, channels]. */
-  shares: Tensor;
+  /** Soft labels, float32 [T, channels]. */
+  soft: Tensor;
 }
 
 /**
@@ -81,7 +81,7 @@ export class LabelPropagationTracker implements Tracker {
   }
 
   get memoryBytes(): number {
-    return [...this.#references, ...this.#recent].reduce((sum, e) => sum + 4 * (e.key.size + e.shares.size), 0);
+    return [...this.#references, ...this.#recent].reduce((sum, e) => sum + 4 * (e.key.size + e.soft.size), 0);
   }
 
   get memorisedFrames(): readonly (readonly RememberedFrame[])[] {
@@ -109,8 +109,8 @@ export class LabelPropagationTracker implements Tracker {
     for (const entry of this.#recent) disposeEntry(entry);
     this.#recent = [];
     if (this.#references.length === REFERENCES) disposeEntry(this.#references.splice(1, 1)[0]!);
-    for (const entry of this.#references) entry.shares = widened(entry.shares, channels);
-    const entry = { frame, key: this.#encode(), shares: this.#sharesOf(labels) };
+    for (const entry of this.#references) entry.soft = widened(entry.soft, channels);
+    const entry = { frame, key: this.#encode(), soft: this.#softLabelsOf(labels) };
     this.#references.push(entry);
     this.#current = { entry, given: Int32Array.from(labels) };
   }
@@ -128,8 +128,8 @@ export class LabelPropagationTracker implements Tracker {
     this.#forgetCurrent();
     const { height, width } = this.#grid;
     const key = this.#encode();
-    const near = (radius: number) => (entry: Entry) => ({ key: entry.key, labels: entry.shares, radius });
-    const shares = this.#engine.frameOps.labelPropagation({
+    const near = (radius: number) => (entry: Entry) => ({ key: entry.key, labels: entry.soft, radius });
+    const soft = this.#engine.frameOps.labelPropagation({
       height,
       width,
       query: key,
@@ -137,14 +137,14 @@ export class LabelPropagationTracker implements Tracker {
       temperature: TEMPERATURE,
       topK: TOP_K,
     });
-    const maps = reshape(shares, [height, width, shares.shape[1]!]);
+    const maps = reshape(soft, [height, width, soft.shape[1]!]);
     const found = this.#engine.frameOps.labelArgmax(maps, {
       classes: this.objects + 1,
       ...this.size,
       alignCorners: true,
     });
     maps.dispose();
-    this.#current = { entry: { frame, key, shares }, found };
+    this.#current = { entry: { frame, key, soft }, found };
   }
 
   /** @throws TrackerError `no-frame`, before the first frame */
@@ -168,8 +168,8 @@ export class LabelPropagationTracker implements Tracker {
     const { entry } = this.#current;
     if (labels) {
       checkLabels(labels, this.size);
-      entry.shares.dispose();
-      entry.shares = this.#sharesOf(labels);
+      entry.soft.dispose();
+      entry.soft = this.#softLabelsOf(labels);
       this.#current.found?.dispose();
       this.#current = { entry, given: Int32Array.from(labels) };
     }
@@ -203,10 +203,10 @@ export class LabelPropagationTracker implements Tracker {
     return key;
   }
 
-  #sharesOf(labels: ArrayLike<number>): Tensor {
+  #softLabelsOf(labels: ArrayLike<number>): Tensor {
     const channels = channelsOf(this.objects);
-    const shares = tokenShares(labels, this.size, this.#grid, this.objects + 1, channels);
-    return tensor(shares, [this.#grid.height * this.#grid.width, channels]);
+    const soft = softLabels(labels, this.size, this.#grid, this.objects + 1, channels);
+    return tensor(soft, [this.#grid.height * this.#grid.width, channels]);
   }
 
   #remembers(entry: Entry): boolean {
@@ -229,21 +229,21 @@ export class LabelPropagationTracker implements Tracker {
   }
 }
 
-/** Columns of the shares: background and the objects, in whole vectors of 4. */
+/** Columns of soft labels: background and the objects, in whole vectors of 4. */
 const channelsOf = (objects: number) => Math.ceil((objects + 1) / 4) * 4;
 
-/** Shares with zero columns added. Takes over the tensor. */
-function widened(shares: Tensor, channels: number): Tensor {
-  const missing = channels - shares.shape[1]!;
-  if (missing === 0) return shares;
-  const out = pad(shares as Tensor2D, [
+/** Soft labels with zero columns added. Takes over the tensor. */
+function widened(soft: Tensor, channels: number): Tensor {
+  const missing = channels - soft.shape[1]!;
+  if (missing === 0) return soft;
+  const out = pad(soft as Tensor2D, [
     [0, 0],
     [0, missing],
   ]);
-  shares.dispose();
+  soft.dispose();
   return out;
 }
 
-function disposeEntry({ key, shares }: Entry): void {
-  dispose([key, shares]);
+function disposeEntry({ key, soft }: Entry): void {
+  dispose([key, soft]);
 }

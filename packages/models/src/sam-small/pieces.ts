@@ -1,8 +1,9 @@
 /** Which pieces of a mask a prompt means. */
+
+import type { Box } from '../masks/box.js';
 import { decodeRle, encodeRle, type Rle } from '../masks/index.js';
 import { components8 } from '../masks/regions.js';
 import type { SamPrompt } from '../sam/prompt.js';
-import type { Box } from '../sam/transforms.js';
 import { LOW_RES } from './shape.js';
 import type { WindowLogits } from './window.js';
 

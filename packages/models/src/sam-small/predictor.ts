@@ -1,4 +1,5 @@
 import { type PixelImage, toRgb } from '../image/index.js';
+import type { Box } from '../masks/box.js';
 import { placeRle, rleArea, rleBox } from '../masks/index.js';
 import { SamError } from '../sam/error.js';
 import type { SamMask, SetImageOptions } from '../sam/predictor.js';
@@ -7,7 +8,7 @@ import type { SamPrompt } from '../sam/prompt.js';
 import { byPredictedIou } from '../sam/refine.js';
 import type { RefineOptions, RefiningPredictor } from '../sam/refining-predictor.js';
 import { predictStroke, type Stroke, strokeEvidence } from '../sam/stroke.js';
-import { type Box, cropImage, type ImageSize, type Point } from '../sam/transforms.js';
+import { cropImage, type ImageSize, type Point } from '../sam/transforms.js';
 import type { SamSmallModel } from './model.js';
 import { clickedPieces, withoutPieces } from './pieces.js';
 import { moveLogits, type WindowLogits, windowAround } from './window.js';

@@ -1,7 +1,9 @@
 /** Where to look a second time, and how an earlier mask is carried there. */
+
+import type { Box } from '../masks/box.js';
 import { type Rle, rleArea, rleBox } from '../masks/index.js';
 import type { SamPrompt } from '../sam/prompt.js';
-import type { Box, ImageSize } from '../sam/transforms.js';
+import type { ImageSize } from '../sam/transforms.js';
 import { LOW_RES } from './shape.js';
 
 /** Side of the window, in longer sides of the box around what was found and asked. */

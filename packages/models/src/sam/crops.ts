@@ -1,4 +1,5 @@
-import type { Box, ImageSize, Point } from './transforms.js';
+import type { Box } from '../masks/box.js';
+import type { ImageSize, Point } from './transforms.js';
 
 /** Centres of n x n equal cells in [0, 1]^2, row by row. */
 export function pointGrid(pointsPerSide: number): Point[] {

@@ -1,5 +1,6 @@
 import { getEngine } from '@samtrack/kernels';
 import { type PixelImage, toRgb } from '../image/index.js';
+import type { Box } from '../masks/box.js';
 import {
   type CompressedRle,
   compressRle,
@@ -18,7 +19,7 @@ import { type EverythingOptions, type OutputMode, type ResolvedOptions, resolveO
 import { SamPredictor } from './predictor.js';
 import { chosenIou, type DecodedBatch, type PromptModel } from './prompt-model.js';
 import { measureMasks, readMasks } from './read-masks.js';
-import { type Box, cropImage, type ImageSize, type Point, scalePoint } from './transforms.js';
+import { cropImage, type ImageSize, type Point, scalePoint } from './transforms.js';
 
 /** One mask of `segmentEverything`; fields are those of segment-anything's records. */
 export interface EverythingRecord<Mode extends OutputMode = OutputMode> {

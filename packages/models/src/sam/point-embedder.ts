@@ -1,5 +1,6 @@
 import type { WeightReader } from '../checkpoint/index.js';
-import type { Box, Point } from './transforms.js';
+import type { Box } from '../masks/box.js';
+import type { Point } from './transforms.js';
 
 /** Meaning of a point. */
 export const PointLabel = { padding: -1, background: 0, foreground: 1, topLeft: 2, bottomRight: 3 } as const;

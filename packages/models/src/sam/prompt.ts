@@ -1,7 +1,8 @@
+import type { Box } from '../masks/box.js';
 import { SamError } from './error.js';
 import { PointLabel } from './point-embedder.js';
 import type { MaskedPrompt } from './prompt-model.js';
-import { type Box, type ImageSize, type Point, scaleBox, scalePoint } from './transforms.js';
+import { type ImageSize, type Point, scaleBox, scalePoint } from './transforms.js';
 
 /** What the network is shown of one object, in pixels of the image. Nothing at all asks for the most salient object. */
 export interface SamPrompt {

@@ -1,8 +1,8 @@
 import { getEngine, type MaskPlan, readMaskStatistics } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import type { Box } from '../masks/box.js';
 import { bitsToRle, type Rle } from '../masks/index.js';
 import { SamError } from './error.js';
-import type { Box } from './transforms.js';
 
 /** Where logits are cut into foreground and background. */
 export interface MaskLevels {

@@ -1,9 +1,10 @@
+import type { Box } from '../masks/box.js';
 import { decodeRle, type Rle } from '../masks/index.js';
 import { SamError } from './error.js';
 import type { PredictOptions, SamMask, SamPredictor } from './predictor.js';
 import type { SamPrompt } from './prompt.js';
 import { byPredictedIou } from './refine.js';
-import type { Box, ImageSize, Point } from './transforms.js';
+import type { ImageSize, Point } from './transforms.js';
 
 /** A freehand line over an object, and perhaps lines over what does not belong to it. */
 export interface Stroke {

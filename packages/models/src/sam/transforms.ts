@@ -1,5 +1,6 @@
 import { reshape, type Tensor4D, tidy } from '@tensorflow/tfjs-core';
 import { ImageError, networkInput, type PixelImage, resizeAntialiased, toRgb } from '../image/index.js';
+import type { Box } from '../masks/box.js';
 import { SamError } from './error.js';
 
 /** Height and width in pixels. */
@@ -10,9 +11,6 @@ export interface ImageSize {
 
 /** A point, in pixels from the upper left corner. */
 export type Point = readonly [x: number, y: number];
-
-/** Two opposite corners of a box, in pixels from the upper left corner. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
 /** Means and deviations of red, green and blue, 0..255, with which every published model was trained. */
 const MEAN = [123.675, 116.28, 103.53];

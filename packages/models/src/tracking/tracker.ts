@@ -1,3 +1,5 @@
+import type { Box } from '../masks/box.js';
+
 /** Height and width in pixels or tokens. */
 export interface Size {
   height: number;
@@ -37,8 +39,7 @@ export interface ObjectPrompt {
   readonly points?: readonly (readonly [x: number, y: number])[];
   /** One for each point: 1 on the object, 0 beside it. */
   readonly labels?: readonly number[];
-  /** Left, top, right, bottom. */
-  readonly box?: readonly [x0: number, y0: number, x1: number, y1: number];
+  readonly box?: Box;
 }
 
 /** What is remembered of a frame beyond the next few. */

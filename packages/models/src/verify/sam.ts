@@ -1,11 +1,12 @@
 import { getEngine } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
+import type { Box } from '../masks/box.js';
 import { decodeRle } from '../masks/index.js';
 import { type SamLoadOptions, SamModel } from '../sam/model.js';
 import { SamPredictor } from '../sam/predictor.js';
 import type { SamPrompt } from '../sam/prompt.js';
-import type { Box, Point } from '../sam/transforms.js';
+import type { Point } from '../sam/transforms.js';
 import { compareEncoderTaps, verifySamEncoder } from './sam-encoder.js';
 import { compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
 

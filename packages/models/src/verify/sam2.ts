@@ -1,9 +1,10 @@
 import { getEngine } from '@samtrack/kernels';
 import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
+import type { Box } from '../masks/box.js';
 import { segmentEverything } from '../sam/everything.js';
 import { PointLabel } from '../sam/point-embedder.js';
-import type { Box, Point } from '../sam/transforms.js';
+import type { Point } from '../sam/transforms.js';
 import { frameInput } from '../sam2/frame-input.js';
 import { blockRows } from '../sam2/image-encoder.js';
 import { resizeMap } from '../sam2/mask-arithmetic.js';

@@ -148,7 +148,7 @@ describe('attention', () => {
       // The memory matters at all: with the values of the other frame the result is another one.
       const wrong = model.propagate(features, () => ({ ...layer, long: { ...long, value: swapped.value } }));
       expect(normalisedError(await read(wrong.out), straight!)).toBeGreaterThan(1e-6);
-      for (const { out, seeds } of [...outputs, wrong]) dispose([out, ...(seeds as never[])] as never);
+      for (const { out, keyValues } of [...outputs, wrong]) dispose([out, ...(keyValues as never[])] as never);
       const { f4, f8, f16, tokens } = features;
       dispose([f4, f8, f16, tokens, image, pixels, swapped.keys, swapped.value, swapped.idValue]);
       dispose(plan.tables as never);

@@ -1,18 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type BoxCorners,
-  boxGiou,
-  boxIou,
-  centredBox,
-  clipBox,
-  cornersOf,
-  maskToBox,
-} from '../../src/grounding-dino/boxes.js';
+import { boxGiou, boxIou, centredBox, clipBox, cornersOf, maskToBox } from '../../src/grounding-dino/boxes.js';
+import type { Box } from '../../src/masks/box.js';
 
 const box = fc
   .tuple(...Array.from({ length: 4 }, () => fc.integer({ min: 1, max: 100 })))
-  .map(([x, y, width, height]): BoxCorners => [x!, y!, x! + width!, y! + height!]);
+  .map(([x, y, width, height]): Box => [x!, y!, x! + width!, y! + height!]);
 
 describe('boxes', () => {
   it('go from corners to centre and back', () => {

@@ -8,7 +8,7 @@ import {
   openManifest,
   TrackerError,
 } from '../../src/index.js';
-import { tokenShares } from '../../src/propagation/shares.js';
+import { softLabels } from '../../src/propagation/soft-labels.js';
 import { deaotManifest } from '../fixtures/deaot/manifest.js';
 
 /** Sides of 16 n + 1, so that nothing is resized: 7 x 11 tokens. */
@@ -163,10 +163,10 @@ it('features are unit vectors, the same from stock operations', async () => {
   stock.dispose();
 });
 
-it('shares of tokens are averages over their pixels', () => {
+it('soft labels of tokens are averages over their pixels', () => {
   const labels = [0, 0, 1, 1, 2, 0, 1, 1, 1, 2, 0, 0, 0, 1, 2];
   // 3 x 5 pixels in 2 x 2 tokens: rows 0-1 and 1-2, columns 0-2 and 2-4; the middle ones are shared.
-  expect([...tokenShares(labels, { height: 3, width: 5 }, { height: 2, width: 2 }, 2, 4)]).toEqual(
+  expect([...softLabels(labels, { height: 3, width: 5 }, { height: 2, width: 2 }, 2, 4)]).toEqual(
     [3 / 6, 3 / 6, 0, 0, 0, 4 / 6, 0, 0, 4 / 6, 2 / 6, 0, 0, 1 / 6, 3 / 6, 0, 0].map(Math.fround),
   );
 });

@@ -1,5 +1,6 @@
 export { GroundingDinoDetector, type GroundingDinoDetectorOptions } from './grounding-dino.js';
 export type { SmallSegmenterWeights } from './load-predictor.js';
+export { DETECTOR_NAMES, type DetectorName, SEGMENTER_NAMES, type SegmenterName } from './names.js';
 export { PromptSegmenter, type SegmenterOptions } from './prompt-segmenter.js';
 export { SamSegmenter } from './sam.js';
 export { SmallSegmenter } from './sam-small.js';

@@ -81,12 +81,12 @@ export abstract class PromptSegmenter implements Segmenter {
       outputMode: 'uncompressed_rle',
     });
     return records
-      .map(({ segmentation: mask, predictedIou: score, stabilityScore: stability, area, bbox: box }) => ({
+      .map(({ segmentation: mask, predictedIou: score, stabilityScore: stability, area, bbox }) => ({
         mask,
         score,
         stability,
         area,
-        box,
+        bbox,
       }))
       .sort((a, b) => b.score - a.score);
   }

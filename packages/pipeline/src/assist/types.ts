@@ -1,7 +1,7 @@
+import type { Box } from '@samtrack/models';
 import type { RgbaImage, Rle } from '../io/index.js';
 
-/** Corners of an axis-aligned box in pixels of the image: left, top, right, bottom. */
-export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
+export type { Box };
 
 /** A point in pixels of the image: x to the right, y downwards. */
 export type Point = readonly [x: number, y: number];
@@ -45,8 +45,8 @@ export interface EverythingOptions {
 
 /** One mask of `Segmenter.everything`. */
 export interface EverythingRecord extends MaskCandidate {
-  /** Tight box around the mask: left, top, width, height, as in COCO. */
-  box: readonly [x: number, y: number, width: number, height: number];
+  /** Tight box around the mask: left, top, width, height, as in COCO. A `Box` has corners. */
+  bbox: readonly [x: number, y: number, width: number, height: number];
   /** Pixels of the mask. */
   area: number;
   /** 0..1: IoU of the masks at a raised and a lowered threshold. */

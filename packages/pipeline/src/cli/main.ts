@@ -91,9 +91,9 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
       process.stderr.write(`samtrack ${name}: ${(error as Error).message}\nTry: samtrack ${name} --help\n`);
       return 2;
     }
-    const told = isOutOfFiles(error) ? outOfFiles('samtrack', error) : error;
-    if (!isExpected(told)) throw told;
-    process.stderr.write(`samtrack ${name}: ${told.message}\n`);
+    const shown = isOutOfFiles(error) ? outOfFiles('samtrack', error) : error;
+    if (!isExpected(shown)) throw shown;
+    process.stderr.write(`samtrack ${name}: ${shown.message}\n`);
     return 1;
   }
 }

@@ -7,6 +7,6 @@ export { ResultMask } from './masks.js';
 export type { Plan } from './plan.js';
 export type { Prompt } from './prompts.js';
 export type { PropagateOptions, SessionResult } from './propagate.js';
-export { type DetectorName, type OpenOptions, SamTrack, type SamTrackOptions, type SegmenterName } from './samtrack.js';
+export { type OpenOptions, SamTrack, type SamTrackOptions } from './samtrack.js';
 export { type PromptResult, Session, type SessionAnnotation } from './session.js';
 export { SharedTracker } from './tracker.js';

@@ -1,4 +1,4 @@
-import type { Detector, EverythingOptions, Point, Segmenter, SegmentPrompt } from '../assist/index.js';
+import type { Box, Detector, EverythingOptions, Point, Segmenter, SegmentPrompt } from '../assist/index.js';
 import {
   decodeRle,
   emptyLabelMap,
@@ -24,9 +24,9 @@ export interface Prompt {
   /** For each point 1 (on the object) or 0 (beside it); all 1 if left out. */
   labels?: readonly number[];
   /** Left, top, right, bottom in pixels; one mask. */
-  box?: readonly [number, number, number, number];
+  box?: Box;
   /** One object for each box; with `object`, all of them are parts of it. */
-  boxes?: readonly (readonly [number, number, number, number])[];
+  boxes?: readonly Box[];
   /** A line drawn over the object, as its points. */
   stroke?: readonly Point[];
   /** A label map, whose ids are taken over unless there is `object`, or one mask. */
@@ -233,10 +233,7 @@ function evenly(points: readonly Point[], count: number): Point[] {
   return Array.from({ length: count }, (_, i) => points[Math.round((i * (points.length - 1)) / (count - 1))]!);
 }
 
-function clip(
-  [x0, y0, x1, y1]: readonly [number, number, number, number],
-  { size: { width, height } }: PromptContext,
-): [number, number, number, number] {
+function clip([x0, y0, x1, y1]: Box, { size: { width, height } }: PromptContext): Box {
   return [Math.max(0, x0), Math.max(0, y0), Math.min(width, x1), Math.min(height, y1)];
 }
 

@@ -1,11 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { CheckpointInput, LoadProgress, MemoryPolicy, Sam2Name } from '@samtrack/models';
+import type { CheckpointInput, LoadProgress, MemoryPolicy } from '@samtrack/models';
 import { defaultSegmenter, downloadedWeights } from '#platform';
 import {
+  DETECTOR_NAMES,
   type Detector,
+  type DetectorName,
   GroundingDinoDetector,
   SamSegmenter,
+  SEGMENTER_NAMES,
   type Segmenter,
+  type SegmenterName,
   SmallSegmenter,
   type SmallSegmenterWeights,
   TrackerSegmenter,
@@ -72,25 +76,6 @@ export interface OpenOptions {
   /** Frames per second of an image folder; default 24. */
   fps?: number;
 }
-
-/** The segmenter that comes with samtrack, and models of SAM that checkpoints are published of. */
-export type SegmenterName = 'samtrack-small' | 'sam-vit-b' | 'sam-vit-l' | 'sam-vit-h' | 'mobile-sam' | Sam2Name;
-/** Models of Grounding DINO that checkpoints are published of. */
-export type DetectorName = 'grounding-dino-t' | 'grounding-dino-b';
-
-/** Names of segmenters, the default first. */
-export const SEGMENTER_NAMES = [
-  'samtrack-small',
-  'mobile-sam',
-  'sam-vit-b',
-  'sam-vit-l',
-  'sam-vit-h',
-  'sam2.1-tiny',
-  'sam2.1-small',
-  'sam2.1-base-plus',
-  'sam2.1-large',
-] as const satisfies SegmenterName[];
-const DETECTORS: readonly string[] = ['grounding-dino-t', 'grounding-dino-b'] satisfies DetectorName[];
 
 /** Whether weights were given, and not what works with them. */
 const isWeights = (given: CheckpointInput | Segmenter | Detector | undefined): given is CheckpointInput =>
@@ -176,7 +161,7 @@ export class SamTrack {
     const assistants: { segmenter?: Segmenter; detector?: Detector } = {
       segmenter: takesPrompts(model) && segmenter === undefined ? undefined : await segmenterOf(segmenter, cache),
       detector: isWeights(detector)
-        ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTORS), { cache })
+        ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTOR_NAMES), { cache })
         : detector,
     };
     const tracker = await VideoTracker.load({ ...rest, model, weights, cache, digest: true, uncertainty: true });

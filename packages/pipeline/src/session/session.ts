@@ -375,7 +375,7 @@ function describe(
     ...(earlier?.points?.map((_, i) => earlier.labels?.[i] ?? 1) ?? []),
     ...(points ?? stroke ?? []).map((_, i) => labels?.[i] ?? 1),
   ];
-  const told = {
+  const described = {
     points: all.length > 0 ? all : undefined,
     labels: all.length > 0 ? marks : undefined,
     box: box ?? earlier?.box,
@@ -386,5 +386,5 @@ function describe(
     everything,
     mask: prompt.mask ? true : undefined,
   };
-  return JSON.parse(JSON.stringify(told));
+  return JSON.parse(JSON.stringify(described));
 }

@@ -83,9 +83,9 @@ it('finds everything, in descending quality', async () => {
     minMaskRegionArea: 0,
   });
   expect(records.length).toBeGreaterThan(0);
-  for (const { mask, area, box, score, stability } of records) {
+  for (const { mask, area, bbox, score, stability } of records) {
     expect(area).toBe(rleArea(mask));
-    expect(box[0] + box[2]).toBeLessThanOrEqual(SIZE.width);
+    expect(bbox[0] + bbox[2]).toBeLessThanOrEqual(SIZE.width);
     expect(score).toBeGreaterThan(0.5);
     expect(stability).toBeGreaterThanOrEqual(0.5);
   }

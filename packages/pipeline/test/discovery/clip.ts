@@ -102,7 +102,7 @@ function coloured({ width, height, rgba }: RgbaImage): EverythingRecord[] {
       }
     }
     if (area >= 20) {
-      records.push({ mask: encodeRle(pixels, width, height), score: 0.9, area, box: [0, 0, 0, 0], stability: 1 });
+      records.push({ mask: encodeRle(pixels, width, height), score: 0.9, area, bbox: [0, 0, 0, 0], stability: 1 });
     }
   }
   return records.sort((a, b) => b.area - a.area);

@@ -61,7 +61,7 @@ export class ColourSegmenter implements Segmenter {
       const all = Uint8Array.from({ length: width * height }, (_, i) => (colourAt(image, i) === colour ? 1 : 0));
       return components(all, width, height).map((pixels) => {
         const mask = encodeRle(pixels, width, height);
-        return { mask, score: 1, stability: 1, area: rleArea(mask), box: rleBox(mask) };
+        return { mask, score: 1, stability: 1, area: rleArea(mask), bbox: rleBox(mask) };
       });
     });
   }

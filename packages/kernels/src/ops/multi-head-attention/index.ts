@@ -14,7 +14,7 @@ import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
 import { type MatrixView, matrixView } from '../../op/view.js';
 import directWgsl from './direct.wgsl';
-import { FEW_KERNELS, launchFewKeys, launchSplit } from './few.js';
+import { FEW_KEYS_KERNELS, launchFewKeys, launchSplit } from './few-keys.js';
 import {
   broadcastQueries,
   type MultiHeadAttentionShape,
@@ -149,7 +149,7 @@ const direct = defineKernel({
  */
 export const multiHeadAttention = defineOp({
   name: 'multi-head-attention',
-  kernels: [broadcast, tiled, direct, ...FEW_KERNELS, ...RELATIVE_KERNELS],
+  kernels: [broadcast, tiled, direct, ...FEW_KEYS_KERNELS, ...RELATIVE_KERNELS],
   supported: (shape: MultiHeadAttentionShape, adapter): readonly MultiHeadAttentionVariant[] =>
     supportedMultiHeadAttention(shape, adapter),
   select: selectMultiHeadAttention,

@@ -10,14 +10,12 @@ import {
   SmallSegmenter,
 } from '../../assist/index.js';
 import { loadSamPredictor, loadSmallPredictor } from '../../assist/load-predictor.js';
+import { DETECTOR_NAMES, SEGMENTER_NAMES } from '../../assist/names.js';
 import type { WeightsOptions } from '../../io/weights.js';
-import { SEGMENTER_NAMES } from '../../session/samtrack.js';
 import { listed, UsageError } from '../command.js';
 import { cachedWeights, isCached } from './cached-weights.js';
 import type { Report } from './progress.js';
 import type { TrackerSettings } from './tracking.js';
-
-const DETECTORS = ['grounding-dino-t', 'grounding-dino-b'] as const;
 
 /** Names for help, in lines that begin at a column. */
 export const segmenterList = (column: number): string =>
@@ -29,7 +27,7 @@ export const SEGMENTER_HELP = `  --segmenter NAME      what turns prompts into m
                         with --tracker sam2 the tracker itself
 `;
 
-export const DETECTOR_HELP = `  --detector NAME       Grounding DINO: ${DETECTORS.join(', ')} or a checkpoint; default ${DETECTORS[0]}
+export const DETECTOR_HELP = `  --detector NAME       Grounding DINO: ${DETECTOR_NAMES.join(', ')} or a checkpoint; default ${DETECTOR_NAMES[0]}
 `;
 
 export const SEGMENTER_OPTIONS = { segmenter: { type: 'string' } } as const;
@@ -74,7 +72,7 @@ export function segmenterSettings(
 }
 
 /** @throws UsageError as `segmenterSettings` */
-export const detectorSettings = ({ detector }: { detector?: string }) => settingsOf(DETECTORS, detector);
+export const detectorSettings = ({ detector }: { detector?: string }) => settingsOf(DETECTOR_NAMES, detector);
 
 /** A segmenter; its weights are read to the tracker's GPU when it is first asked. */
 export function loadSegmenter(settings: SegmenterSettings, report: Report): Segmenter {

@@ -129,8 +129,8 @@ export function reportReplaced(report: Report, folder: string, files: readonly s
     counts.set(what, (counts.get(what) ?? 0) + 1);
   }
   const parts = [...counts].map(([what, count]) => (what.endsWith('/') ? `${count} files in ${what}` : what));
-  const few = parts.length > 8 ? [...parts.slice(0, 6), `${parts.length - 6} more files`] : parts;
-  report.note(`deleting what an earlier run made in ${folder}: ${few.join(', ')}`);
+  const shortened = parts.length > 8 ? [...parts.slice(0, 6), `${parts.length - 6} more files`] : parts;
+  report.note(`deleting what an earlier run made in ${folder}: ${shortened.join(', ')}`);
 }
 
 /** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */

@@ -2,6 +2,7 @@
 import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { GroundingDetector, GroundingDino } from '@samtrack/models';
+import { DETECTOR_NAMES } from '../../assist/names.js';
 import { openEngine } from '../../engine/index.js';
 import { IMAGE_EXTENSION, imageFiles } from '../../io/image-source.js';
 import { checkOwnedFile, fileInput, OutputError, openSource, writeOwnedFile } from '../../io/index.js';
@@ -16,7 +17,7 @@ import { WANTED_HELP, WANTED_OPTIONS, whatToFind, whatToKeep } from './options.j
 import { cocoDataset, describeDetections, detectionLines, type ImageDetections, labelledBoxes } from './output.js';
 import { writeDetectionPicture } from './picture.js';
 
-const MODELS = ['grounding-dino-t', 'grounding-dino-b'] as const;
+const MODELS = DETECTOR_NAMES;
 
 const HELP = `Usage: samtrack detect IMAGE... --text TEXT | --classes A,B,... | --ground-truth FILE [options]
 

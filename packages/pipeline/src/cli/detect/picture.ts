@@ -1,12 +1,12 @@
 /** Pictures with boxes and their labels. Node only: sharp draws the text, with the fonts that the machine has. */
 import { extname } from 'node:path';
-import type { BoxCorners } from '@samtrack/models';
+import type { Box } from '@samtrack/models';
 import { type RgbaImage, type RunInput, writeOwnedFile } from '../../io/index.js';
 import { idColour, palette } from '../../io/palette.js';
 
 /** A box and what to write on it. */
 export interface LabelledBox {
-  box: BoxCorners;
+  box: Box;
   label: string;
   /** Boxes of the same number have the same colour. */
   colour: number;

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverything } from '@samtrack/models';
+import { SEGMENTER_NAMES } from '../../assist/names.js';
 import { openEngine } from '../../engine/index.js';
 import { type Frame, openSource, SourceError, writeOwnedFile } from '../../io/index.js';
-import { SEGMENTER_NAMES } from '../../session/samtrack.js';
 import { type Arguments, defineCommand, oneOf, UsageError, wholeNumber } from '../command.js';
 import { loadPredictor, type SegmenterSettings, segmenterList, segmenterSettings } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';

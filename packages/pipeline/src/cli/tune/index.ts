@@ -10,7 +10,7 @@ import {
   tuningStore,
 } from '@samtrack/kernels';
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
-import { SEGMENTER_NAMES } from '../../session/samtrack.js';
+import { DETECTOR_NAMES, SEGMENTER_NAMES } from '../../assist/names.js';
 import { type Arguments, defineCommand, listed, oneOf, positiveNumber, UsageError } from '../command.js';
 import { segmenterSettings } from '../common/assistants.js';
 import { cachedWeights } from '../common/cached-weights.js';
@@ -21,7 +21,7 @@ import { type LoadOptions, type TunableModel, tunableDetector, tunableSegmenter,
 
 const TRACKERS = Object.keys(DEAOT_CONFIGS);
 const SEGMENTERS: readonly string[] = SEGMENTER_NAMES;
-const DETECTORS = ['grounding-dino-t', 'grounding-dino-b'];
+const DETECTORS: readonly string[] = DETECTOR_NAMES;
 const MODELS = [...TRACKERS, ...SEGMENTERS, ...DETECTORS];
 
 const HELP = `Usage: samtrack tune [--model NAME] [--size HxW] [options]

@@ -31,7 +31,7 @@ const split = defineKernel({ name: 'multi-head-attention/split', template: split
 const merge = defineKernel({ name: 'multi-head-attention/merge', template: mergeWgsl });
 
 /** The kernels for few queries or keys. */
-export const FEW_KERNELS = [fewKeys, split, merge];
+export const FEW_KEYS_KERNELS = [fewKeys, split, merge];
 
 /** The kernel whose keys all lie in a subgroup's registers. */
 export function launchFewKeys(runtime: Runtime, attention: PlainAttention): void {

@@ -6,14 +6,14 @@
  * @param channels Columns of the result; the first `classes` are labels, the others 0.
  * @returns float32 [grid.height * grid.width, channels], flat.
  */
-export function tokenShares(
+export function softLabels(
   labels: ArrayLike<number>,
   size: { height: number; width: number },
   grid: { height: number; width: number },
   classes: number,
   channels: number,
 ): Float32Array<ArrayBuffer> {
-  const shares = new Float32Array(grid.height * grid.width * channels);
+  const soft = new Float32Array(grid.height * grid.width * channels);
   const first = (i: number, side: number, count: number) => Math.floor((i * side) / count);
   const last = (i: number, side: number, count: number) => Math.ceil(((i + 1) * side) / count);
   for (let ty = 0; ty < grid.height; ty++) {
@@ -24,12 +24,12 @@ export function tokenShares(
       for (let y = y0; y < y1; y++) {
         for (let x = x0; x < x1; x++) {
           const label = labels[y * size.width + x]!;
-          if (label < classes) shares[base + label]!++;
+          if (label < classes) soft[base + label]!++;
         }
       }
       const pixels = (y1 - y0) * (x1 - x0);
-      for (let c = 0; c < classes; c++) shares[base + c]! /= pixels;
+      for (let c = 0; c < classes; c++) soft[base + c]! /= pixels;
     }
   }
-  return shares;
+  return soft;
 }
