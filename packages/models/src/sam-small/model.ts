@@ -39,6 +39,8 @@ export class SamSmallModel implements PromptModel {
   readonly imageSize = FRAME;
   readonly side = SIDE;
   readonly lowRes = LOW_RES;
+  /** It is less sure of itself than networks that saw millions of masks: at the general thresholds nothing would be left. */
+  readonly everything = { predIouThresh: 0.5, stabilityScoreThresh: 0.5 };
   readonly featureShapes = [
     [SIDE ** 2, CHANNELS],
     [(2 * SIDE) ** 2, UP[0]],

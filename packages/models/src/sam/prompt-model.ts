@@ -60,7 +60,7 @@ export interface PromptModel extends EmbeddingOwner {
   /** Whether images are squeezed to the square frame, where others keep their aspect and lie at its upper left. */
   readonly squeezes?: boolean;
   /** Defaults of `segmentEverything` that are the model's own. */
-  readonly everything?: Pick<EverythingOptions, 'predIouThresh'>;
+  readonly everything?: Pick<EverythingOptions, 'predIouThresh' | 'stabilityScoreThresh'>;
   /** Side of the frame that masks are enlarged to before they are fitted to the image; `imageSize` by default. */
   readonly maskFrame?: number;
   /**

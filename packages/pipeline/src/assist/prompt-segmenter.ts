@@ -77,6 +77,7 @@ export abstract class PromptSegmenter implements Segmenter {
       cropNLayers: 1,
       cropNPointsDownscaleFactor: 2,
       minMaskRegionArea: 200,
+      ...model.everything,
       ...defined(options),
       outputMode: 'uncompressed_rle',
     });

@@ -30,9 +30,9 @@ export interface MaskCandidate {
 export interface EverythingOptions {
   /** Grid points along each side of the image; 16. */
   pointsPerSide?: number;
-  /** Least predicted IoU; 0.8. */
+  /** Least predicted IoU; 0.8, of the segmenter that comes with samtrack 0.5. */
   predIouThresh?: number;
-  /** Least stability under a shift of the threshold; 0.9. */
+  /** Least stability under a shift of the threshold; 0.9, of the segmenter that comes with samtrack 0.5. */
   stabilityScoreThresh?: number;
   /** Layers of crops, each with twice as many crops a side; 1. */
   cropNLayers?: number;

@@ -15,8 +15,9 @@ export const WANTED_HELP = `What to segment, coordinates in pixels of the image:
 With --everything (names and defaults of the published mask generator):
   --points-per-side N             points along each side of the grid; default 32
   --points-per-batch N            points between two looks for Ctrl-C; default 64
-  --pred-iou-thresh N             masks of a predicted IoU above it stay; default 0.88, SAM 2.1 0.8
-  --stability-score-thresh N      masks of this stability stay; default 0.95
+  --pred-iou-thresh N             masks of a predicted IoU above it stay; default 0.88, SAM 2.1 0.8,
+                                  samtrack-small 0.5
+  --stability-score-thresh N      masks of this stability stay; default 0.95, samtrack-small 0.5
   --stability-score-offset N      shift of the threshold that stability is measured with; default 1
   --box-nms-thresh N              IoU of boxes above which the worse goes; default 0.7
   --crop-n-layers N               layers of crops, each with twice as many a side; default 0

@@ -6,9 +6,9 @@ import { oneOf, positiveNumber, UsageError, wholeNumber } from '../command.js';
 export const DISCOVERY_HELP = `New objects:
   --mode NAME           interactive (default): none; automatic: whatever is found, from the first frame on;
                         fusion: the mask's objects, and whatever is found later
-  --everything          find everything there is, with Segment Anything; --points-per-side N (default 16),
-                        --pred-iou-thresh N (0.8), --stability-score-thresh N (0.9), --crop-n-layers N (1) and
-                        --min-mask-region-area N (200) are its own
+  --everything          find everything there is, with the segmenter; --points-per-side N (default 16),
+                        --pred-iou-thresh N (0.8, samtrack-small 0.5), --stability-score-thresh N (0.9, samtrack-small
+                        0.5), --crop-n-layers N (1) and --min-mask-region-area N (200) are its own
   --text TEXT           find what a text names, things apart by full stops, with Grounding DINO
   --classes A,B         the same, with class names
   --every N             look at every N-th frame; default 10
@@ -108,8 +108,8 @@ export function discoverySettings(options: Values): DiscoverySettings | undefine
   const review = options.review ?? false;
   const everything: EverythingOptions = {
     pointsPerSide: positiveNumber('points-per-side', options['points-per-side'], { whole: true }) ?? 16,
-    predIouThresh: share('pred-iou-thresh', options['pred-iou-thresh']) ?? 0.8,
-    stabilityScoreThresh: share('stability-score-thresh', options['stability-score-thresh']) ?? 0.9,
+    predIouThresh: share('pred-iou-thresh', options['pred-iou-thresh']),
+    stabilityScoreThresh: share('stability-score-thresh', options['stability-score-thresh']),
     cropNLayers: wholeNumber('crop-n-layers', options['crop-n-layers']) ?? 1,
     minMaskRegionArea: wholeNumber('min-mask-region-area', options['min-mask-region-area']) ?? 200,
   };
