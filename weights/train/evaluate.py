@@ -24,6 +24,7 @@ from deaot.goldens import prepare
 from deaot.init import load_imagenet_encoder
 from deaot.mobilenetv2 import MobileNetV2
 from metrics import contour_accuracy, jaccard
+from strays import drop_strays
 from propagation import PropagationTracker
 
 
@@ -75,7 +76,7 @@ def scale_logits(model: DeAOT, factor: float) -> None:
             layer.short_term_attn.relative_emb_k.weight /= factor**0.5
 
 
-def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int, limit: int | None, with_f: bool, mode: int = cv2.INTER_CUBIC) -> tuple[list[float], list[float], float]:
+def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int, limit: int | None, with_f: bool, mode: int = cv2.INTER_CUBIC, strays: str = "keep") -> tuple[list[float], list[float], float]:
     """J and F per scored frame, and frames per second."""
     first = read_mask(masks[0])
     size = network_size(*first.shape, long_edge)
@@ -86,7 +87,9 @@ def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int,
     start = time.perf_counter()
     for t in range(1, last):
         tracker.propagate(read_frame(frames[t], size, mode))
-        labels = tracker.decode(first.shape).argmax(1)
+        before, labels = labels, tracker.decode(first.shape).argmax(1)
+        if strays == "drop":
+            labels = torch.from_numpy(drop_strays(before[0].numpy(), labels[0].numpy()))[None]
         tracker.update_memory(labels)
         predicted, truth = labels[0].numpy() > 0, read_mask(masks[t])
         j.append(jaccard(predicted, truth))
@@ -107,6 +110,7 @@ def main() -> None:
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--logit-factor", type=float, default=1.0)
+    parser.add_argument("--strays", choices=("drop", "keep"), default="keep", help="drop: as the product does with these weights")
     parser.add_argument("--limit", type=int, help="score only the first frames of every sequence")
     parser.add_argument("--sequences", nargs="*")
     parser.add_argument("--no-f", action="store_true")
@@ -136,7 +140,7 @@ def main() -> None:
         frames = sorted(folder.glob("*.jpg"))
         masks = [args.davis / "Annotations/480p" / folder.name / f"{p.stem}.png" for p in frames]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            j, f, fps = run_sequence(make(), frames, masks, args.long_edge, args.limit, not args.no_f, RESIZE[args.resize])
+            j, f, fps = run_sequence(make(), frames, masks, args.long_edge, args.limit, not args.no_f, RESIZE[args.resize], args.strays)
         rows[folder.name] = {"J": float(np.mean(j)), "F": float(np.mean(f)) if f else None, "fps": fps}
         print(f"{folder.name:18s} J {np.mean(j):.3f}" + (f"  F {np.mean(f):.3f}" if f else "") + f"  {fps:.1f} fps", flush=True)
     mean_j = float(np.mean([r["J"] for r in rows.values()]))

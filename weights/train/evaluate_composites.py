@@ -19,6 +19,7 @@ from clips.kinds import KINDS, KindClips
 from deaot import NEVER, DeAOT, Engine
 from deaot.checkpoint import load_weights
 from metrics import contour_accuracy, jaccard
+from strays import drop_strays
 from train import normalise
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=4321)
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
+    parser.add_argument("--strays", choices=("drop", "keep"), default="drop", help="as the product does, or as the network says")
     parser.add_argument("--bf16", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -51,12 +53,16 @@ def main() -> None:
             engine = Engine(model, args.long_term_gap, args.long_term_cap)
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
                 engine.add_reference(images[:1], torch.from_numpy(labels[:1].astype(np.int64)), count)
+                before = labels[0]
                 for t in range(1, args.frames):
                     engine.propagate(images[t : t + 1])
-                    predicted = engine.decode(tuple(args.size)).argmax(1)
-                    engine.update_memory(predicted)
+                    predicted = engine.decode(tuple(args.size)).argmax(1)[0].numpy()
+                    if args.strays == "drop":
+                        predicted = drop_strays(before, predicted)
+                    before = predicted
+                    engine.update_memory(torch.from_numpy(predicted)[None])
                     for i in range(1, count + 1):
-                        a, b = predicted[0].numpy() == i, labels[t] == i
+                        a, b = predicted == i, labels[t] == i
                         j.append(jaccard(a, b))
                         f.append(contour_accuracy(a, b))
         print(f"{name:12s} {args.clips} clips: J {np.mean(j):.3f}  F {np.mean(f):.3f}  J&F {(np.mean(j) + np.mean(f)) / 2:.3f}", flush=True)

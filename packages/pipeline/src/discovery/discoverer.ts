@@ -1,6 +1,7 @@
 import type { OutOfBudgetError } from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
 import { labelIds } from '../io/label-map.js';
+import { withoutPixels } from '../tracking/strays.js';
 import type { FrameReviser } from '../tracking/track.js';
 import type { Candidate } from './candidate.js';
 import type { CandidateSource } from './candidate-source.js';
@@ -15,7 +16,7 @@ import {
   type Rejection,
 } from './discover.js';
 import { type QueuedProposal, ReviewQueue } from './review-queue.js';
-import { StrayWatch, withoutPixels } from './strays.js';
+import { StrayWatch } from './strays.js';
 
 /** An object of an automatic run. */
 export interface DiscoveredObject extends KnownObject {

@@ -2,6 +2,8 @@
  * New objects on the way: which of what a detector or segmenter finds is tracked by nobody yet, and is there to stay.
  * @module
  */
+
+export { withoutPixels } from '../tracking/strays.js';
 export { type Candidate, canonicalOrder, rleIou, withoutDoubles } from './candidate.js';
 export { type CandidateSource, describedBy, everything, type TextOptions } from './candidate-source.js';
 export { type CmrOptions, compareMasks, isNewObject, type MaskComparison } from './cmr.js';
@@ -28,4 +30,4 @@ export {
 export { DiscoveryError, type DiscoveryErrorCode } from './errors.js';
 export { automatic, fusion, type TrackingMode } from './modes.js';
 export { type QueuedProposal, ReviewQueue } from './review-queue.js';
-export { StrayWatch, withoutPixels } from './strays.js';
+export { StrayWatch } from './strays.js';

@@ -26,7 +26,7 @@ import {
 } from '../io/index.js';
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
-import { type TrackerModel, TrackingError, VideoTracker } from '../tracking/index.js';
+import { type TrackerModel, TrackingError, VideoTracker, type VideoTrackerOptions } from '../tracking/index.js';
 import { kindOfModel, TRACKERS } from '../tracking/tracker-kinds.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
@@ -55,6 +55,8 @@ export interface SamTrackOptions extends EngineOptions {
   longTermGap?: number;
   /** What is forgotten when the memory is full; `sparse` by default. */
   memoryPolicy?: MemoryPolicy;
+  /** What becomes of parts of an object that appear far from it: see `VideoTrackerOptions.strays`. */
+  strays?: VideoTrackerOptions['strays'];
   signal?: AbortSignal;
   /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
   onProgress?: (progress: LoadProgress) => void;
@@ -156,7 +158,7 @@ export class SamTrack {
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
     const { tracker: model = 'deaot-t', segmenter, detector, cache, ...rest } = options;
-    const { longEdge, longTermGap, memoryPolicy } = options;
+    const { longEdge, longTermGap, memoryPolicy, strays } = options;
     const weights = await trackerWeights(model, options.weights);
     const assistants: { segmenter?: Segmenter; detector?: Detector } = {
       segmenter: takesPrompts(model) && segmenter === undefined ? undefined : await segmenterOf(segmenter, cache),
@@ -175,6 +177,7 @@ export class SamTrack {
       longEdge: longEdge ?? null,
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,
+      ...(strays && { strays }),
     };
     return new SamTrack(assistants, tracker, new SharedTracker(tracker), identity);
   }

@@ -34,6 +34,8 @@ export interface LoadedTracker {
   readonly recentFrames: number;
   /** Objects whose memory is allocated together. */
   readonly groupSize: number;
+  /** Whether strays are better dropped (`VideoTrackerOptions.strays`). */
+  readonly dropsStrays: boolean;
   start(size: Size, options: TrackerOptions): Tracker;
   /** Where the network takes prompts: what segments images with it, without weights of its own. */
   predictor?(): RefiningPredictor;
@@ -84,6 +86,8 @@ export const TRACKERS = {
         recallsExactly: model.config.layers === 1,
         recentFrames: 1,
         groupSize: GROUP_OBJECTS,
+        // Weights of weights/train, whose files state their size, have seen no videos of how things move.
+        dropsStrays: longEdge !== undefined,
         start: (size, given) => new DeAotTracker(model, size, { ...given, longEdge: given.longEdge ?? longEdge }),
         dispose: () => model.dispose(),
       };
@@ -103,6 +107,7 @@ export const TRACKERS = {
         recallsExactly: false,
         recentFrames: PROPAGATION_RECENT_FRAMES,
         groupSize: GROUP_OBJECTS,
+        dropsStrays: false,
         start: (size, given) => new LabelPropagationTracker(model, size, given),
         dispose: () => model.dispose(),
       };
@@ -130,6 +135,7 @@ export const TRACKERS = {
         recallsExactly: false,
         recentFrames: MEMORY_FRAMES - 1,
         groupSize: 1,
+        dropsStrays: false,
         start: (size, { direction, memoryMB }) => new Sam2Tracker(model, size, { direction, memoryMB }),
         predictor: () => new SamRefiningPredictor(new SamPredictor(new Sam2PromptModel(model, false))),
         dispose: () => model.dispose(),

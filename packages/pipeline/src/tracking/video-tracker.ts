@@ -7,6 +7,7 @@ import { maxLabelId } from '../io/label-map.js';
 import { trackerWeights } from './default-weights.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
+import { findStrays, withoutPixels } from './strays.js';
 import { kindOfModel, TRACKERS, type TrackerModel } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
@@ -22,6 +23,12 @@ export interface VideoTrackerOptions
    * the tracker is in use. In Node, those that come with samtrack by default.
    */
   weights?: CheckpointInput;
+  /**
+   * What becomes of parts of an object that appear far from where it was one frame before, while it is still there: mostly other things that
+   * look like it. `drop` makes background of them, `keep` leaves what the network says. Default `drop` with the weights that come with
+   * samtrack, and `keep` with published ones, whose results then are the published ones.
+   */
+  strays?: 'keep' | 'drop' | undefined;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
@@ -33,7 +40,7 @@ const HOLDER = 'VideoTracker';
 interface Remembered {
   index: number;
   rgba: Uint8Array;
-  labels: ArrayLike<number>;
+  labels: Uint16Array;
   /** Number of objects, for reference frames. */
   objects?: number;
   given?: ReadonlySet<number> | undefined;
@@ -167,9 +174,17 @@ export class VideoTracker implements FrameTracker {
 
   /** Finds the objects in a frame and remembers it as found. */
   async step(frame: Frame): Promise<LabelMap> {
-    const data = await this.#surviving(() => this.#started.step(frame.index, frame.rgba));
-    this.#keep({ index: frame.index, rgba: frame.rgba, labels: data });
-    return { width: frame.width, height: frame.height, data: Uint16Array.from(data) };
+    const labels = await this.#surviving(async () => {
+      const tracker = this.#started;
+      if (!this.#dropsStrays) return mapOf(frame, await tracker.step(frame.index, frame.rgba));
+      await tracker.propagate(frame.index, frame.rgba);
+      const found = mapOf(frame, await tracker.labels());
+      const kept = this.#withoutStrays(found);
+      await tracker.update(kept === found ? undefined : kept.data);
+      return kept;
+    });
+    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+    return labels;
   }
 
   /**
@@ -180,8 +195,8 @@ export class VideoTracker implements FrameTracker {
     return this.#surviving(async () => {
       const tracker = this.#started;
       await tracker.propagate(frame.index, frame.rgba);
-      const data = Uint16Array.from(await tracker.labels());
-      return { labels: { width: frame.width, height: frame.height, data }, certainty: await tracker.certainty() };
+      const labels = this.#withoutStrays(mapOf(frame, await tracker.labels()));
+      return { labels, certainty: await tracker.certainty() };
     });
   }
 
@@ -233,6 +248,20 @@ export class VideoTracker implements FrameTracker {
   }
 
   #disposed = false;
+
+  get #dropsStrays(): boolean {
+    const { strays } = this.options;
+    return strays === undefined ? this.model.dropsStrays : strays === 'drop';
+  }
+
+  /** The same map where nothing is dropped. */
+  #withoutStrays(labels: LabelMap): LabelMap {
+    const before = this.#recent.at(-1);
+    if (!before || !this.#dropsStrays) return labels;
+    const { width, height } = labels;
+    const strays = findStrays({ width, height, data: before.labels }, labels);
+    return strays.length > 0 ? withoutPixels(labels, strays) : labels;
+  }
 
   #check(): void {
     if (this.#disposed) throw new TrackingError('disposed', 'this tracker was disposed');
@@ -302,3 +331,9 @@ export class VideoTracker implements FrameTracker {
     }
   }
 }
+
+const mapOf = ({ width, height }: Frame, data: ArrayLike<number>): LabelMap => ({
+  width,
+  height,
+  data: Uint16Array.from(data),
+});

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Point, type SegmentPrompt, SmallSegmenter } from '../../src/assist/index.js';
 import { rleIou } from '../../src/discovery/index.js';
 import { encodeRle, rleArea } from '../../src/io/index.js';
+import { type Actor, COLOURS, frameOf, truthOf } from '../discovery/clip.js';
 import { errorOf } from '../io/temporary.js';
-import { type Actor, COLOURS, frameOf, truthOf } from '../modes/clip.js';
 
 /** Red and green discs that do not touch, and a small blue one. */
 const ACTORS: readonly Actor[] = [
@@ -85,7 +85,7 @@ it('goes on from a mask that is given', async () => {
 });
 
 it('everything finds the discs, each once', async () => {
-  const records = await segmenter.everything(image, { cropNLayers: 0 });
+  const records = await segmenter.everything(image, { pointsPerSide: 6, cropNLayers: 0 });
   for (const id of [1, 2]) {
     expect(records.filter(({ mask }) => rleIou(mask, maskOf(id)) > 0.8)).toHaveLength(1);
   }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { beforeAll, expect, it } from 'vitest';
 import { decodeLabelPng, encodeLabelPng } from '../../src/io/index.js';
+import { type Actor, COLOURS, frameOf, iouOf, truthOf } from '../discovery/clip.js';
 import { temporaryFolder } from '../io/temporary.js';
-import { type Actor, COLOURS, frameOf, iouOf, truthOf } from '../modes/clip.js';
 import { samtrack } from './run.js';
 
 const ACTORS: readonly Actor[] = [

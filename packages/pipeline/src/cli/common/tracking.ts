@@ -21,6 +21,8 @@ import { formatDuration, type Report } from './progress.js';
 
 const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly MemoryPolicy[];
 
+const STRAYS = ['drop', 'keep'] as const;
+
 /** Options that not every tracker has a use for. */
 const SPECIAL = { model: 'model', 'long-term-gap': 'longTermGap', 'memory-policy': 'memoryPolicy' } as const;
 
@@ -39,6 +41,8 @@ export const TRACKER_HELP = `Model:
   --long-term-gap N     frames between predicted frames that are memorised; default the model's own
   --memory-mb N         most memory for remembered frames, in MB; default 1024, never exceeded
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
+  --strays NAME         parts of an object that appear far from it, mostly other things that look like it:
+                        ${STRAYS.join(', ')}; default drop with the weights that come with samtrack
 
 ${ENGINE_HELP}`;
 
@@ -50,6 +54,7 @@ export const TRACKER_OPTIONS = {
   'long-term-gap': { type: 'string' },
   'memory-mb': { type: 'string' },
   'memory-policy': { type: 'string' },
+  strays: { type: 'string' },
   ...ENGINE_OPTIONS,
 } as const;
 
@@ -70,6 +75,7 @@ export interface TrackerSettings {
     longTermGap?: number;
     memoryMB?: number;
     memoryPolicy?: MemoryPolicy;
+    strays?: (typeof STRAYS)[number];
   };
 }
 
@@ -95,6 +101,7 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     longTermGap: positiveNumber('long-term-gap', options['long-term-gap'], { whole: true }),
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
+    strays: oneOf('strays', options.strays, STRAYS),
   };
   const identity = {
     model: hasUseFor(tracker, 'model') ? model : tracker,
