@@ -279,8 +279,8 @@ export class SessionCore {
       if (this.source.kind === 'live') {
         throw new MissingMasksError(seq, frameAt(node.event as PropagateEvent, first)!.frame);
       }
-      for await (const { frame, labels, certaintyOf } of this.runner.run(node, first, signal, last)) {
-        await masks.add(seq, frame.index, labels, certaintyOf);
+      for await (const { frame, labels, certaintyOf, gone } of this.runner.run(node, first, signal, last)) {
+        await masks.add(seq, frame.index, labels, certaintyOf, gone);
         onProgress?.(frame.index);
       }
     }

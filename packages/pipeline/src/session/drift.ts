@@ -4,14 +4,18 @@ import { producer, resolver, type SessionState } from './state.js';
 
 /** How sure the tracker is of an object in a frame. */
 export interface ObjectConfidence {
-  /** 1 less the mean normalised entropy of the object's pixels, 0..1. */
+  /**
+   * Of DeAOT 1 less the mean normalised entropy of the object's pixels, of SAM 2.1 the probability that it is there, or that it is not, 0..1.
+   */
   readonly certainty: number;
   /** Pixels. */
   readonly area: number;
   /** Change of the area from the frame tracked before, as a share of the larger one, 0..1. */
   readonly areaJump: number;
-  /** `certainty` x (1 - `areaJump`). */
+  /** `certainty` x (1 - `areaJump`); of an object that is gone the `certainty` alone. */
   readonly confidence: number;
+  /** Whether the tracker says that the object is not in the frame. */
+  readonly gone: boolean;
 }
 
 /** A frame in the drift timeline. */
@@ -46,13 +50,19 @@ export function driftOf(state: SessionState, store: MaskStore, frame: number): F
   const certainty = new Map(stats.ids.map((id, i) => [id, stats.certainty[i]!]));
   const resolve = resolver(state.path, pass.seq);
   const objects = new Map<number, ObjectConfidence>();
-  for (const id of [...new Set([...now.keys(), ...earlier.keys()])].sort((a, b) => a - b)) {
+  const gone = new Map(stats.gone);
+  for (const id of [...new Set([...now.keys(), ...earlier.keys(), ...gone.keys()])].sort((a, b) => a - b)) {
     if (resolve(id) !== id) continue;
+    const absent = gone.get(id);
+    if (absent !== undefined) {
+      objects.set(id, { certainty: absent, area: 0, areaJump: 0, confidence: absent, gone: true });
+      continue;
+    }
     const [area, last] = [now.get(id) ?? 0, before ? (earlier.get(id) ?? 0) : (now.get(id) ?? 0)];
     // An object that comes in with a prompt has not jumped.
     const areaJump = last === 0 ? 0 : Math.abs(area - last) / Math.max(area, last);
     const sure = certainty.get(id) ?? 0;
-    objects.set(id, { certainty: sure, area, areaJump, confidence: sure * (1 - areaJump) });
+    objects.set(id, { certainty: sure, area, areaJump, confidence: sure * (1 - areaJump), gone: false });
   }
   let least: { id: number; confidence: number } | undefined;
   for (const [id, { confidence }] of objects) {

@@ -11,6 +11,8 @@ export interface FrameStats {
   readonly areas: readonly number[];
   /** 1 less the mean entropy of their pixels; 1 in reference frames. Objects that the tracker knows and does not see have none. */
   readonly certainty: readonly number[];
+  /** Objects that the tracker says are not in the frame, and how sure it is of that, 0..1. */
+  readonly gone?: readonly (readonly [id: number, certainty: number])[] | undefined;
 }
 
 interface Entry extends FrameStats {
@@ -24,6 +26,7 @@ interface Line {
   ids: number[];
   areas: number[];
   certainty: number[];
+  gone?: (readonly [id: number, certainty: number])[];
   /** COCO's compressed run lengths. */
   masks: string[];
 }
@@ -88,17 +91,28 @@ export class MaskStore {
     return 8 * this.#numbers;
   }
 
-  /** Stores the masks of a frame; what is there already stays. Throws `OutputError`, with nothing stored. */
-  async add(pass: number, frame: number, labels: LabelMap, certaintyOf: (id: number) => number): Promise<void> {
+  /**
+   * Stores the masks of a frame; what is there already stays. Throws `OutputError`, with nothing stored.
+   * @param gone Objects that the tracker says are not there, and how sure it is.
+   */
+  async add(
+    pass: number,
+    frame: number,
+    labels: LabelMap,
+    certaintyOf: (id: number) => number,
+    gone: Iterable<readonly [id: number, certainty: number]> = [],
+  ): Promise<void> {
     if (this.has(pass, frame)) return;
     const { file, frames } = await this.#file(pass);
     const line: Line = { frame, ids: [], areas: [], certainty: [], masks: [] };
     for (const [id, rle] of labelMapToRles(labels)) {
       line.ids.push(id);
       line.areas.push(rleArea(rle));
-      line.certainty.push(Math.round(certaintyOf(id) * 1e4) / 1e4);
+      line.certainty.push(rounded(certaintyOf(id)));
       line.masks.push(compressRle(rle).counts);
     }
+    const absent = [...gone].map(([id, certainty]) => [id, rounded(certainty)] as const);
+    if (absent.length > 0) line.gone = absent;
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     const offset = await file.append(bytes);
     this.#enter(frames, line, offset, bytes.length);
@@ -132,9 +146,14 @@ export class MaskStore {
     this.#passes.clear();
   }
 
-  #enter(frames: Map<number, Entry>, { frame, ids, areas, certainty }: Line, offset: number, length: number): void {
-    frames.set(frame, { ids, areas, certainty, offset, length });
-    this.#numbers += 5 + 3 * ids.length;
+  #enter(
+    frames: Map<number, Entry>,
+    { frame, ids, areas, certainty, gone }: Line,
+    offset: number,
+    length: number,
+  ): void {
+    frames.set(frame, { ids, areas, certainty, gone, offset, length });
+    this.#numbers += 5 + 3 * ids.length + 2 * (gone?.length ?? 0);
   }
 
   /** A pass's file, open; read through when it is first opened. */
@@ -165,6 +184,8 @@ export class MaskStore {
     await file?.close();
   }
 }
+
+const rounded = (share: number): number => Math.round(share * 1e4) / 1e4;
 
 function parseLine(bytes: Uint8Array): Line | undefined {
   try {

@@ -16,6 +16,8 @@ export interface PassFrame {
   labels: LabelMap;
   /** 1 less the mean normalised entropy of an object's pixels; 1 where the masks were given. */
   certaintyOf: (id: number) => number;
+  /** Objects that the tracker says are not in the frame, and how sure it is of that, 0..1. */
+  gone?: (readonly [id: number, certainty: number])[];
 }
 
 /** What a pass runner needs to know of the session. */
@@ -258,7 +260,14 @@ class RangeRun {
       ({ certainty } = found);
       return this.#revise(frame, found, annotations);
     });
-    return { frame, labels, certaintyOf: (id) => (annotations?.has(id) ? 1 : (certainty.get(id)?.mean ?? 0)) };
+    const shown = new Set(labelIds(labels));
+    return {
+      frame,
+      labels,
+      certaintyOf: (id) => (annotations?.has(id) ? 1 : (certainty.get(id)?.mean ?? 0)),
+      // It knows, and did not merely lose sight of it.
+      gone: [...certainty].flatMap(([id, { mean }]) => (mean < 0.5 && !shown.has(id) ? [[id, 1 - mean] as const] : [])),
+    };
   }
 
   /** Lays over what was found what is known better. */

@@ -76,8 +76,8 @@ export async function* propagate(core: SessionCore, options: PropagateOptions): 
       core.running = { seq, recorded: history.done(seq) };
       const length = lengthOf(current.event);
       const total = length === undefined ? undefined : count + length - history.done(seq);
-      for await (const { frame, labels, certaintyOf } of core.runner.run(current, history.done(seq), signal)) {
-        await masks.add(seq, frame.index, labels, certaintyOf);
+      for await (const { frame, labels, certaintyOf, gone } of core.runner.run(current, history.done(seq), signal)) {
+        await masks.add(seq, frame.index, labels, certaintyOf, gone);
         core.advance(seq);
         checkBudget(core);
         if (reviser?.due(frame, count)) await revise(core, reviser, frame, labels, signal);
