@@ -92,13 +92,21 @@ describe('samtrack devices', () => {
   it('shows the adapter and the kernels it gets', async () => {
     const { status, out } = await samtrack(['devices']);
     expect(status).toBe(0);
-    for (const part of ['adapter', 'class', 'limits', 'selected kernels', 'features']) {
+    for (const part of ['engines', 'adapter', 'class', 'limits', 'selected kernels', 'features']) {
       expect(out).toMatch(new RegExp(`^${part}$`, 'm'));
     }
     const json = JSON.parse((await samtrack(['devices', '--json'])).out);
     expect(json.limits.maxBufferSize).toBeGreaterThan(0);
     expect(json.class.kind).toMatch(/software|integrated|discrete/);
     expect(Object.keys(json.variants)).toContain('local attention');
+  });
+
+  it('shows the engines, with a measured speed, and which one is taken', async () => {
+    const { engines, auto } = JSON.parse((await samtrack(['devices', '--measure', '--threads', '1', '--json'])).out);
+    expect(engines.webgpu.gflops).toBeGreaterThan(0);
+    expect(engines.cpu).toMatchObject({ device: expect.stringMatching(/ONNX Runtime/), threads: 1 });
+    expect(engines.cpu.gflops).toBeGreaterThan(0);
+    expect(auto).toMatch(/^engine (cpu|webgpu): /);
   });
 
   it('says when there is no such adapter', async () => {
