@@ -181,19 +181,22 @@ describeApp('export', (open) => {
     expect(await app.notices()).toEqual([]);
   });
 
-  it('has a format for more than 255 objects, and says so where one cannot hold them', async () => {
+  it('cuts no id short: more than 255 objects take 16 bits, or are refused', async () => {
     const app = await open();
     await app.openClip();
     const data = Uint16Array.from(labels(0), (id) => (id === 2 ? 300 : id));
     const mask = encode({ width: CLIP.width, height: CLIP.height, data, depth: 16, channels: 1 });
     await app.drop({ name: 'many.png', bytes: mask, type: 'image/png' });
     await app.waitForObjects(2);
-    const { bytes } = await save(app, '16-bit PNG');
-    const [[path, png]] = Object.entries(unzipSync(bytes)) as [[string, Uint8Array]];
-    expect(path).toMatch(/00000\.png$/);
-    expect(decodeLabelPng(png, 'mask').data).toEqual(data);
+    for (const format of ['16-bit PNG', 'PNG masks']) {
+      const { bytes } = await save(app, format);
+      const [[path, png]] = Object.entries(unzipSync(bytes)) as [[string, Uint8Array]];
+      expect(path).toMatch(/00000\.png$/);
+      expect(decodeLabelPng(png, 'mask').data).toEqual(data);
+    }
     await app.page.getByRole('button', { name: 'Export', exact: true }).click();
     const dialog = app.page.getByRole('dialog', { name: 'Export' });
+    await dialog.getByRole('checkbox', { name: /^YouTube-VOS/ }).check();
     await dialog.getByRole('button', { name: /^Save/ }).click();
     await expect.poll(async () => (await app.notices()).join()).toMatch(/255/);
   });
