@@ -21,7 +21,14 @@ const project = (
     include = ['src/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup = [],
     pollTimeout = 1000,
-  }: { env?: Record<string, string>; include?: string[]; globalSetup?: string[]; pollTimeout?: number } = {},
+    groupOrder = 0,
+  }: {
+    env?: Record<string, string>;
+    include?: string[];
+    globalSetup?: string[];
+    pollTimeout?: number;
+    groupOrder?: number;
+  } = {},
 ) => ({
   plugins: [wgslAsText],
   resolve: { conditions: ['samtrack-source', 'node'] },
@@ -32,6 +39,7 @@ const project = (
     include,
     globalSetup,
     expect: { poll: { timeout: pollTimeout } },
+    sequence: { groupOrder },
     pool: 'forks' as const,
     testTimeout: 300_000,
     hookTimeout: 300_000,
@@ -57,8 +65,8 @@ export default defineConfig({
       project('models', 'packages/models'),
       project('onnx', 'packages/onnx'),
       project('pipeline', 'packages/pipeline'),
-      // What a page shows comes when it comes on a busy machine.
-      project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000 }),
+      // What a page shows comes when it comes on a busy machine. After the others: budgets of time are judged without their load.
+      project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000, groupOrder: 1 }),
       project('farm', 'packages/farm'),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),

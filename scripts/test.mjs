@@ -1,4 +1,4 @@
-// Runs every test project but the app's, which drives Chromium through pages for a long time (`npm run test:app`). Arguments go to vitest.
+// Runs every test project. Arguments go to vitest.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,8 +20,5 @@ function ensureRedis() {
 ensureRedis();
 process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), 'samtrack-runtime-'));
 const vitest = join('node_modules', '.bin', 'vitest');
-const wanted = process.argv.slice(2);
-const chosen = wanted.some((argument) => argument.startsWith('--project'));
-const projects = chosen ? [] : ['--project', '!app'];
-const { status } = spawnSync(vitest, ['run', ...projects, ...wanted], { stdio: 'inherit' });
+const { status } = spawnSync(vitest, ['run', ...process.argv.slice(2)], { stdio: 'inherit' });
 process.exit(status ?? 1);
