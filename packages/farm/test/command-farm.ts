@@ -92,8 +92,9 @@ export class CommandFarm {
     );
   }
 
+  /** Starts a worker, with chunks of eight frames. */
   worker(queue: string, host: string, more: string[] = [], env: NodeJS.ProcessEnv = {}): CommandWorker {
-    const argv = ['--scratch', this.scratch, '--lock-seconds', '2', '--host', host, ...more];
+    const argv = ['--scratch', this.scratch, '--lock-seconds', '2', '--chunk', '8', '--host', host, ...more];
     const worker = new CommandWorker(argv, { ...this.environment(queue), ...env });
     this.workers.push(worker);
     return worker;

@@ -19,6 +19,13 @@ const FAULTS = {
   crashed: () => process.kill(process.pid, 'SIGKILL'),
 };
 
+async function fail({ name }, { done }) {
+  if (name !== FAULT_VIDEO || done !== Number(FAULT_FRAME)) return;
+  if (FAULT_FILE && !existsSync(FAULT_FILE)) return;
+  if (FAULT_FILE) rmSync(FAULT_FILE);
+  await FAULTS[FAULT]();
+}
+
 export { isFinal };
 
 export default (adapter) => {
@@ -30,10 +37,11 @@ export default (adapter) => {
         ...context,
         async frame(progress, open) {
           await context.frame(progress, open);
-          if (spec.name !== FAULT_VIDEO || progress.done !== Number(FAULT_FRAME)) return;
-          if (FAULT_FILE && !existsSync(FAULT_FILE)) return;
-          if (FAULT_FILE) rmSync(FAULT_FILE);
-          await FAULTS[FAULT]();
+          await fail(spec, progress);
+        },
+        async whole(progress) {
+          context.whole(progress);
+          await fail(spec, progress);
         },
       }),
   };

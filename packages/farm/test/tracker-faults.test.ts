@@ -33,11 +33,13 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   afterEach(({ task }) => farm.endWorkers(task.result?.state === 'fail'));
 
   /** Frames and mask of a video, with what `samtrack track` makes of it. */
-  async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS]) {
+  async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS], engine: string[] = []) {
     const frames = writeFrames(at(name), count, SIZE);
     const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), ...model];
     const out = at(`${name}-alone`);
-    expect(await farm.samtrack(name, 'track', frames, ...options, '--out', out)).toMatchObject({ status: 0 });
+    expect(await farm.samtrack(name, 'track', frames, ...options, ...engine, '--out', out)).toMatchObject({
+      status: 0,
+    });
     return { frames, options, alone: resultsOf(out) };
   }
 
@@ -48,11 +50,16 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   }
 
   /** A worker on a GPU that fails before a frame of a video, as `faulty-gpu.mjs` says. */
-  function faultyWorker(name: string, FAULT: string, frame: number, { once = false, queue = name } = {}) {
+  function faultyWorker(
+    name: string,
+    FAULT: string,
+    frame: number,
+    { once = false, queue = name, env: more = {} } = {},
+  ) {
     const FAULT_FILE = once ? at(`${name}.fault`) : '';
     if (once) writeFileSync(FAULT_FILE, '');
     const programs = fileURLToPath(new URL('faulty-gpu.mjs', import.meta.url));
-    const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame) };
+    const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame), ...more };
     return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20'], env);
   }
 
@@ -72,20 +79,20 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   }
 
   it('one video through all of them ends with the bytes of a run without any', async () => {
-    const { frames, options, alone } = await video('unlucky', 270);
+    const { frames, options, alone } = await video('unlucky', 34);
     const key = await submit('unlucky', frames, options);
 
-    // Line 0 is a claim, 1 the first 64 frames. With 128 tracked, its child is killed.
-    farm.holdLine(2);
-    const one = faultyWorker('unlucky', 'hung', 140, { once: true });
+    // Line 0 is a claim, 1 the first 8 frames. With 16 tracked, its child is killed.
+    farm.holdLine(2, { once: true });
+    const one = faultyWorker('unlucky', 'hung', 18, { once: true });
     await farm.held(1);
     process.kill(one.child!, 'SIGKILL');
     await one.says(/crashed: ended by SIGKILL/);
     await farm.held(0);
     farm.release();
-    // Another child has a claim (line 3), stores 128 (line 4), and hangs.
+    // Another child has a claim (line 3), stores 16 (line 4), and hangs.
     await one.says(/crashed: .*no sign of life for 20 s/);
-    // While the third one (line 6) stores 192 (line 7), Redis dies and the storage is away, then full.
+    // While the third one (line 6) stores 24 (line 7), Redis dies and the storage is away, then full.
     farm.holdLine(7);
     await farm.held(1);
     await farm.redis.kill();
@@ -94,7 +101,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     await one.says(/waiting: .*ServiceUnavailable/);
     farm.s3.failure = 507;
     await one.says(/waiting: .*(full|no space|quota)/i);
-    // As it stores 256 (line 8), another one whose clock is wrong takes the job over: the first sleeps past its lock.
+    // As it stores 32 (line 8), another one whose clock is wrong takes the job over: the first sleeps past its lock.
     farm.holdLine(8, { once: true });
     farm.s3.failure = undefined;
     await farm.redis.up();
@@ -113,7 +120,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     one.signal('SIGCONT');
     farm.release();
     await one.says(/fenced: .*two-.* has taken it over/);
-    await two.says('unlucky: done, 270 frames');
+    await two.says('unlucky: done, 34 frames');
 
     expect(await fetched('unlucky')).toEqual(alone);
     const types = (await entriesOf('unlucky', key)).map(({ type }) => type);
@@ -139,24 +146,24 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   });
 
   it('a GPU that is lost on the way is opened again, and the bytes are the same', async () => {
-    const { frames, options, alone } = await video('lost', 24);
+    const { frames, options, alone } = await video('lost', 12, undefined, ['--engine', 'webgpu']);
     await submit('lost', frames, options);
-    const worker = faultyWorker('lost', 'lost', 12, { once: true });
-    await worker.says('lost: done, 24 frames');
+    const worker = faultyWorker('lost', 'lost', 6, { once: true, env: { SAMTRACK_ENGINE: 'webgpu' } });
+    await worker.says('lost: done, 12 frames');
     expect(worker.said).toMatch(/opened again and the run goes on/);
     expect(await fetched('lost')).toEqual(alone);
   });
 
   it('a model of several layers, whose memory masks do not tell, begins anew with --exact', async () => {
-    const { frames, options, alone } = await video('deep', 68, [
+    const { frames, options, alone } = await video('deep', 12, [
       '--model',
       'deaot-l',
       '--weights',
       writeDeaotL(folder),
     ]);
     const key = await submit('deep', frames, [...options, '--exact']);
-    const worker = faultyWorker('deep', 'crashed', 66, { once: true });
-    await worker.says('deep: done, 68 frames');
+    const worker = faultyWorker('deep', 'crashed', 10, { once: true });
+    await worker.says('deep: done, 12 frames');
     expect(await fetched('deep')).toEqual(alone);
     expect((await entriesOf('deep', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
   });

@@ -30,7 +30,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
 
   it('a video that is killed and drained on the way ends with the bytes of samtrack track', async () => {
     const size = { width: 64, height: 48 };
-    const frames = writeFrames(at('waves'), 150, size);
+    const frames = writeFrames(at('waves'), 20, size);
     const mask = writeMask(at('waves.png'), makeMask(size));
     const options = ['--mask', mask, ...TINY, '--format', 'mots'];
     const [alone, submitted] = await Promise.all([
@@ -40,14 +40,14 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     expect(alone).toMatchObject({ status: 0 });
     expect(submitted).toMatchObject({ status: 0, out: expect.stringMatching(/\tqueued\twaves\n/) });
 
-    // Line 0 is its claim, 1 the first 64 frames; it dies when it has tracked 128.
+    // Line 0 is its claim, 1 the first 8 frames; it dies when it has tracked 16.
     farm.holdLine(2);
     const first = farm.worker('tracked', 'one');
     await farm.held(1);
     await first.end('SIGKILL');
     await farm.held(0);
     farm.release();
-    // Its claim is line 2. It is to stop when it has tracked 128, 64 of them by itself.
+    // Its claim is line 2. It is to stop when it has tracked 16, 8 of them by itself.
     farm.holdLine(3);
     const second = farm.worker('tracked', 'two');
     await farm.held(1);
@@ -57,7 +57,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     await ending;
     expect(second.said).toMatch(/waves: given back after \d+ frames \(drain\)/);
     const third = farm.worker('tracked', 'three');
-    await third.says('waves: done, 150 frames');
+    await third.says('waves: done, 20 frames');
 
     expect((await samtrack('tracked', 'jobs', 'fetch', '--all', '--out', at('fetched'))).status).toBe(0);
     expect(resultsOf(at('fetched', 'waves'))).toEqual(resultsOf(at('alone')));
@@ -68,7 +68,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     const { out } = await samtrack('tracked', 'jobs', 'show', again.out.split('\t')[0]!);
     expect(out).toMatch(/by two-.*, start 2/);
     expect(out).toMatch(/by three-.*, start 3/);
-    expect(out).toMatch(/done +150 frames, .*mots\.txt/);
+    expect(out).toMatch(/done +20 frames, .*mots\.txt/);
   });
 
   it('prompts of a file, on several frames, give what they give without a farm', async () => {
@@ -140,6 +140,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     [['submit', 'nothing-*.mp4'], /nothing-\*\.mp4: nothing matches/, 1],
     [['submit', 'x.mp4', '--model', 'deaot-x'], /--model is one of/, 2],
     [['submit', 'x.mp4', '--mask', 'x.png'], /x\.mp4: ENOENT/, 1],
+    [['submit', 'x.mp4', '--engine', 'cpu'], /--engine is the workers' matter/, 2],
     [['submit'], /submit takes manifests/, 2],
     [['jobs', 'dance'], /jobs takes one of list, show/, 2],
     [['jobs', 'show', 'abcdef'], /abcdef: no such job/, 1],

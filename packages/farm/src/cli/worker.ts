@@ -30,6 +30,7 @@ SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the jo
   --lock-seconds N      a worker that says nothing for so long has lost its job; default 30
   --hang-seconds N      a frame that takes longer is hung, and the child is ended; default 300
   --patience-seconds N  how long a job waits for a storage that is away or full before it is given back; default 600
+  --chunk N             frames that are stored at a time, and computed again where a worker is killed; default 64
   --slice N             frames after which a video is given back if others wait; default 4096
   --programs MODULE     what jobs do, from a module of one's own (README of @samtrack/farm); default what samtrack does
   --metrics PORT        serve Prometheus metrics on 127.0.0.1:PORT/metrics; HOST:PORT for another address
@@ -47,6 +48,7 @@ const OPTIONS = {
   'lock-seconds': { type: 'string' },
   'hang-seconds': { type: 'string' },
   'patience-seconds': { type: 'string' },
+  chunk: { type: 'string' },
   slice: { type: 'string' },
   programs: { type: 'string' },
   metrics: { type: 'string' },
@@ -64,13 +66,14 @@ export const workerCommand = defineCommand({
 
 async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const address = farmAddress(options);
-  const number = (name: 'lock-seconds' | 'hang-seconds' | 'patience-seconds' | 'slice', otherwise: number) =>
-    positiveNumber(name, options[name], { whole: name === 'slice' }) ?? otherwise;
+  const number = (name: 'lock-seconds' | 'hang-seconds' | 'patience-seconds' | 'slice' | 'chunk', otherwise: number) =>
+    positiveNumber(name, options[name], { whole: name === 'slice' || name === 'chunk' }) ?? otherwise;
   const settings = {
     lockSeconds: number('lock-seconds', 30),
     hangSeconds: number('hang-seconds', 300),
     patienceSeconds: number('patience-seconds', 600),
     sliceFrames: number('slice', 4096),
+    chunkFrames: number('chunk', 64),
   };
   if (options.programs && !existsSync(options.programs))
     throw new UsageError(`--programs ${options.programs}: no such file`);
@@ -87,6 +90,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       scratch: options.scratch ?? join(tmpdir(), 'samtrack-worker'),
       hangSeconds: settings.hangSeconds,
       patienceSeconds: settings.patienceSeconds,
+      chunkFrames: settings.chunkFrames,
       ...(options.adapter ? { adapter: options.adapter } : {}),
       ...(options.programs ? { programs: pathToFileURL(options.programs).href } : {}),
     },

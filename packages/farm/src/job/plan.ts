@@ -39,6 +39,12 @@ export class Planner {
     const { input, options, settings, segmenter, detector, shown } = planTrack([...argv]);
     const unfit = (['preview', 'project'] as const).find((name) => options[name] !== undefined);
     if (unfit) throw new UsageError(`--${unfit} does not go with a farm`);
+    const workers = (['engine', 'threads', 'adapter'] as const).find((name) => options[name] !== undefined);
+    if (workers) {
+      throw new UsageError(
+        `--${workers} is the workers' matter: samtrack worker --adapter, or $SAMTRACK_ENGINE where they are`,
+      );
+    }
     const source = resolve(input);
     const inputs = new Inputs((path) => this.#digest(path));
     const content: Json = await this.#source(source, options, inputs);

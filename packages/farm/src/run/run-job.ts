@@ -10,7 +10,7 @@ import type { Storage } from '../storage/storage.js';
 import type { JobContext, JobProgress, Program, Programs, StopReason } from './context.js';
 import { ResultsFolder } from './results-folder.js';
 
-/** Frames of a chunk. */
+/** Frames of a chunk, where nothing else is asked for. */
 const CHUNK_FRAMES = 64;
 
 /** What came of working on a job. */

@@ -51,7 +51,7 @@ Scores:
   --compat              also the official toolkit's two quirks: no decay above 256 frames, and unsupervised objects
                         in the order of the proposals
   --out FOLDER          where global_results-<split>.csv and per-sequence_results-<split>.csv go; default --results;
-                        with --sequences their names end in those of the sequences
+                        with --sequences their names end in those of the sequences; timing-<split>.csv has the times
   --json FILE           write every frame's J and F of each object there
   --jobs N              threads that score; default one for each processor
 
