@@ -1,32 +1,27 @@
 import { SerialQueue } from '@samtrack/kernels/common';
 import type { Detector, Segmenter } from '../assist/index.js';
 import {
-  compressRle,
   emptyLabelMap,
   type Frame,
   type FrameSource,
   type LabelMap,
-  labelMapToRles,
   MemoryStorage,
   type ProjectStorage,
   SourceError,
 } from '../io/index.js';
 import type { SessionMemory } from './budget.js';
 import { SessionError } from './errors.js';
-import type { AnnotateEvent, EventMask, PropagateEvent, SessionEvent, SessionObject } from './events.js';
+import type { SessionEvent, SessionObject } from './events.js';
 import { fingerprint } from './fingerprint.js';
 import { FrameReader } from './frame-reader.js';
 import type { HistoryNode } from './history.js';
-import { hasPixels, ResultMask } from './masks.js';
+import { ResultMask } from './masks.js';
 import { PassRunner } from './pass-runner.js';
 import { Project } from './project.js';
-import type { ResolvedMask } from './prompts.js';
-import { frameAt, reduce, type SessionState } from './state.js';
+import { restoreMasks } from './restore.js';
+import { reduce, type SessionState } from './state.js';
 import type { SharedTracker } from './tracker.js';
 import { MissingMasksError, viewFrame } from './view.js';
-
-/** Ids fit into 16 bits. */
-const MAX_ID = 65535;
 
 /** What a session is made of; see `SamTrack.open`. */
 export interface SessionOptions {
@@ -126,7 +121,12 @@ export class SessionCore {
 
   /** Stores an event; it counts from then on. Throws `OutputError`, and nothing has changed then. */
   event(event: SessionEvent): Promise<HistoryNode> {
-    return this.#changes.run(() => this.#event(event));
+    return this.change((store) => store(event));
+  }
+
+  /** Makes an event of the state as it is when all changes before it are done. */
+  change<T>(work: (store: (event: SessionEvent) => Promise<HistoryNode>) => Promise<T>): Promise<T> {
+    return this.#changes.run(() => work((event) => this.#event(event)));
   }
 
   async #event(event: SessionEvent): Promise<HistoryNode> {
@@ -173,7 +173,7 @@ export class SessionCore {
       return await viewFrame(this.state, this.project.masks, frame, this.source);
     } catch (error) {
       if (!(error instanceof MissingMasksError) || this.running) throw error;
-      await this.restore({ signal });
+      await restoreMasks(this, { signal });
       return viewFrame(this.state, this.project.masks, frame, this.source);
     }
   }
@@ -183,107 +183,8 @@ export class SessionCore {
     return new ResultMask((await this.view(frame)) ?? emptyLabelMap(this.source.width, this.source.height));
   }
 
-  /**
-   * Gives objects masks in a frame, in the given order; those without an id are new. Pixels of locked objects stay theirs.
-   * @returns their ids
-   */
-  annotate(
-    frame: number,
-    masks: readonly ResolvedMask[],
-    prompt: AnnotateEvent['prompt'],
-    label?: string,
-  ): Promise<number[]> {
-    return this.#changes.run(() => this.#annotate(frame, masks, prompt, label));
-  }
-
-  async #annotate(
-    frame: number,
-    masks: readonly ResolvedMask[],
-    prompt: AnnotateEvent['prompt'],
-    label?: string,
-  ): Promise<number[]> {
-    const painted = await this.masks(frame);
-    const locked = new Set(this.objectsWhere(({ locked: isLocked }) => isLocked));
-    const created: { id: number; name: string; label?: string }[] = [];
-    let { lastId } = this.state;
-    const ids = masks.map(({ object, name, label: found }) => {
-      const id = object ?? lastId + 1;
-      if (this.state.objects.has(id)) {
-        this.unlocked(id);
-      } else if (!created.some((other) => other.id === id)) {
-        lastId = Math.max(lastId, id);
-        const kind = label ?? found;
-        created.push({ id, name: this.#freeName(name ?? `object ${id}`, created), ...(kind ? { label: kind } : {}) });
-      }
-      return id;
-    });
-    if (lastId > MAX_ID) {
-      throw new SessionError('too-many-objects', `object ${lastId} would be needed; ids go up to ${MAX_ID}`);
-    }
-    const { data } = painted;
-    const prompted = new Set(ids);
-    for (let i = 0; i < data.length; i++) if (prompted.has(data[i]!)) data[i] = 0;
-    for (const [i, { pixels }] of masks.entries()) {
-      for (let p = 0; p < data.length; p++) if (pixels[p] && !locked.has(data[p]!)) data[p] = ids[i]!;
-    }
-    // An object that another one of the same prompt covers has nothing to be tracked by.
-    const visible = this.encode(painted, [...prompted]);
-    const gone = ids.find((id, i) => !visible.some(({ object }) => object === id) && hasPixels(masks[i]!.pixels));
-    if (visible.length === 0 || (gone !== undefined && !created.some(({ id }) => id === gone))) {
-      throw new SessionError('nothing-found', `the prompt in frame ${frame} leaves its object no pixels`);
-    }
-    const shown = new Set(visible.map(({ object }) => object));
-    const kept = created.filter(({ id }) => shown.has(id));
-    await this.#event({
-      type: 'annotate',
-      frame,
-      masks: visible,
-      ...(kept.length > 0 ? { created: kept } : {}),
-      ...(prompt ? { prompt } : {}),
-    });
-    return visible.map(({ object }) => object);
-  }
-
-  /** Masks of objects for an event. */
-  encode(labels: LabelMap, ids: readonly number[]): EventMask[] {
-    const rles = labelMapToRles(labels);
-    return [...ids]
-      .sort((a, b) => a - b)
-      .flatMap((object) => {
-        const rle = rles.get(object);
-        return rle ? [{ object, counts: compressRle(rle).counts }] : [];
-      });
-  }
-
   objectsWhere(condition: (object: SessionObject) => boolean): number[] {
     return [...this.state.objects.values()].filter(condition).map(({ id }) => id);
-  }
-
-  /** Computes masks again that belong to the session and are not stored. */
-  async restore({
-    signal,
-    onProgress,
-  }: {
-    signal?: AbortSignal;
-    onProgress?: (frame: number) => void;
-  } = {}): Promise<void> {
-    const { masks, history } = this.project;
-    for (const { seq, done } of this.state.passes) {
-      const node = history.node(seq);
-      const isStored = (position: number) => masks.has(seq, frameAt(node.event as PropagateEvent, position)!.frame);
-      let last = done;
-      while (last > 0 && isStored(last - 1)) last--;
-      let first = 0;
-      while (first < last && isStored(first)) first++;
-      if (first === last) continue;
-      if (this.source.kind === 'live') {
-        throw new MissingMasksError(seq, frameAt(node.event as PropagateEvent, first)!.frame);
-      }
-      for await (const { frame, labels, certaintyOf, gone } of this.runner.run(node, first, signal, last)) {
-        await masks.add(seq, frame.index, labels, certaintyOf, gone);
-        onProgress?.(frame.index);
-      }
-    }
   }
 
   /** Bytes of the frames that are read at once. */
@@ -322,14 +223,5 @@ export class SessionCore {
   #reduce(): SessionState {
     const { history } = this.project;
     return reduce(history.path(), (seq) => history.done(seq));
-  }
-
-  /** The name, or the name with the first number that nobody has. */
-  #freeName(name: string, created: readonly { name: string }[]): string {
-    const taken = new Set([...this.state.objects.values(), ...created].map((object) => object.name));
-    if (!taken.has(name)) return name;
-    let number = 2;
-    while (taken.has(`${name} ${number}`)) number++;
-    return `${name} ${number}`;
   }
 }

@@ -1,6 +1,7 @@
 import { OutOfBudgetError } from '@samtrack/models';
 import { type Frame, type LabelMap, SourceError } from '../io/index.js';
 import type { FrameReviser } from '../tracking/track.js';
+import { annotate } from './annotate.js';
 import { type SessionMemory, shareBudget } from './budget.js';
 import type { SessionCore } from './core.js';
 import { driftOf, type ObjectConfidence } from './drift.js';
@@ -9,6 +10,7 @@ import { type Direction, type PropagateEvent, signOf, type TravelRange } from '.
 import type { HistoryNode } from './history.js';
 import { pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
+import { restoreMasks } from './restore.js';
 import { frameAt } from './state.js';
 
 /** Options of `Session.propagate`. */
@@ -66,7 +68,7 @@ export async function* propagate(core: SessionCore, options: PropagateOptions): 
   core.running = { seq: 0, recorded: Number.POSITIVE_INFINITY };
   try {
     signal?.throwIfAborted();
-    await core.restore({ signal });
+    await restoreMasks(core, { signal });
     const left = history.head;
     let node = await begin(core, options);
     let count = 0;
@@ -271,5 +273,5 @@ async function revise(
   const found = new ResultMask(revised).ids.filter((id) => !core.state.objects.has(id));
   if (found.length === 0) return;
   const masks = found.map((id) => ({ object: id, pixels: pixelsOf(revised, id) }));
-  await core.annotate(frame.index, masks, { discovered: true });
+  await annotate(core, frame.index, masks, { discovered: true });
 }

@@ -1,5 +1,6 @@
 import { SerialQueue } from '@samtrack/kernels/common';
 import { compressRle, encodeRle, type Frame, type FrameSource, type LabelMap, labelIds } from '../io/index.js';
+import { annotate, encodeMasks } from './annotate.js';
 import type { SessionMemory } from './budget.js';
 import { SessionCore, type SessionOptions } from './core.js';
 import { driftOf, type FrameDrift, type Suggestion, suggestFrame } from './drift.js';
@@ -9,6 +10,7 @@ import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
 import { checkPrompt, type Prompt, type ResolvedMask, resolvePrompt } from './prompts.js';
 import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
+import { restoreMasks } from './restore.js';
 
 /** The masks of an object in a reference frame, as they were given. */
 export interface SessionAnnotation {
@@ -77,7 +79,7 @@ export class Session {
   beganWith(frame: number, labels: LabelMap): boolean {
     const [first] = this.core.project.history.nodes;
     if (first?.event.type !== 'annotate' || first.event.frame !== frame) return false;
-    const regions = this.core.encode(labels, labelIds(labels)).map(({ counts }) => counts);
+    const regions = encodeMasks(labels, labelIds(labels)).map(({ counts }) => counts);
     return regions.join(' ') === first.event.masks.map(({ counts }) => counts).join(' ');
   }
 
@@ -146,7 +148,7 @@ export class Session {
       prompt,
       prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
     );
-    return this.#prompted(prompt.frame, await core.annotate(prompt.frame, named, described, prompt.label));
+    return this.#prompted(prompt.frame, await annotate(core, prompt.frame, named, described, prompt.label));
   }
 
   /**
@@ -231,7 +233,7 @@ export class Session {
       throw new SessionError('nothing-found', `object ${id} has no part to split off in frame ${frame}`);
     }
     const masks = [{ object: id, pixels: rest }, ...parts.map((pixels) => ({ pixels }))];
-    return this.#prompted(frame, await core.annotate(frame, masks, { split: id }));
+    return this.#prompted(frame, await annotate(core, frame, masks, { split: id }));
   }
 
   /** Makes a frame a permanent reference with the masks that it has. @throws SessionError `no-objects` */
@@ -241,7 +243,7 @@ export class Session {
     const labels = await core.masks(frame);
     const { ids } = labels;
     if (ids.length === 0) throw new SessionError('no-objects', `frame ${frame} has no masks to refer to`);
-    await core.event({ type: 'annotate', frame, masks: core.encode(labels, ids), prompt: { reference: true } });
+    await core.event({ type: 'annotate', frame, masks: encodeMasks(labels, ids), prompt: { reference: true } });
   }
 
   /**
@@ -322,7 +324,7 @@ export class Session {
    */
   restore(options: { signal?: AbortSignal; onProgress?: (frame: number) => void } = {}): Promise<void> {
     this.core.check();
-    return this.core.restore(options);
+    return restoreMasks(this.core, options);
   }
 
   /** How sure the tracker was, for every frame with masks, ascending. */
