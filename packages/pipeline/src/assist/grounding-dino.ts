@@ -10,6 +10,7 @@ import {
 } from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
 import { type WeightsOptions, withWeights } from '../io/weights.js';
+import { DETECTION_DEFAULTS } from './defaults.js';
 import type { Detection, DetectOptions, Detector } from './types.js';
 
 /** Options of `GroundingDinoDetector`. */
@@ -21,9 +22,6 @@ interface Loaded {
   network: GroundingDino;
   detector: GroundingDetector;
 }
-
-const BOX_THRESHOLD = 0.25;
-const TEXT_THRESHOLD = 0.25;
 
 /**
  * Grounding DINO as the detector of sessions and modes. Weights are read when something is first looked for, to the GPU that is open
@@ -45,7 +43,13 @@ export class GroundingDinoDetector implements Detector {
    * @throws CheckpointError for unsuitable weights; CaptionError for a text that cannot be asked for; the signal's reason.
    */
   async detect(image: RgbaImage, options: DetectOptions): Promise<Detection[]> {
-    const { boxThreshold = BOX_THRESHOLD, textThreshold = TEXT_THRESHOLD, classes, text = '', signal } = options;
+    const {
+      boxThreshold = DETECTION_DEFAULTS.boxThreshold,
+      textThreshold = DETECTION_DEFAULTS.textThreshold,
+      classes,
+      text = '',
+      signal,
+    } = options;
     const { detector } = await this.#load(signal);
     const { width, height, rgba: data } = image;
     const wanted: Wanted = classes ? { classes } : { text };

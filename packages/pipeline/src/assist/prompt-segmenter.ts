@@ -9,6 +9,7 @@ import {
 } from '@samtrack/models';
 import type { RgbaImage } from '../io/index.js';
 import type { WeightsOptions } from '../io/weights.js';
+import { EVERYTHING_DEFAULTS } from './defaults.js';
 import type { EverythingOptions, EverythingRecord, MaskCandidate, Segmenter, SegmentPrompt } from './types.js';
 
 /** Options of the segmenters that read their weights themselves. */
@@ -71,12 +72,8 @@ export abstract class PromptSegmenter implements Segmenter {
   async everything(image: RgbaImage, options: EverythingOptions = {}): Promise<EverythingRecord[]> {
     const { model } = await this.#ready(options.signal);
     const records = await segmentEverything(model, pixels(image), {
-      pointsPerSide: 16,
-      predIouThresh: 0.8,
-      stabilityScoreThresh: 0.9,
-      cropNLayers: 1,
+      ...EVERYTHING_DEFAULTS,
       cropNPointsDownscaleFactor: 2,
-      minMaskRegionArea: 200,
       ...model.everything,
       ...defined(options),
       outputMode: 'uncompressed_rle',

@@ -1,4 +1,5 @@
 import { emptyLabelMap, type LabelMap } from '../io/label-map.js';
+import { DISCOVERY_DEFAULTS } from './defaults.js';
 
 /** What the comparison says of one object of the segmentation. */
 export interface MaskComparison {
@@ -57,5 +58,7 @@ export function compareMasks(tracked: LabelMap, segmented: LabelMap): { fresh: L
 }
 
 /** Eq. 2: an object is new if more than a share t of its mask lies on untracked background. */
-export const isNewObject = (coverage: number, { threshold = 0.8, strict = false }: CmrOptions = {}): boolean =>
-  strict ? coverage > threshold : coverage >= threshold;
+export const isNewObject = (
+  coverage: number,
+  { threshold = DISCOVERY_DEFAULTS.threshold, strict = false }: CmrOptions = {},
+): boolean => (strict ? coverage > threshold : coverage >= threshold);

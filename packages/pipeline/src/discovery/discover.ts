@@ -2,6 +2,7 @@ import { type LabelMap, maxLabelId } from '../io/label-map.js';
 import { labelMapToRles, type Rle, rleBox } from '../io/rle.js';
 import { type Candidate, withoutDoubles } from './candidate.js';
 import { type CmrOptions, compareMasks, isNewObject } from './cmr.js';
+import { DISCOVERY_DEFAULTS as DEFAULTS } from './defaults.js';
 import { DiscoveryError } from './errors.js';
 import { forEachPixel, paint } from './paint.js';
 
@@ -84,7 +85,13 @@ export interface Discovery {
 }
 
 function checkOptions(options: DiscoverOptions): void {
-  const { threshold = 0.8, minArea = 200, maxObjects = 255, maxNewShare = 1, duplicateIou = 0.8 } = options;
+  const {
+    threshold = DEFAULTS.threshold,
+    minArea = DEFAULTS.minArea,
+    maxObjects = DEFAULTS.maxObjects,
+    maxNewShare = DEFAULTS.maxNewShare,
+    duplicateIou = DEFAULTS.duplicateIou,
+  } = options;
   const shares = { threshold, maxNewShare, duplicateIou };
   for (const [name, value] of Object.entries(shares)) {
     if (!(value >= 0 && value <= 1)) throw new DiscoveryError('bad-option', name, `${value} is not between 0 and 1`);
@@ -122,7 +129,7 @@ export function propose(
       );
     }
   }
-  const { kept, dropped } = withoutDoubles(candidates, options.duplicateIou ?? 0.8);
+  const { kept, dropped } = withoutDoubles(candidates, options.duplicateIou ?? DEFAULTS.duplicateIou);
   const rejected: Rejection[] = dropped.map((candidate) => ({ candidate, reason: 'duplicate' }));
   if (kept.length > MAX_ID) throw new DiscoveryError('size-mismatch', 'candidates', `${kept.length} in one frame`);
   const { fresh, objects } = compareMasks(labels, paint(kept, width, height));
@@ -135,7 +142,7 @@ export function propose(
       ? 'hidden'
       : !isNewObject(comparison.coverage, options)
         ? 'tracked'
-        : comparison.fresh < (options.minArea ?? 200) || comparison.fresh === 0
+        : comparison.fresh < (options.minArea ?? DEFAULTS.minArea) || comparison.fresh === 0
           ? 'small'
           : undefined;
     if (reason) {
@@ -157,7 +164,7 @@ export function propose(
  */
 export function admit(labels: LabelMap, proposals: readonly Proposal[], options: DiscoverOptions = {}): Discovery {
   checkOptions(options);
-  const { maxObjects = 255, classCaps = {}, maxNewShare = 1 } = options;
+  const { maxObjects = DEFAULTS.maxObjects, classCaps = {}, maxNewShare = DEFAULTS.maxNewShare } = options;
   const known = [...(options.known ?? [])];
   let next = known.reduce((max, { id }) => Math.max(max, id), maxLabelId(labels)) + 1;
   const ofClass = new Map<string, number>();

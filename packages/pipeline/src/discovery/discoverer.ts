@@ -6,6 +6,7 @@ import type { FrameReviser } from '../tracking/track.js';
 import type { Candidate } from './candidate.js';
 import type { CandidateSource } from './candidate-source.js';
 import { confirmedBy, type VoteOptions } from './confirm.js';
+import { DISCOVERY_DEFAULTS } from './defaults.js';
 import {
   admit,
   type DiscoverOptions,
@@ -76,7 +77,7 @@ export class Discoverer implements FrameReviser {
   private added: readonly NewObject[] = [];
 
   constructor(private readonly options: DiscovererOptions) {
-    this.lookAhead = options.lookAhead ?? 2;
+    this.lookAhead = options.lookAhead ?? DISCOVERY_DEFAULTS.lookAhead;
     for (const object of options.objects ?? []) this.known.set(object.id, object);
   }
 
@@ -86,7 +87,7 @@ export class Discoverer implements FrameReviser {
   }
 
   due(_frame: Frame, position: number): boolean {
-    const { every = 10, first = true } = this.options;
+    const { every = DISCOVERY_DEFAULTS.every, first = true } = this.options;
     return !this.full && position % every === 0 && (position > 0 || first);
   }
 

@@ -1,3 +1,4 @@
+import { MIN_OBJECT_AREA } from '../assist/defaults.js';
 import type { Box, Detector, EverythingOptions, Point, Segmenter, SegmentPrompt } from '../assist/index.js';
 import {
   decodeRle,
@@ -74,6 +75,32 @@ export interface PromptContext {
   earlier?: Pick<Prompt, 'points' | 'labels' | 'box'>;
 }
 
+/** What a prompt shows, of which there is one kind in a prompt. */
+type Shown =
+  | {
+      readonly kind: 'points';
+      readonly points: readonly Point[];
+      readonly labels?: readonly number[];
+      readonly box?: Box;
+    }
+  | { readonly kind: 'boxes'; readonly boxes: readonly Box[] }
+  | { readonly kind: 'stroke'; readonly stroke: readonly Point[] }
+  | { readonly kind: 'mask'; readonly mask: LabelMap | Rle }
+  | { readonly kind: 'polygon'; readonly rings: readonly (readonly Point[])[] }
+  | { readonly kind: 'text'; readonly text?: string; readonly classes?: readonly string[] }
+  | { readonly kind: 'everything'; readonly options: Omit<EverythingOptions, 'signal' | 'onProgress'> };
+
+/** What a checked prompt shows. */
+function shownBy({ points, labels, box, boxes, stroke, mask, polygon, text, classes, everything }: Prompt): Shown {
+  if (mask) return { kind: 'mask', mask };
+  if (polygon) return { kind: 'polygon', rings: rings(polygon) };
+  if (everything) return { kind: 'everything', options: everything === true ? {} : everything };
+  if (text !== undefined || classes) return { kind: 'text', text, classes };
+  if (boxes) return { kind: 'boxes', boxes };
+  if (stroke) return { kind: 'stroke', stroke };
+  return { kind: 'points', points: points ?? [], labels, box };
+}
+
 const KINDS = ['boxes', 'stroke', 'mask', 'polygon', 'text', 'classes', 'everything'] as const;
 
 /** @throws SessionError `bad-prompt` unless a prompt is of one kind and lies within the frame */
@@ -110,38 +137,53 @@ export async function resolvePrompt(
   object: number | undefined,
   context: PromptContext,
 ): Promise<ResolvedMask[]> {
-  const { width, height } = context.size;
-  if (prompt.mask) return resolveMask(prompt, object, context);
-  if (prompt.polygon) {
-    const pixels = new Uint8Array(width * height);
-    for (const ring of rings(prompt.polygon)) {
-      const inside = fillPolygon(ring, width, height);
-      for (let i = 0; i < pixels.length; i++) pixels[i]! ^= inside[i]!;
+  const shown = shownBy(prompt);
+  switch (shown.kind) {
+    case 'mask':
+      return resolveMask(shown.mask, prompt, object, context);
+    case 'polygon':
+      return [{ object, pixels: filled(shown.rings, context.size) }];
+    case 'everything':
+      return resolveEverything(shown.options, prompt, context);
+    case 'text':
+      return resolveText(shown, prompt, object, context);
+    case 'boxes': {
+      const segmenter = await ready(context, prompt.signal);
+      const masks: Uint8Array[] = [];
+      for (const box of shown.boxes) masks.push(await best(segmenter, { box: clip(box, context) }, prompt));
+      return object === undefined ? masks.map((pixels) => ({ pixels })) : [{ object, pixels: union(masks) }];
     }
-    return [{ object, pixels }];
+    case 'stroke':
+    case 'points': {
+      const segmenter = await ready(context, prompt.signal);
+      return [{ object, pixels: await best(segmenter, withEarlier(shown, context), prompt) }];
+    }
   }
-  if (prompt.everything) return resolveEverything(prompt, context);
-  if (prompt.text !== undefined || prompt.classes) return resolveText(prompt, object, context);
-  const segmenter = await ready(context, prompt.signal);
-  if (prompt.boxes) {
-    const masks: Uint8Array[] = [];
-    for (const box of prompt.boxes) masks.push(await best(segmenter, { box: clip(box, context) }, prompt));
-    return object === undefined ? masks.map((pixels) => ({ pixels })) : [{ object, pixels: union(masks) }];
-  }
+}
+
+/** Points, a box or a stroke, with what was given for the object before; the segmenter takes a stroke by itself only. */
+function withEarlier(shown: Extract<Shown, { kind: 'points' | 'stroke' }>, context: PromptContext): SegmentPrompt {
   const { earlier } = context;
-  if (prompt.stroke && !earlier) return [{ object, pixels: await best(segmenter, { stroke: prompt.stroke }, prompt) }];
-  const added = prompt.stroke ? evenly(prompt.stroke, 16) : (prompt.points ?? []);
-  const box = prompt.box ?? earlier?.box;
-  const points = [...(earlier?.points ?? []), ...added];
+  if (shown.kind === 'stroke' && !earlier) return { stroke: shown.stroke };
+  const given =
+    shown.kind === 'stroke' ? { points: evenly(shown.stroke, 16), labels: undefined, box: undefined } : shown;
+  const box = given.box ?? earlier?.box;
+  const points = [...(earlier?.points ?? []), ...given.points];
   const labels = [
     ...(earlier?.points?.map((_, i) => earlier.labels?.[i] ?? 1) ?? []),
-    ...added.map((_, i) => prompt.labels?.[i] ?? 1),
+    ...given.points.map((_, i) => given.labels?.[i] ?? 1),
   ];
-  const shown: SegmentPrompt = {
-    ...(points.length > 0 ? { points, labels } : {}),
-    ...(box ? { box: clip(box, context) } : {}),
-  };
-  return [{ object, pixels: await best(segmenter, shown, prompt) }];
+  return { ...(points.length > 0 ? { points, labels } : {}), ...(box ? { box: clip(box, context) } : {}) };
+}
+
+/** The inside of a polygon, holes left out. */
+function filled(polygon: readonly (readonly Point[])[], { width, height }: PromptContext['size']): Uint8Array {
+  const pixels = new Uint8Array(width * height);
+  for (const ring of polygon) {
+    const inside = fillPolygon(ring, width, height);
+    for (let i = 0; i < pixels.length; i++) pixels[i]! ^= inside[i]!;
+  }
+  return pixels;
 }
 
 async function ready({ segmenter, frame }: PromptContext, signal?: AbortSignal): Promise<Segmenter> {
@@ -160,8 +202,12 @@ async function best(segmenter: Segmenter, shown: SegmentPrompt, { signal, frame 
   return decodeRle(candidate.mask);
 }
 
-function resolveMask(prompt: Prompt, object: number | undefined, { size }: PromptContext): ResolvedMask[] {
-  const mask = prompt.mask!;
+function resolveMask(
+  mask: LabelMap | Rle,
+  prompt: Prompt,
+  object: number | undefined,
+  { size }: PromptContext,
+): ResolvedMask[] {
   const name = `mask of frame ${prompt.frame}`;
   let labels: LabelMap;
   if ('counts' in mask) {
@@ -179,11 +225,12 @@ function resolveMask(prompt: Prompt, object: number | undefined, { size }: Promp
 }
 
 async function resolveText(
+  { text, classes }: Extract<Shown, { kind: 'text' }>,
   prompt: Prompt,
   object: number | undefined,
   context: PromptContext,
 ): Promise<ResolvedMask[]> {
-  const { text, classes, boxThreshold, textThreshold, maxBoxArea = 1, signal } = prompt;
+  const { boxThreshold, textThreshold, maxBoxArea = 1, signal } = prompt;
   const { detector, size } = context;
   if (!detector) {
     throw new SessionError('no-detector', 'a text prompt needs a detector: give `detector` to SamTrack.load');
@@ -205,10 +252,13 @@ async function resolveText(
   return masks.reverse();
 }
 
-async function resolveEverything(prompt: Prompt, context: PromptContext): Promise<ResolvedMask[]> {
-  const { everything, minArea = 200, signal, onProgress } = prompt;
+async function resolveEverything(
+  options: Omit<EverythingOptions, 'signal' | 'onProgress'>,
+  prompt: Prompt,
+  context: PromptContext,
+): Promise<ResolvedMask[]> {
+  const { minArea = MIN_OBJECT_AREA, signal, onProgress } = prompt;
   const segmenter = await ready(context, signal);
-  const options = everything === true ? {} : everything;
   const records = await segmenter.everything(await context.frame(), { ...options, signal, onProgress });
   // Small objects lie upon large ones, and none on what is there already.
   const painted = emptyLabelMap(context.size.width, context.size.height);

@@ -7,6 +7,7 @@ import {
   preprocessCaption,
   type Wanted,
 } from '@samtrack/models';
+import { DETECTION_DEFAULTS } from '../../assist/defaults.js';
 import { positiveNumber, UsageError } from '../command.js';
 
 export const WANTED_HELP = `What to look for:
@@ -91,7 +92,7 @@ export function whatToKeep(
 ): GroundingOptions {
   const keep: GroundingOptions = {
     boxThreshold: share('box-threshold', options) ?? defaults.boxThreshold ?? 0.3,
-    textThreshold: share('text-threshold', options) ?? 0.25,
+    textThreshold: share('text-threshold', options) ?? DETECTION_DEFAULTS.textThreshold,
   };
   if (options['remove-combined']) keep.removeCombined = true;
   const [nms, maxBoxShare] = [share('nms', options), share('max-box-share', options)];

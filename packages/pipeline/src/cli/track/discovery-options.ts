@@ -1,26 +1,28 @@
 /** The options of `samtrack track` that say which new objects to look for, and how. */
+import { DETECTION_DEFAULTS, EVERYTHING_DEFAULTS } from '../../assist/defaults.js';
 import type { EverythingOptions } from '../../assist/index.js';
+import { DISCOVERY_DEFAULTS, MAX_NEW_SHARE_BY_TEXT } from '../../discovery/defaults.js';
 import type { DiscovererOptions, TextOptions, TrackingMode } from '../../discovery/index.js';
 import { oneOf, positiveNumber, UsageError, wholeNumber } from '../command.js';
 
 export const DISCOVERY_HELP = `New objects:
   --mode NAME           interactive (default): none; automatic: whatever is found, from the first frame on;
                         fusion: the mask's objects, and whatever is found later
-  --everything          find everything there is, with the segmenter; --points-per-side N (default 16),
-                        --pred-iou-thresh N (0.8, samtrack-small 0.5), --stability-score-thresh N (0.9, samtrack-small
-                        0.5), --crop-n-layers N (1) and --min-mask-region-area N (200) are its own
+  --everything          find everything there is, with Segment Anything; --points-per-side N (default ${EVERYTHING_DEFAULTS.pointsPerSide}),
+                        --pred-iou-thresh N (${EVERYTHING_DEFAULTS.predIouThresh}), --stability-score-thresh N (${EVERYTHING_DEFAULTS.stabilityScoreThresh}), --crop-n-layers N (${EVERYTHING_DEFAULTS.cropNLayers}) and
+                        --min-mask-region-area N (${EVERYTHING_DEFAULTS.minMaskRegionArea}) are its own
   --text TEXT           find what a text names, things apart by full stops, with Grounding DINO
   --classes A,B         the same, with class names
-  --every N             look at every N-th frame; default 10
-  --look-ahead N        frames that must confirm a new object before it gets an id; default 2, 0: none
-  --cmr-threshold N     least share of a mask that nothing tracks yet, 0..1; default 0.8
-  --min-area N          least untracked pixels of a new object; default 200
-  --max-objects N       highest id; default 255, up to 65535
+  --every N             look at every N-th frame; default ${DISCOVERY_DEFAULTS.every}
+  --look-ahead N        frames that must confirm a new object before it gets an id; default ${DISCOVERY_DEFAULTS.lookAhead}, 0: none
+  --cmr-threshold N     least share of a mask that nothing tracks yet, 0..1; default ${DISCOVERY_DEFAULTS.threshold}
+  --min-area N          least untracked pixels of a new object; default ${DISCOVERY_DEFAULTS.minArea}
+  --max-objects N       highest id; default ${DISCOVERY_DEFAULTS.maxObjects}, up to 65535
   --class-cap NAME=N    most objects of a class; may be given several times
   --max-new-share N     refuse all new objects of a frame that together cover more of it than this share;
-                        default 1, with --text or --classes 0.4
+                        default ${DISCOVERY_DEFAULTS.maxNewShare}, with --text or --classes ${MAX_NEW_SHARE_BY_TEXT}
   --max-box-share N     with --text or --classes: leave out boxes that cover more of the frame; default 1
-  --box-threshold N, --text-threshold N   least scores of boxes and of their words; default 0.25
+  --box-threshold N, --text-threshold N   least scores of boxes and of their words; default ${DETECTION_DEFAULTS.boxThreshold}
   --review              add nothing, but write candidates.json
 `;
 
@@ -96,22 +98,27 @@ export function discoverySettings(options: Values): DiscoverySettings | undefine
     if (!text && options[name] !== undefined) throw new UsageError(`--${name} goes with --text or --classes`);
   }
   const settings = {
-    every: positiveNumber('every', options.every, { whole: true }) ?? 10,
-    lookAhead: wholeNumber('look-ahead', options['look-ahead']) ?? 2,
-    threshold: share('cmr-threshold', options['cmr-threshold']) ?? 0.8,
-    minArea: wholeNumber('min-area', options['min-area']) ?? 200,
-    maxObjects: positiveNumber('max-objects', options['max-objects'], { whole: true }) ?? 255,
-    maxNewShare: share('max-new-share', options['max-new-share']) ?? (text ? 0.4 : 1),
+    every: positiveNumber('every', options.every, { whole: true }) ?? DISCOVERY_DEFAULTS.every,
+    lookAhead: wholeNumber('look-ahead', options['look-ahead']) ?? DISCOVERY_DEFAULTS.lookAhead,
+    threshold: share('cmr-threshold', options['cmr-threshold']) ?? DISCOVERY_DEFAULTS.threshold,
+    minArea: wholeNumber('min-area', options['min-area']) ?? DISCOVERY_DEFAULTS.minArea,
+    maxObjects: positiveNumber('max-objects', options['max-objects'], { whole: true }) ?? DISCOVERY_DEFAULTS.maxObjects,
+    maxNewShare:
+      share('max-new-share', options['max-new-share']) ??
+      (text ? MAX_NEW_SHARE_BY_TEXT : DISCOVERY_DEFAULTS.maxNewShare),
   };
   if (settings.maxObjects > 65535) throw new UsageError('--max-objects goes up to 65535');
   const classCaps = capsOf(options['class-cap'] ?? []);
   const review = options.review ?? false;
   const everything: EverythingOptions = {
-    pointsPerSide: positiveNumber('points-per-side', options['points-per-side'], { whole: true }) ?? 16,
+    pointsPerSide:
+      positiveNumber('points-per-side', options['points-per-side'], { whole: true }) ??
+      EVERYTHING_DEFAULTS.pointsPerSide,
     predIouThresh: share('pred-iou-thresh', options['pred-iou-thresh']),
     stabilityScoreThresh: share('stability-score-thresh', options['stability-score-thresh']),
-    cropNLayers: wholeNumber('crop-n-layers', options['crop-n-layers']) ?? 1,
-    minMaskRegionArea: wholeNumber('min-mask-region-area', options['min-mask-region-area']) ?? 200,
+    cropNLayers: wholeNumber('crop-n-layers', options['crop-n-layers']) ?? EVERYTHING_DEFAULTS.cropNLayers,
+    minMaskRegionArea:
+      wholeNumber('min-mask-region-area', options['min-mask-region-area']) ?? EVERYTHING_DEFAULTS.minMaskRegionArea,
   };
   return {
     mode,
@@ -135,8 +142,8 @@ function textOptions(options: Values): TextOptions {
   }
   return {
     ...(classes ? { classes } : { text: options.text! }),
-    boxThreshold: share('box-threshold', options['box-threshold']) ?? 0.25,
-    textThreshold: share('text-threshold', options['text-threshold']) ?? 0.25,
+    boxThreshold: share('box-threshold', options['box-threshold']) ?? DETECTION_DEFAULTS.boxThreshold,
+    textThreshold: share('text-threshold', options['text-threshold']) ?? DETECTION_DEFAULTS.textThreshold,
     maxBoxShare: share('max-box-share', options['max-box-share']) ?? 1,
   };
 }
