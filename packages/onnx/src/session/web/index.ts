@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-web';
 import { OnnxEngineError } from '../../error.js';
+import { OnnxGraph } from '../../graph/graph.js';
 import type { BoundPort, OnnxRuntime, Port, RuntimeOptions, Session } from '../session.js';
 
 type Ort = typeof import('onnxruntime-web/wasm');
@@ -26,6 +27,7 @@ export async function loadRuntime({
   }
   ort.env.wasm.numThreads = threads;
   if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths;
+  await startWebAssembly(ort, wasmPaths);
   return {
     name: `CPU (ONNX Runtime ${ort.env.versions.web ?? ort.env.versions.common}, WebAssembly)`,
     threads,
@@ -40,6 +42,22 @@ export async function loadRuntime({
         }),
       ),
   };
+}
+
+/** Loads the files of WebAssembly now, by a graph that does nothing, so that who has not got them may take another engine. */
+async function startWebAssembly(ort: Ort, wasmPaths = 'where its module is'): Promise<void> {
+  const graph = new OnnxGraph();
+  graph.output(graph.node('Identity', [graph.input('x', [1])]), [1]);
+  try {
+    const session = await ort.InferenceSession.create(graph.finish().model, { executionProviders: ['wasm'] });
+    await session.release();
+  } catch (cause) {
+    throw new OnnxEngineError(
+      'not-installed',
+      `ONNX Runtime's files ort-wasm-simd-threaded.mjs and .wasm do not load from ${wasmPaths}: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
 }
 
 /** What a graph reads or writes, and where it lies: WebAssembly has memory of its own, which results are copied from. */
