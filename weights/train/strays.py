@@ -31,6 +31,11 @@ def drop_strays(before: np.ndarray, labels: np.ndarray) -> np.ndarray:
         near = cv2.dilate(was.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
         stays = np.bincount(pieces[near], minlength=count) > 0
         area = stats[1:, cv2.CC_STAT_AREA][stays[1:]].sum()
-        if area > 0 and area >= REMAINDER * was.sum():
-            out[mask & ~stays[pieces]] = 0
+        if area == 0 or area < REMAINDER * was.sum():
+            continue
+        # What an object loses behind something it may show again on the other side; what enters the picture was never there.
+        x, y, w, h = stats[:, : cv2.CC_STAT_AREA].T
+        enters = (x == 0) | (y == 0) | (x + w == labels.shape[1]) | (y + h == labels.shape[0])
+        goes = ~stays & (enters | (area + stats[:, cv2.CC_STAT_AREA] > was.sum()))
+        out[mask & goes[pieces]] = 0
     return out

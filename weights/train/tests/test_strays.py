@@ -32,3 +32,10 @@ def test_what_has_not_jumped_stays():
 def test_nothing_goes_while_little_is_left_where_the_object_was():
     for before, after in ((label_map(STANDING), label_map((1, 20, 20, 24, 40), LOOKALIKE)), (label_map(), label_map(STANDING, LOOKALIKE))):
         assert (drop_strays(before, after) == after).all()
+
+
+def test_what_is_lost_behind_something_may_appear_on_its_other_side():
+    after = label_map((1, 20, 20, 36, 40), (1, 90, 10, 94, 20))
+    assert (drop_strays(label_map(STANDING), after) == after).all()
+    entering = label_map((1, 20, 20, 36, 40), (1, 116, 10, 120, 20))
+    assert (drop_strays(label_map(STANDING), entering) == label_map((1, 20, 20, 36, 40))).all()

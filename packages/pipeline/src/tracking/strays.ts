@@ -141,8 +141,16 @@ export function straysOf(before: LabelMap, id: number, parts: readonly number[][
   const isNear = (pixels: readonly number[]) => pixels.some((at) => place.has(at, reach));
   const far = parts.filter((pixels) => !isNear(pixels));
   const near = parts.reduce((sum, pixels) => sum + (far.includes(pixels) ? 0 : pixels.length), 0);
-  return near > 0 && near >= REMAINDER * place.area ? far : [];
+  if (near === 0 || near < REMAINDER * place.area) return [];
+  // What an object loses behind something it may show again on the other side; what enters the picture was never there.
+  const isEntering = (pixels: readonly number[]) => pixels.some((at) => isAtEdge(at, before));
+  return far.filter((pixels) => near + pixels.length > place.area || isEntering(pixels));
 }
+
+const isAtEdge = (at: number, { width, height }: LabelMap): boolean => {
+  const [x, y] = [at % width, Math.floor(at / width)];
+  return x === 0 || y === 0 || x === width - 1 || y === height - 1;
+};
 
 /**
  * Parts of objects that appear far from where the objects were one frame before, while these are still there: other things that look like

@@ -78,6 +78,12 @@ it('nor is anything while little is left where the object was, or it was not the
   expect(findStrays(mapOf(), mapOf(standing, lookalike))).toEqual([]);
 });
 
+it('what an object loses behind something may appear on its other side, unless it enters the picture', () => {
+  const rest: Block = [1, 20, 20, 36, 40];
+  expect(findStrays(mapOf(standing), mapOf(rest, [1, 90, 10, 94, 20]))).toEqual([]);
+  expect(findStrays(mapOf(standing), mapOf(rest, [1, 116, 10, 120, 20]))).toHaveLength(1);
+});
+
 it('with the weights that come with samtrack, lookalikes that enter are left alone, unless strays are kept', async () => {
   const disc = { by: [0, 0], radius: 24, colour: COLOURS[0] } as const;
   const clip = [
