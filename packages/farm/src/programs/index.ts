@@ -1,3 +1,4 @@
+/** What workers of a farm do by themselves: the programs of samtrack, to build others on. */
 import { isExpected } from 'samtrack/cli';
 import type { Programs } from '../run/context.js';
 import { davisProgram, scoreProgram, tableProgram } from './davis.js';
