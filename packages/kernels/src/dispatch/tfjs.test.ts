@@ -1,8 +1,20 @@
-import { add, backend as currentBackend, engine, memory, tensor } from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
+import {
+  add,
+  backend as currentBackend,
+  customGrad,
+  engine,
+  grad,
+  memory,
+  sum,
+  type Tensor,
+  tensor,
+} from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { initialize, shutdown } from '../initialize.js';
 import type { Runtime } from './runtime.js';
 import {
+  addToTape,
   allocateTensor,
   bufferOf,
   flush,
@@ -11,8 +23,11 @@ import {
   openPass,
   type PrivateBackend,
   type PrivateBufferManager,
+  type PrivateTape,
   privateBackend,
+  privateTape,
   reclaim,
+  tapeIsOn,
   trimPool,
   valuesOnCpu,
 } from './tfjs.js';
@@ -272,4 +287,48 @@ describe('private fields of tfjs-backend-webgpu that dispatch/ needs', () => {
     expect([...(await t.data())]).toEqual([3, 4]);
     t.dispose();
   });
+});
+
+/** Fields of the tape, inside of a gradient. */
+const tapeContract: Record<keyof PrivateTape, (field: string) => void> = {
+  gradientDepth: (field) => {
+    expect(tapeIsOn(), field).toBe(false);
+    grad((x: Tensor) => {
+      expect(tapeIsOn(), `${field} is above 0 in a gradient`).toBe(true);
+      return sum(x);
+    })(tensor([1]));
+    expect(tapeIsOn(), field).toBe(false);
+  },
+  kernelDepth: (field) => {
+    const own = customGrad((x) => {
+      expect(tapeIsOn(), `${field} is above 0 in an operation with a gradient of its own`).toBe(false);
+      return { value: sum(x as Tensor), gradFunc: (dy: Tensor) => dy };
+    });
+    grad((x: Tensor) => own(x))(tensor([1]));
+  },
+  activeTape: (field) => {
+    grad((x: Tensor) => {
+      const before = privateTape().activeTape!.length;
+      const y = sum(x);
+      expect(privateTape().activeTape!.length, `${field} grows with every operation`).toBeGreaterThan(before);
+      return y;
+    })(tensor([1]));
+  },
+  nextTapeNodeId: (field) => {
+    const gradient = (): never => {
+      throw new RangeError('no gradient');
+    };
+    const through = (x: Tensor) => {
+      const id = privateTape().nextTapeNodeId;
+      const y = tensor([1]);
+      addToTape('test', [x], [y], gradient);
+      expect(privateTape().nextTapeNodeId, field).toBeGreaterThan(id);
+      return sum(y);
+    };
+    expect(() => grad(through)(tensor([1])), 'a gradient goes through what was added').toThrow('no gradient');
+  },
+};
+
+describe.each(Object.entries(tapeContract))('private field of the tape: %s', (field, test) => {
+  it('is as it was', () => test(field));
 });

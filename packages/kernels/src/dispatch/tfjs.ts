@@ -121,3 +121,49 @@ export function trimPool(pool: PrivateBufferManager): number {
   pool.numBytesAllocated -= bytes;
   return bytes;
 }
+
+/** The fields of tfjs's engine that gradients are computed with. */
+export interface PrivateTape {
+  /** How many calls of `tf.grad` and the like are under way, and how many of operations. */
+  gradientDepth: number;
+  kernelDepth: number;
+  activeTape?: TapeNode[];
+  nextTapeNodeId: number;
+}
+
+interface TapeNode {
+  id: number;
+  kernelName: string;
+  inputs: Record<string, Tensor>;
+  outputs: Tensor[];
+  saved: Tensor[];
+  gradient(): never;
+}
+
+/** What tfjs remembers of operations, to compute their gradients. */
+export const privateTape = (): PrivateTape => engine().state as unknown as PrivateTape;
+
+/** Whether operations are remembered: a gradient is being computed, and not by `tf.customGrad`. */
+export function tapeIsOn(): boolean {
+  const { gradientDepth, kernelDepth } = privateTape();
+  return gradientDepth > 0 && kernelDepth === 0;
+}
+
+/** Remembers an operation, and what to do when a gradient would go through it. */
+export function addToTape(
+  kernelName: string,
+  inputs: readonly Tensor[],
+  outputs: Tensor[],
+  gradient: () => never,
+): void {
+  const tape = privateTape();
+  const own = inputs.filter((input) => !outputs.includes(input)).map((input, i) => [String(i), input]);
+  tape.activeTape?.push({
+    id: tape.nextTapeNodeId++,
+    kernelName,
+    inputs: Object.fromEntries(own),
+    outputs,
+    saved: [],
+    gradient,
+  });
+}

@@ -3,12 +3,16 @@ import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable, Work } from '../dispatch/chooser.js';
 import type { Kernel } from '../dispatch/kernel.js';
 import { getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
+import { addToTape, tapeIsOn } from '../dispatch/tfjs.js';
+import { type Check, OperandError, tensorsIn } from './arguments.js';
 import { ShapeError } from './shape-error.js';
 
 /** The declaration of an operation. */
-interface OpSpec<Args extends unknown[], Result, Shape extends object, Variant extends string> {
+export interface OpSpec<Args extends unknown[], Result, Shape extends object, Variant extends string> {
   /** As its folder is called. */
   readonly name: string;
+  /** Its arguments by name, in order, and what each may be. */
+  readonly takes: Readonly<Record<string, Check>>;
   /** The kernels that it launches. */
   readonly kernels: readonly Kernel[];
   /** The variants that can compute a shape on an adapter, all of them by default `run` itself chooses among. */
@@ -18,8 +22,21 @@ interface OpSpec<Args extends unknown[], Result, Shape extends object, Variant e
   /** Variants that round operands to float16: never used unless the caller asked for them. */
   readonly rounding?: readonly Variant[];
   work?(shape: Shape): Work;
-  /** Checks the operands and launches. */
+  /** Checks whether the operands go together, and launches. */
   run(call: Call<Shape, Variant>, ...args: Args): Result;
+}
+
+/** A gradient was asked for through a kernel, which has none. */
+export class GradientError extends Error {
+  override readonly name = 'GradientError';
+  constructor(
+    /** The operation. */
+    readonly op: string,
+  ) {
+    super(
+      `${op}: there are no gradients through kernels. Build on \`stockOps\`, whose operations have them, or give a gradient of your own with tf.customGrad`,
+    );
+  }
 }
 
 /** An operation: a function that knows its name, its variants, and what it costs. */
@@ -40,10 +57,17 @@ export class Call<Shape extends object, Variant extends string> {
     return this.runtime.adapterClass;
   }
 
-  /** The variant that computes a shape: the one that the last argument's `variant` forces, or that which the runtime chooses. */
+  /**
+   * The variant that computes a shape: the one that the last argument's `variant` forces, or that which the runtime chooses.
+   * @throws OperandError for one that cannot compute it on this adapter
+   */
   choose(shape: Shape): Variant {
-    const options = this.args.at(-1) as { variant?: Variant } | undefined;
-    return options?.variant ?? this.runtime.chooser.choose(this.op, shape, this.args);
+    const forced = (this.args.at(-1) as { variant?: Variant } | undefined)?.variant;
+    if (forced === undefined) return this.runtime.chooser.choose(this.op, shape, this.args);
+    const supported = this.op.supported(shape, this.adapter);
+    if (supported.includes(forced)) return forced;
+    const message = `variant is to be one of ${supported.join(', ')} for this shape on this adapter, got "${forced}"`;
+    throw new OperandError(this.op.name, 'variant', message);
   }
 
   /** A new tensor for the result: see `Runtime.allocate`. */
@@ -62,13 +86,31 @@ export class Call<Shape extends object, Variant extends string> {
   }
 }
 
-/** Declares an operation. What it is called with is what `run` takes behind the call. */
+/**
+ * Declares an operation. What it is called with is what `run` takes behind the call. Every call is checked against `takes`, and
+ * gradients that would have to go through it are refused.
+ */
 export function defineOp<Args extends unknown[], Result, Shape extends object = object, Variant extends string = never>(
   spec: OpSpec<Args, Result, Shape, Variant>,
 ): Op<Args, Result, Shape, Variant> {
   const { name, kernels, supported = () => [], rounding = [], work = () => ({ flops: 0, bytes: 0 }), run } = spec;
   const select = spec.select ?? ((shape: Shape, adapter: AdapterClass) => supported(shape, adapter)[0]!);
-  const call = (...args: Args): Result => run(new Call(op as never, getRuntime(), args), ...args);
+  const takes = Object.entries(spec.takes);
+  const call = (...args: Args): Result => {
+    const runtime = getRuntime();
+    for (let i = 0; i < takes.length; i++) {
+      const [argument, check] = takes[i]!;
+      const complaint = check(args[i], argument);
+      if (complaint) throw new OperandError(name, complaint.argument, complaint.message);
+    }
+    const result = run(new Call(op as never, runtime, args), ...args);
+    if (tapeIsOn()) {
+      addToTape(name, tensorsIn(args), tensorsIn(result), () => {
+        throw new GradientError(name);
+      });
+    }
+    return result;
+  };
   Object.defineProperty(call, 'name', { value: name });
   const op = Object.assign(call, { kernels, supported, select, rounding, work }) as Op<Args, Result, Shape, Variant>;
   return op;

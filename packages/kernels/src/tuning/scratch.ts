@@ -1,6 +1,7 @@
 import { Tensor, type TensorContainer, tensor_util } from '@tensorflow/tfjs-core';
 import { xorshift32 } from '../common/index.js';
 import type { Runtime } from '../dispatch/runtime.js';
+import { asFloat16 } from '../op/float16.js';
 
 /** A tensor of which only shape and type matter. */
 class TensorSpec {
@@ -45,6 +46,8 @@ export class Scratch {
         let tensor = this.#tensors.get(value);
         if (!tensor) {
           tensor = runtime.allocate(value.shape, value.dtype);
+          // What operations that are tuned take integers for.
+          if (value.dtype === 'int32') asFloat16(tensor);
           this.#tensors.set(value, tensor);
           this.#fill(value, tensor);
         }
@@ -103,7 +106,7 @@ function randomFloats(size: number): Float32Array<ArrayBuffer> {
   return repeat(floats, new Float32Array(size));
 }
 
-/** Pairs of float16 in (-1, 1): what operations that are tuned take integers for. */
+/** Pairs of float16 in (-1, 1). */
 function randomHalves(size: number): Int32Array<ArrayBuffer> {
   // The exponent's highest bits are cleared where the value would not be below 1.
   const half = (bits: number) => (bits & 0x8000) | ((bits & 0x7fff) % 0x3c00);

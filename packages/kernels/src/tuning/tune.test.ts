@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { defineKernel } from '../dispatch/kernel.js';
 import type { Runtime } from '../dispatch/runtime.js';
 import { initialize, shutdown } from '../initialize.js';
+import { float32 } from '../op/arguments.js';
 import { defineOp } from '../op/define.js';
 import { randomValues } from '../ops/case.js';
 import { gemm } from '../ops/gemm/index.js';
@@ -179,6 +180,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) { ${line} }`,
   );
   const double = defineOp({
     name: 'test-double',
+    takes: { x: float32 },
     kernels: Object.values(kernels),
     supported: (_: { n: number }): readonly string[] => [...Object.keys(body), 'throwing'],
     select: () => 'right',

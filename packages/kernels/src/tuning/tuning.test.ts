@@ -5,6 +5,7 @@ import { matMul } from '@tensorflow/tfjs-core';
 import { describe, expect, it, vi } from 'vitest';
 import type { AdapterClass } from '../device/adapter.js';
 import { defineKernel } from '../dispatch/kernel.js';
+import { number } from '../op/arguments.js';
 import { defineOp } from '../op/define.js';
 import * as operations from '../ops/index.js';
 import { type AnyOp, measurable } from './fingerprint.js';
@@ -30,6 +31,7 @@ const select = vi.fn((): Variant => 'slow');
 const declare = (template: string) =>
   defineOp({
     name: 'test',
+    takes: { n: number },
     kernels: [defineKernel({ name: 'test', template })],
     supported: ({ n }: { n: number }): Variant[] => (n >= 64 ? ['slow', 'fast', 'large-only'] : ['slow', 'fast']),
     select,

@@ -1,4 +1,4 @@
-import type { GemmOptions, OpSet } from '@samtrack/kernels';
+import { asFloat16, type GemmOptions, type OpSet } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { CheckpointError, encodeF16 } from '../checkpoint/index.js';
 import { transposeLinear } from './parameters.js';
@@ -52,7 +52,7 @@ export class Linear {
     }
     if (!options.float16) return Linear.of(source, matrix, bias);
     const pairs = float16Pairs(matrix, `${key}.weight`, weights.file);
-    return new Linear(ops, weights.own(tensor(pairs, [inputs, columns / 2], 'int32')), weights.own(tensor(bias)));
+    return new Linear(ops, weights.own(asFloat16(tensor(pairs, [inputs, columns / 2], 'int32'))), weights.own(tensor(bias)));
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { fields, float32, listOf, number, numbers, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { gemm, type MatmulVariant } from '../gemm/index.js';
 import { softmaxRows } from '../softmax/index.js';
@@ -40,6 +41,17 @@ export interface GatedAttentionInput {
  */
 export const gatedAttention = defineOp({
   name: 'attention',
+  takes: {
+    input: fields<GatedAttentionInput>({
+      query: float32,
+      queryColumns: optional(numbers),
+      keys: float32,
+      values: listOf(fields<GatedAttentionInput['values'][number]>({ tensor: float32, gate: optional(float32) })),
+      validKeys: number,
+      scale: number,
+    }),
+    options: fields<GatedAttentionOptions>({ variant, workspaceBytes: optional(number) }),
+  },
   kernels: [],
   run(call, input: GatedAttentionInput, options: GatedAttentionOptions = {}): Tensor {
     const { query, keys, values, validKeys, scale } = input;

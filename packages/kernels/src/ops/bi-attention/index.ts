@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { launchMatmul, matmulKernels, selectMatmul } from '../../families/matmul/index.js';
+import { fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { type Call, defineOp } from '../../op/define.js';
 import { matrixView } from '../../op/view.js';
 import { copyBlock } from '../copy-block/index.js';
@@ -92,6 +93,17 @@ type BiAttentionCall = Call<BiAttentionShape, BiAttentionVariant>;
  */
 export const biAttention = defineOp({
   name: 'bi-attention',
+  takes: {
+    input: fields<BiAttentionInput>({
+      image: float32,
+      keys: float32,
+      keyBias: float32,
+      values: float32,
+      bias: optional(float32),
+      residual: optional(float32),
+    }),
+    options: fields<BiAttentionOptions>({ workspaceBytes: optional(number), variant }),
+  },
   kernels: [...Object.values(kernels).flatMap((family) => Object.values(family)), merge, ...Object.values(products)],
   supported: (_: BiAttentionShape): readonly BiAttentionVariant[] => ['row', 'workgroup'],
   // A barrier costs a software rasteriser more than reading a whole row.

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import refineWgsl from './refine.wgsl';
 
@@ -22,6 +23,7 @@ export interface RefineBoxesOptions {
  */
 export const refineBoxes = defineOp({
   name: 'box-refinement',
+  takes: { delta: float32, boxes: float32, options: fields<RefineBoxesOptions>({ eps: optional(number) }) },
   kernels: [refine],
   run(call, delta: Tensor, boxes: Tensor, { eps = 1e-3 }: RefineBoxesOptions = {}): Tensor {
     const queries = boxes.shape[0] ?? 0;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
+import { fields, float32 } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import broadcastAddWgsl from './broadcast-add.wgsl';
 
@@ -24,6 +25,7 @@ export interface BroadcastAddOptions {
  */
 export const broadcastAdd = defineOp({
   name: 'broadcast-add',
+  takes: { x: float32, y: float32, options: fields<BroadcastAddOptions>({ activation }) },
   kernels: [add],
   run(call, x: Tensor, y: Tensor, { activation = 'none' }: BroadcastAddOptions = {}): Tensor {
     if (y.size === 0 || y.rank > x.rank || y.shape.some((side, i) => side !== x.shape[x.rank - y.rank + i])) {

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Activation } from '../../families/activation/index.js';
+import { type Activation, activation } from '../../families/activation/index.js';
 import { convOutput, convPadding, type Padding } from '../../families/convolution.js';
 import {
   launchMatmul,
@@ -9,6 +9,7 @@ import {
   selectMatmul,
   supportedMatmul,
 } from '../../families/matmul/index.js';
+import { anything, boolean, fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 
 /** Options of `conv2d`. */
@@ -48,6 +49,20 @@ const kernels = matmulKernels('conv2d');
  */
 export const conv2d = defineOp({
   name: 'conv2d',
+  takes: {
+    x: float32,
+    weight: float32,
+    options: fields<Conv2dOptions>({
+      bias: optional(float32),
+      activation,
+      residual: optional(float32),
+      finalRelu: optional(boolean),
+      stride: optional(number),
+      dilation: optional(number),
+      padding: anything,
+      variant,
+    }),
+  },
   kernels: Object.values(kernels),
   supported: (shape: Conv2dShape, adapter): readonly MatmulVariant[] => supportedMatmul(shape, adapter),
   select: (shape, adapter) => selectMatmul(shape, adapter),

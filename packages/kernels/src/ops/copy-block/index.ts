@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { anyTensor, fields, float32, listOf, number, numbers, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import copyBlockWgsl from './copy-block.wgsl';
 
@@ -25,6 +26,17 @@ export interface Block {
  */
 export const copyBlock = defineOp({
   name: 'copy-block',
+  takes: {
+    x: anyTensor,
+    target: anyTensor,
+    at: fields<{ row?: number; column?: number }>({ row: optional(number), column: optional(number) }),
+    block: fields<Block>({
+      row: optional(number),
+      column: optional(number),
+      rows: optional(number),
+      columns: optional(number),
+    }),
+  },
   kernels: [copy],
   run(call, x: Tensor, target: Tensor, at: { row?: number; column?: number } = {}, block: Block = {}): Tensor {
     const [height, width] = x.shape as [number, number];
@@ -63,6 +75,11 @@ export const copyBlock = defineOp({
  */
 export const concatColumns = defineOp({
   name: 'concat-columns',
+  takes: {
+    parts: listOf(
+      fields<{ x: Tensor; columns?: readonly [number, number] }>({ x: float32, columns: optional(numbers) }),
+    ),
+  },
   kernels: [],
   run(call, parts: readonly { x: Tensor; columns?: readonly [number, number] }[]): Tensor {
     const widths = parts.map(({ x, columns }) => columns?.[1] ?? x.shape[1]!);

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { anything, fields, float32, number, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import sampleWgsl from './sample.wgsl';
 
@@ -60,6 +61,13 @@ interface DeformableShape {
  */
 export const deformableAttention = defineOp({
   name: 'deformable-attention',
+  takes: {
+    value: float32,
+    projection: float32,
+    reference: float32,
+    shape: fields<DeformableAttentionShape>({ levels: anything, heads: number, points: number }),
+    options: fields<DeformableAttentionOptions>({ variant }),
+  },
   kernels: Object.values(kernels),
   supported: (_: DeformableShape): readonly DeformableAttentionVariant[] => ['channel', 'head'],
   // A GPU joins neighbouring loads; a software rasteriser pays for each, and for the arithmetic.

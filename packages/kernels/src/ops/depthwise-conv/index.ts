@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../../device/adapter.js';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
 import { convOutput, convPadding, type Padding } from '../../families/convolution.js';
+import { anything, fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import directWgsl from './direct.wgsl';
 import streamingWgsl from './streaming.wgsl';
@@ -35,9 +36,13 @@ interface DepthwiseShape {
 }
 
 const includes = ACTIVATION_INCLUDES;
-const optional = ['bias'];
-const streaming = defineKernel({ name: 'depthwise-conv/streaming', template: streamingWgsl, includes, optional });
-const direct = defineKernel({ name: 'depthwise-conv/direct', template: directWgsl, includes, optional });
+const streaming = defineKernel({
+  name: 'depthwise-conv/streaming',
+  template: streamingWgsl,
+  includes,
+  optional: ['bias'],
+});
+const direct = defineKernel({ name: 'depthwise-conv/direct', template: directWgsl, includes, optional: ['bias'] });
 
 /** Outputs of a strip: long strips load the weights less often, short ones make more invocations. */
 export const depthwiseStrip = ({ kind }: AdapterClass): number => (kind === 'software' ? 64 : 16);
@@ -56,6 +61,18 @@ export const depthwiseQueue = (kernelWidth: number, stride: number, dilation: nu
  */
 export const depthwiseConv = defineOp({
   name: 'depthwise-conv',
+  takes: {
+    x: float32,
+    weight: float32,
+    options: fields<DepthwiseConvOptions>({
+      bias: optional(float32),
+      activation,
+      stride: optional(number),
+      dilation: optional(number),
+      padding: anything,
+      variant,
+    }),
+  },
   kernels: [streaming, direct],
   // Loading each input once a row wins on every adapter; but large kernels would unroll into code that no compiler is quick with.
   supported: ({ kernelHeight, kernelWidth }: DepthwiseShape): readonly DepthwiseVariant[] =>

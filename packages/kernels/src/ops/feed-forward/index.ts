@@ -1,7 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../../device/adapter.js';
+import { type Activation, activation } from '../../families/activation/index.js';
+import { fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
-import { type Activation, gemm } from '../gemm/index.js';
+import { float32OrFloat16 } from '../../op/float16.js';
+import { gemm } from '../gemm/index.js';
 
 /** A linear layer. */
 export interface LinearLayer {
@@ -38,6 +41,12 @@ const workspace = ({ kind }: AdapterClass): number => (kind === 'discrete' ? 96 
  */
 export const feedForward = defineOp({
   name: 'feed-forward',
+  takes: {
+    x: float32,
+    first: fields<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
+    second: fields<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
+    options: fields<FeedForwardOptions>({ activation, residual: optional(float32), workspaceBytes: optional(number) }),
+  },
   kernels: [],
   run(call, x: Tensor, first: LinearLayer, second: LinearLayer, options: FeedForwardOptions): Tensor {
     const { activation, residual, workspaceBytes = workspace(call.adapter) } = options;

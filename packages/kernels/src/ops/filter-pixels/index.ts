@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { anyTensor, anything, fields, number } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import columnsWgsl from './columns.wgsl';
 import rowsWgsl from './rows.wgsl';
@@ -36,6 +37,17 @@ export interface FilterPixelsOptions {
  */
 export const filterPixels = defineOp({
   name: 'filter-pixels',
+  takes: {
+    pixels: anyTensor,
+    options: fields<FilterPixelsOptions>({
+      input: anything,
+      columns: anyTensor,
+      rows: anyTensor,
+      table: anyTensor,
+      channels: number,
+      frame: anything,
+    }),
+  },
   kernels: [filterRows, filterColumns],
   run(call, pixels: Tensor, { input, columns, rows, table, channels, frame }: FilterPixelsOptions): Tensor {
     const words = Math.ceil((input.height * input.width * input.channels) / 4);

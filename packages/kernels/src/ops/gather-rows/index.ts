@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { anyTensor, float32, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import gatherRowsWgsl from './gather-rows.wgsl';
 
@@ -18,6 +19,7 @@ const gather = defineKernel({ name: 'gather-rows', template: gatherRowsWgsl });
  */
 export const gatherRows = defineOp({
   name: 'gather-rows',
+  takes: { x: float32, rows: anyTensor, fill: optional(float32) },
   kernels: [gather],
   run(call, x: Tensor, rows: Tensor, fill?: Tensor): Tensor {
     const columns = x.shape[1] ?? 0;

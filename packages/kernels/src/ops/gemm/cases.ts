@@ -1,6 +1,7 @@
 import { add } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../families/activation/index.js';
 import { type MatmulVariant, supportedMatmul } from '../../families/matmul/index.js';
+import { asFloat16 } from '../../op/float16.js';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { gemm } from './index.js';
 import { gemmReference } from './reference.js';
@@ -159,7 +160,7 @@ function halfCase(m: number, n: number, k: number): OpCase {
     },
     variants: (adapter) => smallTiles(supportedMatmul({ m, n, k, aligned: n % 4 === 0 }, adapter)),
     kernelsOnly: true,
-    build: (ops, { a, b, bias }) => ops.gemm(a!, b!, { bias }),
+    build: (ops, { a, b, bias }) => ops.gemm(a!, asFloat16(b!), { bias }),
     reference: ({ a, bias }) => [gemmReference(a!.values, values, { m, n, k }, { bias: bias!.values })],
   };
 }

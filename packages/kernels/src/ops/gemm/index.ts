@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Activation } from '../../families/activation/index.js';
+import { type Activation, activation } from '../../families/activation/index.js';
 import {
   launchMatmul,
   type MatmulShape,
@@ -8,7 +8,9 @@ import {
   selectMatmul,
   supportedMatmul,
 } from '../../families/matmul/index.js';
+import { fields, float32, number, numbers, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
+import { float32OrFloat16 } from '../../op/float16.js';
 
 export type { Activation } from '../../families/activation/index.js';
 export type { MatmulShape, MatmulVariant } from '../../families/matmul/index.js';
@@ -59,12 +61,30 @@ const kernels = matmulKernels('gemm');
  *
  * @param a float32 [M, K], or [B, M, K] for a batch of products.
  * @param b float32 [K, N], or [B, K, N]. Weights of a linear layer are stored transposed to PyTorch's [out, in]. int32 [K, N / 2] or
- *   [B, K, N / 2] is taken for pairs of float16, the first of each in the lower bits: half of the memory, sums in float32 as ever.
+ *   [B, K, N / 2] with pairs of float16 that `asFloat16` was told of: half of the memory, sums in float32 as ever.
  * @returns float32 [M, N] or [B, M, N].
  * @throws ShapeError when the operands do not fit.
  */
 export const gemm = defineOp({
   name: 'gemm',
+  takes: {
+    a: float32,
+    b: float32OrFloat16,
+    options: fields<GemmOptions>({
+      bias: optional(float32),
+      activation,
+      alpha: optional(number),
+      gate: optional(float32),
+      residual: optional(float32),
+      aColumns: optional(numbers),
+      aRows: optional(numbers),
+      bBlock: optional(numbers),
+      into: optional(
+        fields<NonNullable<GemmOptions['into']>>({ tensor: float32, column: optional(number), row: optional(number) }),
+      ),
+      variant,
+    }),
+  },
   kernels: Object.values(kernels),
   supported: (shape: GemmShape, adapter): readonly MatmulVariant[] => supportedMatmul(shape, adapter),
   select: (shape, adapter) => selectMatmul(shape, adapter),

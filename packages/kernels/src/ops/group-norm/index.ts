@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
+import { fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import applyWgsl from './apply.wgsl';
 import mergeWgsl from './merge.wgsl';
@@ -54,6 +55,13 @@ export function planGroupNorm(positions: number): GroupNormPlan {
  */
 export const groupNorm = defineOp({
   name: 'group-norm',
+  takes: {
+    x: float32,
+    weight: float32,
+    bias: float32,
+    groups: number,
+    options: fields<GroupNormOptions>({ eps: optional(number), activation }),
+  },
   kernels: [moments, merge, apply],
   run(call, x: Tensor, weight: Tensor, bias: Tensor, groups: number, options: GroupNormOptions = {}): Tensor {
     const { eps = 1e-5, activation = 'none' } = options;

@@ -1,5 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { fields, float32, int32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import idEmbeddingWgsl from './id-embedding.wgsl';
 
@@ -58,6 +59,17 @@ export interface IdEmbeddingGeometry {
  */
 export const idEmbedding = defineOp({
   name: 'id-embedding',
+  takes: {
+    labels: int32,
+    bank: fields<IdBank>({ kernel: float32, sums: float32, bias: float32 }),
+    geometry: fields<IdEmbeddingGeometry>({
+      height: number,
+      width: number,
+      stride: number,
+      padding: number,
+      firstId: optional(number),
+    }),
+  },
   kernels: [embed],
   run(call, labels: Tensor, bank: IdBank, geometry: IdEmbeddingGeometry): Tensor {
     const { height, width, stride, padding, firstId = 1 } = geometry;

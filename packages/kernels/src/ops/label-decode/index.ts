@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { resizeScale } from '../../families/interpolation.js';
+import { boolean, fields, float32, number } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import labelDecodeWgsl from './label-decode.wgsl';
 
@@ -28,6 +29,10 @@ export interface LabelDecodeOptions {
  */
 export const labelDecode = defineOp({
   name: 'label-decode',
+  takes: {
+    logits: float32,
+    options: fields<LabelDecodeOptions>({ objects: number, height: number, width: number, alignCorners: boolean }),
+  },
   kernels: [decode],
   run(call, logits: Tensor, options: LabelDecodeOptions): Tensor {
     const { objects, height, width, alignCorners } = options;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
+import { fields, float32, listOf, number, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import scoresWgsl from './scores.wgsl';
 import selectWgsl from './select.wgsl';
@@ -83,6 +84,17 @@ const numbered = <T>(name: string, values: readonly T[]): Record<string, T> =>
  */
 export const labelPropagation = defineOp({
   name: 'label-propagation',
+  takes: {
+    input: fields<LabelPropagationInput>({
+      height: number,
+      width: number,
+      query: float32,
+      frames: listOf(fields<PropagationFrame>({ key: float32, labels: float32, radius: number })),
+      temperature: number,
+      topK: number,
+    }),
+    options: fields<{ variant?: LabelPropagationVariant }>({ variant }),
+  },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LabelPropagationShape, adapter): readonly LabelPropagationVariant[] =>
     supportsBroadcast(adapter) ? ['subgroup', 'workgroup'] : ['workgroup'],

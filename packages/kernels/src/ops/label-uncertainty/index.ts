@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { fields, float32, number } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import labelUncertaintyWgsl from './label-uncertainty.wgsl';
 
@@ -18,6 +19,7 @@ const uncertainty = defineKernel({ name: 'label-uncertainty', template: labelUnc
  */
 export const labelUncertainty = defineOp({
   name: 'label-uncertainty',
+  takes: { logits: float32, options: fields<{ objects: number }>({ objects: number }) },
   kernels: [uncertainty],
   run(call, logits: Tensor, { objects }: { objects: number }): Tensor {
     const [groups, height, width, channels] = logits.shape as [number, number, number, number];

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { ACTIVATION_INCLUDES, type Activation } from '../../families/activation/index.js';
+import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
+import { fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import rowWgsl from './row.wgsl';
 import workgroupWgsl from './workgroup.wgsl';
@@ -38,6 +39,12 @@ const kernels = {
  */
 export const layerNorm = defineOp({
   name: 'layer-norm',
+  takes: {
+    x: float32,
+    weight: float32,
+    bias: float32,
+    options: fields<LayerNormOptions>({ groups: optional(number), eps: optional(number), activation, variant }),
+  },
   kernels: Object.values(kernels),
   supported: (_: { rows: number; channels: number }): readonly LayerNormVariant[] => ['row', 'workgroup'],
   // A barrier costs a software rasteriser more than reading a whole row.

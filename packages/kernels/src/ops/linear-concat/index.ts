@@ -1,6 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { type Activation, activation } from '../../families/activation/index.js';
+import { fields, float32, listOf, numbers, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
-import { type Activation, gemm } from '../gemm/index.js';
+import { float32OrFloat16 } from '../../op/float16.js';
+import { gemm } from '../gemm/index.js';
 
 /** One of the products whose results stand side by side. */
 export interface LinearPart {
@@ -27,6 +30,18 @@ export interface LinearPart {
  */
 export const linearConcat = defineOp({
   name: 'linear-concat',
+  takes: {
+    parts: listOf(
+      fields<LinearPart>({
+        x: float32,
+        weight: float32OrFloat16,
+        bias: optional(float32),
+        activation,
+        residual: optional(float32),
+        xColumns: optional(numbers),
+      }),
+    ),
+  },
   kernels: [],
   run(call, parts: readonly LinearPart[]): Tensor {
     const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);

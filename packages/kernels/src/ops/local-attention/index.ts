@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
+import { fields, float32, listOf, number, numbers, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { softmaxRows } from '../softmax/index.js';
 import scoresWgsl from './scores.wgsl';
@@ -58,6 +59,21 @@ export interface LocalGatedAttentionInput {
  */
 export const localGatedAttention = defineOp({
   name: 'local-attention',
+  takes: {
+    input: fields<LocalGatedAttentionInput>({
+      height: number,
+      width: number,
+      window: number,
+      query: float32,
+      queryColumns: optional(numbers),
+      key: float32,
+      keyColumns: optional(numbers),
+      relative: float32,
+      values: listOf(fields<LocalGatedAttentionInput['values'][number]>({ tensor: float32, gate: optional(float32) })),
+      scale: number,
+    }),
+    options: fields<{ variant?: LocalAttentionVariant }>({ variant }),
+  },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LocalAttentionShape, adapter): readonly LocalAttentionVariant[] =>
     supportsBroadcast(adapter) ? ['subgroup', 'direct'] : ['direct'],

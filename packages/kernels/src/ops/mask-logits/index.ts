@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { float32, numbers } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import maskLogitsWgsl from './mask-logits.wgsl';
 
@@ -25,6 +26,7 @@ const MAX_MASKS = 8;
  */
 export const maskLogits = defineOp({
   name: 'mask-logits',
+  takes: { features: float32, vectors: float32, grid: numbers },
   kernels: [dotProducts],
   run(call, features: Tensor, vectors: Tensor, grid: readonly [height: number, width: number]): Tensor {
     const [height, width] = grid;

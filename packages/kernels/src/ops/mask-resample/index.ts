@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { anyTensor, anything, fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import maskResampleWgsl from './mask-resample.wgsl';
 import type { MaskPlan } from './plan.js';
@@ -48,6 +49,15 @@ function resampling(output: keyof typeof OUTPUTS) {
   });
   return defineOp({
     name: `mask-resample/${output}`,
+    takes: {
+      logits: float32,
+      plan: anything,
+      options: fields<MaskResampleOptions>({
+        threshold: optional(number),
+        offset: optional(number),
+        selected: optional(anyTensor),
+      }),
+    },
     kernels: [kernel],
     run(call, logits: Tensor, plan: MaskPlan, options: MaskResampleOptions = {}): Tensor {
       const { threshold = 0, offset = 1, selected } = options;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { convOutput } from '../../families/convolution.js';
+import { fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import maxPoolWgsl from './max-pool.wgsl';
 
@@ -25,6 +26,11 @@ export interface MaxPoolOptions {
  */
 export const maxPool = defineOp({
   name: 'max-pool',
+  takes: {
+    x: float32,
+    size: number,
+    options: fields<MaxPoolOptions>({ stride: optional(number), padding: optional(number) }),
+  },
   kernels: [pool],
   run(call, x: Tensor, size: number, { stride = size, padding = 0 }: MaxPoolOptions = {}): Tensor {
     const [inHeight, inWidth, channels] = x.shape as [number, number, number];

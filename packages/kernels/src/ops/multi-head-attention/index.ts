@@ -10,6 +10,7 @@ import {
   RELATIVE_KERNELS,
   relativeTerms,
 } from '../../families/attention/index.js';
+import { fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
 import { type MatrixView, matrixView } from '../../op/view.js';
@@ -149,6 +150,22 @@ const direct = defineKernel({
  */
 export const multiHeadAttention = defineOp({
   name: 'multi-head-attention',
+  takes: {
+    query: float32,
+    key: float32,
+    value: float32,
+    options: fields<MultiHeadAttentionOptions>({
+      heads: number,
+      scale: optional(number),
+      mask: optional(float32),
+      relative: optional(fields<RelativePosition>({ height: number, width: number, rows: float32, columns: float32 })),
+      channels: optional(number),
+      queryColumn: optional(number),
+      keyColumn: optional(number),
+      valueColumn: optional(number),
+      variant,
+    }),
+  },
   kernels: [broadcast, tiled, direct, ...FEW_KEYS_KERNELS, ...RELATIVE_KERNELS],
   supported: (shape: MultiHeadAttentionShape, adapter): readonly MultiHeadAttentionVariant[] =>
     supportedMultiHeadAttention(shape, adapter),

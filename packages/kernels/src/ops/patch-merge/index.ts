@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { float32 } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import patchMergeWgsl from './patch-merge.wgsl';
 
@@ -16,6 +17,7 @@ const merge = defineKernel({ name: 'patch-merge', template: patchMergeWgsl });
  */
 export const patchMerge = defineOp({
   name: 'patch-merge',
+  takes: { x: float32 },
   kernels: [merge],
   run(call, x: Tensor): Tensor {
     const [inHeight, inWidth, channels] = x.shape as [number, number, number];

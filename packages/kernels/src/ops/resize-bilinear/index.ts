@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { resizeScale } from '../../families/interpolation.js';
+import { boolean, fields, float32, numbers, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import resizeWgsl from './resize.wgsl';
 
@@ -35,6 +36,11 @@ const resize = defineKernel({
  */
 export const resizeBilinear = defineOp({
   name: 'resize-bilinear',
+  takes: {
+    x: float32,
+    size: numbers,
+    options: fields<ResizeBilinearOptions>({ alignCorners: optional(boolean), residual: optional(float32) }),
+  },
   kernels: [resize],
   run(call, x: Tensor, size: readonly [height: number, width: number], options: ResizeBilinearOptions = {}): Tensor {
     const { alignCorners = false, residual } = options;

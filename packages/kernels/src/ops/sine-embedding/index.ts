@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { fields, float32, number, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import sineWgsl from './sine.wgsl';
 
@@ -38,6 +39,10 @@ function frequencies(channels: number, temperature: number): string {
  */
 export const boxSineEmbedding = defineOp({
   name: 'sine-embedding',
+  takes: {
+    boxes: float32,
+    options: fields<BoxSineEmbeddingOptions>({ channels: optional(number), temperature: optional(number) }),
+  },
   kernels: [sine],
   run(call, boxes: Tensor, { channels = 128, temperature = 10_000 }: BoxSineEmbeddingOptions = {}): Tensor {
     if (boxes.rank !== 2 || boxes.shape[1] !== 4 || channels < 4 || channels % 4 !== 0) {

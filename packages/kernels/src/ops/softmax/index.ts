@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { fields, float32, number, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import rowsWgsl from './rows.wgsl';
 
@@ -22,6 +23,7 @@ const kernels = {
  */
 export const softmaxRows = defineOp({
   name: 'softmax',
+  takes: { x: float32, validColumns: optional(number), options: fields<{ variant?: SoftmaxVariant }>({ variant }) },
   kernels: Object.values(kernels),
   supported: (_: { rows: number; columns: number }, { subgroupSize }): readonly SoftmaxVariant[] =>
     subgroupSize > 0 ? ['subgroup', 'workgroup'] : ['workgroup'],

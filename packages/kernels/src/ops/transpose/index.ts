@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
+import { boolean, fields, float32, number, numbers, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import transposeWgsl from './transpose.wgsl';
 
@@ -25,6 +26,14 @@ export interface TransposeOptions {
  */
 export const transpose = defineOp({
   name: 'transpose',
+  takes: {
+    x: float32,
+    options: fields<TransposeOptions>({
+      columns: optional(numbers),
+      padded: optional(boolean),
+      into: optional(fields<NonNullable<TransposeOptions['into']>>({ tensor: float32, column: number })),
+    }),
+  },
   kernels: [move],
   run(call, x: Tensor, options: TransposeOptions = {}): Tensor {
     const [rows, xStride] = x.shape as [number, number];

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { fields, float32, number, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
@@ -50,6 +51,19 @@ const kernels = {
  */
 export const windowAttention = defineOp({
   name: 'window-attention',
+  takes: {
+    qkv: float32,
+    qkvBias: float32,
+    biasTable: float32,
+    shape: fields<WindowAttentionShape>({
+      height: number,
+      width: number,
+      window: number,
+      shift: number,
+      heads: number,
+    }),
+    options: fields<WindowAttentionOptions>({ variant }),
+  },
   kernels: Object.values(kernels),
   supported: (_: WindowShape, { subgroupSize }): readonly WindowAttentionVariant[] =>
     subgroupSize > 0 && 64 % subgroupSize === 0 ? ['direct', 'shuffle'] : ['direct'],

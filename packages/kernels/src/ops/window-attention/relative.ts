@@ -8,6 +8,7 @@ import {
   supportsBroadcast,
   supportsTiles,
 } from '../../families/attention/index.js';
+import { fields, float32, number, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
@@ -58,6 +59,14 @@ const direct = windowKernel('relative-window-attention/direct', { RELATIVE: true
  */
 export const relativeWindowAttention = defineOp({
   name: 'relative-window-attention',
+  takes: {
+    qkv: float32,
+    qkvBias: float32,
+    rows: float32,
+    columns: float32,
+    shape: fields<RelativeWindowShape>({ height: number, width: number, window: number, heads: number }),
+    options: fields<RelativeWindowAttentionOptions>({ variant }),
+  },
   kernels: [broadcast, tiled, direct, ...RELATIVE_KERNELS],
   supported: ({ headSize }: WindowShape, adapter) => {
     const variants: RelativeWindowAttentionVariant[] = ['direct'];
