@@ -296,7 +296,7 @@ const tapeContract: Record<keyof PrivateTape, (field: string) => void> = {
     grad((x: Tensor) => {
       expect(tapeIsOn(), `${field} is above 0 in a gradient`).toBe(true);
       return sum(x);
-    })(tensor([1]));
+    })(tensor(1));
     expect(tapeIsOn(), field).toBe(false);
   },
   kernelDepth: (field) => {
@@ -304,7 +304,7 @@ const tapeContract: Record<keyof PrivateTape, (field: string) => void> = {
       expect(tapeIsOn(), `${field} is above 0 in an operation with a gradient of its own`).toBe(false);
       return { value: sum(x as Tensor), gradFunc: (dy: Tensor) => dy };
     });
-    grad((x: Tensor) => own(x))(tensor([1]));
+    grad((x: Tensor) => own(x))(tensor(1));
   },
   activeTape: (field) => {
     grad((x: Tensor) => {
@@ -312,7 +312,7 @@ const tapeContract: Record<keyof PrivateTape, (field: string) => void> = {
       const y = sum(x);
       expect(privateTape().activeTape!.length, `${field} grows with every operation`).toBeGreaterThan(before);
       return y;
-    })(tensor([1]));
+    })(tensor(1));
   },
   nextTapeNodeId: (field) => {
     const gradient = (): never => {
@@ -320,12 +320,12 @@ const tapeContract: Record<keyof PrivateTape, (field: string) => void> = {
     };
     const through = (x: Tensor) => {
       const id = privateTape().nextTapeNodeId;
-      const y = tensor([1]);
+      const y = tensor(1);
       addToTape('test', [x], [y], gradient);
       expect(privateTape().nextTapeNodeId, field).toBeGreaterThan(id);
       return sum(y);
     };
-    expect(() => grad(through)(tensor([1])), 'a gradient goes through what was added').toThrow('no gradient');
+    expect(() => grad(through)(tensor(1)), 'a gradient goes through what was added').toThrow('no gradient');
   },
 };
 
