@@ -1,8 +1,11 @@
-/** What frames can be read from: a path (Node), a video's or image's Blob or File, or the files of an image folder. */
-export type SourceInput = string | Blob | readonly File[];
+/**
+ * What frames can be read from: a path (Node), a URL, a video's, image's or zip archive's Blob, File or bytes, or the files of an image
+ * folder. A URL, as an object or a string that begins with its scheme, is fetched whole; Blobs and bytes are known by their first bytes.
+ */
+export type SourceInput = string | URL | Blob | Uint8Array | ArrayBuffer | readonly File[];
 
-/** What single files can be read from: a path (Node), a Blob or File, or the bytes themselves. */
-export type BinarySource = string | Blob | Uint8Array;
+/** What single files can be read from: a path (Node), a URL, a Blob or File, or the bytes themselves. */
+export type BinarySource = string | URL | Blob | Uint8Array | ArrayBuffer;
 
 /** Options of `openSource`. */
 export interface OpenSourceOptions {

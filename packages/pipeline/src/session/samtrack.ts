@@ -125,7 +125,8 @@ async function segmenterOf(given: SamTrackOptions['segmenter'], cache?: boolean)
     : given;
 }
 
-const isSource = (input: object): input is FrameSource => 'frames' in input && 'kind' in input;
+const isSource = (input: unknown): input is FrameSource =>
+  typeof input === 'object' && input !== null && 'frames' in input && 'kind' in input;
 
 /** Whether a tracker's network is a segmenter, too. */
 const takesPrompts = (model: TrackerModel): boolean => {
@@ -184,7 +185,7 @@ export class SamTrack {
 
   /**
    * Begins a session over a source, or goes on with the one that is kept in `project`.
-   * @param input A path (Node), a Blob, image files, an open source, or pictures as they come (a camera, a stream).
+   * @param input What `openSource` takes, an open source, or pictures as they come (a camera, a stream).
    * @throws SourceError, FrameError; as `Session.open`
    * @throws SessionError, SourceError, OutputError
    */
@@ -194,7 +195,7 @@ export class SamTrack {
   ): Promise<Session> {
     if (this.#disposed) throw new SessionError('closed', 'the models were disposed');
     if (memoryMB !== undefined && !(memoryMB > 0)) throw new SessionError('bad-option', `memoryMB is ${memoryMB}`);
-    const own = typeof input === 'string' || !isSource(input);
+    const own = !isSource(input);
     const source = await open(input, fps);
     const { segmenter, detector } = this.assistants;
     const storage = typeof project === 'string' ? openProjectStorage(project) : project;
@@ -239,9 +240,7 @@ async function open(
   input: SourceInput | FrameSource | AsyncIterable<LiveFrame>,
   fps: number | undefined,
 ): Promise<FrameSource> {
-  if (typeof input === 'string' || input instanceof Blob || Array.isArray(input)) {
-    return openSource(input as SourceInput, { fps });
-  }
   if (isSource(input)) return input;
-  return liveSource(input as AsyncIterable<LiveFrame>, { fps });
+  if (typeof input === 'object' && input !== null && Symbol.asyncIterator in input) return liveSource(input, { fps });
+  return openSource(input, { fps });
 }

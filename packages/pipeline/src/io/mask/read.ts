@@ -75,12 +75,12 @@ async function readPicture(bytes: Uint8Array, name: string): Promise<MaskPicture
  * Reads a first-frame mask, PNG or another image; `interpretMask` says by which rules.
  *
  * Throws `MaskError`: `not-found`, `unreadable`, `unsupported`, `ambiguous`, `size-mismatch`, `no-objects`.
- * @param source a path (Node), a Blob, or the file's bytes
+ * @param source a path (Node), a URL, a Blob, or the file's bytes
  */
 export async function readMask(source: BinarySource, options: ReadMaskOptions = {}): Promise<LabelMap> {
   const name =
     options.name ??
-    (typeof source === 'string' ? source : source instanceof Uint8Array ? 'mask' : ((source as File).name ?? 'mask'));
+    (typeof source === 'string' || source instanceof URL ? String(source) : ((source as File)?.name ?? 'mask'));
   let bytes: Uint8Array;
   try {
     bytes = await readBinary(source);

@@ -1,13 +1,15 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { FilePathSource } from 'mediabunny';
-import { openBlobImages } from '../blob-images.js';
 import { openBlobVideo } from '../blob-video.js';
 import { bytesDigest } from '../content-digest.js';
 import { SourceError } from '../errors.js';
 import type { FrameSource } from '../frame-source.js';
+import { givenFiles, isRemote } from '../given.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
+import { openGiven } from '../open-given.js';
 import { dataSetInputs, fileInput, type RunInput } from '../run-inputs.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import { frameNumber, type VideoSource, videoSource } from '../video-source.js';
@@ -166,17 +168,15 @@ async function openDavisRoot(
 }
 
 /**
- * Opens whatever the input is: a video file, one image, a folder or a zip of images, a DAVIS folder (with `sequence`), a Blob, or a list of image files.
+ * Opens whatever the input is: a video file, one image, a folder or a zip of images, a DAVIS folder (with `sequence`), a URL, a Blob, bytes, or a list of
+ * image files.
  * Throws `SourceError`; `FrameError` if a sequence's first image is damaged.
  */
-export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
-  if (typeof input !== 'string') {
-    if (!(input instanceof Blob)) return openBlobImages(input, decodeImage, options);
-    if (input instanceof File && isZip(input.name))
-      return zipImages(input.name, await readBinary(input), decodeImage, options);
-    if (input instanceof File && IMAGE_EXTENSION.test(input.name)) return openBlobImages([input], decodeImage, options);
-    return openVideo(input);
+export async function openSource(given: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
+  if (typeof given === 'string' ? isRemote(given) : !(given instanceof URL && given.protocol === 'file:')) {
+    return openGiven(await givenFiles(given), { decodeImage, openVideo }, options);
   }
+  const input = typeof given === 'string' ? given : fileURLToPath(given as URL);
   if (await isFolder(input)) {
     if (await isFolder(join(input, 'JPEGImages'))) return openDavisRoot(input, options);
     return openImageFolder(input, options);

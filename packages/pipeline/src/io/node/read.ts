@@ -1,13 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { isAnimatedPng, mayBeAnimated } from '../animation.js';
 import { decodeBmp } from '../bmp.js';
+import { givenBytes, isRemote } from '../given.js';
 import type { RgbaImage } from '../image-source.js';
 import type { BinarySource } from '../source-input.js';
 
-/** Bytes of a file, a Blob, or the given bytes themselves. */
+/** Bytes of a file, a URL, a Blob, or the given bytes themselves. @throws SourceError for something else, or what cannot be fetched */
 export async function readBinary(source: BinarySource): Promise<Uint8Array> {
-  if (typeof source === 'string') return readFile(source);
-  return source instanceof Uint8Array ? source : new Uint8Array(await source.arrayBuffer());
+  if ((typeof source === 'string' || source instanceof URL) && !isRemote(source)) return readFile(source);
+  return givenBytes(source);
 }
 
 /** Names of what a folder holds, or undefined if there is no such folder. */

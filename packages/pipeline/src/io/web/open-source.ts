@@ -1,19 +1,18 @@
-import { openBlobImages } from '../blob-images.js';
 import { openBlobVideo } from '../blob-video.js';
 import { SourceError } from '../errors.js';
 import type { FrameSource } from '../frame-source.js';
-import { IMAGE_EXTENSION } from '../image-source.js';
+import { givenFiles, isRemote } from '../given.js';
+import { openGiven } from '../open-given.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
 import type { VideoSource } from '../video-source.js';
-import { isZip, zipImages } from '../zip-images.js';
 import { decodeTrack } from './decode.js';
-import { decodeImage, readBinary } from './read.js';
+import { decodeImage } from './read.js';
 
 const noPaths = (path: string): never => {
   throw new SourceError(
     'unsupported',
     path,
-    'a browser cannot open a path; pass a File, a Blob or a list of image files',
+    'a browser cannot open a path; pass a URL, a File, a Blob, bytes or a list of image files',
   );
 };
 
@@ -37,12 +36,8 @@ export async function openVideo(file: string | Blob): Promise<VideoSource> {
   return openBlobVideo(file, decodeTrack);
 }
 
-/** Opens a video file, one image file, a zip of images, or the files of an image folder. Throws as the Node twin does. */
+/** Opens a video file, one image file, a zip of images, by URL, Blob or bytes; or the files of an image folder. Throws as the Node twin does. */
 export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
-  if (typeof input === 'string') return noPaths(input);
-  if (!(input instanceof Blob)) return openBlobImages(input, decodeImage, options);
-  if (input instanceof File && isZip(input.name))
-    return zipImages(input.name, await readBinary(input), decodeImage, options);
-  if (input instanceof File && IMAGE_EXTENSION.test(input.name)) return openBlobImages([input], decodeImage, options);
-  return openVideo(input);
+  if (typeof input === 'string' && !isRemote(input)) return noPaths(input);
+  return openGiven(await givenFiles(input), { decodeImage, openVideo }, options);
 }

@@ -1,11 +1,18 @@
 import { mayBeAnimated } from '../animation.js';
+import { SourceError } from '../errors.js';
+import { givenBytes, isRemote } from '../given.js';
 import type { RgbaImage } from '../image-source.js';
 import type { BinarySource } from '../source-input.js';
 
-/** Bytes of a Blob, or the given bytes themselves. Paths mean nothing in a browser, and nothing is fetched unasked: they are refused. */
+/**
+ * Bytes of a URL, a Blob, or the given bytes themselves. Paths mean nothing in a browser, and nothing is fetched unasked.
+ * @throws SourceError for something else, or what cannot be fetched
+ */
 export async function readBinary(source: BinarySource): Promise<Uint8Array> {
-  if (typeof source === 'string') throw new Error('a browser cannot open a path; pass a File or Blob');
-  return source instanceof Uint8Array ? source : new Uint8Array(await source.arrayBuffer());
+  if (typeof source === 'string' && !isRemote(source)) {
+    throw new SourceError('unsupported', source, 'a browser cannot open a path; pass a URL, a File or a Blob');
+  }
+  return givenBytes(source);
 }
 
 /** Folders by path exist in Node only. */
