@@ -93,7 +93,7 @@ export async function writePages(folder) {
     writeFileSync(
       target,
       head.slice(page === index ? -2 : 0).join('\n') +
-        withLinks(text, page, byFile, folder).replace(/^```ts run$/gm, '```ts'),
+        withLinks(text, page, byFile, folder).replace(/^```ts (run|browser)( slow)?$/gm, '```ts'),
     );
   }
   return groups.flatMap(({ pages: inside }) => inside.map(({ path }) => join(folder, path)));
