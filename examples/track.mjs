@@ -3,7 +3,7 @@
 import { openOutputFolder, readMask, SamTrack } from 'samtrack';
 
 const [video, mask, out] = process.argv.slice(2);
-const st = await SamTrack.load({ tracker: 'deaot-t' });
+const st = await SamTrack.load({ model: 'deaot-t' });
 const session = await st.open(video, { project: `${out}/project.samtrack`, memoryMB: 1000 });
 if (session.objects.length === 0) await session.prompt({ frame: 0, mask: await readMask(mask) });
 

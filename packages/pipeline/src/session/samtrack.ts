@@ -26,16 +26,25 @@ import {
 } from '../io/index.js';
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
-import { type TrackerModel, TrackingError, VideoTracker, type VideoTrackerOptions } from '../tracking/index.js';
-import { kindOfModel, TRACKERS } from '../tracking/tracker-kinds.js';
+import {
+  type TrackerKind,
+  type TrackerModel,
+  TrackingError,
+  VideoTracker,
+  type VideoTrackerOptions,
+} from '../tracking/index.js';
+import { type KnownOptions, refuseUnknown } from '../tracking/known-options.js';
+import { kindOfModel, TRACKERS, trackerChoice } from '../tracking/tracker-kinds.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
 
 /** Options of `SamTrack.load`. */
 export interface SamTrackOptions extends EngineOptions {
-  /** Default `deaot-t`. */
-  tracker?: TrackerModel;
+  /** What tracks; `deaot` by default. */
+  tracker?: TrackerKind;
+  /** Which model of it; its first one by default, `deaot-t`. */
+  model?: TrackerModel;
   /**
    * The tracker's checkpoint: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are. In Node the weights that
    * come with samtrack by default, for `deaot-t`.
@@ -78,6 +87,26 @@ export interface OpenOptions {
   /** Frames per second of an image folder; default 24. */
   fps?: number;
 }
+
+const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = {
+  tracker: true,
+  model: true,
+  weights: true,
+  segmenter: true,
+  detector: true,
+  longEdge: true,
+  longTermGap: true,
+  memoryPolicy: true,
+  strays: true,
+  engine: true,
+  gpu: true,
+  cpu: true,
+  signal: true,
+  cache: true,
+  onProgress: true,
+  onDeviceLost: true,
+};
+const OPEN_OPTIONS: KnownOptions<OpenOptions> = { project: true, memoryMB: true, fps: true };
 
 /** Whether weights were given, and not what works with them. */
 const isWeights = (given: CheckpointInput | Segmenter | Detector | undefined): given is CheckpointInput =>
@@ -137,7 +166,7 @@ const takesPrompts = (model: TrackerModel): boolean => {
 /**
  * The models, loaded once, for any number of sessions; these take turns with the tracker.
  *
- *     const st = await SamTrack.load({ tracker: 'deaot-t', detector: 'grounding-dino-t' });
+ *     const st = await SamTrack.load({ model: 'deaot-t', detector: 'grounding-dino-t' });
  *     const session = await st.open('clip.mp4', { project: 'clip.samtrack' });
  */
 export class SamTrack {
@@ -158,8 +187,11 @@ export class SamTrack {
    *   unsuitable weights
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
-    const { tracker: model = 'deaot-t', segmenter, detector, cache, ...rest } = options;
+    refuseUnknown('SamTrack.load', options, LOAD_OPTIONS);
+    const { segmenter, detector, cache, ...rest } = options;
     const { longEdge, longTermGap, memoryPolicy, strays } = options;
+    const choice = trackerChoice(options);
+    const { model } = choice;
     const weights = await trackerWeights(model, options.weights);
     const assistants: { segmenter?: Segmenter; detector?: Detector } = {
       segmenter: takesPrompts(model) && segmenter === undefined ? undefined : await segmenterOf(segmenter, cache),
@@ -167,11 +199,13 @@ export class SamTrack {
         ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTOR_NAMES), { cache })
         : detector,
     };
-    const tracker = await VideoTracker.load({ ...rest, model, weights, cache, digest: true, uncertainty: true });
+    const tracker = await VideoTracker.load({ ...rest, ...choice, weights, cache, digest: true, uncertainty: true });
     if (takesPrompts(model)) {
       assistants.segmenter ??= new TrackerSegmenter(model, () => tracker.predictor()!);
     }
     const identity = {
+      // Where the model does not say it.
+      ...(kindOfModel(model) === choice.tracker ? {} : { tracker: choice.tracker }),
       model,
       weights: weightsName(weights),
       weightsDigest: tracker.weightsDigest ?? null,
@@ -189,11 +223,10 @@ export class SamTrack {
    * @throws SourceError, FrameError; as `Session.open`
    * @throws SessionError, SourceError, OutputError
    */
-  async open(
-    input: SourceInput | FrameSource | AsyncIterable<LiveFrame>,
-    { project, memoryMB, fps }: OpenOptions = {},
-  ): Promise<Session> {
+  async open(input: SourceInput | FrameSource | AsyncIterable<LiveFrame>, options: OpenOptions = {}): Promise<Session> {
     if (this.#disposed) throw new SessionError('closed', 'the models were disposed');
+    refuseUnknown('SamTrack.open', options, OPEN_OPTIONS);
+    const { project, memoryMB, fps } = options;
     if (memoryMB !== undefined && !(memoryMB > 0)) throw new SessionError('bad-option', `memoryMB is ${memoryMB}`);
     const own = !isSource(input);
     const source = await open(input, fps);

@@ -4,7 +4,7 @@ export type TrackingErrorCode =
   | 'unknown-model'
   /** No weights of the model come with samtrack here, and none were given. */
   | 'no-weights'
-  /** An option that the tracker cannot follow. */
+  /** There is no option of that name, or the tracker cannot follow it. */
   | 'bad-option'
   /** Nothing says what to track. */
   | 'no-masks'

@@ -4,6 +4,7 @@ import type { Frame, FrameRange, FrameSource, LabelMap } from '../io/index.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';
+import { type KnownOptions, refuseUnknown } from './known-options.js';
 import { Propagator, type RevisedMasks } from './propagator.js';
 
 /** How far a run is. */
@@ -66,20 +67,26 @@ async function lookAt(
   };
 }
 
+const OPTIONS: KnownOptions<TrackOptions> = {
+  source: true,
+  tracker: true,
+  firstMask: true,
+  reviser: true,
+  writer: true,
+  from: true,
+  to: true,
+  signal: true,
+};
+
 /**
  * Tracks the objects of the first frame through a source, and those that a reviser adds, yielding each frame's label map. Results are written
  * while the next frame is tracked. When the caller stops, the signal aborts, or anything throws, what is done so far is kept:
  * the writer is the caller's to `finish` or `abort`.
- * @throws TrackingError `no-masks`; what the source, the tracker, the reviser and the writer throw
+ * @throws TrackingError `no-masks`, `bad-option`; what the source, the tracker, the reviser and the writer throw
  */
-export async function* track({
-  source,
-  tracker,
-  firstMask,
-  reviser,
-  writer,
-  ...range
-}: TrackOptions): AsyncGenerator<TrackProgress> {
+export async function* track(options: TrackOptions): AsyncGenerator<TrackProgress> {
+  refuseUnknown('track', options, OPTIONS);
+  const { source, tracker, firstMask, reviser, writer, ...range } = options;
   if (!firstMask && !reviser) {
     throw new TrackingError(
       'no-masks',
@@ -132,13 +139,17 @@ export async function* track({
  * Runs `track` to its end and completes the results; after an abort or an error they hold what was done. The next frame waits for
  * `onProgress`.
  */
-export async function trackToFolder(
-  options: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => Promise<void> | void },
-): Promise<{ summary: ResultSummary; error?: unknown }> {
+export async function trackToFolder({
+  onProgress,
+  ...options
+}: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => Promise<void> | void }): Promise<{
+  summary: ResultSummary;
+  error?: unknown;
+}> {
   try {
     for await (const progress of track(options)) {
       options.writer.timed(progress.tracked, progress.seconds);
-      await options.onProgress?.(progress);
+      await onProgress?.(progress);
     }
     return { summary: await options.writer.finish() };
   } catch (error) {

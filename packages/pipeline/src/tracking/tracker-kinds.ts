@@ -157,8 +157,28 @@ export const TRACKER_KINDS = Object.keys(TRACKERS) as [TrackerKind, ...TrackerKi
 export const kindOfModel = (model: string | undefined): TrackerKind | undefined =>
   TRACKER_KINDS.find((name) => (TRACKERS[name].models as readonly (string | undefined)[]).includes(model));
 
-/** Names of all models. */
-export const trackerModels = (): TrackerModel[] => [...new Set(TRACKER_KINDS.flatMap((name) => TRACKERS[name].models))];
+/**
+ * Which tracker and which of its models: what is left out follows from the other, or is the default.
+ * @throws TrackingError `unknown-model`
+ */
+export function trackerChoice(given: { tracker?: TrackerKind; model?: TrackerModel }): {
+  tracker: TrackerKind;
+  model: TrackerModel;
+} {
+  const { tracker = kindOfModel(given.model) ?? TRACKER_KINDS[0] } = given;
+  if (!TRACKER_KINDS.includes(tracker)) {
+    const hint = kindOfModel(tracker) ? `; "${tracker}" is a \`model\`` : '';
+    throw new TrackingError(
+      'unknown-model',
+      `there is no tracker "${tracker}"; there are ${TRACKER_KINDS.join(', ')}${hint}`,
+    );
+  }
+  const own: readonly TrackerModel[] = TRACKERS[tracker].models;
+  const { model = own[0]! } = given;
+  if (own.includes(model)) return { tracker, model };
+  const models = given.tracker ? own : new Set(TRACKER_KINDS.flatMap((name): readonly string[] => TRACKERS[name].models));
+  throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${[...models].join(', ')}`);
+}
 
 /** Longest side of the input that weights were made for, in pixels, where their file says it. */
 function trainedLongEdge({ long_edge: text }: Readonly<Record<string, string>>): number | undefined {

@@ -7,8 +7,9 @@ import { maxLabelId } from '../io/label-map.js';
 import { trackerWeights } from './default-weights.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
+import { type KnownOptions, refuseUnknown } from './known-options.js';
 import { findStrays, withoutPixels } from './strays.js';
-import { kindOfModel, TRACKERS, type TrackerModel } from './tracker-kinds.js';
+import { type TrackerModel, trackerChoice } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
@@ -32,6 +33,26 @@ export interface VideoTrackerOptions
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
+
+const OPTIONS: KnownOptions<VideoTrackerOptions> = {
+  tracker: true,
+  model: true,
+  weights: true,
+  memoryMB: true,
+  longEdge: true,
+  longTermGap: true,
+  memoryPolicy: true,
+  strays: true,
+  uncertainty: true,
+  engine: true,
+  gpu: true,
+  cpu: true,
+  digest: true,
+  cache: true,
+  signal: true,
+  onProgress: true,
+  onDeviceLost: true,
+};
 
 /** As whom trackers hold the GPU. */
 const HOLDER = 'VideoTracker';
@@ -73,8 +94,8 @@ export class VideoTracker implements FrameTracker {
    *   unsuitable weights.
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
-    const { tracker = kindOfModel(given.model) ?? 'deaot' } = given;
-    const { model = TRACKERS[tracker].models[0] } = given;
+    refuseUnknown('VideoTracker.load', given, OPTIONS);
+    const { tracker, model } = trackerChoice(given);
     const options = { ...given, tracker, model, weights: await trackerWeights(model, given.weights) };
     const opened = await openEngine(options, HOLDER);
     try {

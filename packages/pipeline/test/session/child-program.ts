@@ -6,8 +6,8 @@ import type { DeAotName } from '@samtrack/models';
 import { SamTrack } from '../../src/session/index.js';
 import { rectangles, SIZE, WaveSource } from './scene.js';
 
-const [project, tracker, weights, frames] = process.argv.slice(2);
-const st = await SamTrack.load({ tracker: tracker as DeAotName, weights: weights!, longTermGap: 2 });
+const [project, model, weights, frames] = process.argv.slice(2);
+const st = await SamTrack.load({ model: model as DeAotName, weights: weights!, longTermGap: 2 });
 const session = await st.open(new WaveSource(Number(frames)), { project: project! });
 console.log(`opened ${session.objects.length}`);
 if (session.objects.length === 0) {

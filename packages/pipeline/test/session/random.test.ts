@@ -11,7 +11,7 @@ const COUNT = 8;
 let st: SamTrack;
 beforeAll(async () => {
   // Three layers: what they remember depends on everything before it.
-  st = await SamTrack.load({ tracker: 'deaot-l', weights: writeDeaotL(temporaryFolder()), longTermGap: 2 });
+  st = await SamTrack.load({ model: 'deaot-l', weights: writeDeaotL(temporaryFolder()), longTermGap: 2 });
 });
 afterAll(() => st.dispose());
 

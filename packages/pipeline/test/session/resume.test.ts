@@ -28,7 +28,7 @@ describe.each<[DeAotName, string]>([
   ['deaot-l', writeDeaotL(folder)],
 ])('%s', (model, weights) => {
   const open = async (project: string) => {
-    const st = await SamTrack.load({ tracker: model, weights, longTermGap: 2 });
+    const st = await SamTrack.load({ model, weights, longTermGap: 2 });
     const session = await st.open(new WaveSource(COUNT), { project });
     const masks: string[] = [];
     for (let i = 0; i < COUNT; i++)
@@ -62,7 +62,7 @@ describe.each<[DeAotName, string]>([
     expect(readdirSync(folder).some((name) => name.endsWith('.lock'))).toBe(true);
     if (tracked < 10) {
       // The program goes on with what it finds: the first propagation was not over, and has to be.
-      const st = await SamTrack.load({ tracker: model, weights, longTermGap: 2 });
+      const st = await SamTrack.load({ model, weights, longTermGap: 2 });
       const session = await st.open(new WaveSource(COUNT), { project });
       for await (const { frame } of session.propagate()) if (frame === 9) break;
       await session.prompt({ frame: 6, object: 1, mask: rectangles(SIZE, [1, 4, 4, 16, 28]) });

@@ -432,7 +432,7 @@ describe('a budget', () => {
   it('is kept while the memory grows to it', async () => {
     // What shares the GPU counts, and the other models would take most of it.
     await st.dispose();
-    const large = await SamTrack.load({ tracker: 'deaot-l', weights: writeDeaotL(temporaryFolder()), longTermGap: 1 });
+    const large = await SamTrack.load({ model: 'deaot-l', weights: writeDeaotL(temporaryFolder()), longTermGap: 1 });
     const bounded = await large.open(new WaveSource(40), { memoryMB: promised });
     await bounded.prompt({ frame: 0, mask: twoObjects });
     const used: number[] = [];

@@ -80,9 +80,34 @@ describe('what makes no sense is refused, by name', () => {
     ],
     [
       'a session tracker',
-      () => SamTrack.load({ tracker: 'aot' as 'deaot-t' }),
+      () => SamTrack.load({ tracker: 'aot' as 'deaot' }),
       'unknown-model',
-      /"aot".*swinb-deaot-l/,
+      /no tracker "aot"; there are deaot, propagation/,
+    ],
+    [
+      'a model in the place of a tracker',
+      () => VideoTracker.load({ tracker: 'deaot-t' as 'deaot' }),
+      'unknown-model',
+      /"deaot-t" is a `model`/,
+    ],
+    ["a session's model", () => SamTrack.load({ model: 'aot' as 'deaot-t' }), 'unknown-model', /"aot".*swinb-deaot-l/],
+    [
+      'a misspelt option',
+      () => VideoTracker.load({ memoryMb: 200 } as object),
+      'bad-option',
+      /VideoTracker\.load has no option `memoryMb`; there is .*memoryMB/,
+    ],
+    [
+      "a session's misspelt option",
+      () => SamTrack.load({ segmentor: 'mobile-sam' } as object),
+      'bad-option',
+      /SamTrack\.load has no option `segmentor`; there is .*segmenter/,
+    ],
+    [
+      'a misspelt option of track',
+      () => track({ firstMasks: 1 } as never).next(),
+      'bad-option',
+      /track has no option `firstMasks`; there is .*firstMask/,
     ],
     [
       'a segmenter',

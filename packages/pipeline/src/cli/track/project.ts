@@ -24,7 +24,7 @@ export async function openProject(
 ): Promise<{ st: SamTrack; session: Session }> {
   const { memoryMB, ...others } = tracking;
   const st = await SamTrack.load({
-    tracker: model,
+    model,
     weights,
     ...others,
     ...engine,
