@@ -66,7 +66,11 @@ export default defineConfig({
       project('onnx', 'packages/onnx'),
       project('pipeline', 'packages/pipeline'),
       // What a page shows comes when it comes on a busy machine. After the others: budgets of time are judged without their load.
-      project('app', 'packages/app', { globalSetup: ['./test/build.ts'], pollTimeout: 30_000, groupOrder: 1 }),
+      project('app', 'packages/app', {
+        globalSetup: [fileURLToPath(new URL('packages/app/test/build.ts', import.meta.url))],
+        pollTimeout: 30_000,
+        groupOrder: 1,
+      }),
       project('farm', 'packages/farm'),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),

@@ -36,7 +36,7 @@ interface ModelPart {
 }
 
 /** Called when the work of a part is recorded, with its arithmetic where that is known. */
-export type OnPart = (name: string, flops?: number) => void;
+type OnPart = (name: string, flops?: number) => void;
 
 /** A model to be timed, with its inputs. */
 export interface BenchedModel {
@@ -53,7 +53,7 @@ export interface BenchedModel {
   dispose(): void;
 }
 
-export interface LoadedModel {
+interface LoadedModel {
   /** The result, which the others have to compute too. */
   values(): Promise<Float32Array>;
   /** What a twin has to compute, too, by name. */

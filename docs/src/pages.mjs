@@ -19,7 +19,7 @@ function written(source, path) {
  * All pages, those of a group one after the other. A page's `path` is its place among the pages, its `source` that in the repository, if
  * it is written there.
  */
-export async function sitePages() {
+async function sitePages() {
   return [
     { group: 'Guide', pages: GUIDE.map((name) => written(`docs/guide/${name}.md`, `guide/${name}.md`)) },
     {

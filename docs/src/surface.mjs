@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ROOT } from './repository.mjs';
 
 /** Packages that programs import, in the order in which people need them. */
-export const PACKAGES = [
+const PACKAGES = [
   'packages/pipeline',
   'packages/models',
   'packages/kernels',

@@ -166,7 +166,7 @@ export class Engine implements FrameTracker {
       this.#models = await SamTrack.load({
         engine: this.kind === 'cpu' ? 'cpu' : 'webgpu',
         cpu: { wasmPaths: new URL('ort/', self.location.href).href },
-        tracker: this.#identity.model as 'deaot-t',
+        model: this.#identity.model as 'deaot-t',
         weights: chosen ? await modelUrl(chosen) : bundled(EMBEDDED.weights),
         longEdge: this.#identity.longEdge ?? undefined,
         onProgress: ({ bytes, total }) => onStatus({ state: 'loading', fraction: total ? bytes / total : 0 }),

@@ -14,7 +14,7 @@ export function asFloat16(tensor: Tensor): Tensor {
 }
 
 /** Whether a tensor holds pairs of float16. */
-export const isFloat16 = ({ dataId }: { readonly dataId: object }): boolean => known.has(dataId);
+const isFloat16 = ({ dataId }: { readonly dataId: object }): boolean => known.has(dataId);
 
 /** A tensor of float32, or of pairs of float16. */
 export const float32OrFloat16: Check = (value, argument) => {

@@ -57,7 +57,7 @@ import { stockRelativeWindowAttention } from './window-attention/relative-stock.
 import { stockWindowAttention } from './window-attention/stock.js';
 
 /** What an operation is called with, and what it gives. */
-export type Signature<F> = F extends (...args: infer Args) => infer Result ? (...args: Args) => Result : never;
+type Signature<F> = F extends (...args: infer Args) => infer Result ? (...args: Args) => Result : never;
 
 /** The same with options that every set of operations has. */
 type Portable<F> = F extends (...args: [...infer Head, infer Options]) => infer Result

@@ -1,5 +1,5 @@
 /** A storage buffer of a kernel. */
-export interface WgslBinding {
+interface WgslBinding {
   readonly name: string;
   readonly access: 'read' | 'write';
   /** What tensors it can be bound to; any where it is declared as words (`u32`). */
@@ -7,10 +7,10 @@ export interface WgslBinding {
 }
 
 /** The scalar types of uniforms. */
-export type WgslScalar = 'u32' | 'i32' | 'f32';
+type WgslScalar = 'u32' | 'i32' | 'f32';
 
 /** A member of a kernel's `struct Params`. */
-export interface WgslUniform {
+interface WgslUniform {
   readonly name: string;
   readonly type: WgslScalar;
   /** First word, and number of scalars: 1, those of a vector, or those of an array of vectors of 4. */

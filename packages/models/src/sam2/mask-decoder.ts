@@ -17,7 +17,7 @@ import {
 import { FEATURES } from './config.js';
 
 /** Masks that the network computes: one for clear prompts, then three for prompts that may mean several things. */
-export const MASK_TOKENS = 4;
+const MASK_TOKENS = 4;
 
 /** Output tokens before the prompt's: object score, IoU, masks. */
 const OBJECT_TOKEN = 0;

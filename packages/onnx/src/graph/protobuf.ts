@@ -55,7 +55,7 @@ export class Message {
 }
 
 /** Base-128 encoding, least significant group first. */
-export function varint(value: number): Uint8Array {
+function varint(value: number): Uint8Array {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   while (rest > 127n) {

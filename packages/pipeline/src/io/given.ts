@@ -12,7 +12,7 @@ const said = (value: unknown): string =>
     : String(value);
 
 /** @throws SourceError `unsupported` */
-export function refuseKind(value: unknown): never {
+function refuseKind(value: unknown): never {
   throw new SourceError('unsupported', 'source', `cannot be read: ${said(value)}; give ${KINDS}`);
 }
 
@@ -44,7 +44,7 @@ async function named(blob: Blob, name = ''): Promise<File> {
  * The bytes behind a URL, all of them.
  * @throws SourceError `not-found` or `unreadable`
  */
-export async function fetchBlob(url: string | URL): Promise<Blob> {
+async function fetchBlob(url: string | URL): Promise<Blob> {
   const shown = String(url).slice(0, 200);
   let response: Response;
   try {
@@ -60,7 +60,7 @@ export async function fetchBlob(url: string | URL): Promise<Blob> {
 }
 
 /** Bytes as they may be given. */
-export const isBytes = (input: unknown): input is Uint8Array | ArrayBuffer =>
+const isBytes = (input: unknown): input is Uint8Array | ArrayBuffer =>
   input instanceof Uint8Array || input instanceof ArrayBuffer;
 
 /**

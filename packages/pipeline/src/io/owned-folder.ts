@@ -33,7 +33,7 @@ const journalOf = (record: string): string => `.${record.replace(/^\./, '')}l`;
 const VERSION = 2;
 
 /** The folder that a path with `/` at its end means, as `OutputFolder` wants it. */
-export const innerFolder = (path: string): string => (path === './' ? '' : path.slice(0, -1));
+const innerFolder = (path: string): string => (path === './' ? '' : path.slice(0, -1));
 
 const encode = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 

@@ -7,7 +7,7 @@ import type { MatmulKernels } from './kernels.js';
 import { type MatmulVariant, splitParts, tileSize, vectorTile } from './select.js';
 
 /** What follows a matrix product: `activation(alpha * product + bias) * gate + residual`, and a ReLU of that if `finalRelu`. */
-export interface Epilogue {
+interface Epilogue {
   readonly bias?: TensorInfo;
   readonly gate?: TensorInfo;
   readonly residual?: TensorInfo;
@@ -17,7 +17,7 @@ export interface Epilogue {
 }
 
 /** Geometry of a convolution, by which the rows of A are the pixels under its kernel. */
-export interface ConvGeometry {
+interface ConvGeometry {
   readonly inHeight: number;
   readonly inWidth: number;
   readonly outWidth: number;

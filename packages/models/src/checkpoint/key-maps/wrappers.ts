@@ -22,7 +22,7 @@ const BESIDE = /^(?:n_averaged|num_updates|decay|initted|step|criterion\..*|loss
  * it leads, and another wrapper's name where every tensor of the model has it. A key whose plain name is taken stays as it is.
  * @returns stored keys by their plain names, in the order given
  */
-export function plainKeys(stored: readonly string[]): Map<string, string> {
+function plainKeys(stored: readonly string[]): Map<string, string> {
   const taken = new Set(stored);
   let names = stored.map((key) => ({ key, name: key.replaceAll('_orig_mod.', '').replace(/^(?:module\.)+/, '') }));
   for (;;) {

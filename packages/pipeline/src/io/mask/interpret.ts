@@ -164,7 +164,7 @@ function isNoisy(values: Uint16Array, width: number, height: number, max: number
  * Levels between black and white then lie on edges only, each with a darker and a lighter neighbour, while objects of a label map have
  * an inside. Noise of lossy compression is levelled first, and few pixels may then lie between.
  */
-export function softThreshold(
+function softThreshold(
   values: Uint16Array,
   width: number,
   height: number,

@@ -19,7 +19,7 @@ export type NodeFiles = typeof nodeFiles;
 const TEMPORARY = /^\..*\.([0-9a-f]{8})-\d+\.partial$/;
 
 /** What stands in every folder that is written to. */
-export const LOCK_FILE = '.samtrack.lock';
+const LOCK_FILE = '.samtrack.lock';
 
 class NodeOutputFile implements OutputFile {
   #done = false;
