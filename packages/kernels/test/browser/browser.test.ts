@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { hasChromium, openPage, type Page } from '@samtrack/chromium';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { AttachResult } from './attach-page.js';
 import type { PageResult } from './page.js';
 
 let page: Page | undefined;
@@ -20,5 +21,23 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
       }
     }
     expect(result.leakedTensors).toBe(0);
+  });
+
+  it('shares the device of a page that runs tfjs on WebGPU, and leaves it as it was', {
+    timeout: 300_000,
+  }, async () => {
+    const other = await openPage({ script: fileURLToPath(new URL('attach-page.ts', import.meta.url)) });
+    try {
+      expect(await other.call<AttachResult>('attachToPage')).toEqual({
+        refused: 'RuntimeInUseError',
+        shared: true,
+        product: Array(8).fill(3),
+        later: [2, 3],
+        lost: false,
+      });
+      expect(other.problems).toEqual([]);
+    } finally {
+      await other.close();
+    }
   });
 });
