@@ -1,4 +1,5 @@
-import { type Runtime, tuningOf } from '@samtrack/kernels';
+import type { Runtime } from '@samtrack/kernels';
+import { tuningOf } from '@samtrack/kernels/tuning';
 
 /**
  * Floating-point operations of the products, convolutions and attentions that some work launches anew, two for each

@@ -1,5 +1,6 @@
-import { fusedFrameOps, fusedOps, measureCeilings, type OpSet, stockOps } from '@samtrack/kernels';
+import { fusedFrameOps, fusedOps, type OpSet, stockOps } from '@samtrack/kernels';
 import { type benchmarkCases, type OpCase, toTensor } from '@samtrack/kernels/testing';
+import { measureCeilings } from '@samtrack/kernels/tuning';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import {
   type BenchContext,

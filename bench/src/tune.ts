@@ -1,4 +1,4 @@
-import { type TunedShapeResult, type TuneResult, tune } from '@samtrack/kernels';
+import { type TunedShapeResult, type TuneResult, tune } from '@samtrack/kernels/tuning';
 import type { BenchContext } from './contest.js';
 import { formatNumber } from './table.js';
 

@@ -1,5 +1,6 @@
-import { initialize, type Runtime, shutdown, tuningOf } from '@samtrack/kernels';
+import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { benchmarkCases } from '@samtrack/kernels/testing';
+import { tuningOf } from '@samtrack/kernels/tuning';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseArguments, UsageError } from '../src/arguments.js';
 import { type BenchContext, OURS } from '../src/contest.js';

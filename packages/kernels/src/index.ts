@@ -23,5 +23,5 @@ export {
 } from './initialize.js';
 export * from './op/index.js';
 export * from './ops/index.js';
-export * from './tuning/index.js';
+export type { TuningStore } from './tuning/index.js';
 export { getEngine } from './webgpu-engine.js';

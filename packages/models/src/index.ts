@@ -12,4 +12,3 @@ export * from './sam/index.js';
 export * from './sam-small/index.js';
 export * from './sam2/index.js';
 export * from './tracking/index.js';
-export * from './verify/index.js';

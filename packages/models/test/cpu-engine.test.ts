@@ -5,18 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { initializeCpu, type OnnxEngine, shutdownCpu } from '@samtrack/onnx';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Checkpoint,
-  DEAOT_CONFIGS,
-  type DeAotName,
-  openCheckpoint,
-  openManifest,
-  type TapResult,
-  verifyDeAot,
-  verifyGroundingDino,
-  verifySam,
-} from '../src/index.js';
+import { type Checkpoint, DEAOT_CONFIGS, type DeAotName, openCheckpoint, openManifest } from '../src/index.js';
 import { groundingDinoManifest, MINI_CONFIG } from '../src/testing/index.js';
+import { type TapResult, verifyDeAot, verifyGroundingDino, verifySam } from '../src/verify/index.js';
 import { deaotManifest } from './fixtures/deaot/manifest.js';
 import { samTinyManifest } from './fixtures/sam/manifest.js';
 import { compareSamSmall } from './sam-small/compare.js';

@@ -1,3 +1,7 @@
+/**
+ * Kernels chosen by measurement on the adapter at hand: measuring, storing, and what was found.
+ * @module
+ */
 export { tuningStore } from '#tuning-store';
 export { type Ceilings, measureCeilings } from './ceilings.js';
 export type { Clock, TimedKernel } from './clock.js';

@@ -1,3 +1,7 @@
+/**
+ * Models beside their published twins: every intermediate of a golden, compared.
+ * @module
+ */
 export { verifyDeAot } from './deaot.js';
 export { type VerifyGroundingDinoOptions, verifyGroundingDino } from './grounding-dino.js';
 export { verifySam } from './sam.js';

@@ -9,15 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Checkpoint,
-  DEAOT_CONFIGS,
-  type DeAotName,
-  openCheckpoint,
-  openManifest,
-  VerificationError,
-  verifyDeAot,
-} from '../../src/index.js';
+import { type Checkpoint, DEAOT_CONFIGS, type DeAotName, openCheckpoint, openManifest } from '../../src/index.js';
+import { VerificationError, verifyDeAot } from '../../src/verify/index.js';
 import { deaotManifest } from '../fixtures/deaot/manifest.js';
 
 let runtime: Runtime;

@@ -9,14 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Checkpoint,
-  openCheckpoint,
-  openManifest,
-  VerificationError,
-  verifyGroundingDino,
-} from '../../src/index.js';
+import { type Checkpoint, openCheckpoint, openManifest } from '../../src/index.js';
 import { groundingDinoManifest, MINI_CONFIG } from '../../src/testing/index.js';
+import { VerificationError, verifyGroundingDino } from '../../src/verify/index.js';
 
 let runtime: Runtime;
 beforeAll(async () => {

@@ -9,8 +9,8 @@ import {
   Sam2Error,
   SamError,
   TrackerError,
-  VerificationError,
 } from '@samtrack/models';
+import { VerificationError } from '@samtrack/models/verify';
 import { OnnxEngineError } from '@samtrack/onnx';
 import { WeightsError } from '@samtrack/weights';
 import { DiscoveryError } from '../discovery/index.js';

@@ -7,8 +7,8 @@ import {
   localGatedAttention,
   type Runtime,
   softmaxRows,
-  tuningOf,
 } from '@samtrack/kernels';
+import { tuningOf } from '@samtrack/kernels/tuning';
 import { OnnxEngineError } from '@samtrack/onnx';
 import { type EngineOptions, openEngine } from '../../engine/index.js';
 import { type Arguments, defineCommand } from '../command.js';

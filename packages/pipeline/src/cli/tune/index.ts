@@ -1,14 +1,7 @@
 /** `samtrack tune`: which of the kernels that compute the same is the fastest here? */
 import { basename } from 'node:path';
-import {
-  initialize,
-  shutdown,
-  type TunedShapeResult,
-  type TuneResult,
-  tune,
-  tuningOf,
-  tuningStore,
-} from '@samtrack/kernels';
+import { initialize, shutdown } from '@samtrack/kernels';
+import { type TunedShapeResult, type TuneResult, tune, tuningOf, tuningStore } from '@samtrack/kernels/tuning';
 import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
 import { DETECTOR_NAMES, SEGMENTER_NAMES } from '../../assist/names.js';
 import { type Arguments, defineCommand, listed, oneOf, positiveNumber, UsageError } from '../command.js';

@@ -7,12 +7,8 @@ import {
   detectArchitecture,
   modelNames,
   openCheckpoint,
-  type TapResult,
-  verifyDeAot,
-  verifyGroundingDino,
-  verifySam,
-  verifySam2,
 } from '@samtrack/models';
+import { type TapResult, verifyDeAot, verifyGroundingDino, verifySam, verifySam2 } from '@samtrack/models/verify';
 import { openEngine } from '../../engine/index.js';
 import { type Arguments, defineCommand, oneOf, UsageError } from '../command.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
