@@ -1,15 +1,33 @@
 // Everything that is exported, used once: what a `.d.ts` names must resolve.
 import * as kernels from '@samtrack/kernels';
+import * as tuning from '@samtrack/kernels/tuning';
 import * as models from '@samtrack/models';
 import * as checkpoint from '@samtrack/models/checkpoint';
 import * as masks from '@samtrack/models/masks';
+import * as verify from '@samtrack/models/verify';
 import * as onnx from '@samtrack/onnx';
 import * as weights from '@samtrack/weights';
 import * as samtrack from 'samtrack';
+import * as discovery from 'samtrack/discovery';
+import * as exports from 'samtrack/export';
 import * as io from 'samtrack/io';
 import * as metrics from 'samtrack/metrics';
 
-export const modules = [kernels, models, checkpoint, masks, onnx, weights, samtrack, io, metrics];
+export const modules = [
+  kernels,
+  tuning,
+  models,
+  checkpoint,
+  masks,
+  verify,
+  onnx,
+  weights,
+  samtrack,
+  discovery,
+  exports,
+  io,
+  metrics,
+];
 
 export async function trackVideo(input: samtrack.SourceInput, firstMask: samtrack.LabelMap): Promise<number> {
   const source: samtrack.FrameSource = await samtrack.openSource(input);
