@@ -27,8 +27,8 @@ import {
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
 import {
-  type TrackerKind,
   type TrackerModel,
+  type TrackerName,
   TrackingError,
   VideoTracker,
   type VideoTrackerOptions,
@@ -41,8 +41,8 @@ import { SharedTracker } from './tracker.js';
 
 /** Options of `SamTrack.load`. */
 export interface SamTrackOptions extends EngineOptions {
-  /** What tracks; `deaot` by default. */
-  tracker?: TrackerKind;
+  /** What tracks: a kind of tracker, or one of its models; `deaot` by default. */
+  tracker?: TrackerName;
   /** Which model of it; its first one by default, `deaot-t`. */
   model?: TrackerModel;
   /**

@@ -157,28 +157,37 @@ export const TRACKER_KINDS = Object.keys(TRACKERS) as [TrackerKind, ...TrackerKi
 export const kindOfModel = (model: string | undefined): TrackerKind | undefined =>
   TRACKER_KINDS.find((name) => (TRACKERS[name].models as readonly (string | undefined)[]).includes(model));
 
+/** What `tracker` and `--tracker` take: a kind of tracker, or one of its models. */
+export type TrackerName = TrackerKind | TrackerModel;
+
 /**
  * Which tracker and which of its models: what is left out follows from the other, or is the default.
- * @throws TrackingError `unknown-model`
+ * @throws TrackingError `unknown-model`, or `bad-option` for two models
  */
-export function trackerChoice(given: { tracker?: TrackerKind; model?: TrackerModel }): {
+export function trackerChoice(given: { tracker?: TrackerName; model?: TrackerModel }): {
   tracker: TrackerKind;
   model: TrackerModel;
 } {
-  const { tracker = kindOfModel(given.model) ?? TRACKER_KINDS[0] } = given;
-  if (!TRACKER_KINDS.includes(tracker)) {
-    const hint = kindOfModel(tracker) ? `; "${tracker}" is a \`model\`` : '';
-    throw new TrackingError(
-      'unknown-model',
-      `there is no tracker "${tracker}"; there are ${TRACKER_KINDS.join(', ')}${hint}`,
-    );
+  const unknown = (what: string, name: string, names: readonly string[]) =>
+    new TrackingError('unknown-model', `there is no ${what} "${name}"; there are ${names.join(', ')}`);
+  const named = given.tracker;
+  const asked = TRACKER_KINDS.find((name) => name === named) ?? kindOfModel(named);
+  if (named !== undefined && !asked) throw unknown('tracker', named, [...TRACKER_KINDS, ...trackerModels()]);
+  const own = trackerModels().find((name) => name === named);
+  if (own && given.model !== undefined && given.model !== own) {
+    throw new TrackingError('bad-option', `tracker ${own} and model ${given.model} are two models`);
   }
-  const own: readonly TrackerModel[] = TRACKERS[tracker].models;
-  const { model = own[0]! } = given;
-  if (own.includes(model)) return { tracker, model };
-  const models = given.tracker ? own : new Set(TRACKER_KINDS.flatMap((name): readonly string[] => TRACKERS[name].models));
-  throw new TrackingError('unknown-model', `there is no model "${model}"; there are ${[...models].join(', ')}`);
+  const tracker = asked ?? kindOfModel(given.model) ?? TRACKER_KINDS[0];
+  const models: readonly TrackerModel[] = TRACKERS[tracker].models;
+  const model = given.model ?? own ?? models[0]!;
+  if (!models.includes(model)) throw unknown('model', model, asked ? models : trackerModels());
+  return { tracker, model };
 }
+
+/** Names of all models. */
+export const trackerModels = (): TrackerModel[] => [
+  ...new Set(TRACKER_KINDS.flatMap((name): readonly TrackerModel[] => TRACKERS[name].models)),
+];
 
 /** Longest side of the input that weights were made for, in pixels, where their file says it. */
 function trainedLongEdge({ long_edge: text }: Readonly<Record<string, string>>): number | undefined {

@@ -9,14 +9,16 @@ import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 import { type KnownOptions, refuseUnknown } from './known-options.js';
 import { findStrays, withoutPixels } from './strays.js';
-import { type TrackerModel, trackerChoice } from './tracker-kinds.js';
+import { type TrackerModel, type TrackerName, trackerChoice } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
 
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
 export interface VideoTrackerOptions
-  extends Omit<TrackingModelOptions, 'model' | 'weights'>,
+  extends Omit<TrackingModelOptions, 'tracker' | 'model' | 'weights'>,
     EngineOptions,
     Omit<TrackerOptions, 'onTap' | 'direction'> {
+  /** What tracks: a kind of tracker, or one of its models; `deaot` by default. */
+  tracker?: TrackerName;
   /** Which model; the kind's first by default, `deaot-t`. Label propagation takes the image encoder of any DeAOT that has a MobileNetV2. */
   model?: TrackerModel;
   /**
@@ -81,7 +83,7 @@ export class VideoTracker implements FrameTracker {
   #direction: TrackingDirection | undefined;
 
   private constructor(
-    private readonly options: VideoTrackerOptions & TrackingModelOptions,
+    private readonly options: Omit<VideoTrackerOptions, 'tracker'> & TrackingModelOptions,
     private opened: OpenEngine,
     private model: TrackingModel,
   ) {

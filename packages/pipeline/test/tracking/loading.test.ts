@@ -82,13 +82,13 @@ describe('what makes no sense is refused, by name', () => {
       'a session tracker',
       () => SamTrack.load({ tracker: 'aot' as 'deaot' }),
       'unknown-model',
-      /no tracker "aot"; there are deaot, propagation/,
+      /no tracker "aot"; there are deaot, propagation.*swinb-deaot-l/,
     ],
     [
-      'a model in the place of a tracker',
-      () => VideoTracker.load({ tracker: 'deaot-t' as 'deaot' }),
-      'unknown-model',
-      /"deaot-t" is a `model`/,
+      'two models',
+      () => VideoTracker.load({ tracker: 'deaot-t', model: 'deaot-l' }),
+      'bad-option',
+      /tracker deaot-t and model deaot-l are two models/,
     ],
     ["a session's model", () => SamTrack.load({ model: 'aot' as 'deaot-t' }), 'unknown-model', /"aot".*swinb-deaot-l/],
     [
