@@ -87,26 +87,34 @@ export const listOf =
     return undefined;
   };
 
-/** An object with these fields and no other: one that is misspelt would otherwise be passed over in silence. */
-export const fields =
-  <T extends object>(checks: { readonly [Name in keyof Required<T>]: Check }): Check =>
+type Fields<T> = { readonly [Name in keyof Required<T>]: Check };
+
+/** An object with these fields, whatever else it holds: a geometry, the weights of a layer. */
+export const record =
+  <T extends object>(checks: Fields<T>): Check =>
   (value = {}, argument) => {
     if (typeof value !== 'object' || value === null || isTensor(value)) {
       return { argument, message: `${argument} is to be an object, got ${said(value)}` };
-    }
-    for (const name in value) {
-      if (!(name in checks)) {
-        return {
-          argument: name,
-          message: `${argument} has no \`${name}\`; there is ${Object.keys(checks).join(', ')}`,
-        };
-      }
     }
     for (const name in checks) {
       const complaint = checks[name]((value as Record<string, unknown>)[name], name);
       if (complaint) return complaint;
     }
     return undefined;
+  };
+
+/** An object with these fields and no other: options, of which one that is misspelt would otherwise be passed over in silence. */
+export const fields =
+  <T extends object>(checks: Fields<T>): Check =>
+  (value, argument) => {
+    if (typeof value === 'object' && value !== null && !isTensor(value)) {
+      for (const name in value) {
+        if (name in checks) continue;
+        const message = `${argument} has no \`${name}\`; there is ${Object.keys(checks).join(', ')}`;
+        return { argument: name, message };
+      }
+    }
+    return record<T>(checks)(value, argument);
   };
 
 /** The tensors in arguments or results, however deep in lists and objects. */

@@ -10,13 +10,14 @@ function blockCase(c: {
   toRow: number;
   toColumn: number;
 }): OpCase {
+  const { row, column, rows, columns } = c;
   const at = { row: c.toRow, column: c.toColumn };
   return {
     op: 'copy-block',
     name: `${c.rows}x${c.columns} from (${c.row}, ${c.column}) to (${c.toRow}, ${c.toColumn})`,
     inputs: { x: randomTensor([20, 24], 1), target: randomTensor([30, 32], 2) },
     kernelsOnly: true,
-    build: (_, { x, target }, { copyBlock }) => copyBlock(x!, add(target!, 0), at, c),
+    build: (_, { x, target }, { copyBlock }) => copyBlock(x!, add(target!, 0), at, { row, column, rows, columns }),
     reference: ({ x, target }) => {
       const out = Float64Array.from(target!.values);
       for (let r = 0; r < c.rows; r++) {

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anything, fields, float32, number, variant } from '../../op/arguments.js';
+import { anything, fields, float32, number, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import sampleWgsl from './sample.wgsl';
 
@@ -65,7 +65,7 @@ export const deformableAttention = defineOp({
     value: float32,
     projection: float32,
     reference: float32,
-    shape: fields<DeformableAttentionShape>({ levels: anything, heads: number, points: number }),
+    shape: record<DeformableAttentionShape>({ levels: anything, heads: number, points: number }),
     options: fields<DeformableAttentionOptions>({ variant }),
   },
   kernels: Object.values(kernels),

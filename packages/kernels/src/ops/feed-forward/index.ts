@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../../device/adapter.js';
 import { type Activation, activation } from '../../families/activation/index.js';
-import { fields, float32, number, optional } from '../../op/arguments.js';
+import { fields, float32, number, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { float32OrFloat16 } from '../../op/float16.js';
 import { gemm } from '../gemm/index.js';
@@ -43,8 +43,8 @@ export const feedForward = defineOp({
   name: 'feed-forward',
   takes: {
     x: float32,
-    first: fields<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
-    second: fields<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
+    first: record<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
+    second: record<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
     options: fields<FeedForwardOptions>({ activation, residual: optional(float32), workspaceBytes: optional(number) }),
   },
   kernels: [],

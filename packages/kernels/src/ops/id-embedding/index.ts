@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { fields, float32, int32, number, optional } from '../../op/arguments.js';
+import { float32, int32, number, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import idEmbeddingWgsl from './id-embedding.wgsl';
 
@@ -61,8 +61,8 @@ export const idEmbedding = defineOp({
   name: 'id-embedding',
   takes: {
     labels: int32,
-    bank: fields<IdBank>({ kernel: float32, sums: float32, bias: float32 }),
-    geometry: fields<IdEmbeddingGeometry>({
+    bank: record<IdBank>({ kernel: float32, sums: float32, bias: float32 }),
+    geometry: record<IdEmbeddingGeometry>({
       height: number,
       width: number,
       stride: number,

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { resizeScale } from '../../families/interpolation.js';
-import { boolean, fields, float32, number } from '../../op/arguments.js';
+import { boolean, float32, number, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import labelArgmaxWgsl from './label-argmax.wgsl';
 
@@ -31,7 +31,7 @@ export const labelArgmax = defineOp({
   name: 'label-argmax',
   takes: {
     maps: float32,
-    options: fields<LabelArgmaxOptions>({ classes: number, height: number, width: number, alignCorners: boolean }),
+    options: record<LabelArgmaxOptions>({ classes: number, height: number, width: number, alignCorners: boolean }),
   },
   kernels: [argmax],
   run(call, maps: Tensor, options: LabelArgmaxOptions): Tensor {

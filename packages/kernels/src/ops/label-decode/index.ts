@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { resizeScale } from '../../families/interpolation.js';
-import { boolean, fields, float32, number } from '../../op/arguments.js';
+import { boolean, float32, number, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import labelDecodeWgsl from './label-decode.wgsl';
 
@@ -31,7 +31,7 @@ export const labelDecode = defineOp({
   name: 'label-decode',
   takes: {
     logits: float32,
-    options: fields<LabelDecodeOptions>({ objects: number, height: number, width: number, alignCorners: boolean }),
+    options: record<LabelDecodeOptions>({ objects: number, height: number, width: number, alignCorners: boolean }),
   },
   kernels: [decode],
   run(call, logits: Tensor, options: LabelDecodeOptions): Tensor {

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
-import { fields, float32, listOf, number, variant } from '../../op/arguments.js';
+import { fields, float32, listOf, number, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import scoresWgsl from './scores.wgsl';
 import selectWgsl from './select.wgsl';
@@ -89,7 +89,7 @@ export const labelPropagation = defineOp({
       height: number,
       width: number,
       query: float32,
-      frames: listOf(fields<PropagationFrame>({ key: float32, labels: float32, radius: number })),
+      frames: listOf(record<PropagationFrame>({ key: float32, labels: float32, radius: number })),
       temperature: number,
       topK: number,
     }),

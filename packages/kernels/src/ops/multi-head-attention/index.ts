@@ -10,7 +10,7 @@ import {
   RELATIVE_KERNELS,
   relativeTerms,
 } from '../../families/attention/index.js';
-import { fields, float32, number, optional, variant } from '../../op/arguments.js';
+import { fields, float32, number, optional, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
 import { type MatrixView, matrixView } from '../../op/view.js';
@@ -158,7 +158,7 @@ export const multiHeadAttention = defineOp({
       heads: number,
       scale: optional(number),
       mask: optional(float32),
-      relative: optional(fields<RelativePosition>({ height: number, width: number, rows: float32, columns: float32 })),
+      relative: optional(record<RelativePosition>({ height: number, width: number, rows: float32, columns: float32 })),
       channels: optional(number),
       queryColumn: optional(number),
       keyColumn: optional(number),

@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anyTensor, anything, fields, numbers } from '../../op/arguments.js';
+import { anyTensor, anything, numbers, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import preprocessWgsl from './preprocess.wgsl';
 
@@ -100,7 +100,11 @@ export function makeResizePlan(
  */
 export const preprocess = defineOp({
   name: 'preprocess',
-  takes: { pixels: anyTensor, plan: anything, statistics: fields<ImageStatistics>({ mean: numbers, std: numbers }) },
+  takes: {
+    pixels: anyTensor,
+    plan: anything,
+    statistics: optional(record<ImageStatistics>({ mean: numbers, std: numbers })),
+  },
   kernels: [normalise],
   run(call, pixels: Tensor, plan: ResizePlan, { mean, std }: ImageStatistics = IMAGENET): Tensor {
     if (pixels.rank !== 2 || pixels.dtype !== 'int32') throw call.wrong('int32 pixels [H, W]', { pixels });

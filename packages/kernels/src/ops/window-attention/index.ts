@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { fields, float32, number, variant } from '../../op/arguments.js';
+import { fields, float32, number, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
@@ -55,7 +55,7 @@ export const windowAttention = defineOp({
     qkv: float32,
     qkvBias: float32,
     biasTable: float32,
-    shape: fields<WindowAttentionShape>({
+    shape: record<WindowAttentionShape>({
       height: number,
       width: number,
       window: number,

@@ -8,7 +8,7 @@ import {
   supportsBroadcast,
   supportsTiles,
 } from '../../families/attention/index.js';
-import { fields, float32, number, variant } from '../../op/arguments.js';
+import { fields, float32, number, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
@@ -64,7 +64,7 @@ export const relativeWindowAttention = defineOp({
     qkvBias: float32,
     rows: float32,
     columns: float32,
-    shape: fields<RelativeWindowShape>({ height: number, width: number, window: number, heads: number }),
+    shape: record<RelativeWindowShape>({ height: number, width: number, window: number, heads: number }),
     options: fields<RelativeWindowAttentionOptions>({ variant }),
   },
   kernels: [broadcast, tiled, direct, ...RELATIVE_KERNELS],
