@@ -23,9 +23,14 @@ async function openFiles({ weights, picture }: { weights: string; picture: strin
   const original = globalThis.fetch;
   let bytes = 0;
   globalThis.fetch = async (...request) => {
-    const response = await original(...request);
-    bytes += (await response.clone().arrayBuffer()).byteLength;
-    return response;
+    const { body, status, headers } = await original(...request);
+    const counted = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) => {
+        bytes += chunk.byteLength;
+        controller.enqueue(chunk);
+      },
+    });
+    return new Response(body?.pipeThrough(counted), { status, headers });
   };
   const sent: number[] = [];
   const digests: string[] = [];
