@@ -1,4 +1,7 @@
-/** What workers of a farm do by themselves: the programs of samtrack, to build others on. */
+/**
+ * What workers of a farm do by themselves: the programs of samtrack, to build others on.
+ * @module
+ */
 import { isExpected } from 'samtrack/cli';
 import type { Programs } from '../run/context.js';
 import { davisProgram, scoreProgram, tableProgram } from './davis.js';
