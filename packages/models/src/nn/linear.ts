@@ -52,7 +52,11 @@ export class Linear {
     }
     if (!options.float16) return Linear.of(source, matrix, bias);
     const pairs = float16Pairs(matrix, `${key}.weight`, weights.file);
-    return new Linear(ops, weights.own(asFloat16(tensor(pairs, [inputs, columns / 2], 'int32'))), weights.own(tensor(bias)));
+    return new Linear(
+      ops,
+      weights.own(asFloat16(tensor(pairs, [inputs, columns / 2], 'int32'))),
+      weights.own(tensor(bias)),
+    );
   }
 
   /**
