@@ -16,6 +16,7 @@ import { feedsOf, traceNetwork } from '../src/networks/bench.js';
 import { groundingDino } from '../src/networks/grounding-dino.js';
 import { vitDet } from '../src/networks/sam.js';
 import { samDecoder } from '../src/networks/sam-decoder.js';
+import { hiera } from '../src/networks/sam2.js';
 import { loadOnnxRuntime } from '../src/onnx/session.js';
 
 const ort = await loadOnnxRuntime();
@@ -225,6 +226,20 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     vitDet('tiny', { embed: 64, depth: 2, heads: 2, window: 3, global: [1], grid: 4 }, 0),
     groundingDino(64, 96, 'tiny', TINY_CONFIG),
     samDecoder(),
+    hiera(
+      'small',
+      {
+        imageSize: 128,
+        embed: 32,
+        heads: 1,
+        stages: [1, 2, 3, 2],
+        global: [4],
+        windows: [8, 4, 6, 3],
+        memoryLayers: 2,
+        memoryHidden: 512,
+      },
+      0,
+    ),
   ])('writes down a whole network, $name', async (network) => {
     const inputs = await network.makeInputs();
     const loaded = await network.load(fusedOps);

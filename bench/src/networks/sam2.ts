@@ -1,5 +1,5 @@
 import { randomTensor, toTensor } from '@samtrack/kernels/testing';
-import { openManifest, SAM2_CONFIGS, Sam2Model } from '@samtrack/models';
+import { openManifest, SAM2_CONFIGS, type Sam2Config, Sam2Model } from '@samtrack/models';
 import { dispose } from '@tensorflow/tfjs-core';
 import { sam2Manifest } from '../weights/sam2.js';
 import type { Network } from './network.js';
@@ -12,18 +12,20 @@ const MEMORY_GFLOP = 606;
 
 export type Sam2BenchName = keyof typeof ENCODER_GFLOP;
 
-/** Image encoder of SAM 2.1: from the picture to the features that the memory attends from. */
-export function sam2Encoder(name: Sam2BenchName): Network {
-  const config = SAM2_CONFIGS[name];
+/** Image encoder of a published SAM 2.1: from the picture to the features that the memory attends from. */
+export const sam2Encoder = (name: Sam2BenchName): Network => hiera(name, SAM2_CONFIGS[name], ENCODER_GFLOP[name] * 1e9);
+
+/** The same of any size. */
+export function hiera(name: string, config: Sam2Config, flops: number): Network {
   const side = config.imageSize;
   const weights = () => sam2Manifest(config);
   return {
     name: `${name}@${side}x${side}`,
-    flops: ENCODER_GFLOP[name] * 1e9,
+    flops,
     weights,
     makeInputs: async () => ({ image: toTensor(randomTensor([side, side, 4], 1)), rows: {} }),
     load: async (ops) => {
-      const model = await Sam2Model.load(openManifest(weights()), { ops });
+      const model = await Sam2Model.load(openManifest(weights()), { ops, config });
       return {
         run: async ({ image }, onPart) => {
           const { features, s0, s1 } = model.encode(image!, onPart && ((part) => onPart(part)));

@@ -3,7 +3,7 @@ import { type OnnxTrace, OnnxTraceError } from './trace.js';
 
 type MatrixOps = Pick<
   OpSet,
-  'gemm' | 'layerNorm' | 'linearConcat' | 'concatColumns' | 'transpose' | 'broadcastAdd' | 'feedForward'
+  'gemm' | 'layerNorm' | 'linearConcat' | 'concatColumns' | 'transpose' | 'gatherRows' | 'broadcastAdd' | 'feedForward'
 >;
 
 /** Operations on rows of channels. */
@@ -61,6 +61,19 @@ export function matrixOps(trace: OnnxTrace): MatrixOps {
     feedForward: (x, first, second, { activation, residual }) => {
       const hidden = ops.gemm(x, first.weight, { bias: first.bias, activation });
       return ops.gemm(hidden, second.weight, { bias: second.bias, residual });
+    },
+    // What is none is a row before all others.
+    gatherRows: (x, rows, fill) => {
+      const columns = x.shape[1]!;
+      const first = fill ? trace.rows(fill, [1, columns]).name : trace.fill(0, [1, columns]);
+      const table = trace.graph.node('Concat', [first, trace.rows(x).name], { axis: 0 });
+      const index = trace.graph.node('Add', [trace.rows(rows).name, trace.graph.constant(Int32Array.of(1), [])]);
+      const shape = [rows.size, columns];
+      return trace.tensor(shape, {
+        name: trace.graph.node('Gather', [table, index], { axis: 0 }),
+        layout: 'rows',
+        shape,
+      });
     },
     broadcastAdd: (x, y, { activation } = {}) => {
       const shape = x.size >= y.size ? x.shape : y.shape;

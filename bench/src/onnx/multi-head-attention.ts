@@ -10,7 +10,7 @@ export const multiHeadAttention =
   (trace: OnnxTrace): OpSet['multiHeadAttention'] =>
   (query, key, value, options) => {
     if ([query, key, value].some(({ rank, shape }) => rank === 3 && shape[0] !== 1)) {
-      throw new OnnxTraceError('a batch of attentions has no translation to ONNX yet.');
+      return batched(trace, query, key, value, options);
     }
     const { graph } = trace;
     const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
@@ -49,6 +49,31 @@ export const multiHeadAttention =
     const name = trace.reshape(graph.node('Transpose', [mixed], { perm: [1, 0, 2] }), shape);
     return trace.tensor(shape, { name, layout: 'rows', shape });
   };
+
+/** Several attentions at once; operands of a batch of 1 are common to all. */
+function batched(trace: OnnxTrace, ...[query, key, value, options]: Parameters<OpSet['multiHeadAttention']>): Tensor {
+  const { graph } = trace;
+  const { heads, mask, relative, queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
+  if (relative)
+    throw new OnnxTraceError('a batch of attentions with relative positions has no translation to ONNX yet.');
+  const channels = options.channels ?? query.shape.at(-1)!;
+  const headSize = channels / heads;
+  const batchOf = ({ rank, shape }: Tensor) => (rank === 3 ? shape[0]! : 1);
+  const split = (tensor: Tensor, column: number, perm: readonly number[]) => {
+    const [batch, tokens, width] = [batchOf(tensor), ...(tensor.shape.slice(-2) as [number, number])];
+    const part = trace.slice(trace.rows(tensor, [batch, tokens, width]), [column, channels], 2);
+    return graph.node('Transpose', [trace.reshape(part.name, [batch, tokens, heads, headSize])], { perm });
+  };
+  const q = split(query, queryColumn, [0, 2, 1, 3]);
+  const scaled = graph.node('Mul', [q, trace.scalar(options.scale ?? 1 / Math.sqrt(headSize))]);
+  let scores = graph.node('MatMul', [scaled, split(key, keyColumn, [0, 2, 3, 1])]);
+  if (mask) scores = graph.node('Add', [scores, trace.rows(mask).name]);
+  const weights = graph.node('Softmax', [scores], { axis: -1 });
+  const mixed = graph.node('MatMul', [weights, split(value, valueColumn, [0, 2, 1, 3])]);
+  const shape = [Math.max(...[query, key, value].map(batchOf)), query.shape.at(-2)!, channels];
+  const name = trace.reshape(graph.node('Transpose', [mixed], { perm: [0, 2, 1, 3] }), shape);
+  return trace.tensor(shape, { name, layout: 'rows', shape });
+}
 
 type Relative = NonNullable<Parameters<OpSet['multiHeadAttention']>[3]['relative']>;
 
