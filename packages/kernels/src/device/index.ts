@@ -13,11 +13,25 @@ export {
 } from './adapter.js';
 
 /**
+ * What a device came from. Dawn takes the process along where its `GPU` object is collected before the device has ended, or
+ * before the device's own object is collected (webgpu 0.6.2, Vulkan).
+ */
+const origins = new WeakMap<object, GPU>();
+const inUse = new Set<GPU>();
+
+/**
  * Finds an adapter and opens a device on it with all it offers.
  * @throws DeviceError when WebGPU is missing, no adapter is found, or the device is refused.
  */
-export const openDevice = async (options: GpuOptions = {}): Promise<DeviceHandle> =>
-  requestDevice(await requestAdapter(options));
+export async function openDevice(options: GpuOptions = {}): Promise<DeviceHandle> {
+  const adapter = await requestAdapter(options);
+  const handle = await requestDevice(adapter);
+  const gpu = origins.get(adapter)!;
+  origins.set(handle.device, gpu);
+  inUse.add(gpu);
+  handle.device.lost.then(() => inUse.delete(gpu));
+  return handle;
+}
 
 /**
  * Finds an adapter, the fastest there is.
@@ -39,5 +53,6 @@ export async function requestAdapter(options: GpuOptions = {}): Promise<GPUAdapt
         : 'Without a GPU, install a software Vulkan driver (Mesa 24 or newer).';
     throw new DeviceError('no-adapter', `No WebGPU adapter${wanted} was found. ${hint}`, { cause });
   }
+  origins.set(adapter, gpu);
   return adapter;
 }
