@@ -44,6 +44,7 @@ export {
   type FrameErrorCode,
   type FrameRange,
   type FrameSource,
+  type OpenedSource,
   type LabelMap,
   type LiveFrame,
   type LiveSourceOptions,

@@ -26,6 +26,10 @@ export class GraphPool {
     this.release();
     this.buffers.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**
@@ -64,5 +68,9 @@ export class CapturedGraph<T> {
     this.#disposed = true;
     this.release();
     if (this.ownsPool) this.pool.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -182,4 +182,8 @@ export class DeAot {
   dispose(): void {
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

@@ -305,6 +305,10 @@ export class DeAotTracker implements Tracker {
     this.#labels.dispose();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   #encode(): FrameFeatures {
     const image = this.#input.image();
     const features = this.model.encode(image);

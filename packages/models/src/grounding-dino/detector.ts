@@ -179,6 +179,10 @@ export class GroundingDetector {
       this.#texts.clear();
     });
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** The best of what was found. */

@@ -282,6 +282,10 @@ export class GroundingDino {
     for (const passes of Object.values(this.replay)) passes.dispose();
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** The box head that all decoder layers share, under the first of its names that the file has. */

@@ -46,4 +46,8 @@ export class LabelPropagationModel {
   dispose(): void {
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

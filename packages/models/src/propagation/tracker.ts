@@ -196,6 +196,10 @@ export class LabelPropagationTracker implements Tracker {
     this.#input.dispose();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   #encode(): Tensor {
     const image = this.#input.image();
     const key = this.model.encode(image);

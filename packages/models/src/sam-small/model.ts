@@ -145,4 +145,8 @@ export class SamSmallModel implements PromptModel {
     this.replay.dispose();
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

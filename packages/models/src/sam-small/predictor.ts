@@ -187,6 +187,10 @@ export class SmallPredictor implements RefiningPredictor {
   dispose(): void {
     this.reset();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 const wholeOf = ({ width, height }: ImageSize): Box => [0, 0, width, height];

@@ -245,6 +245,10 @@ export class SamModel implements PromptModel {
     this.replay.dispose();
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**

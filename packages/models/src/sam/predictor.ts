@@ -258,6 +258,10 @@ export class SamPredictor {
   dispose(): void {
     this.reset();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 const scaleSize = ({ height, width }: ImageSize, factor: number): ImageSize => ({

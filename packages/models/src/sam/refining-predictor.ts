@@ -67,4 +67,8 @@ export class SamRefiningPredictor implements RefiningPredictor {
   dispose(): void {
     this.predictor.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

@@ -503,6 +503,10 @@ export class Sam2Model {
   dispose(): void {
     this.owned.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** What a frame without prompts asks: one point that is none, and the one that every prompt ends in. */

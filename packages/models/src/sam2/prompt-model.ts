@@ -148,6 +148,10 @@ export class Sam2PromptModel implements PromptModel {
   dispose(): void {
     if (this.owned) this.model.dispose();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Corners of the box, points, and the point that every prompt ends in; nothing where there is neither. */

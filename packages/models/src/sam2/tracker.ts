@@ -275,6 +275,10 @@ export class Sam2Tracker implements Tracker {
     for (const memory of this.#objects.splice(0)) memory.dispose();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** Image features of a frame. */
   #see(frame: number, pixels: Uint8Array): FrameFeatures {
     checkPixels(pixels, this.size);

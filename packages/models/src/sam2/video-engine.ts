@@ -418,6 +418,10 @@ export class Sam2VideoEngine {
     this.#objects.clear();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   #name(frame: number, state: TrackedObject): string {
     return `f${frame}.o${[...this.#objects.values()].indexOf(state)}`;
   }

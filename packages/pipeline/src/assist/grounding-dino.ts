@@ -87,4 +87,8 @@ export class GroundingDinoDetector implements Detector {
     this.#disposed = true;
     this.#free();
   }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }

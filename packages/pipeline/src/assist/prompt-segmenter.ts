@@ -94,6 +94,10 @@ export abstract class PromptSegmenter implements Segmenter {
     this.#free();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   async #ready(signal: AbortSignal | undefined): Promise<RefiningPredictor> {
     if (this.#disposed) throw new Error('This segmenter was disposed.');
     const runtime = getEngine();

@@ -1,5 +1,5 @@
 import { blobDigest } from './content-digest.js';
-import type { FrameSource } from './frame-source.js';
+import type { OpenedSource } from './frame-source.js';
 import { type ImageSourceOptions, imageFiles, imageSource, type RgbaImage, stemOf } from './image-source.js';
 
 /**
@@ -10,7 +10,7 @@ export async function openBlobImages(
   files: readonly File[],
   decodeImage: (bytes: Uint8Array) => Promise<RgbaImage>,
   options: ImageSourceOptions,
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   const byName = new Map(files.map((file) => [file.name, file]));
   const entries = imageFiles(byName.keys()).map((name) => ({
     file: name,

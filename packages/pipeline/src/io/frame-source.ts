@@ -58,5 +58,11 @@ export interface FrameSource extends AsyncIterable<Frame> {
   close(): Promise<void>;
 }
 
+/** A source that was opened here: `await using` closes it. */
+export interface OpenedSource extends FrameSource {
+  /** `close`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** Frames decoded beyond the one its reader holds. */
 export const DECODE_AHEAD = 4;

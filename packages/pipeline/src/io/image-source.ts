@@ -1,6 +1,6 @@
 import { listDigest, shareOfBudget } from './content-digest.js';
 import { FrameError, SourceError } from './errors.js';
-import { DECODE_AHEAD, type Frame, type FrameRange, type FrameSource } from './frame-source.js';
+import { DECODE_AHEAD, type Frame, type FrameRange, type OpenedSource } from './frame-source.js';
 import { prefetch } from './prefetch.js';
 import type { RunInput } from './run-inputs.js';
 
@@ -57,7 +57,7 @@ function checkFps(fps: number): number {
   return fps;
 }
 
-class ImageSource implements FrameSource {
+class ImageSource implements OpenedSource {
   readonly kind = 'images';
   readonly frameCount: number;
   readonly frameNames: readonly string[];
@@ -124,6 +124,10 @@ class ImageSource implements FrameSource {
     this.#closed = true;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   private async load(index: number): Promise<RgbaImage> {
     const { file } = this.entries[index]!;
     let image: RgbaImage;
@@ -153,7 +157,7 @@ export async function imageSource(
   name: string,
   entries: readonly ImageEntry[],
   { fps = 24, ...details }: ImageSourceOptions & ImageSourceDetails = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   checkFps(fps);
   if (entries.length === 0) throw new SourceError('no-frames', name, 'no jpg, png, webp or bmp images');
   const fileOf = new Map<string, string>();

@@ -1,5 +1,5 @@
 import { FrameError, SourceError } from './errors.js';
-import type { Frame, FrameRange, FrameSource } from './frame-source.js';
+import type { Frame, FrameRange, OpenedSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
 import { frameNumber } from './video-source.js';
 
@@ -28,7 +28,7 @@ export interface LiveSourceOptions {
 export async function liveSource(
   pictures: AsyncIterable<LiveFrame>,
   options: LiveSourceOptions = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   const name = options.name ?? 'live';
   const iterator = pictures[Symbol.asyncIterator]();
   const first = await iterator.next();
@@ -36,7 +36,7 @@ export async function liveSource(
   return new LiveSource(name, iterator, first.value, options);
 }
 
-class LiveSource implements FrameSource {
+class LiveSource implements OpenedSource {
   readonly kind = 'live';
   readonly width: number;
   readonly height: number;
@@ -103,6 +103,10 @@ class LiveSource implements FrameSource {
     this.#closed = true;
     this.#pump?.wake?.();
     await this.iterator.return?.();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** Waits for one more frame. Several readers wait for the same one. */

@@ -16,14 +16,14 @@ import { diagnoseVideo } from './container.js';
 import type { DecodeTrack } from './decoded.js';
 import { type ReadAt, readEditList } from './edit-list.js';
 import { FrameError, SourceError } from './errors.js';
-import type { Frame, FrameRange, FrameSource } from './frame-source.js';
+import type { Frame, FrameRange, OpenedSource } from './frame-source.js';
 import type { RgbaImage } from './image-source.js';
 import { orient } from './orient.js';
 import type { RunInput } from './run-inputs.js';
 import { isHdr, isYuvFormat, type YuvColour, yuvToRgba } from './yuv.js';
 
 /** A frame source over a video file, with what an overlay video takes over from it. */
-export interface VideoSource extends FrameSource {
+export interface VideoSource extends OpenedSource {
   readonly kind: 'video';
   readonly frameCount: number;
   /** Presentation time of every frame in seconds, ascending, as the container has it. */
@@ -188,6 +188,10 @@ class MediaVideoSource implements VideoSource {
     if (this.#closed) return;
     this.#closed = true;
     this.input.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   private async toFrame(index: number, sample: VideoSample, colour: YuvColour): Promise<Frame> {

@@ -1,7 +1,7 @@
 import { unzipSync } from 'fflate';
 import { bytesDigest } from './content-digest.js';
 import { SourceError } from './errors.js';
-import type { FrameSource } from './frame-source.js';
+import type { OpenedSource } from './frame-source.js';
 import {
   type ImageSourceDetails,
   type ImageSourceOptions,
@@ -28,7 +28,7 @@ export async function zipImages(
   bytes: Uint8Array,
   decode: (bytes: Uint8Array) => Promise<RgbaImage>,
   options: ImageSourceOptions & ImageSourceDetails = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   const paths: string[] = [];
   try {
     unzipSync(bytes, {

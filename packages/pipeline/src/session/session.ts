@@ -354,6 +354,10 @@ export class Session {
     return this.core.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   async #prompted(frame: number, ids: readonly number[]): Promise<PromptResult> {
     return { objects: ids.map((id) => this.object(id)), mask: await this.core.masks(frame) };
   }

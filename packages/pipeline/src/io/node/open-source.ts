@@ -6,7 +6,7 @@ import { FilePathSource } from 'mediabunny';
 import { openBlobVideo } from '../blob-video.js';
 import { bytesDigest } from '../content-digest.js';
 import { SourceError } from '../errors.js';
-import type { FrameSource } from '../frame-source.js';
+import type { OpenedSource } from '../frame-source.js';
 import { givenFiles, isRemote } from '../given.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
 import { openGiven } from '../open-given.js';
@@ -39,7 +39,7 @@ const fileEntry = (file: string): ImageEntry => ({
 export async function openImageFolder(
   folder: string,
   { fps, exclude = [] }: Pick<OpenSourceOptions, 'fps' | 'exclude'> = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   const path = resolve(folder);
   let found: Dirent[];
   try {
@@ -100,7 +100,7 @@ export async function openDavisSequence(
   root: string,
   sequence: string,
   { resolution = '480p', fps, exclude }: Omit<OpenSourceOptions, 'sequence'> = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   return openImageFolder(join(root, 'JPEGImages', resolution, sequence), { fps, exclude });
 }
 
@@ -155,7 +155,7 @@ function statError(path: string, cause: unknown): SourceError {
 async function openDavisRoot(
   root: string,
   { sequence, resolution = '480p', fps, exclude }: OpenSourceOptions,
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   const folder = join(root, 'JPEGImages', resolution);
   if (!(await isFolder(folder)))
     throw new SourceError('not-found', root, `a DAVIS folder without JPEGImages/${resolution}`);
@@ -172,7 +172,7 @@ async function openDavisRoot(
  * image files.
  * Throws `SourceError`; `FrameError` if a sequence's first image is damaged.
  */
-export async function openSource(given: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
+export async function openSource(given: SourceInput, options: OpenSourceOptions = {}): Promise<OpenedSource> {
   if (typeof given === 'string' ? isRemote(given) : !(given instanceof URL && given.protocol === 'file:')) {
     return openGiven(await givenFiles(given), { decodeImage, openVideo }, options);
   }
@@ -197,7 +197,7 @@ export async function openSource(given: SourceInput, options: OpenSourceOptions 
 const ANIMATION_EXTENSION = /\.gif$/i;
 
 /** The pictures of an animated image, undefined for a still one. */
-async function openAnimation(file: string, { fps }: OpenSourceOptions): Promise<FrameSource | undefined> {
+async function openAnimation(file: string, { fps }: OpenSourceOptions): Promise<OpenedSource | undefined> {
   let animation: Awaited<ReturnType<typeof readAnimation>>;
   const bytes = await readBinary(file);
   try {

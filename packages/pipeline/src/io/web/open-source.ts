@@ -1,6 +1,6 @@
 import { openBlobVideo } from '../blob-video.js';
 import { SourceError } from '../errors.js';
-import type { FrameSource } from '../frame-source.js';
+import type { OpenedSource } from '../frame-source.js';
 import { givenFiles, isRemote } from '../given.js';
 import { openGiven } from '../open-given.js';
 import type { OpenSourceOptions, SourceInput } from '../source-input.js';
@@ -17,7 +17,7 @@ const noPaths = (path: string): never => {
 };
 
 /** Folders by path exist in Node only; hand the folder's files to `openSource`. Throws `SourceError`. */
-export async function openImageFolder(folder: string, _options: { fps?: number } = {}): Promise<FrameSource> {
+export async function openImageFolder(folder: string, _options: { fps?: number } = {}): Promise<OpenedSource> {
   return noPaths(folder);
 }
 
@@ -26,7 +26,7 @@ export async function openDavisSequence(
   root: string,
   _sequence: string,
   _options: { resolution?: string; fps?: number } = {},
-): Promise<FrameSource> {
+): Promise<OpenedSource> {
   return noPaths(root);
 }
 
@@ -37,7 +37,7 @@ export async function openVideo(file: string | Blob): Promise<VideoSource> {
 }
 
 /** Opens a video file, one image file, a zip of images, by URL, Blob or bytes; or the files of an image folder. Throws as the Node twin does. */
-export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<FrameSource> {
+export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<OpenedSource> {
   if (typeof input === 'string' && !isRemote(input)) return noPaths(input);
   return openGiven(await givenFiles(input), { decodeImage, openVideo }, options);
 }
