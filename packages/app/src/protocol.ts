@@ -1,4 +1,5 @@
 /** What the page and the engine's worker say to each other. Requests are answered by id; reports come in batches: see `channel.ts`. */
+import type { Box, Direction, MaskPrompt, Point, PromptContent, PromptTarget } from 'samtrack';
 
 /** An error as data. */
 export interface Failure {
@@ -41,10 +42,8 @@ export interface ObjectView {
 }
 
 export type Rgb = readonly [red: number, green: number, blue: number];
-export type Point = readonly [x: number, y: number];
-export type Box = readonly [left: number, top: number, right: number, bottom: number];
 export type FrameSpan = readonly [first: number, last: number];
-export type Direction = 'forward' | 'backward';
+export type { Box, Direction, Point };
 
 /** Something that the user showed of an object in a frame. */
 export interface AnnotationView {
@@ -174,22 +173,10 @@ export interface ViewOptions {
   readonly hovered?: number;
 }
 
-export interface PromptRequest {
-  readonly frame: number;
-  /** Id, or the name of a new object. */
-  readonly object?: number | string;
-  readonly points?: readonly Point[];
-  readonly labels?: readonly number[];
-  readonly box?: Box;
-  readonly stroke?: readonly Point[];
-  readonly polygon?: readonly Point[];
-  readonly text?: string;
-  readonly classes?: readonly string[];
-  readonly everything?: true;
-  readonly extend?: boolean;
-  readonly boxThreshold?: number;
-  readonly textThreshold?: number;
-}
+/** What a prompt of the page shows; masks are painted or come in files. */
+export type PromptShown = Exclude<PromptContent, MaskPrompt>;
+
+export type PromptRequest = Pick<PromptTarget, 'frame' | 'object'> & PromptShown;
 
 /** A line painted on a mask. */
 export interface StrokeRequest {

@@ -1,7 +1,15 @@
 import { batch } from '@preact/signals';
 import { SerialQueue } from '@samtrack/kernels/common';
 import { RemoteError } from '../channel.js';
-import type { Direction, Exported, PromptRequest, RunOutcome, SourceRequest, SourceView } from '../protocol.js';
+import type {
+  Direction,
+  Exported,
+  PromptRequest,
+  PromptShown,
+  RunOutcome,
+  SourceRequest,
+  SourceView,
+} from '../protocol.js';
 import { LANE } from '../protocol.js';
 import { discovery } from './discovery.js';
 import { attempt, engine, previewLatest, report, seekLatest } from './engine.js';
@@ -190,12 +198,12 @@ export function selectNext(by: 1 | -1): void {
 }
 
 /** The request that a click, box or line with the current object and frame makes. */
-export function promptFor(shown: Omit<PromptRequest, 'frame' | 'object'>): PromptRequest {
+export function promptFor(shown: PromptShown): PromptRequest {
   const frame = presented.value.frame;
   const object = activeObject.value;
   const before = project.value?.annotations.find((at) => at.frame === frame && at.object === object);
-  const extend = shown.points !== undefined && before !== undefined && (before.points.length > 0 || before.box);
-  return { frame, object, ...shown, ...(extend ? { extend: true } : {}) };
+  const extend = before !== undefined && (before.points.length > 0 || before.box !== undefined);
+  return { frame, object, ...(shown.points && extend ? { ...shown, extend } : shown) };
 }
 
 /** Prompts wait for those before them: a second click goes to the object that the first one made. */
@@ -211,10 +219,9 @@ async function choosing(work: () => Promise<readonly number[]>): Promise<readonl
 }
 
 /** Gives a prompt; the object it made, or changed, becomes the active one. */
-export const give = (shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> =>
-  prompts.run(() => giveNow(shown));
+export const give = (shown: PromptShown): Promise<readonly number[]> => prompts.run(() => giveNow(shown));
 
-async function giveNow(shown: Omit<PromptRequest, 'frame' | 'object'>): Promise<readonly number[]> {
+async function giveNow(shown: PromptShown): Promise<readonly number[]> {
   const request = promptFor(shown);
   if (request.object === undefined && shown.labels?.every((label) => label === 0)) {
     tell({ kind: 'info', message: 'Click on the object first; then what is beside it can be taken away.' });

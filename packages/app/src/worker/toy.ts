@@ -15,7 +15,7 @@ import type {
   Segmenter,
   SegmentPrompt,
 } from 'samtrack';
-import { emptyLabelMap, encodeRle, rleArea, rleBox } from 'samtrack/io';
+import { emptyLabelMap, encodeRle, rleArea, rleBbox } from 'samtrack/io';
 
 /** Colours closer than this, summed over the channels, are the same. */
 const TOLERANCE = 60;
@@ -166,7 +166,7 @@ export class ToySegmenter implements Segmenter {
       for (let p = 0; p < seen.length; p++) if (pixels[p]) seen[p] = 1;
       const mask = encodeRle(pixels, width, height);
       const area = rleArea(mask);
-      if (area >= 24) records.push({ mask, score: 0.9, stability: 1, area, bbox: rleBox(mask) });
+      if (area >= 24) records.push({ mask, score: 0.9, stability: 1, area, bbox: rleBbox(mask) });
     }
     return records;
   }
@@ -195,7 +195,7 @@ export class ToyDetector implements Detector {
       );
       const mask = encodeRle(pixels, width, height);
       if (rleArea(mask) === 0) return [];
-      const [x, y, w, h] = rleBox(mask);
+      const [x, y, w, h] = rleBbox(mask);
       return [{ box: [x, y, x + w, y + h], label, score: 0.9 }];
     });
   }

@@ -18,11 +18,9 @@ import { encodeRle } from 'samtrack/io';
 import { failureOf } from '../channel.js';
 import type {
   AnnotationView,
-  Box,
   CandidateView,
   LaneData,
   MemoryView,
-  Point,
   ProjectView,
   PromptRequest,
   Report,
@@ -289,11 +287,11 @@ export class Workspace {
       if (!annotation?.points[index]) throw new SessionError('bad-option', `there is no point ${index}`);
       const points = annotation.points.filter((_, i) => i !== index);
       const labels = annotation.labels.filter((_, i) => i !== index);
-      if (!labels.includes(1) && !annotation.box) await session.clear(frame, object);
-      else {
-        const given = points.length > 0 ? { points, labels } : {};
-        await session.prompt({ frame, object, ...given, ...(annotation.box ? { box: annotation.box } : {}) });
-      }
+      const { box } = annotation;
+      if (points.length > 0 && (box || labels.includes(1))) {
+        await session.prompt({ frame, object, points, labels, ...(box && { box }) });
+      } else if (box) await session.prompt({ frame, object, box });
+      else await session.clear(frame, object);
     });
   }
 
@@ -352,10 +350,10 @@ export class Workspace {
     return this.session.annotations.map(({ frame, object, prompt }) => ({
       frame,
       object,
-      points: (prompt.points ?? []) as readonly Point[],
-      labels: (prompt.labels ?? prompt.points?.map(() => 1) ?? []) as readonly number[],
-      box: prompt.box as Box | undefined,
-      erased: (prompt as { erased?: boolean }).erased === true,
+      points: prompt.points ?? [],
+      labels: prompt.labels ?? prompt.points?.map(() => 1) ?? [],
+      box: prompt.box,
+      erased: prompt.erased === true,
     }));
   }
 
@@ -366,15 +364,15 @@ export class Workspace {
 
   async #candidates(waiting: readonly QueuedProposal[]): Promise<void> {
     const views: CandidateView[] = [];
-    for (const { key, frame, firstFrame, seen, label, score, area, box, mask } of waiting) {
+    for (const { key, frame, firstFrame, seen, label, score, area, bbox, mask } of waiting) {
       let thumb = this.#thumbs.get(key);
       if (thumb?.frame !== frame) {
         const picture = await this.session.frame(frame).catch(() => undefined);
         if (!picture) continue;
-        thumb = { frame, thumb: await cutOut(picture, box) };
+        thumb = { frame, thumb: await cutOut(picture, bbox) };
         this.#thumbs.set(key, thumb);
       }
-      const [x, y, w, h] = box;
+      const [x, y, w, h] = bbox;
       const share = area / (mask.size[0] * mask.size[1]);
       const copy = await createImageBitmap(thumb.thumb);
       views.push({ key, frame, firstFrame, seen, label, score, share, box: [x, y, x + w, y + h], thumb: copy });

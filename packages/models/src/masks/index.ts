@@ -17,5 +17,5 @@ export {
   placeRle,
   type Rle,
   rleArea,
-  rleBox,
+  rleBbox,
 } from './rle.js';

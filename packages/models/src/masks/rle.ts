@@ -127,7 +127,7 @@ export function rleArea({ counts }: Rle): number {
 }
 
 /** Tight box [x, y, width, height] in pixels around the foreground; all zero for an empty mask. */
-export function rleBox({ size: [height], counts }: Rle): [x: number, y: number, width: number, height: number] {
+export function rleBbox({ size: [height], counts }: Rle): [x: number, y: number, width: number, height: number] {
   let left = Number.POSITIVE_INFINITY;
   let top = Number.POSITIVE_INFINITY;
   let right = -1;

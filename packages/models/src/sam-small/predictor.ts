@@ -1,6 +1,6 @@
 import { type PixelImage, toRgb } from '../image/index.js';
 import type { Box } from '../masks/box.js';
-import { placeRle, rleArea, rleBox } from '../masks/index.js';
+import { placeRle, rleArea, rleBbox } from '../masks/index.js';
 import { SamError } from '../sam/error.js';
 import type { SamMask, SetImageOptions } from '../sam/predictor.js';
 import { SamPredictor } from '../sam/predictor.js';
@@ -101,7 +101,7 @@ export class SmallPredictor implements RefiningPredictor {
     const cleaned = clickedPieces(found.mask.mask, prompt);
     if (!cleaned) return found;
     const logits = withoutPieces(found.logits, cleaned.isGone);
-    const [x, y, width, height] = rleBox(cleaned.mask);
+    const [x, y, width, height] = rleBbox(cleaned.mask);
     const mask: SamMask = {
       ...found.mask,
       mask: cleaned.mask,

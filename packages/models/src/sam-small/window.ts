@@ -1,7 +1,7 @@
 /** Where to look a second time, and how an earlier mask is carried there. */
 
 import type { Box } from '../masks/box.js';
-import { type Rle, rleArea, rleBox } from '../masks/index.js';
+import { type Rle, rleArea, rleBbox } from '../masks/index.js';
 import type { SamPrompt } from '../sam/prompt.js';
 import type { ImageSize } from '../sam/transforms.js';
 import { LOW_RES } from './shape.js';
@@ -35,7 +35,7 @@ export function windowAround(
   const longer = Math.max(width, height);
   const spans: Box[] = points.flatMap(([x, y], i) => (labels[i] === 1 ? [[x, y, x, y] as const] : []));
   if (rleArea(mask) > 0) {
-    const [x, y, w, h] = rleBox(mask);
+    const [x, y, w, h] = rleBbox(mask);
     spans.push([x, y, x + w, y + h]);
   }
   if (box) spans.push(box);

@@ -12,7 +12,7 @@ import {
   type Rle,
   removeIslands,
   rleArea,
-  rleBox,
+  rleBbox,
 } from '../masks/index.js';
 import { type Crop, cropBoxes, touchesCropEdge } from './crops.js';
 import { type EverythingOptions, type OutputMode, type ResolvedOptions, resolveOptions } from './everything-options.js';
@@ -206,7 +206,7 @@ function removeSmallRegions(candidates: readonly Candidate[], options: ResolvedO
     scores.push(changed ? 0 : 1);
     if (!changed) return candidate;
     const mask = encodeRle(islands.data, width, height);
-    const [x, y, w, h] = rleBox(mask);
+    const [x, y, w, h] = rleBbox(mask);
     return { ...candidate, mask, box: [x, y, Math.max(x, x + w - 1), Math.max(y, y + h - 1)] as Box };
   });
   const threshold = Math.max(boxNmsThresh, cropNmsThresh);

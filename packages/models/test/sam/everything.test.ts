@@ -2,7 +2,7 @@ import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openManifest } from '../../src/checkpoint/index.js';
-import { decodeRle, decompressRle, encodeRle, type Rle, rleArea, rleBox } from '../../src/masks/index.js';
+import { decodeRle, decompressRle, encodeRle, type Rle, rleArea, rleBbox } from '../../src/masks/index.js';
 import { pointGrid, touchesCropEdge } from '../../src/sam/crops.js';
 import { type EverythingOptions, SamError, SamModel, SamPredictor, segmentEverything } from '../../src/sam/index.js';
 import { steepSamManifest } from '../fixtures/sam/manifest.js';
@@ -60,7 +60,7 @@ async function expected(options: typeof sparse) {
     )) {
       const count = (level: number) => mask.logits!.filter((value) => value > threshold + level).length;
       if (!(mask.predictedIou > predIouThresh) || !(count(1) / count(-1) >= stabilityScoreThresh)) continue;
-      const [left, top, w, h] = rleBox(mask.mask);
+      const [left, top, w, h] = rleBbox(mask.mask);
       candidates.push({
         mask: mask.mask,
         predictedIou: mask.predictedIou,
@@ -154,7 +154,7 @@ describe('segmentEverything', () => {
       const [cx, cy, cw, ch] = cropBox;
       expect(touchesCropEdge([x, y, x + w, y + h], [cx, cy, cx + cw, cy + ch], wide)).toBe(false);
       expect(segmentation.size).toEqual([200, 300]);
-      if (rleArea(segmentation) > 0) expect(rleBox(segmentation)).toEqual([x, y, w + 1, h + 1]);
+      if (rleArea(segmentation) > 0) expect(rleBbox(segmentation)).toEqual([x, y, w + 1, h + 1]);
       const [px, py] = pointCoords[0];
       expect(px > cx && px < cx + cw && py > cy && py < cy + ch).toBe(true);
     }

@@ -1,5 +1,5 @@
 import { type LabelMap, maxLabelId } from '../io/label-map.js';
-import { labelMapToRles, type Rle, rleBox } from '../io/rle.js';
+import { labelMapToRles, type Rle, rleBbox } from '../io/rle.js';
 import { type Candidate, withoutDoubles } from './candidate.js';
 import { type CmrOptions, compareMasks, isNewObject } from './cmr.js';
 import { DISCOVERY_DEFAULTS as DEFAULTS } from './defaults.js';
@@ -64,8 +64,8 @@ export interface Proposal {
   mask: Rle;
   /** Of the mask, in pixels. */
   area: number;
-  /** Left, top, width, height. */
-  box: readonly [x: number, y: number, width: number, height: number];
+  /** Tight box around the mask: left, top, width, height, as in COCO. A `Box` has corners. */
+  bbox: readonly [x: number, y: number, width: number, height: number];
   /** Share of the visible candidate that is not tracked. */
   coverage: number;
 }
@@ -152,7 +152,7 @@ export function propose(
     const mask = freshMasks.get(i + 1)!;
     const { label, score } = candidate;
     const { fresh: area, coverage } = comparison!;
-    proposals.push({ candidate, label, score, mask, area, box: rleBox(mask), coverage });
+    proposals.push({ candidate, label, score, mask, area, bbox: rleBbox(mask), coverage });
   }
   return { proposals, rejected };
 }

@@ -1,4 +1,4 @@
-import { labelMapToRles, rleArea, rleBox } from '../io/rle.js';
+import { labelMapToRles, rleArea, rleBbox } from '../io/rle.js';
 import type { ExportContext, Exporter } from './exporter.js';
 import { TextFile } from './text-file.js';
 
@@ -20,7 +20,7 @@ export async function openBoxesCsv({ folder, objects }: ExportContext): Promise<
       for (const [id, rle] of labelMapToRles(labels)) {
         const info = objects?.get(id);
         const texts = [info?.label ?? 'object', info?.name ?? `object ${id}`].map(field);
-        const row = [index, field(name), time.toFixed(6), id, ...texts, ...rleBox(rle), rleArea(rle)];
+        const row = [index, field(name), time.toFixed(6), id, ...texts, ...rleBbox(rle), rleArea(rle)];
         await file.write(`${row.join(',')}\n`);
       }
     },

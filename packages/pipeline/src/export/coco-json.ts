@@ -1,7 +1,7 @@
 import type { Frame } from '../io/frame-source.js';
 import type { LabelMap } from '../io/label-map.js';
 import type { OutputFile } from '../io/output-folder.js';
-import { compressRle, labelMapToRles, rleArea, rleBox } from '../io/rle.js';
+import { compressRle, labelMapToRles, rleArea, rleBbox } from '../io/rle.js';
 
 /** What is known of an object beside its pixels. */
 export interface ObjectInfo {
@@ -51,7 +51,7 @@ export class CocoJsonWriter {
         track_id: id,
         segmentation: compressRle(rle),
         area: rleArea(rle),
-        bbox: rleBox(rle),
+        bbox: rleBbox(rle),
         iscrowd: 0,
       };
       this.buffer += `${this.annotations > 1 ? ',' : ''}\n${JSON.stringify(annotation)}`;

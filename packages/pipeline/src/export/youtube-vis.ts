@@ -1,4 +1,4 @@
-import { type CompressedRle, compressRle, labelMapToRles, rleArea, rleBox } from '../io/rle.js';
+import { type CompressedRle, compressRle, labelMapToRles, rleArea, rleBbox } from '../io/rle.js';
 import type { ExportContext, Exporter } from './exporter.js';
 import { TextFile } from './text-file.js';
 
@@ -33,7 +33,7 @@ export async function openYouTubeVis({ folder, source, objects }: ExportContext)
         if (!track) tracks.set(id, (track = { segmentations: [], areas: [], bboxes: [] }));
         padded(track.segmentations, names.length).push(compressRle(rle));
         padded(track.areas, names.length).push(rleArea(rle));
-        padded(track.bboxes, names.length).push(rleBox(rle));
+        padded(track.bboxes, names.length).push(rleBbox(rle));
       }
       names.push(frame.name);
     },

@@ -11,7 +11,7 @@ export interface EditList {
   end: number;
 }
 
-interface Box {
+interface Mp4Box {
   type: string;
   /** First byte behind the header, and behind the box. */
   start: number;
@@ -19,7 +19,7 @@ interface Box {
 }
 
 /** The box that begins at `at`, or undefined if the bytes do not hold its header. */
-function boxAt(view: DataView, at: number, limit: number): Box | undefined {
+function boxAt(view: DataView, at: number, limit: number): Mp4Box | undefined {
   if (at + 8 > limit) return undefined;
   const size = view.getUint32(at);
   const type = String.fromCharCode(...[4, 5, 6, 7].map((i) => view.getUint8(at + i)));
@@ -30,7 +30,7 @@ function boxAt(view: DataView, at: number, limit: number): Box | undefined {
   return { type, start: at + 8, end: size === 0 ? Number.POSITIVE_INFINITY : at + size };
 }
 
-function* children(view: DataView, start: number, end: number): Generator<Box> {
+function* children(view: DataView, start: number, end: number): Generator<Mp4Box> {
   for (let at = start; ; ) {
     const box = boxAt(view, at, Math.min(end, view.byteLength));
     if (!box || box.end <= at || box.end > view.byteLength) return;
@@ -39,7 +39,7 @@ function* children(view: DataView, start: number, end: number): Generator<Box> {
   }
 }
 
-const child = (view: DataView, parent: Box | undefined, type: string): Box | undefined =>
+const child = (view: DataView, parent: Mp4Box | undefined, type: string): Mp4Box | undefined =>
   parent && [...children(view, parent.start, parent.end)].find((box) => box.type === type);
 
 /** The movie box, wherever in the file it stands. */
@@ -56,7 +56,7 @@ async function readMovie(read: ReadAt): Promise<DataView | undefined> {
   }
 }
 
-function parseEdits(view: DataView, elst: Box, movieTimescale: number): EditList {
+function parseEdits(view: DataView, elst: Mp4Box, movieTimescale: number): EditList {
   const wide = view.getUint8(elst.start) === 1;
   const count = view.getUint32(elst.start + 4);
   const list: EditList = { parts: 0, normalSpeed: true, end: Number.POSITIVE_INFINITY };
@@ -82,7 +82,7 @@ function parseEdits(view: DataView, elst: Box, movieTimescale: number): EditList
 export async function readEditList(read: ReadAt, trackId: number): Promise<EditList | undefined> {
   const view = await readMovie(read);
   if (!view) return undefined;
-  const movie: Box = { type: 'moov', start: boxAt(view, 0, view.byteLength)!.start, end: view.byteLength };
+  const movie: Mp4Box = { type: 'moov', start: boxAt(view, 0, view.byteLength)!.start, end: view.byteLength };
   const header = child(view, movie, 'mvhd');
   if (!header) return undefined;
   const timescale = view.getUint32(header.start + (view.getUint8(header.start) === 1 ? 20 : 12));

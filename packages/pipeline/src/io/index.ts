@@ -46,7 +46,7 @@ export {
   labelMapToRles,
   type Rle,
   rleArea,
-  rleBox,
+  rleBbox,
 } from './rle.js';
 export { dataSetInputs, fileInput, projectInputs, type RunInput } from './run-inputs.js';
 export type { BinarySource, OpenSourceOptions, SourceInput } from './source-input.js';

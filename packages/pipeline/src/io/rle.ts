@@ -7,5 +7,5 @@ export {
   labelMapToRles,
   type Rle,
   rleArea,
-  rleBox,
+  rleBbox,
 } from '@samtrack/models/masks';

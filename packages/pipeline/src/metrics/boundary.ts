@@ -1,5 +1,5 @@
 /** An inclusive pixel rectangle; empty if `right < left`. */
-export interface Box {
+export interface Extent {
   left: number;
   top: number;
   right: number;
@@ -36,7 +36,7 @@ export function boundaryPixels(
   width: number,
   height: number,
   id: number,
-  box: Box,
+  box: Extent,
 ): Int32Array {
   const pixels: number[] = [];
   const lastX = width - 1;

@@ -1,5 +1,5 @@
 import type { LabelMap } from '../io/label-map.js';
-import { type Box, boundaryPixels, boundaryTolerance, countInside, dilate, type Region } from './boundary.js';
+import { boundaryPixels, boundaryTolerance, countInside, dilate, type Extent, type Region } from './boundary.js';
 
 /** Region similarity J = |P ∩ G| / |P ∪ G|; 1 if both masks are empty. */
 const jaccardOf = (both: number, union: number): number => (union === 0 ? 1 : both / union);
@@ -17,8 +17,13 @@ function boundaryMeasureOf(resultPixels: number, truthPixels: number, resultNear
 }
 
 /** Tight boxes of ids 1..count; index 0 is not used. */
-function boxesOf(labels: Uint16Array, width: number, height: number, count: number): Box[] {
-  const boxes: Box[] = Array.from({ length: count + 1 }, () => ({ left: width, top: height, right: -1, bottom: -1 }));
+function boxesOf(labels: Uint16Array, width: number, height: number, count: number): Extent[] {
+  const boxes: Extent[] = Array.from({ length: count + 1 }, () => ({
+    left: width,
+    top: height,
+    right: -1,
+    bottom: -1,
+  }));
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
       const id = labels[at]!;

@@ -1,6 +1,6 @@
 import type { Box, Point } from '../assist/index.js';
 import { SessionError } from '../session/errors.js';
-import type { FramePrompt, PromptedObject } from './prompted-object.js';
+import { type FramePrompt, framePrompt, type PromptedObject } from './prompted-object.js';
 
 /** Reads values of a JSON document, and says where one is that does not fit. */
 class Reader {
@@ -74,13 +74,14 @@ function promptOf(reader: Reader): FramePrompt {
   const marks = labels.isThere
     ? labels.list('a list with 1 (on the object) or 0 (beside it) for each point').map((label) => label.wholeNumber())
     : at?.map(() => 1);
-  return {
-    frame: frame.wholeNumber(),
-    ...(at ? { points: at } : {}),
-    ...(marks ? { labels: marks } : {}),
-    ...(box.isThere ? { box: box.numbers(4, '[x0, y0, x1, y1]') as unknown as Box } : {}),
-    ...(stroke.isThere ? { stroke: points(stroke) } : {}),
-  };
+  if (marks && !at) labels.fail('left out where there are no points');
+  const prompt = framePrompt(frame.wholeNumber(), {
+    points: at,
+    labels: marks,
+    box: box.isThere ? (box.numbers(4, '[x0, y0, x1, y1]') as unknown as Box) : undefined,
+    stroke: stroke.isThere ? points(stroke) : undefined,
+  });
+  return prompt ?? reader.fail('a prompt with points, a box or a stroke');
 }
 
 /**

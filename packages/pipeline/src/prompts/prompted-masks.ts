@@ -2,8 +2,8 @@ import type { Segmenter } from '../assist/index.js';
 import type { ObjectInfo } from '../export/index.js';
 import { emptyLabelMap, type Frame, type FrameSource, type LabelMap } from '../io/index.js';
 import { SessionError } from '../session/errors.js';
-import { resolvePrompt } from '../session/prompts.js';
-import { type FramePrompt, type PromptedObject, titleOf } from './prompted-object.js';
+import { resolvePrompt } from '../session/resolve-prompt.js';
+import { asPrompt, type FramePrompt, type PromptedObject, titleOf } from './prompted-object.js';
 
 /** A frame with the masks that prompts gave. Id `k` is the k-th object. */
 export interface PromptedFrame {
@@ -60,20 +60,19 @@ async function frameAt(source: FrameSource, index: number, title: string, signal
 
 async function maskOf(
   frame: Frame,
-  { points, labels, box, stroke, frame: index }: FramePrompt,
+  prompt: FramePrompt,
   title: string,
   segmenter: Segmenter,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const prompt = stroke ? { frame: index, stroke } : { frame: index, points, labels, box };
+  const { prompt: shown, earlier } = asPrompt(prompt);
   try {
-    const [mask] = await resolvePrompt({ ...prompt, signal }, undefined, {
+    const [mask] = await resolvePrompt({ ...shown, signal }, undefined, {
       frame: async () => frame,
       segmenter,
       size: frame,
       labels: emptyLabelMap(frame.width, frame.height),
-      // A stroke beside points or a box goes on with them.
-      earlier: stroke && (points || box) ? { points, labels, box } : undefined,
+      earlier,
     });
     return mask!.pixels;
   } catch (error) {

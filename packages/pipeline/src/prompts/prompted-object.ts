@@ -1,17 +1,44 @@
-import type { Box, Point } from '../assist/index.js';
 import { SessionError } from '../session/errors.js';
-import { checkPrompt } from '../session/prompts.js';
+import {
+  type BoxPrompt,
+  checkPrompt,
+  type Disjoint,
+  type PointsPrompt,
+  type Prompt,
+  type PromptRecord,
+  type StrokePrompt,
+} from '../session/prompt.js';
 
-/** What shows an object in one frame: points, a box and strokes in any combination. */
-export interface FramePrompt {
+/** What shows an object: points, a box or a stroke, or a stroke beside points or a box. */
+type Shown = Disjoint<
+  | (Omit<PointsPrompt, 'extend'> & Partial<Pick<StrokePrompt, 'stroke'>>)
+  | (Omit<BoxPrompt, 'extend'> & Partial<Pick<StrokePrompt, 'stroke'>>)
+  | Omit<StrokePrompt, 'extend'>
+>;
+
+/** What shows an object in one frame. */
+export type FramePrompt = Shown & {
   /** 0-based index of the frame in the source. */
   readonly frame: number;
-  /** Points in pixels; `labels` has 1 (on the object) or 0 (beside it) for each. */
-  readonly points?: readonly Point[];
-  readonly labels?: readonly number[];
-  readonly box?: Box;
-  /** A line drawn over the object, as its points. */
-  readonly stroke?: readonly Point[];
+};
+
+/** The prompt that its parts make; undefined where there are none. */
+export function framePrompt(
+  frame: number,
+  { points, labels, box, stroke }: { [K in 'points' | 'labels' | 'box' | 'stroke']?: FramePrompt[K] },
+): FramePrompt | undefined {
+  const line = stroke ? { stroke } : {};
+  if (points) return { frame, points, ...(labels && { labels }), ...(box && { box }), ...line };
+  if (box) return { frame, box, ...line };
+  return stroke && { frame, stroke };
+}
+
+/** The same as a session takes it: a stroke beside points or a box goes on with them. */
+export function asPrompt(prompt: FramePrompt): { prompt: Prompt; earlier?: PromptRecord } {
+  const { stroke, ...shown } = prompt;
+  if (!stroke) return { prompt: shown as Exclude<typeof shown, { points?: undefined; box?: undefined }> };
+  const { frame, ...earlier } = shown;
+  return { prompt: { frame, stroke }, ...(earlier.points || earlier.box ? { earlier } : {}) };
 }
 
 /** An object that is shown in one or several frames. */
@@ -76,18 +103,19 @@ function checkFrame(title: string, frame: number, { name, from, to }: PromptBoun
   );
 }
 
-function checkShown(title: string, { frame, points, labels, box, stroke }: FramePrompt, bounds: PromptBounds): void {
+function checkShown(title: string, shown: FramePrompt, bounds: PromptBounds): void {
+  const { frame, points, labels, box, stroke } = shown;
   const where = `${title}, frame ${frame}`;
-  if (!box && !stroke && !labels?.includes(1)) {
-    bad(
-      points?.length
-        ? `${where}: all points are beside the object; it needs one on it, a box or a stroke`
-        : `${where}: there is no point, box or stroke`,
-    );
+  if (!box && !stroke) {
+    if (!points?.length) bad(`${where}: there is no point, box or stroke`);
+    if (labels?.every((label) => label === 0)) {
+      bad(`${where}: all points are beside the object; it needs one on it, a box or a stroke`);
+    }
   }
   try {
-    if (points || box) checkPrompt({ frame, points, labels, box }, bounds);
-    if (stroke) checkPrompt({ frame, stroke }, bounds);
+    const { prompt, earlier } = asPrompt(shown);
+    checkPrompt(prompt, bounds);
+    if (earlier) checkPrompt({ frame, ...earlier } as Prompt, bounds);
   } catch (error) {
     if (!(error instanceof SessionError)) throw error;
     throw new SessionError(error.code, `${title}: ${error.message}`, { cause: error });

@@ -3,7 +3,7 @@ import type { SessionCore } from './core.js';
 import { SessionError } from './errors.js';
 import type { AnnotateEvent, EventMask } from './events.js';
 import { hasPixels } from './masks.js';
-import type { ResolvedMask } from './prompts.js';
+import type { ResolvedMask } from './resolve-prompt.js';
 
 /** Ids fit into 16 bits. */
 const MAX_ID = 65535;

@@ -1,4 +1,5 @@
 import type { SourceFingerprint } from './fingerprint.js';
+import type { PromptRecord } from './prompt.js';
 
 /** Direction of travel through the video. */
 export type Direction = 'forward' | 'backward';
@@ -33,7 +34,7 @@ export interface AnnotateEvent {
   /** Objects that this event brings into being. */
   readonly created?: readonly Omit<SessionObject, 'locked'>[];
   /** What was asked, for people; the masks are what counts. */
-  readonly prompt?: Readonly<Record<string, unknown>>;
+  readonly prompt?: PromptRecord;
 }
 
 /** Other properties of an object. */

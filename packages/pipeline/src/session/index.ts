@@ -5,7 +5,21 @@ export { SessionError, type SessionErrorCode } from './errors.js';
 export type { Direction, SessionObject, TravelRange } from './events.js';
 export { ResultMask } from './masks.js';
 export type { Plan } from './plan.js';
-export type { Prompt } from './prompts.js';
+export type {
+  BoxesPrompt,
+  BoxPrompt,
+  ClassesPrompt,
+  EverythingPrompt,
+  MaskPrompt,
+  PointsPrompt,
+  PolygonPrompt,
+  Prompt,
+  PromptContent,
+  PromptRecord,
+  PromptTarget,
+  StrokePrompt,
+  TextPrompt,
+} from './prompt.js';
 export type { PropagateOptions, SessionResult } from './propagate.js';
 export { type OpenOptions, SamTrack, type SamTrackOptions } from './samtrack.js';
 export { type PromptResult, Session, type SessionAnnotation } from './session.js';

@@ -8,8 +8,9 @@ import { SessionError } from './errors.js';
 import type { Direction, SessionObject } from './events.js';
 import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
-import { checkPrompt, type Prompt, type ResolvedMask, resolvePrompt } from './prompts.js';
+import { checkPrompt, type Prompt, type PromptContent, type PromptRecord, recordOf } from './prompt.js';
 import { type PropagateOptions, propagate, type SessionResult } from './propagate.js';
+import { type ResolvedMask, resolvePrompt } from './resolve-prompt.js';
 import { restoreMasks } from './restore.js';
 
 /** The masks of an object in a reference frame, as they were given. */
@@ -17,7 +18,7 @@ export interface SessionAnnotation {
   readonly frame: number;
   readonly object: number;
   /** What was asked, as far as it is no mask: points with their labels, a box, a text ... */
-  readonly prompt: Readonly<Partial<Pick<Prompt, 'points' | 'labels' | 'box' | 'polygon' | 'text'>>>;
+  readonly prompt: PromptRecord;
 }
 
 /** What a prompt did. */
@@ -70,7 +71,7 @@ export class Session {
       [...this.core.state.annotations.get(frame)!.keys()].map((object) => ({
         frame,
         object,
-        prompt: this.#earlierPrompt(frame, object) ?? {},
+        prompt: this.#recordOf(frame, object) ?? {},
       })),
     );
   }
@@ -133,7 +134,7 @@ export class Session {
       detector,
       size: source,
       labels: await core.masks(prompt.frame),
-      earlier: prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
+      earlier: this.#earlier(prompt, target),
     });
     return { target, masks };
   }
@@ -144,11 +145,8 @@ export class Session {
     const { object } = prompt;
     const name = target || typeof object !== 'string' ? {} : { name: object };
     const named = masks.map((mask) => ({ ...mask, ...name }));
-    const described = describe(
-      prompt,
-      prompt.extend && target ? this.#earlierPrompt(prompt.frame, target.id) : undefined,
-    );
-    return this.#prompted(prompt.frame, await annotate(core, prompt.frame, named, described, prompt.label));
+    const record = recordOf(prompt, this.#earlier(prompt, target));
+    return this.#prompted(prompt.frame, await annotate(core, prompt.frame, named, record, prompt.label));
   }
 
   /**
@@ -205,7 +203,7 @@ export class Session {
   split(
     object: number | string,
     frame: number,
-    prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,
+    prompt?: PromptContent & { readonly signal?: AbortSignal },
   ): Promise<PromptResult> {
     return this.#prompts.run(() => this.#split(object, frame, prompt));
   }
@@ -213,7 +211,7 @@ export class Session {
   async #split(
     object: number | string,
     frame: number,
-    prompt?: Omit<Prompt, 'frame' | 'object' | 'extend'>,
+    prompt?: PromptContent & { readonly signal?: AbortSignal },
   ): Promise<PromptResult> {
     const { core } = this;
     core.check(frame);
@@ -362,35 +360,15 @@ export class Session {
     return { objects: ids.map((id) => this.object(id)), mask: await this.core.masks(frame) };
   }
 
-  /** Points and box of the newest prompt of an object in a frame. */
-  #earlierPrompt(frame: number, object: number): Pick<Prompt, 'points' | 'labels' | 'box'> | undefined {
+  /** What a prompt goes on with. */
+  #earlier({ frame, extend }: Prompt, target: SessionObject | undefined): PromptRecord | undefined {
+    return extend && target ? this.#recordOf(frame, target.id) : undefined;
+  }
+
+  /** What the newest prompt of an object in a frame was. */
+  #recordOf(frame: number, object: number): PromptRecord | undefined {
     const seq = this.core.state.annotations.get(frame)?.get(object)?.seq;
     const event = seq === undefined ? undefined : this.core.project.history.node(seq).event;
-    return event?.type === 'annotate' ? (event.prompt as Pick<Prompt, 'points' | 'labels' | 'box'>) : undefined;
+    return event?.type === 'annotate' ? event.prompt : undefined;
   }
-}
-
-/** A prompt as it is told in the project file: without masks, which are there in full. */
-function describe(
-  prompt: Prompt,
-  earlier: Pick<Prompt, 'points' | 'labels' | 'box'> | undefined,
-): Record<string, unknown> {
-  const { points, labels, box, boxes, stroke, polygon, text, classes, everything } = prompt;
-  const all = [...(earlier?.points ?? []), ...(points ?? stroke ?? [])];
-  const marks = [
-    ...(earlier?.points?.map((_, i) => earlier.labels?.[i] ?? 1) ?? []),
-    ...(points ?? stroke ?? []).map((_, i) => labels?.[i] ?? 1),
-  ];
-  const described = {
-    points: all.length > 0 ? all : undefined,
-    labels: all.length > 0 ? marks : undefined,
-    box: box ?? earlier?.box,
-    boxes,
-    polygon,
-    text,
-    classes,
-    everything,
-    mask: prompt.mask ? true : undefined,
-  };
-  return JSON.parse(JSON.stringify(described));
 }

@@ -298,7 +298,7 @@ describe('the review queue', () => {
     expect(queue.add(0, proposalsAt(0, 30)).map(({ key }) => key)).toEqual([1, 2]);
     expect(queue.add(5, proposalsAt(3, 45)).map(({ key }) => key)).toEqual([3]);
     expect(
-      queue.waiting.map(({ key, seen, frame, firstFrame, box }) => [key, seen, frame, firstFrame, box[0]]),
+      queue.waiting.map(({ key, seen, frame, firstFrame, bbox }) => [key, seen, frame, firstFrame, bbox[0]]),
     ).toEqual([
       [1, 2, 5, 0, 3],
       [2, 1, 0, 0, 30],

@@ -9,7 +9,7 @@ import {
   labelMapToRles,
   MemoryFolder,
   rleArea,
-  rleBox,
+  rleBbox,
 } from '../../src/io/index.js';
 import { errorOf } from './temporary.js';
 
@@ -28,7 +28,7 @@ describe('COCO run lengths', () => {
     expect(rle).toEqual({ size: [2, 3], counts: [2, 3, 1] });
     expect(compressRle(rle).counts).toBe('231');
     expect(rleArea(rle)).toBe(3);
-    expect(rleBox(rle)).toEqual([1, 0, 2, 2]);
+    expect(rleBbox(rle)).toEqual([1, 0, 2, 2]);
     expect(encodeRle([1, 1, 1, 1], 2, 2).counts).toEqual([0, 4]);
     expect(encodeRle([0, 0, 0, 0], 2, 2).counts).toEqual([4]);
     // Differences to the count two before, negative ones and ones of several characters.
@@ -54,7 +54,7 @@ describe('COCO run lengths', () => {
               Math.max(...ys) - Math.min(...ys) + 1,
             ]
           : [0, 0, 0, 0];
-        expect(rleBox(rle)).toEqual(box);
+        expect(rleBbox(rle)).toEqual(box);
       }),
     );
   });

@@ -3,13 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { type CocoAnnotation, type CocoResult, evaluateCocoBoxes } from '../../src/metrics/index.js';
 import cases from '../fixtures/coco-detection.json' with { type: 'json' };
 
-type Box = CocoResult['bbox'];
+type CocoBox = CocoResult['bbox'];
 const truthOf = (row: number[]): CocoAnnotation => {
-  const [image_id, category_id, x, y, width, height, area, iscrowd] = row as [number, number, ...Box, number, number];
+  const [image_id, category_id, x, y, width, height, area, iscrowd] = row as [
+    number,
+    number,
+    ...CocoBox,
+    number,
+    number,
+  ];
   return { image_id, category_id, bbox: [x, y, width, height], area, iscrowd };
 };
 const resultOf = (row: number[]): CocoResult => {
-  const [image_id, category_id, x, y, width, height, score] = row as [number, number, ...Box, number];
+  const [image_id, category_id, x, y, width, height, score] = row as [number, number, ...CocoBox, number];
   return { image_id, category_id, bbox: [x, y, width, height], score };
 };
 const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1);

@@ -97,6 +97,11 @@ describe('a prompt file', () => {
     [/objects\[0\]\.prompts\[0\]\.frame should be a whole number, it is missing/, one({ points: [[1, 2]] })],
     [/prompts\[0\]\.frame should be a whole number, it is 1\.5/, one({ frame: 1.5, points: [[1, 2]] })],
     [/prompts\[0\]\.points\[1\] should be \[x, y\], it is \[1\]/, one({ frame: 0, points: [[1, 2], [1]] })],
+    [/prompts\[0\] should be a prompt with points, a box or a stroke, it is \{"frame":0\}/, one({ frame: 0 })],
+    [
+      /prompts\[0\]\.labels should be left out where there are no points/,
+      one({ frame: 0, box: [1, 2, 3, 4], labels: [1] }),
+    ],
     [/prompts\[0\]\.points\[0\] should be \[x, y\], it is "a"/, one({ frame: 0, points: ['a'] })],
     [/prompts\[0\]\.box should be \[x0, y0, x1, y1\], it is \[1,2,3,null\]/, one({ frame: 0, box: [1, 2, 3, null] })],
     [
@@ -144,6 +149,7 @@ describe('bad prompts', () => {
     [
       'bad-prompt',
       /object 2, frame 0: there is no point, box or stroke/,
+      // @ts-expect-error nothing is shown
       [{ prompts: [click(1, 1)] }, { prompts: [{ frame: 0 }] }],
     ],
     ['bad-prompt', /all points are beside the object/, [{ prompts: [{ frame: 0, points: [[1, 1]], labels: [0] }] }]],

@@ -1,5 +1,5 @@
 import type { Detection, Detector, MaskCandidate, Segmenter, SegmentPrompt } from '../../src/assist/index.js';
-import { encodeRle, type RgbaImage, rleArea, rleBox } from '../../src/io/index.js';
+import { encodeRle, type RgbaImage, rleArea, rleBbox } from '../../src/io/index.js';
 import { components } from '../../src/session/masks.js';
 
 const colourAt = ({ rgba }: RgbaImage, pixel: number) =>
@@ -61,7 +61,7 @@ export class ColourSegmenter implements Segmenter {
       const all = Uint8Array.from({ length: width * height }, (_, i) => (colourAt(image, i) === colour ? 1 : 0));
       return components(all, width, height).map((pixels) => {
         const mask = encodeRle(pixels, width, height);
-        return { mask, score: 1, stability: 1, area: rleArea(mask), bbox: rleBox(mask) };
+        return { mask, score: 1, stability: 1, area: rleArea(mask), bbox: rleBbox(mask) };
       });
     });
   }
@@ -87,7 +87,7 @@ export class ColourDetector implements Detector {
       if (colour === undefined) return [];
       const all = Uint8Array.from({ length: width * height }, (_, i) => (colourAt(image, i) === colour ? 1 : 0));
       return components(all, width, height).map((pixels): Detection => {
-        const [x, y, w, h] = rleBox(encodeRle(pixels, width, height));
+        const [x, y, w, h] = rleBbox(encodeRle(pixels, width, height));
         return { box: [x, y, x + w, y + h], label: word, score: 0.9 };
       });
     });

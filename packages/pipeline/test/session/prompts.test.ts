@@ -218,8 +218,41 @@ describe('a prompt', () => {
   });
 
   it.each<[string, Parameters<Session['prompt']>[0], string, RegExp]>([
+    // @ts-expect-error nothing is shown
     ['nothing', { frame: 0 }, 'bad-prompt', /one of points, box, boxes/],
+    // @ts-expect-error a prompt is of one kind
     ['two kinds', { frame: 0, points: [[1, 1]], text: 'red' }, 'bad-prompt', /points and text exclude each other/],
+    [
+      'a field of another kind',
+      // @ts-expect-error thresholds are the detector's
+      { frame: 0, points: [[1, 1]], boxThreshold: 0.3 },
+      'bad-prompt',
+      /prompt in frame 0: boxThreshold goes with text or classes, not with points/,
+    ],
+    [
+      'an unknown field',
+      // @ts-expect-error misspelt
+      { frame: 0, point: [[1, 1]] },
+      'bad-prompt',
+      /the field "point" is unknown; there are frame, .*points/,
+    ],
+    [
+      'points that are no list of pairs',
+      // @ts-expect-error one point is no list of points
+      { frame: 0, points: [1, 1] },
+      'bad-prompt',
+      /points should be a list of \[x, y\]/,
+    ],
+    // @ts-expect-error a box has four numbers
+    ['a box of two numbers', { frame: 0, box: [1, 2] }, 'bad-prompt', /a box should be \[x0, y0, x1, y1\]/],
+    // @ts-expect-error a file's name is no mask
+    ['a mask that is none', { frame: 0, mask: 'mask.png' }, 'bad-prompt', /mask should be a label map or run lengths/],
+    // @ts-expect-error corners are pairs
+    ['a polygon that is none', { frame: 0, polygon: [1, 2, 3] }, 'bad-prompt', /polygon should be a list of \[x, y\]/],
+    // @ts-expect-error a text is one
+    ['classes that are a text', { frame: 0, classes: 'red' }, 'bad-prompt', /classes should be a list of names/],
+    // @ts-expect-error left out rather than false
+    ['everything: false', { frame: 0, everything: false }, 'bad-prompt', /everything should be true, or its options/],
     ['no points', { frame: 0, points: [] }, 'bad-prompt', /no points/],
     ['a point outside', { frame: 0, points: [[61, 3]] }, 'bad-prompt', /point \(61, 3\) is outside of 61x47/],
     ['a point that is none', { frame: 0, points: [[Number.NaN, 3]] }, 'bad-prompt', /NaN/],

@@ -11,7 +11,7 @@ import {
   labelIds,
   openDavisSequence,
   readMask,
-  rleBox,
+  rleBbox,
 } from '../../io/index.js';
 import { clickOn } from '../../metrics/clicks.js';
 import { EvaluationError } from '../../metrics/index.js';
@@ -143,7 +143,7 @@ async function scoreSequence(
         }
         while (after.length < clicks) after.push(after.at(-1) ?? 0);
         const wanted = encodeRle(pixels, truth.width, truth.height);
-        const [x, y, w, h] = rleBox(wanted);
+        const [x, y, w, h] = rleBbox(wanted);
         const [found] = await segmenter.predict({ box: [x, y, x + w, y + h] }, { signal });
         const box = found ? rleIou(found.mask, wanted) : 0;
         scores.push({

@@ -1,8 +1,7 @@
 /** The options of `samtrack track` that show it objects: clicks, boxes and strokes, or a prompt file. */
 import { readFileSync } from 'node:fs';
-import type { Box, Point } from '../../assist/index.js';
 import { SourceError } from '../../io/index.js';
-import { type FramePrompt, type PromptedObject, parsePromptFile } from '../../prompts/index.js';
+import { framePrompt, type PromptedObject, parsePromptFile } from '../../prompts/index.js';
 import { UsageError, wholeNumber } from '../command.js';
 import { boxCorners, labelledPoints, pointLine } from '../common/coordinates.js';
 
@@ -48,9 +47,6 @@ const orderedOptions = (tokens: readonly Token[]): Ordered[] =>
       kind === 'option' && (ORDERED as readonly unknown[]).includes(name) && typeof value === 'string',
   ) as Ordered[];
 
-/** An object with its prompts, which lack the frame where no option says which. */
-type OpenObject = Omit<PromptedObject, 'prompts'> & { prompts: (Omit<FramePrompt, 'frame'> & { frame?: number })[] };
-
 /**
  * The objects that the options show; undefined where there are no prompts.
  * @param tokens Of `parseArgs`: the order decides which prompt is whose.
@@ -72,9 +68,7 @@ export function promptedObjects(
     if (options.preview) throw new UsageError('--preview needs prompts: --point, --box, --stroke or --prompts');
     return undefined;
   }
-  return groups(given)
-    .map(objectOf)
-    .map((object) => ({ ...object, prompts: object.prompts.map((prompt) => ({ frame, ...prompt })) }));
+  return groups(given).map((group) => objectOf(group, frame));
 }
 
 /** @throws SourceError */
@@ -106,7 +100,7 @@ function groups(given: readonly Ordered[]): Ordered[][] {
   return parts.map((part) => (part.some(({ name }) => name === 'at') ? part : [...common, ...part]));
 }
 
-function objectOf(given: readonly Ordered[]): OpenObject {
+function objectOf(given: readonly Ordered[], first: number): PromptedObject {
   const values = (wanted: Ordered['name']) => given.filter(({ name }) => name === wanted).map(({ value }) => value);
   const described = describe(values('object')[0]);
   const title = described.name === undefined ? '' : ` of "${described.name}"`;
@@ -120,18 +114,16 @@ function objectOf(given: readonly Ordered[]): OpenObject {
   if (otherStrokes.length > 0)
     throw new UsageError(`several --stroke${title}: an object has one; other objects begin with --object`);
   const points = values('point').flatMap((text) => labelledPoints('point', text));
-  if (points.length === 0 && box === undefined && stroke === undefined) {
-    throw new UsageError(`there is no --point, --box or --stroke${title}`);
-  }
-  const frame = wholeNumber('at', at);
-  const prompt = {
-    ...(points.length > 0
-      ? { points: points.map(({ point }): Point => point), labels: points.map(({ label }) => label) }
-      : {}),
-    ...(box === undefined ? {} : { box: boxCorners('box', box) as Box }),
-    ...(stroke === undefined ? {} : { stroke: pointLine('stroke', stroke) as Point[] }),
-    ...(frame === undefined ? {} : { frame }),
+  const clicks = points.length > 0 && {
+    points: points.map(({ point }) => point),
+    labels: points.map(({ label }) => label),
   };
+  const prompt = framePrompt(wholeNumber('at', at) ?? first, {
+    ...clicks,
+    box: box === undefined ? undefined : boxCorners('box', box),
+    stroke: stroke === undefined ? undefined : pointLine('stroke', stroke),
+  });
+  if (!prompt) throw new UsageError(`there is no --point, --box or --stroke${title}`);
   return { ...described, prompts: [prompt] };
 }
 
