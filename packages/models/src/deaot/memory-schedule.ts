@@ -13,6 +13,15 @@ export interface MemorisedFrame {
   readonly reference: boolean;
 }
 
+/** A schedule as a value. */
+export type ScheduleState = {
+  readonly frames: readonly { readonly frame: number; readonly reference: boolean }[];
+  /** Frame that was memorised last. */
+  readonly last: number;
+  /** Frames between predicted ones; null: none is memorised. */
+  readonly gap: number | null;
+};
+
 /** No frame may be dropped to make room for another; see `LongTermSchedule.canAdmit`. */
 export class MemoryFullError extends Error {
   override readonly name = 'MemoryFullError';
@@ -35,6 +44,19 @@ export class LongTermSchedule {
   ) {
     this.#gap = gap;
     this.#last = firstFrame;
+  }
+
+  /** What it depends on, as JSON can say it. */
+  get state(): ScheduleState {
+    const gap = Number.isFinite(this.#gap) ? this.#gap : null;
+    return { frames: this.frames.map((entry) => ({ ...entry })), last: this.#last, gap };
+  }
+
+  /** The schedule of this state. */
+  static restored(policy: MemoryPolicy, { frames, last, gap }: ScheduleState): LongTermSchedule {
+    const schedule = new LongTermSchedule(policy, gap ?? Number.POSITIVE_INFINITY, last);
+    schedule.frames.push(...frames);
+    return schedule;
   }
 
   /** Frames between predicted ones, as it is now. */

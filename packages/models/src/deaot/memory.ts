@@ -1,8 +1,9 @@
 import { getEngine } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import { type SnapshotWriter, snapshotValues, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
 import type { KeyValue } from './gated-propagation.js';
-import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
+import type { LongTermSchedule, ScheduleState } from './memory-schedule.js';
 
 /** A layer's memory of frames, read by global attention. */
 export interface LongTermMemory {
@@ -55,20 +56,16 @@ export function framesWithin(bytes: number, tokens: number): number {
  */
 export class GroupMemory {
   readonly layers: readonly LayerMemory[];
-  readonly schedule: LongTermSchedule;
   #capacity = 0;
 
   constructor(
     layers: number,
     /** Tokens of a frame. */
     readonly tokens: number,
-    policy: MemoryPolicy,
-    gap: number,
-    firstFrame: number,
+    readonly schedule: LongTermSchedule,
   ) {
     const runtime = getEngine();
     const float = (channels: number) => runtime.allocate([tokens, channels]);
-    this.schedule = new LongTermSchedule(policy, gap, firstFrame);
     this.layers = Array.from({ length: layers }, () => ({
       long: {
         keys: zeros([KEY_CHANNELS, 0]),
@@ -112,6 +109,63 @@ export class GroupMemory {
       getEngine().frameOps.copyBlock(short.value, long.value, { row: slot * this.tokens });
       getEngine().frameOps.copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
       long.tokens = this.schedule.frames.length * this.tokens;
+    }
+  }
+
+  /** Adds its tensors to a snapshot, each frame's by itself. @returns the rest of it */
+  snapshot(name: string, snapshot: SnapshotWriter): GroupState {
+    const { tokens, schedule } = this;
+    for (const [l, { long, short }] of this.layers.entries()) {
+      const [keyShape, valueShape] = shapesOf(tokens);
+      snapshot.add(`${name}.layer${l}.short.key`, [tokens, KEY_CHANNELS], () => ({ tensor: short.key }));
+      for (const stream of STREAMS) {
+        snapshot.add(`${name}.layer${l}.short.${stream}`, valueShape, () => ({ tensor: short[stream] }));
+      }
+      for (const slot of schedule.frames.keys()) {
+        const first = slot * tokens;
+        snapshot.add(`${name}.layer${l}.long${slot}.keys`, keyShape, () =>
+          copied(long.keys, keyShape, { column: first, columns: tokens }),
+        );
+        for (const stream of STREAMS) {
+          snapshot.add(`${name}.layer${l}.long${slot}.${stream}`, valueShape, () =>
+            copied(long[stream], valueShape, { row: first, rows: tokens }),
+          );
+        }
+      }
+    }
+    return { capacity: this.#capacity, schedule: schedule.state };
+  }
+
+  /** Takes over what a group of the same size added to a snapshot. @throws TrackerError `snapshot` */
+  async restore(name: string, snapshot: TrackerSnapshot, { capacity }: GroupState): Promise<void> {
+    const { tokens, schedule } = this;
+    const [keyShape, valueShape] = shapesOf(tokens);
+    this.#reserve(capacity, capacity);
+    const write = async (
+      tensor: string,
+      shape: [number, number],
+      target: Tensor,
+      at: { row?: number; column?: number },
+    ) => {
+      const block = getEngine().allocate(shape);
+      try {
+        getEngine().write(block, await snapshotValues(snapshot, `${name}.${tensor}`, shape));
+        getEngine().frameOps.copyBlock(block, target, at);
+      } finally {
+        block.dispose();
+      }
+    };
+    for (const [l, { long, short }] of this.layers.entries()) {
+      await write(`layer${l}.short.key`, [tokens, KEY_CHANNELS], short.key, {});
+      for (const stream of STREAMS) await write(`layer${l}.short.${stream}`, valueShape, short[stream], {});
+      for (const slot of schedule.frames.keys()) {
+        const first = slot * tokens;
+        await write(`layer${l}.long${slot}.keys`, keyShape, long.keys, { column: first });
+        for (const stream of STREAMS) {
+          await write(`layer${l}.long${slot}.${stream}`, valueShape, long[stream], { row: first });
+        }
+      }
+      long.tokens = schedule.frames.length * tokens;
     }
   }
 
@@ -167,6 +221,29 @@ export class GroupMemory {
       dispose([long.keys, long.value, long.idValue, short.key, short.value, short.idValue]);
     }
   }
+}
+
+/** What a group's memory is beside its tensors. */
+export type GroupState = { readonly capacity: number; readonly schedule: ScheduleState };
+
+/** Values of the visual and of the ID stream. */
+const STREAMS = ['value', 'idValue'] as const;
+
+/** Shapes of one frame's part of the long-term memory: keys, and values. */
+const shapesOf = (tokens: number): [[number, number], [number, number]] => [
+  [KEY_CHANNELS, tokens],
+  [tokens, VALUE_CHANNELS],
+];
+
+/** A rectangle of a matrix, by itself. */
+function copied(
+  source: Tensor,
+  shape: [number, number],
+  block: { row?: number; column?: number; rows?: number; columns?: number },
+): { tensor: Tensor; isCopy: true } {
+  const tensor = getEngine().allocate(shape);
+  getEngine().frameOps.copyBlock(source, tensor, {}, block);
+  return { tensor, isCopy: true };
 }
 
 /** A tensor that memories are written to; what is not written yet may be read, but must not be NaN. */

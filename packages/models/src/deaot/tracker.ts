@@ -8,6 +8,7 @@ import {
   noReference,
   noUpdate,
   OutOfBudgetError,
+  TrackerError,
 } from '../tracking/errors.js';
 import { checkLabels, FrameInput } from '../tracking/frame-input.js';
 import {
@@ -19,11 +20,12 @@ import {
   type TrackingOptions,
   type UpdateOptions,
 } from '../tracking/index.js';
+import { SnapshotWriter, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { GROUP_OBJECTS } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
 import type { KeyValue } from './gated-propagation.js';
-import { framesWithin, GroupMemory, layerBytes } from './memory.js';
-import type { MemoryPolicy } from './memory-schedule.js';
+import { framesWithin, GroupMemory, type GroupState, layerBytes } from './memory.js';
+import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
 import type { DeAot, FrameFeatures } from './model.js';
 
 /** The passes of a tracker. */
@@ -40,6 +42,16 @@ export interface TrackerOptions extends TrackingOptions {
   /** Receives intermediate tensors by name, for comparison with other implementations. Must not keep them. */
   onTap?: (name: string, tensor: Tensor) => void;
 }
+
+/** What a tracker remembers, beside tensors. */
+type DeAotState = {
+  readonly layers: number;
+  /** Of a frame. */
+  readonly tokens: number;
+  readonly objects: number;
+  /** By group of ten objects. */
+  readonly groups: readonly GroupState[];
+};
 
 /** What a frame gave. */
 interface Found {
@@ -156,7 +168,8 @@ export class DeAotTracker implements Tracker {
     this.#replay.forget(FRAMES);
     this.objects = Math.max(objects, this.objects);
     while (this.#groups.length < groupCount) {
-      this.#groups.push(new GroupMemory(model.config.layers, this.tokens, this.#policy, this.#gap, position));
+      const schedule = new LongTermSchedule(this.#policy, this.#gap, position);
+      this.#groups.push(new GroupMemory(model.config.layers, this.tokens, schedule));
     }
     const found = this.#begin('reference', { captured: false }, () => this.#refer());
     for (const [g, group] of this.#groups.entries()) {
@@ -294,6 +307,40 @@ export class DeAotTracker implements Tracker {
   memorises(frame: number): boolean {
     const position = this.#travelled(frame);
     return this.#groups.some((group) => group.schedule.due(position) && this.#hasRoom(group));
+  }
+
+  snapshot(): TrackerSnapshot {
+    const writer = new SnapshotWriter(this.#engine);
+    const groups = this.#groups.map((group, g) => group.snapshot(`group${g}`, writer));
+    const state: DeAotState = { layers: this.model.config.layers, tokens: this.tokens, objects: this.objects, groups };
+    return { state, tensors: writer.tensors };
+  }
+
+  async restore(snapshot: TrackerSnapshot): Promise<void> {
+    const { layers, tokens, objects, groups } = snapshot.state as DeAotState;
+    if (layers !== this.model.config.layers || tokens !== this.tokens) {
+      const own = `${this.model.config.layers} layers and ${this.tokens} tokens a frame`;
+      throw new TrackerError('snapshot', `The snapshot has ${layers} layers and ${tokens} tokens a frame, not ${own}.`);
+    }
+    const most = this.#maxFrames(groups.length);
+    const restored: GroupMemory[] = [];
+    try {
+      for (const [g, state] of groups.entries()) {
+        if (state.capacity > most) throw this.#outOfBudget(groups.length, state.capacity);
+        const group = new GroupMemory(layers, tokens, LongTermSchedule.restored(this.#policy, state.schedule));
+        restored.push(group);
+        await group.restore(`group${g}`, snapshot, state);
+      }
+    } catch (error) {
+      for (const group of restored) group.dispose();
+      throw error;
+    }
+    this.#endFrame();
+    // What is captured writes to the memory that goes.
+    this.#replay.forget(FRAMES);
+    for (const group of this.#groups) group.dispose();
+    this.#groups = restored;
+    this.objects = objects;
   }
 
   dispose(): void {

@@ -18,6 +18,7 @@ import {
   type TrackingOptions,
   tokenGrid,
 } from '../tracking/index.js';
+import { SnapshotWriter, snapshotValues, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { FEATURES, type LabelPropagationModel } from './model.js';
 import { softLabels } from './soft-labels.js';
 
@@ -36,6 +37,13 @@ const TOP_K = 10;
 
 /** Options of `LabelPropagationTracker`; `longEdge` is 849 by default. */
 export type LabelPropagationOptions = TrackingOptions;
+
+/** What a tracker remembers, beside tensors: which frames. */
+type PropagationState = {
+  readonly objects: number;
+  readonly references: readonly number[];
+  readonly recent: readonly number[];
+};
 
 /** A frame and what is known of it. */
 interface Entry {
@@ -188,12 +196,60 @@ export class LabelPropagationTracker implements Tracker {
     return false;
   }
 
+  snapshot(): TrackerSnapshot {
+    const writer = new SnapshotWriter(this.#engine);
+    const add = (kind: string) => (entry: Entry, i: number) => {
+      writer.add(`${kind}${i}.key`, entry.key.shape, () => ({ tensor: entry.key }));
+      writer.add(`${kind}${i}.soft`, entry.soft.shape, () => ({ tensor: entry.soft }));
+      return entry.frame;
+    };
+    const state: PropagationState = {
+      objects: this.objects,
+      references: this.#references.map(add('reference')),
+      recent: this.#recent.map(add('recent')),
+    };
+    return { state, tensors: writer.tensors };
+  }
+
+  async restore(snapshot: TrackerSnapshot): Promise<void> {
+    const { objects, references, recent } = snapshot.state as PropagationState;
+    const channels = channelsOf(objects);
+    this.#checkBudget(references.length + recent.length, channels);
+    const tokens = this.#grid.height * this.#grid.width;
+    const restored: Entry[] = [];
+    const entries = async (kind: string, frames: readonly number[]) => {
+      const made: Entry[] = [];
+      for (const [i, frame] of frames.entries()) {
+        const key = await snapshotValues(snapshot, `${kind}${i}.key`, [tokens, FEATURES]);
+        const soft = await snapshotValues(snapshot, `${kind}${i}.soft`, [tokens, channels]);
+        const entry = { frame, key: tensor(key, [tokens, FEATURES]), soft: tensor(soft, [tokens, channels]) };
+        made.push(entry);
+        restored.push(entry);
+      }
+      return made;
+    };
+    let remembered: Entry[][];
+    try {
+      remembered = [await entries('reference', references), await entries('recent', recent)];
+    } catch (error) {
+      for (const entry of restored) disposeEntry(entry);
+      throw error;
+    }
+    this.#forgetAll();
+    [this.#references, this.#recent] = remembered as [Entry[], Entry[]];
+    this.objects = objects;
+  }
+
   dispose(): void {
+    this.#forgetAll();
+    this.#input.dispose();
+  }
+
+  #forgetAll(): void {
     this.#forgetCurrent();
     for (const entry of [...this.#references, ...this.#recent]) disposeEntry(entry);
     this.#references = [];
     this.#recent = [];
-    this.#input.dispose();
   }
 
   [Symbol.dispose](): void {

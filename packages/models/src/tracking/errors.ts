@@ -1,8 +1,8 @@
-/** A frame or a label map does not fit, or there is nothing to track. */
+/** A frame, a label map or a snapshot does not fit, or there is nothing to track. */
 export class TrackerError extends Error {
   override readonly name = 'TrackerError';
   constructor(
-    readonly code: 'size' | 'no-reference' | 'no-frame' | 'no-objects',
+    readonly code: 'size' | 'no-reference' | 'no-frame' | 'no-objects' | 'snapshot',
     message: string,
   ) {
     super(message);

@@ -1,5 +1,7 @@
 export { DEFAULT_MEMORY_MB, OutOfBudgetError, TrackerError } from './errors.js';
 export { DEFAULT_LONG_EDGE, networkSize, tokenGrid } from './network-size.js';
+export type { SnapshotState, SnapshotTensor, TrackerSnapshot } from './snapshot.js';
+export { openSnapshot, type StoredSnapshot, storedSnapshot } from './snapshot-file.js';
 export type {
   Certainty,
   ObjectPrompt,

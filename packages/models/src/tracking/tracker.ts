@@ -1,4 +1,5 @@
 import type { Box } from '../masks/box.js';
+import type { TrackerSnapshot } from './snapshot.js';
 
 /** Height and width in pixels or tokens. */
 export interface Size {
@@ -107,5 +108,12 @@ export interface Tracker {
   prompt?(frame: number, pixels: Uint8Array, object: number, shown: ObjectPrompt): Promise<Int32Array>;
   /** Whether a propagated frame would be remembered for longer than the next few. */
   memorises(frame: number): boolean;
+  /** What is remembered, as a value that outlives the tracker. */
+  snapshot?(): TrackerSnapshot;
+  /**
+   * Remembers what a snapshot holds, in place of what was remembered; there is no current frame then. The snapshot is one of a tracker of the same model, size and options, on whatever engine.
+   * @throws TrackerError `snapshot`, OutOfBudgetError; nothing has changed then
+   */
+  restore?(snapshot: TrackerSnapshot): Promise<void>;
   dispose(): void;
 }
