@@ -111,7 +111,7 @@ export class Discoverer implements FrameReviser {
       ...refuted.map(({ candidate }) => ({ candidate, reason: 'unconfirmed' as const })),
     ];
     if (review) {
-      const queued = this.queue.add(frame.index, confirmed);
+      const queued = this.queue.add(frame.index, confirmed, frame);
       onDiscovery?.({ frame, accepted: [], queued, rejected: refusals });
       return undefined;
     }

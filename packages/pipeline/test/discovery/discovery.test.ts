@@ -316,6 +316,75 @@ describe('the review queue', () => {
     for (let i = 1; i < 8; i++) expect(queue.add(i, proposalsAt(3 * i))).toEqual([]);
     expect(queue.waiting).toEqual([]);
   });
+
+  describe('of things that move by more than their size', () => {
+    type Thing = readonly [x: number, y: number, side: number, colour: readonly [number, number, number]];
+    const RED = [220, 50, 47] as const;
+    const DARK_RED = [190, 44, 40] as const;
+    const BLUE = [38, 110, 230] as const;
+    const [width, height] = [200, 100];
+
+    /** Squares on grey, and proposals of them. */
+    const sight = (...things: Thing[]) => {
+      const rgba = new Uint8Array(4 * width * height).fill(120);
+      const masks = things.map(([left, top, side, colour]) => {
+        const pixels = Array.from({ length: width * height }, (_, i) => {
+          const [x, y] = [i % width, Math.floor(i / width)];
+          return x >= left && x < left + side && y >= top && y < top + side ? 1 : 0;
+        });
+        for (const [i, inside] of pixels.entries()) if (inside) rgba.set(colour, 4 * i);
+        return candidateOf(pixels, width);
+      });
+      const { proposals } = propose(emptyLabelMap(width, height), masks, { minArea: 1 });
+      return [proposals, { width, height, rgba }] as const;
+    };
+
+    test('one entry, however fast it is, also if the light changes and it comes nearer', () => {
+      const queue = new ReviewQueue();
+      for (let i = 0; i < 5; i++) {
+        const added = queue.add(5 * i, ...sight([10 + 35 * i, 20, 12 + 2 * i, i % 2 ? DARK_RED : RED]));
+        expect(added, `look ${i}`).toHaveLength(i === 0 ? 1 : 0);
+      }
+      expect(queue.waiting).toMatchObject([{ key: 1, seen: 5, frame: 20, firstFrame: 0, box: [150, 20, 20, 20] }]);
+    });
+
+    test('what was dismissed stays so, also in a second run over the same frames', () => {
+      const queue = new ReviewQueue();
+      const at = (frame: number) => sight([10 + 7 * frame, 20, 12, RED]);
+      for (const frame of [0, 5, 10]) queue.add(frame, ...at(frame));
+      queue.dismiss(1);
+      for (const frame of [15, 20, 0, 5, 10, 15]) expect(queue.add(frame, ...at(frame)), `${frame}`).toEqual([]);
+      expect(queue.waiting).toEqual([]);
+    });
+
+    test('two that look alike are two, and each goes its way', () => {
+      const queue = new ReviewQueue();
+      for (let i = 0; i < 4; i++) {
+        queue.add(5 * i, ...sight([10 + 30 * i, 10, 12, RED], [150 - 30 * i, 70, 12, RED]));
+      }
+      expect(queue.waiting.map(({ seen, box }) => [seen, ...box])).toEqual([
+        [4, 100, 10, 12, 12],
+        [4, 60, 70, 12, 12],
+      ]);
+    });
+
+    test('what has other colours, another size, or is too far away is something else', () => {
+      const first = () => {
+        const queue = new ReviewQueue();
+        queue.add(0, ...sight([10, 20, 12, RED]));
+        return queue;
+      };
+      expect(first().add(5, ...sight([40, 20, 12, RED]))).toHaveLength(0);
+      expect(first().add(5, ...sight([40, 20, 12, BLUE]))).toHaveLength(1);
+      expect(first().add(5, ...sight([40, 20, 30, RED]))).toHaveLength(1);
+      expect(first().add(5, ...sight([80, 20, 12, RED]))).toHaveLength(1);
+      // Two in one frame are never one.
+      expect(first().add(5, ...sight([40, 20, 12, RED], [10, 60, 12, RED]))).toHaveLength(1);
+      expect(first().add(0, ...sight([40, 20, 12, RED]))).toHaveLength(1);
+      // Without the picture nothing is known but the masks.
+      expect(first().add(5, sight([40, 20, 12, RED])[0])).toHaveLength(1);
+    });
+  });
 });
 
 describe('strays', () => {
