@@ -218,6 +218,7 @@ describeApp('tracking', (open) => {
     await expect.poll(() => candidates.count()).toBe(1);
     expect((await app.snapshot()).head[0]).toBe(true);
     const before = await app.areas(LAST);
+    const frame = Number(/of frame (\d+)/.exec((await candidates.textContent())!)![1]);
     await app.page
       .getByRole('button', { name: /is part of/ })
       .last()
@@ -229,7 +230,6 @@ describeApp('tracking', (open) => {
     expect(await app.objects()).toEqual(['object 1']);
     expect([...before.keys()]).toEqual([1]);
     // The part is in the frame in which it was seen last: more than what was tracked alone.
-    const { frame } = await app.snapshot();
     expect((await app.areas(frame)).get(1)).toBe(labels(frame).filter((id) => id === 1 || id === 3).length);
   });
 
