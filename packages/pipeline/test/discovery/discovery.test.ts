@@ -345,7 +345,7 @@ describe('the review queue', () => {
         const added = queue.add(5 * i, ...sight([10 + 35 * i, 20, 12 + 2 * i, i % 2 ? DARK_RED : RED]));
         expect(added, `look ${i}`).toHaveLength(i === 0 ? 1 : 0);
       }
-      expect(queue.waiting).toMatchObject([{ key: 1, seen: 5, frame: 20, firstFrame: 0, box: [150, 20, 20, 20] }]);
+      expect(queue.waiting).toMatchObject([{ key: 1, seen: 5, frame: 20, firstFrame: 0, bbox: [150, 20, 20, 20] }]);
     });
 
     test('what was dismissed stays so, also in a second run over the same frames', () => {
@@ -362,7 +362,7 @@ describe('the review queue', () => {
       for (let i = 0; i < 4; i++) {
         queue.add(5 * i, ...sight([10 + 30 * i, 10, 12, RED], [150 - 30 * i, 70, 12, RED]));
       }
-      expect(queue.waiting.map(({ seen, box }) => [seen, ...box])).toEqual([
+      expect(queue.waiting.map(({ seen, bbox }) => [seen, ...bbox])).toEqual([
         [4, 100, 10, 12, 12],
         [4, 60, 70, 12, 12],
       ]);
