@@ -93,7 +93,7 @@ describe('the snippets of the documents', () => {
     expect(named.replaceAll(realpathSync(folder), '')).toBe('');
   });
 
-  it('run in Node', async () => {
+  it('run in Node', { timeout: 90_000 * inNode.length }, async () => {
     const { transform } = await import('esbuild');
     const { folder, run, write } = await prepared('snippets in Node');
     expect(inNode.length).toBeGreaterThan(5);
