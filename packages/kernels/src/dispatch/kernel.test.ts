@@ -1,6 +1,8 @@
 import { dispose, type Tensor, tensor, zeros } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defineKernel, initialize, KernelDefinitionError, type Launch, type Runtime, shutdown } from '../index.js';
+import { WgslTemplateError } from '../wgsl/index.js';
+import type { KernelSpec } from './kernel.js';
 
 let runtime: Runtime;
 let x: Tensor;
@@ -101,6 +103,7 @@ const WRONG: [string, () => Partial<Launch>, field: string, message: RegExp][] =
     'x',
     /tensor of float32, got one of int32/,
   ],
+  ['a parameter is unknown', () => ({ params: { VEC: true } }), 'VEC', /no parameter of it; there is ROW_MASK/],
   [
     'workgroups that cannot be folded',
     () => ({ invocations: 200_000 }),
@@ -119,25 +122,82 @@ describe('a launch that contradicts it', () => {
   });
 });
 
-describe('a declaration that contradicts itself', () => {
-  it('lists an optional binding that its template does not know', () => {
-    const define = () => defineKernel({ name: 'test/optional', template: TEMPLATE, optional: ['gate'] });
-    expect(define).toThrow(/kernel test\/optional: gate is optional, but nothing is behind #if GATE/);
+describe('a declaration that contradicts itself fails where it stands', () => {
+  const define = (change: { [Field in keyof KernelSpec]?: KernelSpec[Field] }) => () =>
+    defineKernel({ name: 'test/broken', template: TEMPLATE, optional: ['rowMask'], ...change });
+
+  it.each<[string, Parameters<typeof define>[0], field: string, message: RegExp]>([
+    [
+      'an optional binding that nothing depends on',
+      { optional: ['gate'] },
+      'gate',
+      /kernel test\/broken: gate is optional, but nothing is behind #if GATE/,
+    ],
+    [
+      'an optional binding that there is not',
+      { template: TEMPLATE.replace('var<storage, read> row_mask', 'var<storage, read> rows') },
+      'rowMask',
+      /rowMask is optional, but there is only x, rows, out/,
+    ],
+    [
+      'a parameter that the template does not have',
+      { params: { ROW_MAKS: 1 } },
+      'ROW_MAKS',
+      /is no parameter of it; there is ROW_MASK/,
+    ],
+    ['no struct', { template: TEMPLATE.replace('struct Params', 'struct Other') }, 'Params', /Params is not declared/],
+    [
+      'a struct that no buffer holds',
+      { template: TEMPLATE.replace(/^.*var<uniform>.*$/m, '') },
+      'Params',
+      /is declared, but no uniform buffer of it/,
+    ],
+    [
+      'a uniform that no number fits',
+      { template: TEMPLATE.replace('scale: f32', 'scale: mat2x2f') },
+      'scale',
+      /scale of struct Params is a mat2x2f/,
+    ],
+    [
+      'a buffer without a number, in a branch that no launch may ever take',
+      {
+        template: TEMPLATE.replace(
+          '@group(0) @binding(auto) var<storage, read> row_mask',
+          'var<storage, read> row_mask',
+        ),
+      },
+      'row_mask',
+      /has no @group\(0\) @binding\(auto\)/,
+    ],
+  ])('%s', (_, change, field, message) => {
+    expect(define(change)).toThrow(
+      expect.objectContaining({ name: 'KernelDefinitionError', kernel: 'test/broken', field }),
+    );
+    expect(define(change)).toThrow(message);
   });
 
   it.each([
-    ['has no struct', TEMPLATE.replace('struct Params', 'struct Other'), /Params is not declared/],
+    ['a directive that there is not', TEMPLATE.replace('#endif', '#end'), /test\/broken:11: unknown directive "#end"/],
     [
-      'has a member that no number fits',
-      TEMPLATE.replace('scale: f32', 'scale: mat2x2f'),
-      /scale of struct Params is a mat2x2f/,
+      'a block that stays open',
+      TEMPLATE.replace('#if ROW_MASK', '#if ROW_MASK\n#if ROW_MASK'),
+      /test\/broken:9: there is no #endif/,
     ],
-    ['breaks the lint', TEMPLATE.replace('if (id.x', 'var y: f32;\n  if (id.x'), /var without an initialiser/],
+    ['an include that there is not', `${TEMPLATE}\n#include "other"`, /no include named "other"/],
+    ['an expression that is none', TEMPLATE.replace('#if ROW_MASK', '#if ROW_MASK &&'), /ends too early/],
   ])('%s', (_, template, message) => {
-    const broken = defineKernel({ name: 'test/broken', template });
-    const params = { ROW_MASK: false };
-    const run = () => runtime.launch(broken, { params, tensors: { x, out }, uniforms, invocations: 1 });
-    expect(run).toThrow(KernelDefinitionError);
-    expect(run).toThrow(message);
+    expect(define({ template })).toThrow(WgslTemplateError);
+    expect(define({ template })).toThrow(message);
   });
+});
+
+it('breaks the lint only in the text that is compiled', () => {
+  const broken = defineKernel({
+    name: 'test/broken',
+    template: TEMPLATE.replace('if (id.x', 'var y: f32;\n  if (id.x'),
+  });
+  const run = () =>
+    runtime.launch(broken, { params: { ROW_MASK: false }, tensors: { x, out }, uniforms, invocations: 1 });
+  expect(run).toThrow(KernelDefinitionError);
+  expect(run).toThrow(/var without an initialiser/);
 });

@@ -2,7 +2,9 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import {
   lintWgsl,
   preprocess,
+  readDeclarations,
   readInterface,
+  readTemplate,
   type WgslInterface,
   WgslInterfaceError,
   type WgslParams,
@@ -66,6 +68,27 @@ export const definedPrograms = (): readonly Program[] => [...programs.values()];
 
 const camelCase = (name: string): string => name.replace(/_+(\w)/g, (_, first: string) => first.toUpperCase());
 
+/** What a template says whatever the parameters are. */
+interface Source {
+  readonly parameters: ReadonlySet<string>;
+  /** Names of the buffers. */
+  readonly bindings: ReadonlySet<string>;
+}
+
+const NO_INCLUDES = {};
+const sources = new Map<string, Map<object, Source>>();
+
+/** Reads a template, which several kernels may share, once. @throws WgslTemplateError, WgslInterfaceError */
+function readSource(name: string, template: string, includes: NonNullable<KernelSpec['includes']>): Source {
+  const known = sources.get(template)?.get(includes);
+  if (known) return known;
+  const { parameters, text } = readTemplate(name, template, includes);
+  const { bindings } = readDeclarations(text);
+  const source = { parameters, bindings };
+  sources.set(template, (sources.get(template) ?? new Map()).set(includes, source));
+  return source;
+}
+
 /** A kernel and its programs. Of `defineKernel`. */
 export class Kernel {
   readonly name: string;
@@ -73,17 +96,48 @@ export class Kernel {
   readonly sources: readonly string[];
   readonly #switches: readonly (readonly [binding: string, parameter: string])[];
   readonly #programs = new Map<string, Program>();
+  readonly #parameters: ReadonlySet<string>;
 
   constructor(private readonly spec: KernelSpec) {
-    const { name, template, includes = {}, params = {}, optional = [] } = spec;
+    const {
+      name,
+      template,
+      includes = NO_INCLUDES as Readonly<Record<string, string>>,
+      params = {},
+      optional = [],
+    } = spec;
     this.name = name;
     this.sources = [template, ...Object.values(includes), JSON.stringify(params)];
     this.#switches = optional.map((binding) => [binding, binding.replace(/[A-Z]/g, '_$&').toUpperCase()]);
-    const text = this.sources.join('\n');
+    const { parameters, bindings } = this.#reading(() => readSource(name, template, includes));
+    this.#parameters = parameters;
+    this.#knows(params);
+    const known = [...bindings].map(camelCase);
     for (const [binding, parameter] of this.#switches) {
-      if (!new RegExp(`^\\s*#(?:el)?if .*\\b${parameter}\\b`, 'm').test(text)) {
-        throw new KernelDefinitionError(name, binding, `is optional, but nothing is behind #if ${parameter}`);
+      const lack = !parameters.has(parameter)
+        ? `nothing is behind #if ${parameter}`
+        : `there is only ${known.join(', ')}`;
+      if (!parameters.has(parameter) || !known.includes(binding)) {
+        throw new KernelDefinitionError(name, binding, `is optional, but ${lack}`);
       }
+    }
+  }
+
+  /** @throws KernelDefinitionError for a parameter that the template does not have, which would change nothing. */
+  #knows(params: KernelParams): void {
+    for (const parameter in params) {
+      if (params[parameter] === undefined || this.#parameters.has(parameter)) continue;
+      const known = [...this.#parameters].join(', ') || 'none';
+      throw new KernelDefinitionError(this.name, parameter, `is no parameter of it; there is ${known}`);
+    }
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof WgslInterfaceError) throw new KernelDefinitionError(this.name, error.field, error.message);
+      throw error;
     }
   }
 
@@ -100,6 +154,7 @@ export class Kernel {
     for (const [binding, parameter] of this.#switches) key += `|${parameter}=${tensors[binding] !== undefined}`;
     const known = this.#programs.get(key);
     if (known) return known;
+    this.#knows(params ?? {});
     const switches = Object.fromEntries(
       this.#switches.map(([binding, name]) => [name, tensors[binding] !== undefined]),
     );
@@ -114,26 +169,21 @@ export class Kernel {
     const wgsl = preprocess(name, template, params, includes);
     const [finding] = lintWgsl(wgsl);
     if (finding) throw new KernelDefinitionError(name, `line ${finding.line}`, finding.message);
-    try {
-      const read = readInterface(wgsl);
-      return {
-        ...read,
-        name,
-        key: name + key,
-        wgsl,
-        bindingKeys: read.bindings.map((binding) => camelCase(binding.name)),
-        uniformKeys: read.uniforms.map((uniform) => camelCase(uniform.name)),
-      };
-    } catch (error) {
-      if (error instanceof WgslInterfaceError) throw new KernelDefinitionError(name, error.field, error.message);
-      throw error;
-    }
+    const read = this.#reading(() => readInterface(wgsl));
+    return {
+      ...read,
+      name,
+      key: name + key,
+      wgsl,
+      bindingKeys: read.bindings.map((binding) => camelCase(binding.name)),
+      uniformKeys: read.uniforms.map((uniform) => camelCase(uniform.name)),
+    };
   }
 }
 
 /**
  * Declares a kernel. Its WGSL is read for what it is launched with, so that nothing is said twice.
- * @throws KernelDefinitionError for a declaration that contradicts itself.
+ * @throws KernelDefinitionError for a declaration that contradicts itself, in whatever branch; WgslTemplateError for a wrong directive.
  */
 export const defineKernel = (spec: KernelSpec): Kernel => new Kernel(spec);
 

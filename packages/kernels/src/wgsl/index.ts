@@ -1,3 +1,3 @@
-export { readInterface, type WgslInterface, WgslInterfaceError } from './interface.js';
+export { readDeclarations, readInterface, type WgslInterface, WgslInterfaceError } from './interface.js';
 export { lintWgsl } from './lint.js';
-export { preprocess, type WgslParams, WgslTemplateError } from './preprocess.js';
+export { preprocess, readTemplate, type WgslParams, WgslTemplateError } from './preprocess.js';

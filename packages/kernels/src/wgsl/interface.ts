@@ -42,34 +42,75 @@ export class WgslInterfaceError extends Error {
   }
 }
 
+interface Declaration {
+  readonly number: string;
+  readonly space: 'storage' | 'uniform';
+  readonly access: string | undefined;
+  readonly name: string;
+  readonly type: string;
+}
+
+/** The buffers that a text declares, and the members of `struct Params`. @throws WgslInterfaceError */
+function declarationsOf(text: string): {
+  buffers: Declaration[];
+  members: readonly (readonly [name: string, type: string])[];
+} {
+  const declarations =
+    /(?:@group\(0\)\s*@binding\((\w+)\)\s*)?\bvar<(storage|uniform)(?:,\s*(\w+))?>\s*(\w+)\s*:\s*([^;]+);/g;
+  const buffers = [...text.matchAll(declarations)].map(([, number, space, access, name, type]): Declaration => {
+    if (number === undefined) throw new WgslInterfaceError(name!, `has no @group(0) @binding(auto)`);
+    if (space === 'uniform' && type!.trim() !== 'Params')
+      throw new WgslInterfaceError(name!, `is a uniform buffer of ${type}, not of struct Params`);
+    return { number, space: space as 'uniform', access, name: name!, type: type!.trim() };
+  });
+  const [, body] = /\bstruct\s+Params\s*\{([^}]*)\}/.exec(text) ?? [];
+  if ((body === undefined) === buffers.some(({ space }) => space === 'uniform')) {
+    const message = body === undefined ? 'is not declared' : 'is declared, but no uniform buffer of it';
+    throw new WgslInterfaceError('Params', message);
+  }
+  const members = [...(body ?? '').matchAll(/(\w+)\s*:\s*([\w$]+(?:<[^>]*>)?)/g)];
+  return { buffers, members: members.map(([, name, type]) => [name!, type!] as const) };
+}
+
+const withoutComments = (wgsl: string): string => wgsl.replace(/\/\/.*$/gm, '');
+
+/**
+ * Reads the names of the buffers and of the uniforms from a template with all of its branches.
+ * @throws WgslInterfaceError for declarations that cannot be bound, whatever the parameters are.
+ */
+export function readDeclarations(template: string): {
+  readonly bindings: ReadonlySet<string>;
+  readonly uniforms: ReadonlySet<string>;
+} {
+  const { buffers, members } = declarationsOf(withoutComments(template));
+  for (const [name, type] of members) if (!type.includes('$')) elementsOf(name, type);
+  const bindings = buffers.filter(({ space }) => space === 'storage').map(({ name }) => name);
+  return { bindings: new Set(bindings), uniforms: new Set(members.map(([name]) => name)) };
+}
+
 /**
  * Reads the bindings and the uniforms from the text of a kernel. Bindings are of group 0, the uniform buffer is a `struct Params`
  * of scalars, vectors and arrays of vectors of 4.
  * @throws WgslInterfaceError for declarations that cannot be bound.
  */
 export function readInterface(wgsl: string): WgslInterface {
-  const text = wgsl.replace(/\/\/.*$/gm, '');
+  const text = withoutComments(wgsl);
   const aliases = new Map(
     [...text.matchAll(/\balias\s+(\w+)\s*=\s*([\w<>]+)\s*;/g)].map(([, name, type]) => [name!, type!]),
   );
+  const { buffers, members } = declarationsOf(text);
   const numbers: string[] = [];
   const bindings: WgslBinding[] = [];
   let uniformBinding = -1;
-  const declarations =
-    /(?:@group\(0\)\s*@binding\((\w+)\)\s*)?\bvar<(storage|uniform)(?:,\s*(\w+))?>\s*(\w+)\s*:\s*([^;]+);/g;
-  for (const [, number, space, access, name, type] of text.matchAll(declarations)) {
-    if (number === undefined) throw new WgslInterfaceError(name!, `has no @group(0) @binding(auto)`);
-    if (numbers.includes(number)) throw new WgslInterfaceError(name!, `has the number of another binding, ${number}`);
+  for (const { number, space, access, name, type } of buffers) {
+    if (numbers.includes(number)) throw new WgslInterfaceError(name, `has the number of another binding, ${number}`);
     numbers.push(number);
-    if (space === 'uniform') {
-      if (type!.trim() !== 'Params')
-        throw new WgslInterfaceError(name!, `is a uniform buffer of ${type}, not of struct Params`);
-      uniformBinding = Number(number);
-    } else {
-      const [, element = ''] = /^array<(?:atomic<)?(\w+)/.exec(type!.trim()) ?? [];
+    if (space === 'uniform') uniformBinding = Number(number);
+    else {
+      const [, element = ''] = /^array<(?:atomic<)?(\w+)/.exec(type) ?? [];
       const scalar = scalarOf(aliases.get(element) ?? element);
       const dtype = scalar === 'f32' ? 'float32' : scalar === 'i32' ? 'int32' : undefined;
-      bindings[Number(number)] = { name: name!, access: access === 'read_write' ? 'write' : 'read', dtype };
+      bindings[Number(number)] = { name, access: access === 'read_write' ? 'write' : 'read', dtype };
     }
   }
   const order = numbers.map(Number).sort((a, b) => a - b);
@@ -78,14 +119,7 @@ export function readInterface(wgsl: string): WgslInterface {
   if (uniformBinding >= 0 && uniformBinding < bindings.length) {
     throw new WgslInterfaceError('Params', 'has a binding before the last');
   }
-  const [, members] = /\bstruct\s+Params\s*\{([^}]*)\}/.exec(text) ?? [];
-  if ((members === undefined) !== uniformBinding < 0) {
-    throw new WgslInterfaceError(
-      'Params',
-      members === undefined ? 'is not declared' : 'is declared, but no uniform buffer of it',
-    );
-  }
-  const uniforms = readStruct(members ?? '');
+  const uniforms = readStruct(members);
   const last = uniforms.at(-1);
   return {
     bindings,
@@ -102,23 +136,25 @@ function scalarOf(type: string): WgslScalar | undefined {
   return scalar === undefined ? undefined : (`${scalar}32` as WgslScalar);
 }
 
+/** What a member consists of: scalars, of which `width` are a vector. @throws WgslInterfaceError */
+function elementsOf(name: string, type: string): { scalar: WgslScalar; width: number; count: number } {
+  const [, element = type, count = '1'] = /^array<\s*(vec4[uif]|vec4<\w+)>?\s*,\s*(\d+)u?\s*>$/.exec(type) ?? [];
+  const scalar = scalarOf(element);
+  if (!scalar) throw new WgslInterfaceError(name, `of struct Params is a ${type}, which no number can be written to`);
+  return { scalar, width: Number(/^vec([234])/.exec(element)?.[1] ?? 1), count: Number(count) };
+}
+
 /** Members with their places, by the layout rules of the uniform address space. */
-function readStruct(members: string): WgslUniform[] {
-  const uniforms: WgslUniform[] = [];
+function readStruct(members: readonly (readonly [name: string, type: string])[]): WgslUniform[] {
   let end = 0;
-  for (const [, name, type] of members.matchAll(/(\w+)\s*:\s*(\w+(?:<[^>]*>)?)/g)) {
-    const [, element = type!, count = '1'] = /^array<\s*(vec4[uif]|vec4<\w+)>?\s*,\s*(\d+)u?\s*>$/.exec(type!) ?? [];
-    const scalar = scalarOf(element);
-    if (!scalar)
-      throw new WgslInterfaceError(name!, `of struct Params is a ${type}, which no number can be written to`);
-    const width = Number(/^vec([234])/.exec(element)?.[1] ?? 1);
+  return members.map(([name, memberType]) => {
+    const { scalar: type, width, count } = elementsOf(name, memberType);
     const align = width === 3 ? 4 : width;
     const offset = Math.ceil(end / align) * align;
-    const length = width * Number(count);
-    uniforms.push({ name: name!, type: scalar, offset, length });
+    const length = width * count;
     end = offset + length;
-  }
-  return uniforms;
+    return { name, type, offset, length };
+  });
 }
 
 /** Invocations of a workgroup; its sides may be constants of the text. */

@@ -22,7 +22,7 @@ export function lintWgsl(source: string): WgslFinding[] {
       findings.push({ line, message: 'var without an initialiser' });
     if (/^\s*enable\s/.test(text) && declared) findings.push({ line, message: 'enable after a declaration' });
     if (/^\s*(fn|struct|var|const|@group|@compute|alias|override)\b/.test(text)) declared = true;
-    for (const char of text) depth += char === '{' ? 1 : char === '}' ? -1 : 0;
+    for (const [brace] of text.matchAll(/[{}]/g)) depth += brace === '{' ? 1 : -1;
   });
   const body = lines.join('\n');
   for (const [, name] of body.matchAll(/@binding\(\d+\)\s*var<[^>]*>\s*(\w+)/g)) {

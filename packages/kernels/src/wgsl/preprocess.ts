@@ -102,6 +102,82 @@ export function preprocess(...template: Parameters<typeof expandTemplate>): stri
   return expandTemplate(...template).replaceAll('@binding(auto)', () => `@binding(${bindings++})`);
 }
 
+/**
+ * Reads a template without expanding it: every branch, every include.
+ * @returns The parameters that it knows, and its WGSL with that of all branches, where `$` stands for what is inserted.
+ * @throws WgslTemplateError for a wrong directive or a missing include.
+ */
+export function readTemplate(
+  name: string,
+  template: string,
+  includes: Readonly<Record<string, string>> = {},
+): { readonly parameters: ReadonlySet<string>; readonly text: string } {
+  const parameters = new Set<string>();
+  const output: string[] = [];
+  const visit = (file: string, text: string, outer: readonly string[]): void => {
+    const blocks: { readonly closer: string; readonly line: number; readonly counter?: string | undefined }[] = [];
+    const scope = () => [...outer, ...blocks.flatMap(({ counter }) => counter ?? [])];
+    const parse = (expression: string): void => {
+      for (const { kind, text: parameter } of tokenize(expression)) {
+        if (kind === 'name' && !scope().includes(parameter)) parameters.add(parameter);
+      }
+      evaluate(expression, ANY);
+    };
+    const read = (line: string, number: number): void => {
+      const [word = '', ...rest] = line.trim().split(/\s+/);
+      if (word === '#if') blocks.push({ closer: '#endif', line: number });
+      if (word === '#if' || word === '#elif') parse(rest.join(' '));
+      else if (word === '#unroll') {
+        parse(rest[1] ?? '');
+        parse(rest[2] ?? '');
+        blocks.push({ closer: '#endunroll', line: number, counter: rest[0] });
+      } else if (word === '#endif' || word === '#endunroll') {
+        if (blocks.pop()?.closer !== word) throw new SyntaxError(`${word} closes nothing`);
+      } else if (word === '#include') visit(...includedText(rest.join(' '), includes), scope());
+      else if (word !== '#else') throw new SyntaxError(`unknown directive "${word}"`);
+    };
+    for (const [i, line] of text.split('\n').entries()) {
+      try {
+        if (DIRECTIVE.test(line)) read(line, i + 1);
+        else if (line.includes('$')) {
+          output.push(
+            line.replace(INSERTION, (_, expression: string | undefined, bare: string) => {
+              parse(expression ?? bare);
+              return '$';
+            }),
+          );
+        } else output.push(line);
+      } catch (error) {
+        if (error instanceof WgslTemplateError) throw error;
+        throw new WgslTemplateError(file, i + 1, (error as Error).message);
+      }
+    }
+    const [open] = blocks;
+    if (open) throw new WgslTemplateError(file, open.line, `there is no ${open.closer}`);
+  };
+  visit(name, template, []);
+  return { parameters, text: output.join('\n') };
+}
+
+const DIRECTIVE = /^\s*#/;
+
+/** Parameters of any name. */
+const ANY: WgslParams = new Proxy({}, { get: () => 1 });
+
+/** `${expression}` or `$name`. */
+const INSERTION = /\$(?:\{([^}]*)\}|([A-Za-z]\w*))/g;
+
+/** The text of an include. @throws ReferenceError */
+function includedText(directive: string, includes: Readonly<Record<string, string>>): [name: string, text: string] {
+  const name = directive
+    .replace(/^#include\s+/, '')
+    .replace(/"/g, '')
+    .trim();
+  const text = includes[name];
+  if (text === undefined) throw new ReferenceError(`no include named "${name}"`);
+  return [name, text];
+}
+
 function expandTemplate(
   name: string,
   template: string,
@@ -150,15 +226,12 @@ function expandTemplate(
             expand(i + 1, close, { ...scope, [counter!]: k });
           i = close;
         } else if (directive.startsWith('#include ')) {
-          const included = directive.slice('#include '.length).replace(/"/g, '').trim();
-          const text = includes[included];
-          if (text === undefined) throw new ReferenceError(`no include named "${included}"`);
-          output.push(expandTemplate(included, text, scope, includes));
+          output.push(expandTemplate(...includedText(directive, includes), scope, includes));
         } else if (directive.startsWith('#')) {
           throw new SyntaxError(`unknown directive "${directive}"`);
         } else {
           output.push(
-            line.replace(/\$(?:\{([^}]*)\}|([A-Za-z]\w*))/g, (_, expression: string | undefined, bare: string) =>
+            line.replace(INSERTION, (_, expression: string | undefined, bare: string) =>
               String(evaluate(expression ?? bare, scope)),
             ),
           );
