@@ -25,14 +25,9 @@ export class Executable {
   }
 
   async #compile(): Promise<Session> {
-    const values = new Map(
-      this.weights.map(({ name, data, arrange }) => {
-        const arranged = arrange ? arrange(data.values as Float32Array) : data.values!;
-        return [name, new Uint8Array(arranged.buffer, arranged.byteOffset, arranged.byteLength)];
-      }),
-    );
+    const weights = this.weights.map(({ name, data, arrange }) => ({ name, values: data.values!, arrange }));
     try {
-      return await this.runtime.compile(this.model, values);
+      return await this.runtime.compile(this.model, weights);
     } catch (cause) {
       throw new OnnxEngineError('refused', `ONNX Runtime refused a graph: ${(cause as Error).message}`, { cause });
     }
@@ -58,8 +53,7 @@ export class Executables {
 
   /** The executable of a graph, to be given back by `done`. */
   use(model: Uint8Array, weights: readonly TracedWeight[]): Executable {
-    // The names of weights in the graph tell which they are.
-    const key = new TextDecoder('latin1').decode(model);
+    const key = `${weights.map(({ data }) => data.id)} ${new TextDecoder('latin1').decode(model)}`;
     let executable = this.#known.get(key);
     if (executable) this.#known.delete(key);
     else executable = new Executable(this.runtime, model, weights);

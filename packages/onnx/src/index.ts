@@ -5,4 +5,4 @@
 export { OnnxEngine } from './engine.js';
 export { OnnxEngineError, OnnxTraceError } from './error.js';
 export { initializeCpu, shutdownCpu } from './initialize.js';
-export type { RuntimeOptions } from './session/session.js';
+export type { GraphCacheOptions, RuntimeOptions } from './session/session.js';

@@ -214,7 +214,9 @@ export class OnnxTrace {
     if (!data.constant) return undefined;
     return this.once(`weight ${data.id} ${arrangement} ${shape}`, () => {
       const bytes = 4 * shape.reduce((a, b) => a * b, 1);
-      const name = this.graph.external(`w${data.id}${arrangement}_${shape.join('x')}`, shape, data.dtype, bytes);
+      // Numbered in each graph anew: graphs that are alike are the same bytes in every process.
+      const location = `w${this.#weights.size}${arrangement}`;
+      const name = this.graph.external(location, shape, data.dtype, bytes);
       this.#weights.set(name, { name, data, arrange });
       return name;
     });

@@ -6,6 +6,33 @@ export interface RuntimeOptions {
   threads?: number;
   /** In browsers: where ONNX Runtime's WebAssembly files are; beside its module by default. */
   wasmPaths?: string;
+  /**
+   * In Node: where compiled graphs are kept for the next process, or `false` for nowhere. By default what the environment variable
+   * `SAMTRACK_GRAPH_CACHE` says, a folder or `off`, else `samtrack/graphs` in the user's cache folder.
+   */
+  cache?: GraphCacheOptions | false;
+}
+
+/** A folder of compiled graphs. */
+export interface GraphCacheOptions {
+  folder?: string;
+  /** The longest unused graphs go when all together are larger, in 10^6 bytes. Default 2000. */
+  limitMB?: number;
+}
+
+/** A constant of a graph that lies outside of it. */
+export interface Weight {
+  /** Of the constant, and the location that the graph has for it. */
+  readonly name: string;
+  readonly values: Values;
+  /** From the order of `values` to the constant's. */
+  readonly arrange?: (values: Float32Array) => Float32Array;
+}
+
+/** What a weight is in the graph. */
+export function weightBytes({ values, arrange }: Weight): Uint8Array {
+  const { buffer, byteOffset, byteLength } = arrange ? arrange(values as Float32Array) : values;
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** A tensor of a graph: its element type, its shape and the memory it lies in, which is used as it is. */
@@ -31,6 +58,6 @@ export interface OnnxRuntime {
   readonly name: string;
   readonly threads: number;
   bind(port: Port): BoundPort;
-  /** @param weights Values of the graph's external constants, by location. They are not needed afterwards. */
-  compile(model: Uint8Array, weights: ReadonlyMap<string, Uint8Array>): Promise<Session>;
+  /** @param weights The graph's external constants. Their values are not needed afterwards. */
+  compile(model: Uint8Array, weights: readonly Weight[]): Promise<Session>;
 }

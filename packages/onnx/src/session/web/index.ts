@@ -1,7 +1,14 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-web';
 import { OnnxEngineError } from '../../error.js';
 import { OnnxGraph } from '../../graph/graph.js';
-import type { BoundPort, OnnxRuntime, Port, RuntimeOptions, Session } from '../session.js';
+import {
+  type BoundPort,
+  type OnnxRuntime,
+  type Port,
+  type RuntimeOptions,
+  type Session,
+  weightBytes,
+} from '../session.js';
 
 type Ort = typeof import('onnxruntime-web/wasm');
 
@@ -38,7 +45,7 @@ export async function loadRuntime({
           executionProviders: ['wasm'],
           graphOptimizationLevel: 'all',
           logSeverityLevel: 3,
-          externalData: [...weights].map(([path, data]) => ({ path, data })),
+          externalData: weights.map((weight) => ({ path: weight.name, data: weightBytes(weight) })),
         }),
       ),
   };

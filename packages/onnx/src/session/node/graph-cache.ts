@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Values } from '../../tensors.js';
+import type { GraphCacheOptions, Weight } from '../session.js';
+
+/** Changes with what an entry is. */
+const FORMAT = 1;
+const DEFAULT_LIMIT_MB = 2000;
+/** Graphs with less in constants, in bytes, are compiled sooner than looked up. */
+const LEAST_BYTES = 2 ** 20;
+/** What is stored is larger than the weights by as much: ONNX Runtime's arrangement comes on top of them. */
+const STORED_RATIO = 2.2;
+/** A process that writes an entry for longer, in milliseconds, has died. */
+const ABANDONED_AFTER = 3_600_000;
+/** Tells which files belong to an entry, and how they were written; it is written last, and its time is that of the last use. */
+const SUMMARY = 'entry.json';
+
+/** Size and CRC-32 of each file. */
+type Summary = Record<string, { bytes: number; crc32: number }>;
+
+/** `$XDG_CACHE_HOME/samtrack/graphs`, or `~/.cache/samtrack/graphs`. */
+const defaultFolder = (): string =>
+  join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'samtrack', 'graphs');
+
+/**
+ * Compiled graphs on disk, each a folder, named by everything that it was made from. Folders appear whole, and one that is
+ * damaged, or cannot be read, is as good as none: whoever looks for it makes it anew.
+ */
+export class GraphCache {
+  readonly #digests = new WeakMap<Values, Buffer>();
+  /** Entries that this process made or checked. */
+  readonly #whole = new Set<string>();
+  readonly #folder: string;
+  readonly #limit: number;
+  #temporary = 0;
+
+  /** @param maker What compiles: entries of others are of no use to it. */
+  constructor(
+    private readonly maker: string,
+    { folder = defaultFolder(), limitMB = DEFAULT_LIMIT_MB }: GraphCacheOptions = {},
+  ) {
+    this.#folder = folder;
+    this.#limit = limitMB * 1e6;
+  }
+
+  /** What the options and the environment say. */
+  static of(maker: string, options: GraphCacheOptions | false | undefined): GraphCache | undefined {
+    const fromEnvironment = process.env['SAMTRACK_GRAPH_CACHE'];
+    if (options === false || (options === undefined && fromEnvironment === 'off')) return undefined;
+    return new GraphCache(maker, {
+      folder: fromEnvironment === 'off' ? undefined : fromEnvironment || undefined,
+      ...options,
+    });
+  }
+
+  /** Whether a graph is worth it, and fits. */
+  takes(weights: readonly Weight[]): boolean {
+    const bytes = weights.reduce((sum, { values }) => sum + values.byteLength, 0);
+    return bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
+  }
+
+  /** Of a graph with these weights. */
+  key(model: Uint8Array, weights: readonly Weight[]): string {
+    const hash = createHash('sha256').update(`${FORMAT} ${this.maker} ${model.length} `).update(model);
+    for (const { values } of weights) hash.update(this.#digest(values));
+    return hash.digest('hex').slice(0, 40);
+  }
+
+  #digest(values: Values): Buffer {
+    let digest = this.#digests.get(values);
+    if (!digest) this.#digests.set(values, (digest = createHash('sha256').update(values).digest()));
+    return digest;
+  }
+
+  /** The folder of an entry, made by `write` unless it is there. None where files cannot be written, or `write` fails. */
+  async entry(key: string, write: (folder: string) => Promise<void>): Promise<string | undefined> {
+    const folder = join(this.#folder, key);
+    try {
+      if (await this.#isWhole(folder)) {
+        const now = new Date();
+        await utimes(join(folder, SUMMARY), now, now);
+        return folder;
+      }
+      await this.#make(folder, write);
+    } catch {
+      return undefined;
+    }
+    await this.#evict(key).catch(() => {});
+    return folder;
+  }
+
+  /** Removes an entry that turned out to be of no use. */
+  async forget(key: string): Promise<void> {
+    const folder = join(this.#folder, key);
+    this.#whole.delete(folder);
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+
+  async #isWhole(folder: string): Promise<boolean> {
+    const summary = await readSummary(folder);
+    if (!summary) return false;
+    if (this.#whole.has(folder)) return true;
+    for (const [name, { bytes, crc32: expected }] of Object.entries(summary)) {
+      const actual = await summarise(join(folder, name)).catch(() => undefined);
+      if (actual?.bytes !== bytes || actual.crc32 !== expected) return false;
+    }
+    this.#whole.add(folder);
+    return true;
+  }
+
+  async #make(folder: string, write: (folder: string) => Promise<void>): Promise<void> {
+    const temporary = `${folder}.${process.pid}.${this.#temporary++}.tmp`;
+    try {
+      await mkdir(temporary, { recursive: true });
+      await write(temporary);
+      const summary: Summary = {};
+      for (const name of await readdir(temporary)) summary[name] = await summarise(join(temporary, name));
+      await writeFile(join(temporary, SUMMARY), JSON.stringify(summary));
+      // What is there is damaged, or another process was faster; its entry is the same.
+      await rm(folder, { recursive: true, force: true });
+      await rename(temporary, folder);
+      this.#whole.add(folder);
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true }).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Removes the longest unused, but for the newest, until the rest is small enough, and what processes that died left. */
+  async #evict(newest: string): Promise<void> {
+    const entries: { path: string; used: number; bytes: number }[] = [];
+    for (const name of await readdir(this.#folder)) {
+      const path = join(this.#folder, name);
+      const summary = await readSummary(path);
+      const { mtimeMs } = await stat(summary ? join(path, SUMMARY) : path);
+      if (summary) {
+        const bytes = Object.values(summary).reduce((sum, file) => sum + file.bytes, 0);
+        entries.push({ path, used: name === newest ? Number.POSITIVE_INFINITY : mtimeMs, bytes });
+      } else if (name.endsWith('.tmp') && Date.now() - mtimeMs > ABANDONED_AFTER) {
+        await rm(path, { recursive: true, force: true });
+      }
+    }
+    let total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { path, used, bytes } of entries.sort((a, b) => a.used - b.used)) {
+      if (total <= this.#limit || used === Number.POSITIVE_INFINITY) return;
+      this.#whole.delete(path);
+      await rm(path, { recursive: true, force: true });
+      total -= bytes;
+    }
+  }
+}
+
+async function readSummary(folder: string): Promise<Summary | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, SUMMARY), 'utf8')) as Summary;
+  } catch {
+    return undefined;
+  }
+}
+
+async function summarise(file: string): Promise<Summary[string]> {
+  const handle = await open(file);
+  try {
+    const buffer = Buffer.allocUnsafe(2 ** 22);
+    const summary = { bytes: 0, crc32: 0 };
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return summary;
+      summary.bytes += bytesRead;
+      summary.crc32 = crc32(buffer.subarray(0, bytesRead), summary.crc32);
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,133 @@
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { randomTensor } from '@samtrack/kernels/testing';
+import { tensor } from '@tensorflow/tfjs-core';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { initializeCpu, type RuntimeOptions, shutdownCpu } from '../src/index.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'samtrack-graphs-'));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+/** A product with 1.2 MB of weights, by an engine of its own, as another process has one. */
+async function product(seed: number, options: RuntimeOptions = { cache: { folder } }): Promise<string> {
+  const engine = await initializeCpu({ threads: 1, ...options });
+  try {
+    const x = engine.allocate([3, 512]);
+    engine.write(x, randomTensor([3, 512], 1).values as Float32Array<ArrayBuffer>);
+    const weight = tensor(randomTensor([512, 600], seed).values, [512, 600]);
+    return new Float32Array(await engine.read(engine.ops.gemm(x, weight))).join();
+  } finally {
+    await shutdownCpu(engine);
+  }
+}
+
+const entries = () => readdirSync(folder);
+const file = (name: string) => join(folder, entries()[0]!, name);
+const contents = () =>
+  Object.fromEntries(
+    readdirSync(join(folder, entries()[0]!)).map((name) => [name, readFileSync(file(name)).toString('base64')]),
+  );
+/** A file that is written anew is another one. */
+const identity = (name: string) => statSync(file(name)).ino;
+
+describe('graphs on disk', () => {
+  it('are compiled once, for all processes', async () => {
+    const expected = await product(2, { cache: false });
+    expect(entries()).toEqual([]);
+    expect(await product(2)).toBe(expected);
+    expect(entries()).toHaveLength(1);
+    const before = identity('graph.onnx');
+    expect(await product(2)).toBe(expected);
+    expect(identity('graph.onnx')).toBe(before);
+  });
+
+  it('are others for other weights', async () => {
+    const [a, b] = [await product(2), await product(3)];
+    expect(a).not.toBe(b);
+    expect(entries()).toHaveLength(2);
+    expect(await product(2)).toBe(a);
+  });
+
+  const damages: Readonly<Record<string, () => void>> = {
+    'whose weights are cut': () => truncateSync(file('graph.weights'), 5000),
+    'with another byte in its weights': () => {
+      const bytes = readFileSync(file('graph.weights'));
+      bytes[bytes.length - 7]! ^= 1;
+      writeFileSync(file('graph.weights'), bytes);
+    },
+    'without a graph': () => rmSync(file('graph.onnx')),
+    'that says nothing': () => writeFileSync(file('entry.json'), '{"graph.onnx"'),
+    'whose graph is none': () => {
+      writeFileSync(file('graph.onnx'), 'graph');
+      const summary = JSON.parse(readFileSync(file('entry.json'), 'utf8'));
+      summary['graph.onnx'] = { bytes: 5, crc32: crc32('graph') };
+      writeFileSync(file('entry.json'), JSON.stringify(summary));
+    },
+  };
+  it.each(Object.entries(damages))('are made anew for one %s', async (_, damage) => {
+    const expected = await product(2);
+    const whole = contents();
+    damage();
+    expect(contents()).not.toEqual(whole);
+    expect(await product(2)).toBe(expected);
+    expect(contents()).toEqual(whole);
+    expect(await product(2)).toBe(expected);
+    expect(entries()).toHaveLength(1);
+  });
+
+  it('go when there are too many, the longest unused first', async () => {
+    await product(2);
+    const [first] = entries();
+    await product(3);
+    const second = entries().find((name) => name !== first)!;
+    const age = (name: string, seconds: number) => {
+      const time = Date.now() / 1000 - seconds;
+      utimesSync(join(folder, name, 'entry.json'), time, time);
+    };
+    age(first!, 200);
+    age(second, 100);
+    // Using it makes it the latest.
+    await product(2);
+    await product(4, { cache: { folder, limitMB: 6 } });
+    expect(entries()).toHaveLength(2);
+    expect(entries()).toContain(first);
+  });
+
+  it('are not kept where the limit leaves no room', async () => {
+    await product(2, { cache: { folder, limitMB: 2 } });
+    expect(entries()).toEqual([]);
+  });
+
+  it('are where the environment says, or nowhere', async () => {
+    vi.stubEnv('SAMTRACK_GRAPH_CACHE', folder);
+    await product(2, {});
+    expect(entries()).toHaveLength(1);
+    rmSync(join(folder, entries()[0]!), { recursive: true });
+    vi.stubEnv('SAMTRACK_GRAPH_CACHE', 'off');
+    await product(2, {});
+    expect(entries()).toEqual([]);
+  });
+
+  it('are done without where nothing can be written', async () => {
+    const taken = join(folder, 'file');
+    writeFileSync(taken, '');
+    expect(await product(2, { cache: { folder: taken } })).toBe(await product(2, { cache: false }));
+  });
+});
