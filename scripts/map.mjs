@@ -130,7 +130,7 @@ export function imports() {
   return pairs;
 }
 
-/** What is wrong with the house: files without a room, imports that go up or aside. */
+/** What is wrong with the house: files without a room, imports that go up, aside or in a circle. */
 export function findFaults(pairs = imports()) {
   const faults = new Set();
   for (const path of sourceFiles()) {
@@ -143,7 +143,25 @@ export function findFaults(pairs = imports()) {
     if (!a || !b || a.room === b.room || b.floor > a.floor) continue;
     faults.add(`${from} imports ${to}, which is ${a.floor === b.floor ? 'beside it' : 'above it'}`);
   }
+  for (const circle of findCircles(pairs)) faults.add(`${circle.join(' imports ')}: a circle`);
   return [...faults].sort();
+}
+
+/** Files that import each other, from each on back to itself; types count. */
+function findCircles(pairs) {
+  const targets = new Map();
+  for (const [from, to] of pairs) targets.set(from, [...(targets.get(from) ?? []), to]);
+  const circles = [];
+  const done = new Set();
+  const visit = (file, path) => {
+    const at = path.indexOf(file);
+    if (at >= 0) circles.push([...path.slice(at), file]);
+    if (at >= 0 || done.has(file)) return;
+    for (const target of targets.get(file) ?? []) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of targets.keys()) visit(file, []);
+  return circles;
 }
 
 /** A room's name for readers: `kernels/op` for `packages/kernels/src/op`. */

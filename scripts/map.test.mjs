@@ -31,6 +31,23 @@ describe('findFaults', () => {
     expect(findFaults([pair])).toEqual([expect.stringMatching(message)]);
   });
 
+  it('finds files that import each other, however many', () => {
+    const [a, b, c] = ['define', 'arguments', 'view'].map((name) => `packages/kernels/src/op/${name}.ts`);
+    expect(
+      findFaults([
+        [a, b],
+        [b, c],
+      ]),
+    ).toEqual([]);
+    expect(
+      findFaults([
+        [a, b],
+        [b, c],
+        [c, a],
+      ]),
+    ).toEqual([`${a} imports ${b} imports ${c} imports ${a}: a circle`]);
+  });
+
   it('accepts those that go down, over several floors as well', () => {
     expect(
       findFaults([

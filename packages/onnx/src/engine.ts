@@ -14,6 +14,7 @@ import { BufferPool } from './buffer-pool.js';
 import { OnnxEngineError } from './error.js';
 import { Executables } from './executables.js';
 import { frameOps } from './frame-ops/index.js';
+import type { Host, HostOutput } from './host.js';
 import { onnxOps } from './ops/index.js';
 import type { BoundPort, OnnxRuntime } from './session/session.js';
 import { type Layout, rowsOf, type TensorData, type Values } from './tensors.js';
@@ -22,15 +23,6 @@ import { OnnxTrace, type TracedWeight } from './trace.js';
 /** Something to do in its turn. */
 type Step = () => void | Promise<void>;
 
-/** Where a step on the CPU writes. */
-export interface HostOutput {
-  readonly dtype?: 'float32' | 'int32';
-  /** Of the tensor. */
-  readonly shape: readonly number[];
-  /** Of the contents, where they do not lie channels last. */
-  readonly layout?: Layout;
-}
-
 /** ONNX Runtime reads and writes 2^31 elements at most. */
 const MAX_TENSOR_BYTES = 2 ** 31;
 
@@ -38,7 +30,7 @@ const MAX_TENSOR_BYTES = 2 ** 31;
  * Networks on the CPU by ONNX Runtime. Operations are written down as a graph; where results are needed, the graph is
  * compiled, once for all graphs that are alike, and run. Tensors are plain memory that graphs read and write in place.
  */
-export class OnnxEngine implements Engine {
+export class OnnxEngine implements Engine, Host {
   readonly kind = 'cpu';
   readonly ops: OpSet;
   readonly frameOps: FrameOps;
@@ -198,7 +190,6 @@ export class OnnxEngine implements Engine {
     return copy!.buffer;
   }
 
-  /** A step on the CPU in the order of the others: from the contents of tensors, channels last, to new tensors. */
   host(
     reads: readonly TensorInfo[],
     outputs: readonly HostOutput[],
@@ -219,7 +210,6 @@ export class OnnxEngine implements Engine {
     return tensors;
   }
 
-  /** The same, to a tensor that exists. */
   into<T extends Tensor>(
     reads: readonly TensorInfo[],
     target: T,

@@ -5,19 +5,9 @@ import { Linear } from '../nn/linear.js';
 import { LayerNorm } from '../nn/norm.js';
 import type { LayerSource } from '../nn/source.js';
 import { EMBED, KEY_CHANNELS, VALUE_CHANNELS, WINDOW } from './config.js';
-import type { LayerMemory } from './memory.js';
+import type { KeyValue, LayerMemory } from './memory.js';
 
 const SCALE = 1 / Math.sqrt(KEY_CHANNELS);
-
-/** What a layer computes of a frame and later needs to remember it. */
-export interface KeyValue {
-  /** Queries, which are the keys too: float32 [T, 128]. */
-  key: Tensor;
-  /** Visual values, float32 [T, 512]. */
-  value: Tensor;
-  /** Normalised ID stream, as [normalised visual | ID] in float32 [T, 512]; missing in the first layer. */
-  normalised?: Tensor;
-}
 
 /** An attention's depth-wise convolution over the gated values, and its projection to both streams. */
 class GatedOutput {

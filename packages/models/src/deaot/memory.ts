@@ -2,8 +2,17 @@ import { getEngine } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { type SnapshotWriter, snapshotValues, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
-import type { KeyValue } from './gated-propagation.js';
 import type { LongTermSchedule, ScheduleState } from './memory-schedule.js';
+
+/** What a layer computes of a frame and later needs to remember it. */
+export interface KeyValue {
+  /** Queries, which are the keys too: float32 [T, 128]. */
+  key: Tensor;
+  /** Visual values, float32 [T, 512]. */
+  value: Tensor;
+  /** Normalised ID stream, as [normalised visual | ID] in float32 [T, 512]; missing in the first layer. */
+  normalised?: Tensor;
+}
 
 /** A layer's memory of frames, read by global attention. */
 export interface LongTermMemory {

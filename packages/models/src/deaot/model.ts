@@ -10,8 +10,8 @@ import { tidyAll } from '../nn/tidy.js';
 import { type Size, tokenGrid } from '../tracking/index.js';
 import { type DeAotConfig, EMBED, GROUP_OBJECTS } from './config.js';
 import { FpnDecoder } from './decoder.js';
-import { GatedPropagation, type KeyValue } from './gated-propagation.js';
-import type { LayerMemory } from './memory.js';
+import { GatedPropagation } from './gated-propagation.js';
+import type { KeyValue, LayerMemory } from './memory.js';
 
 /** What the encoder makes of a frame; shared by all groups of objects. */
 export interface FrameFeatures {

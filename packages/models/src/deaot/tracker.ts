@@ -23,8 +23,7 @@ import {
 import { SnapshotWriter, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { GROUP_OBJECTS } from './config.js';
 import { LOGIT_CHANNELS } from './decoder.js';
-import type { KeyValue } from './gated-propagation.js';
-import { framesWithin, GroupMemory, type GroupState, layerBytes } from './memory.js';
+import { framesWithin, GroupMemory, type GroupState, type KeyValue, layerBytes } from './memory.js';
 import { LongTermSchedule, type MemoryPolicy } from './memory-schedule.js';
 import type { DeAot, FrameFeatures } from './model.js';
 

@@ -1,5 +1,5 @@
 import { type FrameOps, ShapeError } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 import type { Values } from '../tensors.js';
 
 /** Half of the unit of the weights, 2^-22, for rounding. */
@@ -9,7 +9,7 @@ const byteOf = (sum: number): number => Math.min(Math.max((sum + HALF) >> 22, 0)
 
 /** `filterPixels`: rows first, rounded to 8 bits after each direction; the result as planes of three channels. */
 export const filterPixels =
-  (engine: OnnxEngine): FrameOps['filterPixels'] =>
+  (host: Host): FrameOps['filterPixels'] =>
   (pixels, { input, columns, rows, table, channels, frame }) => {
     const words = Math.ceil((input.height * input.width * input.channels) / 4);
     if (pixels.dtype !== 'int32' || pixels.size !== words) {
@@ -26,7 +26,7 @@ export const filterPixels =
     }
     const shape = [size.height, size.width, channels];
     const layout = { layout: 'image', shape: [1, 3, size.height, size.width] } as const;
-    const [out] = engine.host([pixels, columns, rows, table], [{ shape, layout }], (operands, [target]) => {
+    const [out] = host.host([pixels, columns, rows, table], [{ shape, layout }], (operands, [target]) => {
       const [packed, columnTaps, rowTaps, values] = operands as [Values, Values, Values, Values];
       const bytes = new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength);
       target!.fill(0);

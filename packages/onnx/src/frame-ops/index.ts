@@ -1,5 +1,5 @@
 import type { FrameOps } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 import type { OnnxTrace } from '../trace.js';
 import { filterPixels } from './filter-pixels.js';
 import { labelPropagation } from './label-propagation.js';
@@ -9,16 +9,16 @@ import { copyBlock, transpose } from './memory.js';
 import { preprocess } from './preprocess.js';
 
 /** What happens around networks: in the graph where ONNX has the operations, else on the CPU between graphs. */
-export const frameOps = (engine: OnnxEngine, trace: OnnxTrace): FrameOps => ({
-  preprocess: preprocess(engine),
-  filterPixels: filterPixels(engine),
+export const frameOps = (host: Host, trace: OnnxTrace): FrameOps => ({
+  preprocess: preprocess(host),
+  filterPixels: filterPixels(host),
   labelDecode: labelDecode(trace),
   labelUncertainty: labelUncertainty(trace),
   labelArgmax: labelArgmax(trace),
   labelPropagation: labelPropagation(trace),
-  maskStatistics: maskStatistics(engine),
-  maskBits: maskBits(engine),
-  maskValues: maskValues(engine),
-  copyBlock: copyBlock(engine),
-  transpose: transpose(engine, trace),
+  maskStatistics: maskStatistics(host),
+  maskBits: maskBits(host),
+  maskValues: maskValues(host),
+  copyBlock: copyBlock(host),
+  transpose: transpose(host, trace),
 });

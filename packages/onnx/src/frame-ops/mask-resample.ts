@@ -1,6 +1,6 @@
 import { type FrameOps, type MaskPlan, ShapeError } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { HostOutput, OnnxEngine } from '../engine.js';
+import type { Host, HostOutput } from '../host.js';
 import type { Values } from '../tensors.js';
 
 /** What becomes of the logits of a mask's columns, from the left to the right. */
@@ -8,7 +8,7 @@ type Column = (x: number, values: Float32Array) => void;
 
 /** Passes each column of each mask, at the size of the image, to what `each` gives for the mask. */
 function resample(
-  engine: OnnxEngine,
+  host: Host,
   logits: Tensor,
   plan: MaskPlan,
   selected: Tensor | undefined,
@@ -25,7 +25,7 @@ function resample(
   }
   const masks = selected?.size ?? logits.size / side ** 2;
   const reads = [logits, plan.columns, plan.rows, ...(selected ? [selected] : [])];
-  const [result] = engine.host(reads, [output(masks)], ([maps, columns, rows, chosen], [out]) => {
+  const [result] = host.host(reads, [output(masks)], ([maps, columns, rows, chosen], [out]) => {
     const narrow = new Float32Array(side);
     const column = new Float32Array(height);
     for (let mask = 0; mask < masks; mask++) {
@@ -56,11 +56,11 @@ const STRIP = 64;
 const COUNTS = 8;
 
 export const maskStatistics =
-  (engine: OnnxEngine): FrameOps['maskStatistics'] =>
+  (host: Host): FrameOps['maskStatistics'] =>
   (logits, plan, { threshold = 0, offset = 1, selected } = {}) => {
     const groups = Math.ceil(plan.output.width / STRIP);
     const output = (masks: number): HostOutput => ({ shape: [masks, groups, COUNTS], dtype: 'int32' });
-    return resample(engine, logits, plan, selected, output, (out, mask) => {
+    return resample(host, logits, plan, selected, output, (out, mask) => {
       out.fill(0, mask * groups * COUNTS, (mask + 1) * groups * COUNTS);
       return (x, values) => {
         const at = (mask * groups + Math.floor(x / STRIP)) * COUNTS;
@@ -86,12 +86,12 @@ export const maskStatistics =
   };
 
 export const maskBits =
-  (engine: OnnxEngine): FrameOps['maskBits'] =>
+  (host: Host): FrameOps['maskBits'] =>
   (logits, plan, { threshold = 0, selected } = {}) => {
     const { height, width } = plan.output;
     const words = Math.ceil(height / 32);
     const output = (masks: number): HostOutput => ({ shape: [masks, width, words], dtype: 'int32' });
-    return resample(engine, logits, plan, selected, output, (out, mask) => (x, values) => {
+    return resample(host, logits, plan, selected, output, (out, mask) => (x, values) => {
       const first = (mask * width + x) * words;
       out.fill(0, first, first + words);
       for (let y = 0; y < height; y++) if (values[y]! > threshold) out[first + (y >> 5)]! |= 1 << (y & 31);
@@ -99,11 +99,11 @@ export const maskBits =
   };
 
 export const maskValues =
-  (engine: OnnxEngine): FrameOps['maskValues'] =>
+  (host: Host): FrameOps['maskValues'] =>
   (logits, plan, { selected } = {}) => {
     const { height, width } = plan.output;
     const output = (masks: number): HostOutput => ({ shape: [masks, height, width] });
-    return resample(engine, logits, plan, selected, output, (out, mask) => (x, values) => {
+    return resample(host, logits, plan, selected, output, (out, mask) => (x, values) => {
       for (let y = 0; y < height; y++) out[(mask * height + y) * width + x] = values[y]!;
     });
   };

@@ -1,10 +1,10 @@
 import { type FrameOps, ShapeError } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 import type { OnnxTrace } from '../trace.js';
 
 /** `copyBlock`: row by row, in place. */
 export const copyBlock =
-  (engine: OnnxEngine): FrameOps['copyBlock'] =>
+  (host: Host): FrameOps['copyBlock'] =>
   (x, target, at = {}, block = {}) => {
     const [height, width] = x.shape as [number, number];
     const [targetHeight, targetWidth] = target.shape as [number, number];
@@ -16,7 +16,7 @@ export const copyBlock =
     if (x.rank !== 2 || target.rank !== 2 || !fits || !targetFits) {
       throw new ShapeError('copyBlock', `room for [${rows}, ${columns}]`, { x, target });
     }
-    return engine.into([x], target, ([source], out) => {
+    return host.into([x], target, ([source], out) => {
       if (columns === width && columns === targetWidth) {
         out.set(source!.subarray(row * width, (row + rows) * width), targetRow * width);
         return;
@@ -29,7 +29,7 @@ export const copyBlock =
   };
 
 /** `transpose`: a node of the graph, or in place into columns of an existing tensor. */
-export const transpose = (engine: OnnxEngine, trace: OnnxTrace): FrameOps['transpose'] => {
+export const transpose = (host: Host, trace: OnnxTrace): FrameOps['transpose'] => {
   return (x, { columns, padded, into } = {}) => {
     const [rows, stride] = x.shape as [number, number];
     const [first, count] = columns ?? [0, stride];
@@ -44,7 +44,7 @@ export const transpose = (engine: OnnxEngine, trace: OnnxTrace): FrameOps['trans
     if (x.rank !== 2 || first + count > stride || outRows !== count || into.column + rows > outStride) {
       throw new ShapeError('transpose', `a target of [${count}, >= ${into.column + rows}]`, { x, out: into.tensor });
     }
-    return engine.into([x], into.tensor, ([source], out) => {
+    return host.into([x], into.tensor, ([source], out) => {
       for (let c = 0; c < count; c++) {
         const target = c * outStride + into.column;
         for (let r = 0; r < rows; r++) out[target + r] = source![r * stride + first + c]!;

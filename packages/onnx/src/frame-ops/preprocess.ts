@@ -1,12 +1,12 @@
 import { bicubicTable, type FrameOps, IMAGENET, type ResizePlan, ShapeError } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 
 /** A resized picture, 8 bits a channel: planes of red, green and blue. */
 type Planes = readonly [Uint8ClampedArray, Uint8ClampedArray, Uint8ClampedArray];
 
 /** `preprocess`, with planes of three channels for a result. */
 export const preprocess =
-  (engine: OnnxEngine): FrameOps['preprocess'] =>
+  (host: Host): FrameOps['preprocess'] =>
   (pixels, plan, { mean, std } = IMAGENET) => {
     if (pixels.rank !== 2 || pixels.dtype !== 'int32') {
       throw new ShapeError('preprocess', 'int32 pixels [H, W]', { pixels });
@@ -16,7 +16,7 @@ export const preprocess =
     const resize = RESIZES[plan.method];
     const tables = mean.map((m, c) => Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - m) / std[c]!));
     const layout = { layout: 'image', shape: [1, 3, height, width] } as const;
-    const [out] = engine.host([pixels], [{ shape: [height, width, 4], layout }], ([words], [planes]) => {
+    const [out] = host.host([pixels], [{ shape: [height, width, 4], layout }], ([words], [planes]) => {
       const bytes = new Uint8Array(words!.buffer, words!.byteOffset, words!.byteLength);
       for (const [c, plane] of resize(bytes, inHeight, inWidth, plan).entries()) {
         const table = tables[c]!;

@@ -1,5 +1,5 @@
 import { convOutput, type OpSet, ShapeError } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 import type { Values } from '../tensors.js';
 
 /** For each of `output` positions the one of `input` that a nearest-neighbour resize reads. */
@@ -11,7 +11,7 @@ const nearest = (input: number, output: number) =>
  * mostly a single one.
  */
 export const idEmbedding =
-  (engine: OnnxEngine): OpSet['idEmbedding'] =>
+  (host: Host): OpSet['idEmbedding'] =>
   (labels, { sums, bias }, { height, width, stride, padding, firstId = 1 }) => {
     if (labels.rank !== 2 || labels.dtype !== 'int32') {
       throw new ShapeError('idEmbedding', 'an int32 label map [H, W]', { labels });
@@ -21,7 +21,7 @@ export const idEmbedding =
     const [rows, columns] = [height, width].map((length) => convOutput(length, kernel, stride, 1, 2 * padding));
     const [sourceRows, sourceColumns] = [nearest(labelHeight, height), nearest(labelWidth, width)];
     const shape = [rows! * columns!, channels];
-    const [out] = engine.host([labels, sums, bias], [{ shape }], ([map, table, offset], [target]) => {
+    const [out] = host.host([labels, sums, bias], [{ shape }], ([map, table, offset], [target]) => {
       const classMap = new Uint8Array(height * width);
       for (let y = 0; y < height; y++) {
         const row = sourceRows[y]! * labelWidth;

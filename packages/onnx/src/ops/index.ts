@@ -1,5 +1,5 @@
 import type { OpSet } from '@samtrack/kernels';
-import type { OnnxEngine } from '../engine.js';
+import type { Host } from '../host.js';
 import type { OnnxTrace } from '../trace.js';
 import { attentionOps } from './attention-ops.js';
 import { detectionOps } from './detection-ops.js';
@@ -8,10 +8,10 @@ import { imageOps } from './image-ops.js';
 import { matrixOps } from './matrix-ops.js';
 
 /** The operations that networks are written in, as nodes of the graph in the making; but for what a CPU does better by itself. */
-export const onnxOps = (engine: OnnxEngine, trace: OnnxTrace): OpSet => ({
+export const onnxOps = (host: Host, trace: OnnxTrace): OpSet => ({
   ...matrixOps(trace),
   ...imageOps(trace),
   ...attentionOps(trace),
   ...detectionOps(trace),
-  idEmbedding: idEmbedding(engine),
+  idEmbedding: idEmbedding(host),
 });

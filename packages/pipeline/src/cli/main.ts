@@ -80,9 +80,9 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
   try {
     const command =
       builtIn ??
-      (await optionalCommands(optional!.package, `samtrack ${name}`)).commands.find(
-        (candidate) => candidate.name === name,
-      )!;
+      (
+        await optionalCommands<{ readonly commands: readonly Command[] }>(optional!.package, `samtrack ${name}`)
+      ).commands.find((candidate) => candidate.name === name)!;
     return await command.run(argv);
   } catch (error) {
     // parseArgs reports wrong options as a TypeError with a code.

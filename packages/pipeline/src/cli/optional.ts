@@ -2,12 +2,6 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Command } from './command.js';
-
-/** What the `commands` entry of such a package exports. */
-export interface OptionalCommands {
-  readonly commands: readonly Command[];
-}
 
 /** Their names, one line for the list of commands, and the package. */
 export const OPTIONAL_COMMANDS = [
@@ -33,7 +27,7 @@ export class MissingPackageError extends Error {
  * @param what the command or option that needs it, for the message
  * @throws MissingPackageError
  */
-export async function optionalCommands<T extends OptionalCommands>(packageName: string, what: string): Promise<T> {
+export async function optionalCommands<T>(packageName: string, what: string): Promise<T> {
   const entry = `${packageName}/commands`;
   const fromHere = () => createRequire(join(process.cwd(), 'package.json')).resolve(entry);
   try {

@@ -1,5 +1,5 @@
-import type { SequenceTiming } from './davis.js';
 import { type SequenceScores, type Summary, summarise } from './evaluate.js';
+import type { SequenceTiming } from './timing.js';
 
 /**
  * Three decimals as C and Python print them: the nearest, and the even one of two that are equally near. `toFixed` rounds such ties up.

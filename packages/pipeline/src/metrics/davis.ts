@@ -14,6 +14,7 @@ import {
   summarise,
   type Task,
 } from './evaluate.js';
+import { readTiming, type SequenceTiming, timingOf } from './timing.js';
 
 /** Options of `evaluateDavis`. */
 export interface DavisOptions {
@@ -53,30 +54,6 @@ export interface DavisReport {
   sequences: (SequenceScores & { summary: Summary; timing?: SequenceTiming })[];
   /** Of all sequences whose results tell it. */
   timing?: SequenceTiming;
-}
-
-/** How long tracking took, from decoded frame to label map, as the results' record says. */
-export interface SequenceTiming {
-  /** Frames tracked. */
-  frames: number;
-  seconds: number;
-  framesPerSecond: number;
-}
-
-const timingOf = (frames: number, seconds: number): SequenceTiming => ({
-  frames,
-  seconds: Math.round(seconds * 1000) / 1000,
-  framesPerSecond: Math.round((frames / Math.max(seconds, 1e-9)) * 1000) / 1000,
-});
-
-async function readTiming(results: string): Promise<SequenceTiming | undefined> {
-  const bytes = await readBinary(`${results}/run.json`).catch(() => undefined);
-  try {
-    const { tracked } = JSON.parse(new TextDecoder().decode(bytes));
-    return tracked.frames > 0 ? timingOf(tracked.frames, tracked.seconds) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 async function annotationFolder({ root, task, resolution = '480p' }: DavisOptions): Promise<string> {

@@ -20,7 +20,6 @@ export {
   evaluateDavis,
   runMetrics,
   type SequenceTask,
-  type SequenceTiming,
   scoreSequence,
 } from './davis.js';
 export { EvaluationError, type EvaluationErrorCode } from './errors.js';
@@ -38,4 +37,5 @@ export {
 export { type BinaryMask, scoreMask } from './jf.js';
 export { quarterEdges, type Statistics, statistics } from './statistics.js';
 export { type SubmissionOptions, type SubmissionSequence, writeSubmission } from './submission.js';
+export type { SequenceTiming } from './timing.js';
 export { type YouTubeVosVideo, youTubeVosVideos } from './youtube-vos.js';

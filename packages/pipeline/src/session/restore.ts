@@ -1,14 +1,24 @@
-import type { SessionCore } from './core.js';
+import type { FrameSource } from '../io/index.js';
 import type { PropagateEvent } from './events.js';
-import { frameAt } from './state.js';
+import type { PassRunner } from './pass-runner.js';
+import type { Project } from './project.js';
+import { frameAt, type SessionState } from './state.js';
 import { MissingMasksError } from './view.js';
+
+/** What masks are computed again from. */
+interface Restorable {
+  readonly project: Project;
+  readonly state: SessionState;
+  readonly source: FrameSource;
+  readonly runner: PassRunner;
+}
 
 /**
  * Computes masks again that belong to the session and are not stored.
  * @throws MissingMasksError for a live source, whose frames are gone
  */
 export async function restoreMasks(
-  { project, state, source, runner }: SessionCore,
+  { project, state, source, runner }: Restorable,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: (frame: number) => void } = {},
 ): Promise<void> {
   const { masks, history } = project;

@@ -17,7 +17,7 @@ import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } f
 import { interruptible } from '../common/interrupt.js';
 import { Report } from '../common/progress.js';
 import { TRACKER_HELP, TRACKER_OPTIONS, type TrackerSettings, trackerSettings } from '../common/tracking.js';
-import { type OptionalCommands, optionalCommands } from '../optional.js';
+import { optionalCommands } from '../optional.js';
 import { clicksCommand } from './clicks.js';
 import { ScorePool } from './score-pool.js';
 import {
@@ -139,7 +139,7 @@ async function run(given: Arguments<typeof OPTIONS>): Promise<number> {
 }
 
 /** What `@samtrack/farm` adds to `samtrack eval`. */
-interface EvalFarm extends OptionalCommands {
+interface EvalFarm {
   /** Evaluates on the workers of a farm. @returns the exit status */
   evaluate(run: EvalFarmRun): Promise<number>;
 }
