@@ -81,7 +81,8 @@ def unpack(archive_file: Path, out: Path) -> None:
     for kind in ("photos", "segments", "cutouts", "videos"):
         (out / kind).mkdir(parents=True, exist_ok=True)
     parts = os.cpu_count() or 1
-    with mp.Pool(parts) as pool:
+    # A fork of a process that has used OpenCV's threads waits for ever for those that it did not take along.
+    with mp.get_context("spawn").Pool(parts) as pool:
         pool.starmap(write_part, [(archive_file, out, part, parts) for part in range(parts)])
 
 
