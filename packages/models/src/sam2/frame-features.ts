@@ -1,4 +1,5 @@
-import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { disposeAll } from '../nn/tidy.js';
 import type { ImageFeatures } from './image-encoder.js';
 import type { AttentionStart } from './memory-attention.js';
 import type { Sam2Model } from './model.js';
@@ -31,7 +32,7 @@ export class FrameFeatures {
   }
 
   dispose(): void {
-    dispose([this.image, this.#attention ?? {}, this.#memory ?? []] as never);
+    disposeAll(this.image, this.#attention, this.#memory);
     this.#attention = undefined;
     this.#memory = undefined;
   }

@@ -1,6 +1,7 @@
 import { getEngine, IMAGENET } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type PixelImage, toRgb } from '../image/index.js';
+import { tidyAll } from '../nn/tidy.js';
 import type { SamEmbedding } from '../sam/embedding.js';
 import { type FramePrompt, PointLabel } from '../sam/point-embedder.js';
 import type { DecodedBatch, DecodeOptions, MaskedPrompt, PreparedImage, PromptModel } from '../sam/prompt-model.js';
@@ -91,7 +92,7 @@ export class Sam2PromptModel implements PromptModel {
       for (let start = 0; start < group.length; start += size) {
         const indices = group.slice(start, start + size);
         const given = indices.flatMap((i) => prompts[i]!.mask ?? []);
-        const batch = tidy(() => {
+        const batch = tidyAll(() => {
           const masks = given.length > 0 ? tensor(joined(given), [indices.length, lowRes, lowRes]) : undefined;
           const decoded = model.decodeBatch(
             embedding,
@@ -99,8 +100,8 @@ export class Sam2PromptModel implements PromptModel {
             indices.map((i) => tokens[i]!),
             masks,
           );
-          return this.#chosen(decoded, choice) as never;
-        }) as { logits: Tensor; iou: Tensor };
+          return this.#chosen(decoded, choice);
+        });
         yield { indices, ...batch };
       }
     }

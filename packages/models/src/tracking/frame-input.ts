@@ -1,5 +1,6 @@
 import { type Engine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
-import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { disposeAll } from '../nn/tidy.js';
 import { TrackerError } from './errors.js';
 import type { Size } from './tracker.js';
 
@@ -51,6 +52,6 @@ export class FrameInput {
 
   dispose(): void {
     this.#pixels.dispose();
-    if (this.#plan.tables) dispose(this.#plan.tables as never);
+    disposeAll(this.#plan.tables);
   }
 }

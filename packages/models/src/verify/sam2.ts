@@ -1,7 +1,8 @@
 import { getEngine } from '@samtrack/kernels';
-import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Checkpoint } from '../checkpoint/index.js';
 import type { Box } from '../masks/box.js';
+import { disposeAll } from '../nn/tidy.js';
 import { segmentEverything } from '../sam/everything.js';
 import { PointLabel } from '../sam/point-embedder.js';
 import type { Point } from '../sam/transforms.js';
@@ -286,7 +287,7 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
     await comparison.settle();
     maskTensor?.dispose();
   }
-  dispose([image, skips, features] as never);
+  disposeAll(image, skips, features);
 }
 
 /** Segment everything: which masks are found, from which points and crops; the best first. */

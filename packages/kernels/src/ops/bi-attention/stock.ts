@@ -16,6 +16,6 @@ export function stockBiAttention(input: BiAttentionInput): BiAttentionResult {
     if (bias) mixed = add(mixed, bias);
     if (residual) mixed = add(mixed, residual);
     const overImage = softmax(reshape(transpose(scores, [1, 2, 0]), [columns, tokens]));
-    return { image: mixed, text: matMul(overImage, image) } as never;
-  }) as BiAttentionResult;
+    return { image: mixed, text: matMul(overImage, image) };
+  });
 }
