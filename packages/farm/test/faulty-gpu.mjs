@@ -28,8 +28,8 @@ async function fail({ name }, { done }) {
 
 export { isFinal };
 
-export default (adapter) => {
-  const { track, ...others } = samtrack(adapter);
+export default (engine) => {
+  const { track, ...others } = samtrack(engine);
   const faulty = {
     ...track,
     run: (spec, context) =>

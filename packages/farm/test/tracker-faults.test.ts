@@ -54,13 +54,13 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     name: string,
     FAULT: string,
     frame: number,
-    { once = false, queue = name, env: more = {} } = {},
+    { once = false, queue = name, more = [] as string[] } = {},
   ) {
     const FAULT_FILE = once ? at(`${name}.fault`) : '';
     if (once) writeFileSync(FAULT_FILE, '');
     const programs = fileURLToPath(new URL('faulty-gpu.mjs', import.meta.url));
-    const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame), ...more };
-    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20'], env);
+    const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame) };
+    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20', ...more], env);
   }
 
   async function entriesOf(name: string, key: string) {
@@ -148,7 +148,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   it('a GPU that is lost on the way is opened again, and the bytes are the same', async () => {
     const { frames, options, alone } = await video('lost', 12, undefined, ['--engine', 'webgpu']);
     await submit('lost', frames, options);
-    const worker = faultyWorker('lost', 'lost', 6, { once: true, env: { SAMTRACK_ENGINE: 'webgpu' } });
+    const worker = faultyWorker('lost', 'lost', 6, { once: true, more: ['--engine', 'webgpu'] });
     await worker.says('lost: done, 12 frames');
     expect(worker.said).toMatch(/opened again and the run goes on/);
     expect(await fetched('lost')).toEqual(alone);
@@ -169,6 +169,6 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
   });
 
   it('a GPU that is not there is not right', async () => {
-    expect(await gpuIsRight('no such adapter')).toBe(false);
+    expect(await gpuIsRight(['--adapter', 'no such adapter'])).toBe(false);
   });
 });

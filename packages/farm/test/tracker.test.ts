@@ -151,6 +151,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     [['jobs', 'dance'], /jobs takes one of list, show/, 2],
     [['jobs', 'show', 'abcdef'], /abcdef: no such job/, 1],
     [['jobs', 'cancel'], /jobs cancel takes jobs, or --all/, 2],
+    [['worker', '--engine', 'tpu'], /--engine is one of auto, webgpu, cpu/, 2],
     [['worker', '--metrics', 'here'], /--metrics is PORT/, 2],
     [['worker', '--lock-seconds', '0'], /--lock-seconds needs a positive number/, 2],
   ])('%j says what is wrong', async (argv, message, status) => {

@@ -4,7 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { type Arguments, defineCommand, formatDuration, positiveNumber, Report, UsageError } from 'samtrack/cli';
+import {
+  type Arguments,
+  defineCommand,
+  ENGINE_HELP,
+  ENGINE_OPTIONS,
+  engineArguments,
+  engineSettings,
+  formatDuration,
+  positiveNumber,
+  Report,
+  UsageError,
+} from 'samtrack/cli';
 import { isFarmError } from '../errors.js';
 import { MetricsServer } from '../observe/metrics.js';
 import { openTraces } from '../observe/traces.js';
@@ -25,7 +36,6 @@ frames, and a job that was interrupted anywhere goes on after its last chunk.
 SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the job is given back. A second one ends it.
 
   --host NAME           the machine, for the count of crashes; default its name
-  --adapter NAME        part of the name of the GPU to use
   --scratch FOLDER      local disk for results that are being made; default a folder of the system's temporary ones
   --lock-seconds N      a worker that says nothing for so long has lost its job; default 30
   --hang-seconds N      a frame that takes longer is hung, and the child is ended; default 300
@@ -38,12 +48,13 @@ SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the jo
   -q, --quiet           say nothing but failures
   -h, --help            print this
 
+${ENGINE_HELP}
 ${FARM_HELP}`;
 
 const OPTIONS = {
   ...FARM_OPTIONS,
   host: { type: 'string' },
-  adapter: { type: 'string' },
+  ...ENGINE_OPTIONS,
   scratch: { type: 'string' },
   'lock-seconds': { type: 'string' },
   'hang-seconds': { type: 'string' },
@@ -75,6 +86,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     sliceFrames: number('slice', 4096),
     chunkFrames: number('chunk', 64),
   };
+  const engine = engineSettings(options);
   if (options.programs && !existsSync(options.programs))
     throw new UsageError(`--programs ${options.programs}: no such file`);
   const metricsAt = options.metrics === undefined ? undefined : listenAddress(options.metrics);
@@ -91,7 +103,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       hangSeconds: settings.hangSeconds,
       patienceSeconds: settings.patienceSeconds,
       chunkFrames: settings.chunkFrames,
-      ...(options.adapter ? { adapter: options.adapter } : {}),
+      engine,
       ...(options.programs ? { programs: pathToFileURL(options.programs).href } : {}),
     },
     (text) => report.note(`  ${text}`),
@@ -102,7 +114,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     queue: address.queue,
     storage,
     executor,
-    healthy: () => gpuIsRight(options.adapter),
+    healthy: () => gpuIsRight(engineArguments(options)),
     ...(options.host ? { host: options.host } : {}),
     lockSeconds: settings.lockSeconds,
     sliceFrames: settings.sliceFrames,

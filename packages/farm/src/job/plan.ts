@@ -42,7 +42,7 @@ export class Planner {
     const workers = (['engine', 'threads', 'adapter'] as const).find((name) => options[name] !== undefined);
     if (workers) {
       throw new UsageError(
-        `--${workers} is the workers' matter: samtrack worker --adapter, or $SAMTRACK_ENGINE where they are`,
+        `--${workers} is the workers' matter: samtrack worker --${workers}, or $SAMTRACK_ENGINE where they are`,
       );
     }
     const source = resolve(input);

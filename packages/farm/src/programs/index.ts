@@ -2,6 +2,7 @@
  * What workers of a farm do by themselves: the programs of samtrack, to build others on.
  * @module
  */
+import type { EngineOptions } from 'samtrack';
 import { isExpected } from 'samtrack/cli';
 import type { Programs } from '../run/context.js';
 import { davisProgram, scoreProgram, tableProgram } from './davis.js';
@@ -10,10 +11,10 @@ import { trackProgram } from './track.js';
 
 /**
  * The kinds of jobs that a worker knows.
- * @param adapter part of the name of the GPU to use
+ * @param engine what networks run on
  */
-export default function programs(adapter?: string): Programs {
-  const models = new KeptModels(adapter);
+export default function programs(engine?: EngineOptions): Programs {
+  const models = new KeptModels(engine);
   return { track: trackProgram(models), davis: davisProgram(models), score: scoreProgram, table: tableProgram };
 }
 

@@ -1,3 +1,4 @@
+import type { EngineOptions } from 'samtrack';
 import { Report, type TrackerSettings, type TrackingHost, WarmHost } from 'samtrack/cli';
 import type { JobContext, JobProgress } from '../run/context.js';
 
@@ -15,18 +16,18 @@ class BeatReport extends Report {
   }
 }
 
-/** The networks of a worker: they stay on the GPU between jobs that want the same. */
+/** The networks of a worker: they stay loaded between jobs that want the same. */
 export class KeptModels {
   private readonly report = new BeatReport();
   private readonly warm = new WarmHost(this.report, new AbortController().signal);
 
-  /** @param adapter part of the name of the GPU to use */
-  constructor(private readonly adapter?: string) {}
+  /** @param engine what networks run on */
+  constructor(private readonly engine: EngineOptions = {}) {}
 
-  /** Settings of a job, on this worker's GPU. */
+  /** Settings of a job, on this worker's engine. */
   settingsOf<T extends TrackerSettings>(settings: T): T {
-    if (this.adapter === undefined) return settings;
-    return { ...settings, engine: { ...settings.engine, gpu: { ...settings.engine.gpu, adapter: this.adapter } } };
+    const gpu = { ...settings.engine.gpu, ...this.engine.gpu };
+    return { ...settings, engine: { ...settings.engine, ...this.engine, gpu } };
   }
 
   /**

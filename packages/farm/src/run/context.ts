@@ -1,3 +1,4 @@
+import type { EngineOptions } from 'samtrack';
 import type { JobSpec } from '../job/spec.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -57,8 +58,8 @@ export type Programs = Readonly<Record<string, Program>>;
 
 /** A module that a worker's child loads its programs from. */
 export interface ProgramModule {
-  /** @param adapter part of the name of the GPU to use */
-  default(adapter?: string): Programs;
+  /** @param engine what networks run on; what jobs say comes first, then the defaults of samtrack */
+  default(engine?: EngineOptions): Programs;
   /** Errors that are the job's own: it is not tried again. Everything else counts as a crash. */
   isFinal(error: unknown): boolean;
 }

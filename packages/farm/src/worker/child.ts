@@ -39,7 +39,7 @@ async function work(request: JobRequest): Promise<void> {
   Atomics.store(beats, 1, 1);
   try {
     module ??= await load();
-    programs ??= module.default(settings.adapter);
+    programs ??= module.default(settings.engine);
     const { isFinal } = module;
     const { signal } = cancelling;
     const storage = patient(await openStorage(settings.storage), {

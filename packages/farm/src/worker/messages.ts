@@ -1,3 +1,4 @@
+import type { EngineOptions } from 'samtrack';
 import type { JobProgress, StopReason } from '../run/context.js';
 import type { JobRequest, Outcome } from '../run/run-job.js';
 
@@ -11,8 +12,8 @@ export interface ChildSettings {
   /** Seconds to wait for a storage that is away or full. */
   patienceSeconds: number;
   chunkFrames?: number;
-  /** Part of the name of the GPU to use. */
-  adapter?: string;
+  /** What networks run on. */
+  engine?: EngineOptions;
   /** A module whose default export makes the programs; default those of samtrack. */
   programs?: string;
 }

@@ -16,6 +16,7 @@ export {
   UsageError,
   wholeNumber,
 } from './command.js';
+export { ENGINE_HELP, ENGINE_OPTIONS, engineArguments, engineSettings } from './common/engine-options.js';
 export { INTERRUPTED, interruptible } from './common/interrupt.js';
 export { formatDuration, Report } from './common/progress.js';
 export type { TrackerSettings } from './common/tracking.js';
