@@ -1,6 +1,6 @@
 import { adapterName } from './adapter.js';
 import type { BenchmarkResult } from './contest.js';
-import type { Curve } from './deaot/curves.js';
+import type { Curve } from './curve.js';
 import type { BenchReport } from './report.js';
 import { OUR_COLOUR, shownRunners } from './shown-runners.js';
 import { formatNumber } from './table.js';

@@ -7,8 +7,8 @@ import { type BenchArguments, parseArguments, USAGE, UsageError } from './argume
 import { checkKernels, passes } from './check.js';
 import { type BenchContext, type BenchmarkResult, OURS, WrongOutputError } from './contest.js';
 import { CpuEngine } from './cpu-engine.js';
+import type { Curve } from './curve.js';
 import { benchReplay } from './deaot/bench.js';
-import { type Curve, measureCurves } from './deaot/curves.js';
 import { renderHtml } from './html.js';
 import { kernelJobs, modelJobs } from './jobs.js';
 import { bestThroughput } from './kernels.js';
@@ -138,10 +138,12 @@ async function run(args: BenchArguments): Promise<void> {
   }
   await runKernels(false);
   const trackers = models.flatMap(({ name, tracker }) => (tracker ? [{ benchmark: name, ...tracker }] : []));
-  for (const { name, size } of args.curves ? trackers : []) {
+  for (const { name, curves: measure } of args.curves ? models : []) {
+    if (!measure) continue;
     const onPoint = (axis: string, { x, wall }: { x: number; wall: Summary }) =>
       console.error(`${name}, ${axis} ${x}: ${formatNumber(wall.median)} ms`);
-    curves.push(...(await measureCurves(name, { size, rounds, videoFrames: quick ? 30 : 120, onPoint })));
+    curves.push(...(await measure({ rounds, videoFrames: quick ? 30 : 120, onPoint })));
+    save();
   }
   ceilings = kernels.length + modelResults.length > 0 ? await bestThroughput(context, kernels) : undefined;
   // What was measured is safe before Dawn's null backend, which has little memory and can take the process along.

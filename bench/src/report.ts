@@ -1,6 +1,6 @@
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { BenchmarkResult } from './contest.js';
-import type { Curve } from './deaot/curves.js';
+import type { Curve } from './curve.js';
 import type { ModelResult } from './model.js';
 import type { Origin } from './origin.js';
 import { shownRunners } from './shown-runners.js';

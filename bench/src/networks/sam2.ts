@@ -73,7 +73,7 @@ export function sam2MemoryAttention(): Network {
             row: MEMORIES - 1 - i,
           }));
           const pointers = { tokens: rows['pointers']!, positions: rows['pointerPositions']! };
-          const out = model.withMemory(start, { frames, pointers }, onPart && ((part) => onPart(part)));
+          const out = model.withMemory(start, [{ frames, pointers }], onPart && ((part) => onPart(part)));
           dispose([start.attended, start.query]);
           return out;
         },

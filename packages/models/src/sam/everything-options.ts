@@ -36,6 +36,12 @@ export interface EverythingOptions {
   cropNPointsDownscaleFactor?: number;
   /** Holes and islands below so many pixels are removed; 0: none. */
   minMaskRegionArea?: number;
+  /** Holes of the network's own masks of at most so many of their pixels are filled before anything is measured; 0: none. */
+  maxHoleArea?: number;
+  /** Islands of at most so many are removed; 0: none. */
+  maxSprinkleArea?: number;
+  /** Shows every mask to the network once more, as the prompt of a single better one, before anything is filtered; false. */
+  useM2m?: boolean;
   /** `binary_mask` by default. */
   outputMode?: OutputMode;
   signal?: AbortSignal;
@@ -74,6 +80,9 @@ export function resolveOptions(given: EverythingOptions, defaults: Partial<Every
     cropOverlapRatio: options.cropOverlapRatio ?? 512 / 1500,
     cropNPointsDownscaleFactor: options.cropNPointsDownscaleFactor ?? 1,
     minMaskRegionArea: options.minMaskRegionArea ?? 0,
+    maxHoleArea: options.maxHoleArea ?? 0,
+    maxSprinkleArea: options.maxSprinkleArea ?? 0,
+    useM2m: options.useM2m ?? false,
     outputMode: options.outputMode ?? 'binary_mask',
   };
   const check = (name: keyof typeof resolved, holds: (value: number) => boolean, expected: string) => {
@@ -85,8 +94,9 @@ export function resolveOptions(given: EverythingOptions, defaults: Partial<Every
   check('cropNLayers', (value) => whole(0)(value) && value <= 8, 'a whole number from 0 to 8');
   check('cropNPointsDownscaleFactor', (value) => value >= 1, '1 or more');
   check('cropOverlapRatio', (value) => value >= 0 && value < 1, 'from 0 to below 1');
-  check('minMaskRegionArea', (value) => value >= 0, '0 or more');
-  check('stabilityScoreOffset', (value) => value >= 0, '0 or more');
+  for (const name of ['minMaskRegionArea', 'maxHoleArea', 'maxSprinkleArea', 'stabilityScoreOffset'] as const) {
+    check(name, (value) => value >= 0, '0 or more');
+  }
   for (const name of ['boxNmsThresh', 'cropNmsThresh'] as const) check(name, (v) => v >= 0 && v <= 1, 'from 0 to 1');
   for (const name of ['predIouThresh', 'stabilityScoreThresh', 'maskThreshold'] as const) {
     check(name, Number.isFinite, 'a number');

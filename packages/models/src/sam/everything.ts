@@ -1,4 +1,5 @@
 import { getEngine } from '@samtrack/kernels';
+import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { type PixelImage, toRgb } from '../image/index.js';
 import type { Box } from '../masks/box.js';
 import {
@@ -14,10 +15,11 @@ import {
   rleArea,
   rleBbox,
 } from '../masks/index.js';
+import { components8 } from '../masks/regions.js';
 import { type Crop, cropBoxes, touchesCropEdge } from './crops.js';
 import { type EverythingOptions, type OutputMode, type ResolvedOptions, resolveOptions } from './everything-options.js';
 import { SamPredictor } from './predictor.js';
-import { chosenIou, type DecodedBatch, type PromptModel } from './prompt-model.js';
+import { chosenIou, type DecodedBatch, type MaskChoice, type PromptModel } from './prompt-model.js';
 import { measureMasks, readMasks } from './read-masks.js';
 import { cropImage, type ImageSize, type Point, scalePoint } from './transforms.js';
 
@@ -117,13 +119,12 @@ async function segmentCrop(
   const candidates: Candidate[] = [];
   for (let start = 0; start < points.length; start += options.pointsPerBatch) {
     const batch = points.slice(start, start + options.pointsPerBatch);
-    for await (const pass of passes(predictor, batch)) {
+    for await (const pass of passes(predictor, batch, options)) {
       try {
         signal?.throwIfAborted();
         candidates.push(...(await survivors(pass, predictor, batch, crop, image, options)));
       } finally {
-        pass.logits.dispose();
-        pass.iou.dispose();
+        disposeBatch(pass);
       }
     }
     signal?.throwIfAborted();
@@ -134,13 +135,23 @@ async function segmentCrop(
   return pick(candidates, nonMaximumSuppression(boxes, scores, options.boxNmsThresh));
 }
 
+/** Some masks of a pass, and which of the four they are. */
+interface Pass extends DecodedBatch {
+  choice: MaskChoice;
+}
+
+const disposeBatch = ({ logits, iou }: DecodedBatch) => dispose([logits, iou]);
+
+const promptsOf = (points: readonly Point[], { originalSize, inputSize }: SamPredictor['embedding']) =>
+  points.map((point) => ({ points: [scalePoint(point, originalSize, inputSize)], labels: [1] }));
+
 /** Passes over some points, each started before the one before is looked at, so that the GPU need not wait. */
 async function* passes(
   predictor: SamPredictor,
   points: readonly Point[],
-): AsyncGenerator<DecodedBatch, void, undefined> {
-  const { originalSize, inputSize } = predictor.embedding;
-  const prompts = points.map((point) => ({ points: [scalePoint(point, originalSize, inputSize)], labels: [1] }));
+  { useM2m }: ResolvedOptions,
+): AsyncGenerator<Pass, void, undefined> {
+  const prompts = promptsOf(points, predictor.embedding);
   const decoding = predictor.prepared.image.decode(prompts, { masks: 'multi' });
   let next: DecodedBatch | undefined;
   try {
@@ -148,28 +159,94 @@ async function* passes(
     while (next) {
       const current: DecodedBatch = next;
       next = decoding.next().value ?? undefined;
-      yield current;
+      if (useM2m) yield* refined(current, predictor, points);
+      else yield { ...current, choice: 'multi' };
     }
   } finally {
-    next?.logits.dispose();
-    next?.iou.dispose();
+    if (next) disposeBatch(next);
+  }
+}
+
+/** Largest logit of a mask that is a prompt again (sam2, `sam2_image_predictor.py`, `_predict`). */
+const MAX_PROMPT_LOGIT = 32;
+
+/** Every mask of a pass as the prompt of a single one, beside its point (sam2, `automatic_mask_generator.py`, `refine_with_m2m`). */
+async function* refined(
+  pass: DecodedBatch,
+  { model, embedding, prepared }: SamPredictor,
+  points: readonly Point[],
+): AsyncGenerator<Pass, void, undefined> {
+  const [, alternatives, height, width] = pass.logits.shape as [number, number, number, number];
+  const logits = await getEngine()
+    .read(pass.logits)
+    .then((bytes) => new Float32Array(bytes))
+    .finally(() => disposeBatch(pass));
+  const clamped = logits.map((logit) => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit)));
+  const pixels = height * width;
+  const owners = pass.indices.flatMap((index) => Array.from({ length: alternatives }, () => index));
+  const prompts = promptsOf(
+    owners.map((index) => points[index]!),
+    embedding,
+  ).map((prompt, i) => ({ ...prompt, mask: clamped.subarray(i * pixels, (i + 1) * pixels) }));
+  for (const decoded of prepared.image.decode(prompts, { masks: 'single' })) {
+    const settled = (await model.settle?.(decoded, 'single')) ?? decoded;
+    yield { ...settled, indices: settled.indices.map((i) => owners[i]!), choice: 'single' };
   }
 }
 
 /** Those masks of a pass that the filters leave. Masks are read only when nothing but doubles can still be said against them. */
 async function survivors(
-  { indices, logits, iou }: DecodedBatch,
-  { prepared: { plan } }: SamPredictor,
+  { indices, logits, iou, choice }: Pass,
+  predictor: SamPredictor,
   points: readonly Point[],
   crop: Box,
   image: ImageSize,
   options: ResolvedOptions,
 ): Promise<Candidate[]> {
-  const { predIouThresh, stabilityScoreThresh, stabilityScoreOffset, maskThreshold: threshold } = options;
+  const { predIouThresh, maxHoleArea, maxSprinkleArea } = options;
   const ious = new Float32Array(await getEngine().read(iou));
-  const predicted = indices.flatMap((_, row) => [...chosenIou(ious, row, 'multi')]);
+  const predicted = indices.flatMap((_, row) => [...chosenIou(ious, row, choice)]);
   const likely = predicted.flatMap((value, i) => (predIouThresh <= 0 || value > predIouThresh ? [i] : []));
   if (likely.length === 0) return [];
+  const cleaned = maxHoleArea + maxSprinkleArea > 0 ? await withoutSmallRegions(logits, options) : undefined;
+  try {
+    const found = { predicted, likely, logits: cleaned ?? logits, points: indices.map((index) => points[index]!) };
+    return await stable(found, predictor, crop, image, options);
+  } finally {
+    cleaned?.dispose();
+  }
+}
+
+/** How far from the threshold small regions come to lie. */
+const REGION_MARGIN = 10;
+
+/** Masks whose small holes are filled and whose islands are removed, both as they were found (sam2, `postprocess_masks`). */
+async function withoutSmallRegions(
+  logits: Tensor,
+  { maxHoleArea, maxSprinkleArea, maskThreshold: threshold }: ResolvedOptions,
+): Promise<Tensor> {
+  const [height, width] = logits.shape.slice(-2) as [number, number];
+  const data = new Float32Array(await getEngine().read(logits));
+  for (let start = 0; start < data.length; start += height * width) {
+    const mask = data.subarray(start, start + height * width);
+    const inside = Uint8Array.from(mask, (logit) => (logit > threshold ? 1 : 0));
+    for (const [colour, most] of [[0, maxHoleArea] as const, [1, maxSprinkleArea] as const]) {
+      const { labels, areas } = components8(inside, width, height, colour);
+      const replaced = threshold + (colour === 0 ? REGION_MARGIN : -REGION_MARGIN);
+      for (let i = 0; i < mask.length; i++) if (labels[i]! > 0 && areas[labels[i]!]! <= most) mask[i] = replaced;
+    }
+  }
+  return tensor(data, logits.shape);
+}
+
+/** Those of likely masks that are stable and whole. */
+async function stable(
+  { predicted, likely, logits, points }: { predicted: number[]; likely: number[]; logits: Tensor; points: Point[] },
+  { prepared: { plan } }: SamPredictor,
+  crop: Box,
+  image: ImageSize,
+  { stabilityScoreThresh, stabilityScoreOffset, maskThreshold: threshold }: ResolvedOptions,
+): Promise<Candidate[]> {
   const measures = await measureMasks(logits, plan, { threshold, stabilityOffset: stabilityScoreOffset });
   const [left, top] = crop;
   const place = ([x0, y0, x1, y1]: Box): Box => [x0 + left, y0 + top, x1 + left, y1 + top];
@@ -180,9 +257,9 @@ async function survivors(
     );
   });
   const masks = await readMasks(logits, plan, kept, { threshold });
-  const alternatives = predicted.length / indices.length;
+  const alternatives = predicted.length / points.length;
   return kept.map((i, k) => {
-    const [x, y] = points[indices[Math.floor(i / alternatives)]!]!;
+    const [x, y] = points[Math.floor(i / alternatives)]!;
     return {
       mask: placeRle(masks[k]!, [left, top], [image.height, image.width]),
       box: place(measures[i]!.box),

@@ -1,3 +1,5 @@
+import { components8 } from '../masks/regions.js';
+
 /** Numbers in rows, such as logits of a mask. */
 export interface FloatMap {
   readonly height: number;
@@ -90,30 +92,13 @@ const FILLED = 0.1;
  * @returns A copy, and how many pixels were filled.
  */
 export function fillHoles({ height, width, data }: FloatMap, maxArea: number): { data: Float32Array; filled: number } {
-  const out = data.slice();
-  const seen = new Uint8Array(data.length);
-  const region: number[] = [];
+  const inside = Uint8Array.from(data, (logit) => (logit > 0 ? 1 : 0));
+  const { labels, areas } = components8(inside, width, height, 0);
   let filled = 0;
-  for (let start = 0; start < data.length; start++) {
-    if (seen[start] || data[start]! > 0) continue;
-    region.length = 0;
-    region.push(start);
-    seen[start] = 1;
-    for (let i = 0; i < region.length; i++) {
-      const y = Math.floor(region[i]! / width);
-      const x = region[i]! % width;
-      for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++) {
-        for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) {
-          const next = ny * width + nx;
-          if (seen[next] || data[next]! > 0) continue;
-          seen[next] = 1;
-          region.push(next);
-        }
-      }
-    }
-    if (region.length > maxArea) continue;
-    filled += region.length;
-    for (const pixel of region) out[pixel] = FILLED;
-  }
+  const out = data.map((logit, i) => {
+    if (labels[i] === 0 || areas[labels[i]!]! > maxArea) return logit;
+    filled++;
+    return FILLED;
+  });
   return { data: out, filled };
 }

@@ -28,6 +28,16 @@ export interface AttentionStart {
   query: Tensor;
 }
 
+/** The same with positions. */
+interface PositionedMemory {
+  /** float32 [n^2, 64] each. */
+  frames: readonly Tensor[];
+  /** float32 [P, 64]. */
+  pointers: Tensor | undefined;
+  /** Memories and pointers without positions, one below the other, float32 [frames n^2 + P, 64]. */
+  values: Tensor;
+}
+
 /** Cosines and sines of positions, float32 [tokens, out]. */
 interface Turns {
   cos: Tensor;
@@ -134,85 +144,126 @@ export class MemoryAttention {
   /** What all objects of a frame share. @param features float32 [n^2, 256] */
   begin(features: Tensor): AttentionStart {
     const { ops, constants } = this;
+    const [layer] = this.layers as [Layer];
     return tidyAll(() => {
-      const attended = this.#attendSelf(this.layers[0]!, ops.broadcastAdd(features, constants.positions));
-      return { attended, query: this.#query(this.layers[0]!, attended) };
+      const attended = this.#attendSelf(layer, ops.broadcastAdd(features, constants.positions));
+      return { attended, query: layer.query.forward(layer.norm2.forward(attended), constants.turns) };
     });
   }
 
-  /** @returns What replaces the frame's features for an object, float32 [n^2, 256]. */
-  forward(start: AttentionStart, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
-    const { ops, constants, norm } = this;
-    const { frames, pointers } = context;
+  /**
+   * What replaces the frame's features for some objects, each with a memory of its own. The first layer asks the same for all of
+   * them; from there on their rows stand one below the other, so that what sees no memory and no position is done for all at once.
+   * @param onTap Sees each layer.
+   * @returns float32 [objects n^2, 256].
+   */
+  forward(
+    start: AttentionStart,
+    contexts: readonly MemoryContext[],
+    onTap?: (name: string, tensor: Tensor) => void,
+  ): Tensor {
+    const { ops } = this;
     return tidy(() => {
-      const memories = frames.map(({ memory, row }) => ({
-        memory,
-        positioned: ops.broadcastAdd(memory, constants.memoryPositions[row]!),
-      }));
-      const positionedPointers = pointers && ops.broadcastAdd(pointers.tokens, pointers.positions);
-      const values = rowsBelow(ops, [...frames.map(({ memory }) => memory), ...(pointers ? [pointers.tokens] : [])]);
+      const memories = contexts.map((context) => this.#positioned(context));
       let x: Tensor | undefined;
       for (const [i, layer] of this.layers.entries()) {
         const next: Tensor = tidy(() => {
-          const attended = x ? this.#attendSelf(layer, x) : start.attended;
-          const query = x ? this.#query(layer, attended) : start.query;
-          const keys = [
-            ...memories.map(({ positioned }) => layer.key.forward(positioned, constants.turns)),
-            ...(positionedPointers ? [layer.key.layer.forward(positionedPointers)] : []),
-          ];
-          const seen = this.#attendMemory(layer, attended, query, keys, values);
+          const attended = x
+            ? this.#attendSelf(layer, x)
+            : rowsBelow(
+                ops,
+                contexts.map(() => start.attended),
+              );
+          const asking = x && this.#ofEach(layer.norm2.forward(attended));
+          const found = memories.map((memory, object) => {
+            const query = asking ? layer.query.forward(asking(object), this.constants.turns) : start.query;
+            return this.#attendMemory(layer, query, memory);
+          });
+          const seen = layer.out.forward(rowsBelow(ops, found), { residual: attended });
           return layer.mlp.forward(layer.norm3.forward(seen), seen);
         });
         x?.dispose();
         x = next;
         onTap?.(`layer${i}`, next);
       }
-      return norm.forward(x!);
+      return this.norm.forward(x!);
     });
   }
 
+  /** A memory with its positions: what each layer makes its keys of. */
+  #positioned({ frames, pointers }: MemoryContext): PositionedMemory {
+    const { ops, constants } = this;
+    return {
+      frames: frames.map(({ memory, row }) => ops.broadcastAdd(memory, constants.memoryPositions[row]!)),
+      pointers: pointers && ops.broadcastAdd(pointers.tokens, pointers.positions),
+      values: rowsBelow(ops, [...frames.map(({ memory }) => memory), ...(pointers ? [pointers.tokens] : [])]),
+    };
+  }
+
+  /** The rows of each object. */
+  #ofEach(x: Tensor): (object: number) => Tensor {
+    const { ops, constants } = this;
+    const [positions] = constants.positions.shape as [number];
+    return (object) => (x.shape[0] === positions ? x : rowsOf(ops, x, object * positions, positions));
+  }
+
+  /** @param x float32 [objects n^2, 256]. */
   #attendSelf(layer: Layer, x: Tensor): Tensor {
     const { ops, constants } = this;
+    const [positions] = constants.positions.shape as [number];
     return tidy(() => {
-      const y = layer.norm1.forward(x);
-      const queryKey = layer.selfQueryKey.forward(y, constants.wideTurns);
-      const seen = ops.gatedAttention({
-        query: queryKey,
-        queryColumns: [0, FEATURES],
-        keys: ops.transpose(queryKey, { columns: [FEATURES, FEATURES], padded: true }),
-        values: [{ tensor: layer.selfValue.forward(y) }],
-        validKeys: x.shape[0]!,
-        scale: 1 / Math.sqrt(FEATURES),
-      });
-      return layer.selfOut.forward(seen, { residual: x });
+      const normed = layer.norm1.forward(x);
+      const normedOf = this.#ofEach(normed);
+      const valuesOf = this.#ofEach(layer.selfValue.forward(normed));
+      const seen = Array.from({ length: x.shape[0]! / positions }, (_, object) =>
+        tidy(() => {
+          const queryKey = layer.selfQueryKey.forward(normedOf(object), constants.wideTurns);
+          return ops.gatedAttention({
+            query: queryKey,
+            queryColumns: [0, FEATURES],
+            keys: ops.transpose(queryKey, { columns: [FEATURES, FEATURES], padded: true }),
+            values: [{ tensor: valuesOf(object) }],
+            validKeys: positions,
+            scale: 1 / Math.sqrt(FEATURES),
+          });
+        }),
+      );
+      return layer.selfOut.forward(rowsBelow(ops, seen), { residual: x });
     });
   }
 
-  /** What a frame asks the memory. */
-  #query(layer: Layer, x: Tensor): Tensor {
-    return layer.query.forward(layer.norm2.forward(x), this.constants.turns);
-  }
-
-  #attendMemory(layer: Layer, x: Tensor, query: Tensor, keys: readonly Tensor[], values: Tensor): Tensor {
-    const { ops } = this;
+  /** What one object's memory answers, float32 [n^2, 64]. */
+  #attendMemory(layer: Layer, query: Tensor, { frames, pointers, values }: PositionedMemory): Tensor {
+    const { ops, constants } = this;
     return tidy(() => {
-      const seen = ops.gatedAttention({
+      const keys = [
+        ...frames.map((frame) => layer.key.forward(frame, constants.turns)),
+        ...(pointers ? [layer.key.layer.forward(pointers)] : []),
+      ];
+      return ops.gatedAttention({
         query,
         keys: ops.transpose(rowsBelow(ops, keys), { padded: true }),
         values: [{ tensor: values }],
         validKeys: values.shape[0]!,
         scale: 1 / Math.sqrt(FEATURES),
       });
-      return layer.out.forward(seen, { residual: x });
     });
   }
 }
 
 /** Matrices of equally many columns, one below the other. */
-export function rowsBelow(ops: OpSet, parts: readonly Tensor[]): Tensor {
+function rowsBelow(ops: OpSet, parts: readonly Tensor[]): Tensor {
+  if (parts.length === 1) return parts[0]!;
   const columns = parts[0]!.shape[1]!;
   const joined = ops.concatColumns(parts.map((part) => ({ x: reshape(part, [1, part.size]) })));
   return reshape(joined, [joined.size / columns, columns]);
+}
+
+/** Some rows of a matrix. */
+function rowsOf(ops: OpSet, x: Tensor, first: number, count: number): Tensor {
+  const columns = x.shape[1]!;
+  const flat = reshape(x, [1, x.size]);
+  return reshape(ops.concatColumns([{ x: flat, columns: [first * columns, count * columns] }]), [count, columns]);
 }
 
 /** Rows of 256 values, each twice side by side. */

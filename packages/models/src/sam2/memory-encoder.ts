@@ -1,3 +1,4 @@
+import type { OpSet } from '@samtrack/kernels';
 import { reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { Conv2d, DepthwiseConv } from '../nn/conv.js';
 import { Linear } from '../nn/linear.js';
@@ -55,13 +56,19 @@ interface MemoryLayers {
   maskProj: Linear;
   pixFeatProj: Linear;
   fuser: readonly FuserBlock[];
-  /** For objects that are there, and for others: with what marks them in the bias. */
-  outProj: { present: Linear; absent: Linear };
+  outProj: Linear;
+  /** Added to memories of objects that are there, and of others, float32 [64]. */
+  markers: { present: Tensor; absent: Tensor };
+  /** float32 [1] each. */
+  constants: { zero: Tensor; minusHalf: Tensor };
 }
 
 /** Makes memories of frames and their masks (sam2, `modeling/memory_encoder.py`). */
 export class MemoryEncoder {
-  private constructor(private readonly layers: MemoryLayers) {}
+  private constructor(
+    private readonly ops: OpSet,
+    private readonly layers: MemoryLayers,
+  ) {}
 
   static async load(source: LayerSource): Promise<MemoryEncoder> {
     const { weights, ops } = source;
@@ -82,16 +89,18 @@ export class MemoryEncoder {
     }
     const fuser: FuserBlock[] = [];
     for (let i = 0; i < FUSER_LAYERS; i++) fuser.push(await FuserBlock.load(source, `${key}.fuser.layers.${i}`));
-    const bias = await weights.take(`${key}.out_proj.bias`, [MEMORY_CHANNELS]);
     const marker = await weights.take('no_obj_embed_spatial', [1, MEMORY_CHANNELS]);
-    const present = await pointwise('out_proj', FEATURES, MEMORY_CHANNELS);
-    const marked = weights.own(tensor(bias.map((value, i) => value + marker[i]!)));
-    return new MemoryEncoder({
+    return new MemoryEncoder(ops, {
       maskDownsampler,
       maskProj: await pointwise('mask_downsampler.encoder.12', FEATURES, FEATURES),
       pixFeatProj: await pointwise('pix_feat_proj', FEATURES, FEATURES),
       fuser,
-      outProj: { present, absent: new Linear(ops, present.weight, marked) },
+      outProj: await pointwise('out_proj', FEATURES, MEMORY_CHANNELS),
+      markers: {
+        present: weights.own(tensor(new Float32Array(MEMORY_CHANNELS))),
+        absent: weights.own(tensor(marker, [MEMORY_CHANNELS])),
+      },
+      constants: { zero: weights.own(tensor([0])), minusHalf: weights.own(tensor([-0.5])) },
     });
   }
 
@@ -100,13 +109,26 @@ export class MemoryEncoder {
     return this.layers.pixFeatProj.forward(features);
   }
 
+  /** Probabilities less a half, float32 [side, side]. @param logits float32 [lowRes, lowRes, 1] */
+  softMask(logits: Tensor, side: number): Tensor {
+    const { ops } = this;
+    const { zero, minusHalf } = this.layers.constants;
+    const probabilities = ops.broadcastAdd(ops.resizeBilinear(logits, [side, side]), zero, { activation: 'sigmoid' });
+    return reshape(ops.broadcastAdd(probabilities, minusHalf), [side, side]);
+  }
+
+  /** What a memory says of an object's being there, float32 [64]. The encoder's own. */
+  marker(present: boolean): Tensor {
+    return present ? this.layers.markers.present : this.layers.markers.absent;
+  }
+
   /**
    * @param projected From `project`.
    * @param mask float32 [16 n, 16 n], from -0.5 outside of the object to 0.5 in it.
-   * @param present Whether the object is there.
+   * @param marker From `marker`.
    * @returns float32 [n^2, 64].
    */
-  encode(projected: Tensor, mask: Tensor, present: boolean): Tensor {
+  encode(projected: Tensor, mask: Tensor, marker: Tensor): Tensor {
     const { maskDownsampler, maskProj, fuser, outProj } = this.layers;
     const positions = projected.shape[0]!;
     const side = Math.sqrt(positions);
@@ -115,7 +137,7 @@ export class MemoryEncoder {
       for (const { conv, norm } of maskDownsampler) x = norm.forward(conv.forward(x), 'gelu');
       let y = maskProj.forward(reshape(x, [positions, FEATURES]), { residual: projected });
       for (const block of fuser) y = block.forward(y, side);
-      return (present ? outProj.present : outProj.absent).forward(y);
+      return this.ops.broadcastAdd(outProj.forward(y), marker);
     });
   }
 }

@@ -1,10 +1,11 @@
 import { getEngine, type OpSet } from '@samtrack/kernels';
-import { dispose, reshape, Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import { dispose, reshape, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Checkpoint, CheckpointError, WeightReader } from '../checkpoint/index.js';
 import type { HieraTap } from '../encoders/hiera.js';
 import { Conv2d } from '../nn/conv.js';
 import { Linear } from '../nn/linear.js';
 import { Perceptron } from '../nn/mlp.js';
+import { Replay } from '../nn/replay.js';
 import type { LayerSource } from '../nn/source.js';
 import { tidyAll } from '../nn/tidy.js';
 import { fingerprint } from '../sam/embedding.js';
@@ -26,7 +27,7 @@ import { Sam2Error } from './error.js';
 import { type ImageFeatures, Sam2ImageEncoder } from './image-encoder.js';
 import { type FloatMap, resizeMap, resizeMapAntialiased, stabilityScore } from './mask-arithmetic.js';
 import { type DecodedObjects, Sam2MaskDecoder, UPSCALED_CHANNELS } from './mask-decoder.js';
-import { type AttentionStart, MemoryAttention, type MemoryContext, rowsBelow } from './memory-attention.js';
+import { type AttentionStart, MemoryAttention, type MemoryContext } from './memory-attention.js';
 import { MemoryEncoder } from './memory-encoder.js';
 import { sineOf } from './positions.js';
 
@@ -41,6 +42,11 @@ export interface Sam2LoadOptions {
    * are made anew for another side. At 512 a frame costs a quarter, memory attention a sixteenth, and small objects are lost.
    */
   imageSize?: number;
+  /**
+   * Captures passes that recur and replays them from then on: a fraction of the CPU time, but memory for the intermediate results. By
+   * default where the GPU has memory of its own, and on the CPU; with other operations than the engine's never.
+   */
+  replay?: boolean;
   signal?: AbortSignal;
   /** Called with the share of the weights that is loaded, 0..1. */
   onProgress?: (fraction: number) => void;
@@ -95,6 +101,9 @@ interface DecodedObject extends RawOutput {
   pointers: Float32Array;
 }
 
+/** What the decoder makes of some prompts, and the pointers that their tokens would become, float32 [P * 4, 256]. */
+type DecodedBatch = DecodedObjects & { pointers: Tensor };
+
 /** How a mask is chosen. */
 export interface SegmentOptions {
   /** Whether it is the best of three or the single one. */
@@ -108,6 +117,24 @@ const MAX_PROMPTS = 16;
 
 /** Most bytes that a pass's largest buffer may take. */
 const MAX_BYTES = 128 * 2 ** 20;
+
+/** Most bytes of the queries and keys of all objects of a pass of the memory attention. */
+const MAX_ATTENDING_BYTES = 32 * 2 ** 20;
+
+/** Kinds of replayed passes. Those of many prompts are large, and not always needed. */
+const IMAGE = 'image';
+const OBJECT = 'object';
+const OBJECTS = 'objects';
+
+/** Passes that are captured, and replayed where they recur. */
+interface Passes {
+  /** Of an image. */
+  image: Replay;
+  /** Of memories, by the number of objects: they grow from frame to frame at first, and are alike from then on. */
+  memory: Replay;
+  /** Of prompts and masks. */
+  objects: Replay;
+}
 
 const IGNORED_KEYS = ['no_mem_pos_enc'];
 
@@ -144,6 +171,7 @@ export class Sam2Model {
     /** Keys of the checkpoint that the network does not know. */
     readonly unexpectedKeys: readonly string[],
     private readonly parts: Sam2Parts,
+    private readonly passes: Passes,
     private readonly owned: { dispose(): void },
   ) {}
 
@@ -152,7 +180,7 @@ export class Sam2Model {
    * @throws CheckpointError naming the key that is missing, misshapen or not finite; `wrong-architecture` for SAM 2.0. Sam2Error `option`.
    */
   static async load(checkpoint: Checkpoint, options: Sam2LoadOptions = {}): Promise<Sam2Model> {
-    const { ops = getEngine().ops, signal, onProgress } = options;
+    const { ops = getEngine().ops, replay, signal, onProgress } = options;
     return WeightReader.load(checkpoint, { signal }, async (weights) => {
       const source: LayerSource = { weights, ops };
       const config = configOf(weights, checkpoint.metadata, options);
@@ -172,8 +200,21 @@ export class Sam2Model {
       onProgress?.(1);
       const identity = fingerprint([parts.prompts.identity, parts.decoder.outputTokens.values]);
       const unexpected = weights.finish(IGNORED_KEYS);
-      return new Sam2Model(ops, config, identity, unexpected, parts, weights.handOver());
+      const passes: Passes = {
+        image: new Replay({ ops, replay, shapes: 1 }),
+        memory: new Replay({ ops, replay, shapes: 2, passes: 1, trims: false }),
+        objects: new Replay({ ops, replay, shapes: 2, trims: false }),
+      };
+      return new Sam2Model(ops, config, identity, unexpected, parts, passes, weights.handOver());
     });
+  }
+
+  /** The same network, none of whose passes are captured: for a few prompts beside a video. It goes with this one. */
+  get direct(): Sam2Model {
+    const { ops, config, unexpectedKeys, parts } = this;
+    const never = () => new Replay({ ops, replay: false, shapes: 1 });
+    const passes: Passes = { image: never(), memory: never(), objects: never() };
+    return new Sam2Model(ops, config, this.fingerprint, unexpectedKeys, parts, passes, { dispose: () => {} });
   }
 
   /** Which published model has this encoder; none for others. */
@@ -202,7 +243,10 @@ export class Sam2Model {
 
   /** @param image float32 [imageSize, imageSize, 4], normalised, the fourth channel zero. The result is the caller's. */
   encode(image: Tensor, onTap?: HieraTap): ImageFeatures {
-    return this.parts.encoder.forward(image, onTap);
+    const { encoder } = this.parts;
+    return this.passes.image
+      .at(IMAGE)
+      .call({ image }, (inputs) => encoder.forward(inputs.image, onTap), { statics: 'encode', captured: !onTap });
   }
 
   /** Features of an image for a decoder without memory, float32 [n^2, 256]. */
@@ -212,12 +256,34 @@ export class Sam2Model {
 
   /** Where memory attention begins, for all objects of a frame. @param features float32 [n^2, 256] */
   beginAttention(features: Tensor): AttentionStart {
-    return this.parts.memoryAttention.begin(features);
+    const { memoryAttention } = this.parts;
+    return this.passes.image
+      .at(IMAGE)
+      .call({ features }, (inputs) => memoryAttention.begin(inputs.features), { statics: 'begin' });
   }
 
-  /** Features that an object's memory was attended from, float32 [n^2, 256]. */
-  withMemory(start: AttentionStart, context: MemoryContext, onTap?: (name: string, tensor: Tensor) => void): Tensor {
-    return this.parts.memoryAttention.forward(start, context, onTap);
+  /**
+   * Features that the memories of some objects were attended from, float32 [objects n^2, 256].
+   * @param contexts At most `attendingAPass`.
+   */
+  withMemory(
+    start: AttentionStart,
+    contexts: readonly MemoryContext[],
+    onTap?: (name: string, tensor: Tensor) => void,
+  ): Tensor {
+    const { memoryAttention } = this.parts;
+    // Which rows of the temporal encoding it is, nothing but this tells.
+    const statics = contexts.map(({ frames }) => frames.map(({ row }) => row)).join(';');
+    const feeds = { ...start, ...memoryFeeds(contexts) };
+    const attend = ({ attended, query, ...memories }: typeof feeds) => ({
+      seen: memoryAttention.forward({ attended, query }, fedMemories(contexts, memories), onTap),
+    });
+    return this.passes.memory.at(String(contexts.length)).call(feeds, attend, { statics, captured: !onTap }).seen;
+  }
+
+  /** Objects whose memories one pass attends to at most. */
+  get attendingAPass(): number {
+    return Math.max(1, Math.min(MAX_PROMPTS, Math.floor(MAX_ATTENDING_BYTES / (this.side ** 2 * 2 * FEATURES * 4))));
   }
 
   /** Tokens of pointers and their positions. @param distances of each in frames, 0 to 1 for the furthest */
@@ -254,42 +320,46 @@ export class Sam2Model {
 
   /**
    * Decodes prompts of equally many tokens, all with a mask or all without.
-   * @param features From `withoutMemory` or `withMemory`: one for all prompts, or one of each.
+   * @param features From `withoutMemory` or `withMemory`: of all prompts, or of each, one below the other.
    * @param points Embedded points of each prompt, from `embedPoints`; may be empty.
    * @param masks Logits of earlier masks, float32 [P, lowRes, lowRes].
    */
   decodeBatch(
-    features: Tensor | readonly Tensor[],
-    skips: Pick<ImageFeatures, 's0' | 's1'>,
+    features: Tensor,
+    { s1, s0 }: Pick<ImageFeatures, 's0' | 's1'>,
     points: readonly Float32Array[],
     masks?: Tensor,
-  ): DecodedObjects {
-    const { decoder, prompts } = this.parts;
-    return tidyAll(() => {
-      const image = features instanceof Tensor ? this.#imageTokens(features, masks) : this.#ownTokens(features);
-      const tokens = { batch: points.length, tokens: decoder.outputTokens.before(points) };
-      return decoder.decode(tokens, image, undefined, skips, prompts.densePe);
-    });
+  ): DecodedBatch {
+    const { decoder, prompts, objPtrProj } = this.parts;
+    const batch = points.length;
+    const tokens = decoder.outputTokens.before(points);
+    const feeds = { features, s1, s0, tokens, masks };
+    const decode = (given: typeof feeds): DecodedBatch => {
+      const image = given.masks ? this.#maskedTokens(given.features, given.masks) : this.#imageTokens(given.features);
+      const asked = { batch, tokens: given.tokens };
+      const decoded = decoder.decode(asked, image, undefined, { s1: given.s1, s0: given.s0 }, prompts.densePe);
+      return { ...decoded, pointers: objPtrProj.forward(decoded.tokens) };
+    };
+    try {
+      return this.passes.objects.at(batch === 1 ? OBJECT : OBJECTS).call(feeds, decode, { statics: 'decode' });
+    } finally {
+      tokens.dispose();
+    }
   }
 
-  /** Tokens of one image: shared by all prompts, unless they have a mask each. */
-  #imageTokens(features: Tensor, masks: Tensor | undefined): ImageTokens {
-    if (masks) return this.#maskedTokens(features, masks);
-    const { ops } = this;
-    const { prompts } = this.parts;
-    const tokens = ops.broadcastAdd(features, prompts.noMaskEmbed);
-    return { batch: 1, tokens, positioned: ops.broadcastAdd(tokens, prompts.densePe) };
+  /** Frees what is kept for passes of many prompts. */
+  forgetBatches(): void {
+    this.passes.objects.forget(OBJECTS);
   }
 
-  /** Tokens of prompts that each see the image in their own way. */
-  #ownTokens(features: readonly Tensor[]): ImageTokens {
+  /** Tokens of an image that all prompts share, or of one for each. */
+  #imageTokens(features: Tensor): ImageTokens {
     const { ops } = this;
-    const { prompts } = this.parts;
-    const batch = features.length;
-    const joined = batch === 1 ? features[0]! : rowsBelow(ops, features);
-    const tokens = ops.broadcastAdd(joined, prompts.noMaskEmbed);
-    const byPrompt = reshape(tokens, [batch, ...prompts.densePe.shape]);
-    return { batch, tokens, positioned: reshape(ops.broadcastAdd(byPrompt, prompts.densePe), tokens.shape) };
+    const { noMaskEmbed, densePe } = this.parts.prompts;
+    const batch = features.shape[0]! / densePe.shape[0]!;
+    const tokens = ops.broadcastAdd(features, noMaskEmbed);
+    const byImage = reshape(tokens, [batch, ...densePe.shape]);
+    return { batch, tokens, positioned: reshape(ops.broadcastAdd(byImage, densePe), tokens.shape) };
   }
 
   /** Tokens of prompts that have a mask each. */
@@ -319,15 +389,12 @@ export class Sam2Model {
   }
 
   async #decodeObjects(
-    features: Tensor | readonly Tensor[],
+    features: Tensor,
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     points: readonly Float32Array[],
     masks?: Tensor,
   ): Promise<DecodedObject[]> {
-    const result = tidyAll(() => {
-      const decoded = this.decodeBatch(features, skips, points, masks);
-      return { ...decoded, pointers: this.parts.objPtrProj.forward(decoded.tokens) };
-    });
+    const result = this.decodeBatch(features, skips, points, masks);
     try {
       const runtime = getEngine();
       const read = async (x: Tensor) => new Float32Array(await runtime.read(x));
@@ -384,27 +451,19 @@ export class Sam2Model {
   }
 
   /**
-   * The same for the objects of a frame that nobody prompted: many in one pass, but no more than fit into one binding.
-   * @param features Of each object, from `withMemory`.
+   * The same for objects of a frame that nobody prompted.
+   * @param features Of each object, from `withMemory`; of `objectsAPass` objects at most.
    */
   async segmentObjects(
-    features: readonly Tensor[],
+    features: Tensor,
     skips: Pick<ImageFeatures, 's0' | 's1'>,
     options: SegmentOptions,
   ): Promise<ObjectOutput[]> {
     const points = this.embedPoints(NO_POINTS);
-    const size = this.objectsAPass;
-    const outputs: ObjectOutput[] = [];
-    for (let first = 0; first < features.length; first += size) {
-      const batch = features.slice(first, first + size);
-      const decoded = await this.#decodeObjects(
-        batch,
-        skips,
-        batch.map(() => points),
-      );
-      outputs.push(...decoded.map((raw) => this.#chosen(raw, options)));
-    }
-    return outputs;
+    const objects = features.shape[0]! / this.side ** 2;
+    const asked = Array.from({ length: objects }, () => points);
+    const decoded = await this.#decodeObjects(features, skips, asked);
+    return decoded.map((raw) => this.#chosen(raw, options));
   }
 
   /** Prompts that one pass of the decoder takes at most: enough to fill a GPU, with buffers within what one binding covers. */
@@ -468,7 +527,9 @@ export class Sam2Model {
 
   /** What the memories of all objects of a frame share, from its features, float32 [tokens, 256]. */
   projectForMemory(features: Tensor): Tensor {
-    return this.parts.memoryEncoder.project(features);
+    const { memoryEncoder } = this.parts;
+    const project = (inputs: { features: Tensor }) => ({ projected: memoryEncoder.project(inputs.features) });
+    return this.passes.image.at(IMAGE).call({ features }, project, { statics: 'project' }).projected;
   }
 
   /**
@@ -477,30 +538,29 @@ export class Sam2Model {
    * @param binary Whether the mask is cut into 0 and 1 first.
    */
   memorise(projected: Tensor, output: Pick<ObjectOutput, 'lowRes' | 'score'>, binary: boolean): Tensor {
-    const { ops, lowRes, imageSize } = this;
-    return tidy(() => {
-      const logits = { height: lowRes, width: lowRes, data: output.lowRes };
-      const mask = binary
-        ? tensor(
-            resizeMap(logits, imageSize, imageSize).data.map((logit) => (logit > 0 ? 0.5 : -0.5)),
-            [imageSize, imageSize],
-          )
-        : reshape(
-            ops.broadcastAdd(
-              ops.broadcastAdd(
-                ops.resizeBilinear(tensor(output.lowRes, [lowRes, lowRes, 1]), [imageSize, imageSize]),
-                tensor([0]),
-                { activation: 'sigmoid' },
-              ),
-              tensor([-0.5]),
-            ),
-            [imageSize, imageSize],
-          );
-      return this.parts.memoryEncoder.encode(projected, mask, output.score > 0);
-    });
+    const { lowRes, imageSize } = this;
+    const { memoryEncoder } = this.parts;
+    const map = { height: lowRes, width: lowRes, data: output.lowRes };
+    const given = binary
+      ? tensor(
+          resizeMap(map, imageSize, imageSize).data.map((logit) => (logit > 0 ? 0.5 : -0.5)),
+          [imageSize, imageSize],
+        )
+      : tensor(output.lowRes, [lowRes, lowRes, 1]);
+    const feeds = { projected, given, marker: memoryEncoder.marker(output.score > 0) };
+    const encode = (inputs: typeof feeds) => {
+      const mask = binary ? inputs.given : memoryEncoder.softMask(inputs.given, imageSize);
+      return { memory: memoryEncoder.encode(inputs.projected, mask, inputs.marker) };
+    };
+    try {
+      return this.passes.objects.at(OBJECT).call(feeds, encode, { statics: `memorise ${binary}` }).memory;
+    } finally {
+      given.dispose();
+    }
   }
 
   dispose(): void {
+    for (const passes of Object.values(this.passes)) passes.dispose();
     this.owned.dispose();
   }
 
@@ -508,6 +568,27 @@ export class Sam2Model {
     this.dispose();
   }
 }
+
+/** Tensors of memories by name. */
+function memoryFeeds(contexts: readonly MemoryContext[]): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const [object, { frames, pointers }] of contexts.entries()) {
+    for (const [i, { memory }] of frames.entries()) feeds[`memory${object}.${i}`] = memory;
+    if (!pointers) continue;
+    feeds[`tokens${object}`] = pointers.tokens;
+    feeds[`positions${object}`] = pointers.positions;
+  }
+  return feeds;
+}
+
+/** Memories that are made like these, of `memoryFeeds`. */
+const fedMemories = (contexts: readonly MemoryContext[], feeds: Record<string, Tensor>): MemoryContext[] =>
+  contexts.map(({ frames, pointers }, object) => ({
+    frames: frames.map(({ row }, i) => ({ memory: feeds[`memory${object}.${i}`]!, row })),
+    ...(pointers && {
+      pointers: { tokens: feeds[`tokens${object}`]!, positions: feeds[`positions${object}`]! },
+    }),
+  }));
 
 /** What a frame without prompts asks: one point that is none, and the one that every prompt ends in. */
 export const NO_POINTS: FramePoints = {

@@ -23,6 +23,13 @@ export interface MemoryReading {
   memoryStride: number;
 }
 
+/** What a frame attends to of an object's memory. */
+export interface MemoryRead {
+  frames: MemoryContext['frames'];
+  /** With distances as shares of the furthest one. */
+  pointers: { pointer: Float32Array; distance: number }[];
+}
+
 /** As published. */
 export const MEMORY_READING: MemoryReading = {
   maxConditioningFrames: Number.POSITIVE_INFINITY,
@@ -68,7 +75,7 @@ export class ObjectMemory {
     backward: boolean,
     frames: number,
     { maxConditioningFrames, maxPointers, memoryStride }: MemoryReading,
-  ): { frames: MemoryContext['frames']; pointers: { pointer: Float32Array; distance: number }[] } {
+  ): MemoryRead {
     const { selected, rest } = closestConditioningFrames([...this.conditioning.keys()], frame, maxConditioningFrames);
     const other = (at: number) => this.tracked.get(at) ?? (rest.includes(at) ? this.conditioning.get(at) : undefined);
     const memories = selected.flatMap((at) => {
@@ -80,7 +87,7 @@ export class ObjectMemory {
       if (memory) memories.push({ memory, row });
     }
     const most = Math.min(frames, maxPointers);
-    const pointers: { pointer: Float32Array; distance: number }[] = [];
+    const pointers: MemoryRead['pointers'] = [];
     for (const at of selected) {
       const distance = backward ? at - frame : frame - at;
       if (distance >= 0) pointers.push({ pointer: this.conditioning.get(at)!.pointer, distance });
@@ -89,7 +96,6 @@ export class ObjectMemory {
       const entry = other(at);
       if (entry) pointers.push({ pointer: entry.pointer, distance });
     }
-    // Distances are shares of the furthest one.
     const furthest = Math.max(most - 1, 1);
     return { frames: memories, pointers: pointers.map((p) => ({ ...p, distance: p.distance / furthest })) };
   }
@@ -124,8 +130,7 @@ export class ObjectMemory {
 }
 
 /** What `ObjectMemory.read` gave as the attention takes it; `pointers` are the caller's to dispose. */
-export function memoryContext(model: Sam2Model, reading: ReturnType<ObjectMemory['read']>): MemoryContext {
-  const { frames, pointers } = reading;
+export function memoryContext(model: Sam2Model, { frames, pointers }: MemoryRead): MemoryContext {
   return {
     frames,
     pointers: model.pointerContext(

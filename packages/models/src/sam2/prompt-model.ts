@@ -144,7 +144,9 @@ export class Sam2PromptModel implements PromptModel {
     };
   }
 
-  forgetBatches(): void {}
+  forgetBatches(): void {
+    this.model.forgetBatches();
+  }
 
   dispose(): void {
     if (this.owned) this.model.dispose();

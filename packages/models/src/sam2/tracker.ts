@@ -1,4 +1,4 @@
-import { dispose, type Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import {
   checkObjects,
   DEFAULT_MEMORY_MB,
@@ -19,6 +19,7 @@ import {
   disposeContext,
   MEMORY_READING,
   type MemoryKind,
+  type MemoryRead,
   type MemoryReading,
   memoryContext,
   ObjectMemory,
@@ -142,28 +143,44 @@ export class Sam2Tracker implements Tracker {
     this.#stand({ features, outputs, labels: this.#labelsOf(outputs), reference: false, prompted: new Set() });
   }
 
-  /** Each object attends to its own memory; all are decoded together. */
+  /** Each object attends to its own memory, several in a pass. */
   async #search(features: FrameFeatures, frame: number): Promise<ObjectOutput[]> {
     const { model } = this;
-    const seen: { object: number; features: Tensor }[] = [];
-    try {
-      for (const [object, memory] of this.#objects.entries()) {
-        const reading = memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading);
-        if (reading.frames.length === 0) continue;
-        const context = memoryContext(model, reading);
-        seen.push({ object, features: model.withMemory(features.attention, context) });
-        disposeContext(context);
-      }
-      const found = await model.segmentObjects(
-        seen.map((entry) => entry.features),
-        features.image,
-        { multimask: true },
+    const outputs = this.#objects.map(() => this.#absent());
+    const readings = [...this.#objects.entries()].flatMap(([object, memory]) => {
+      const reading = this.#read(memory, frame);
+      return reading.frames.length > 0 ? [{ object, reading }] : [];
+    });
+    const size = Math.min(model.attendingAPass, model.objectsAPass);
+    for (let first = 0; first < readings.length; first += size) {
+      const batch = readings.slice(first, first + size);
+      const seen = this.#attend(
+        features,
+        batch.map(({ reading }) => reading),
       );
-      const outputs = this.#objects.map(() => this.#absent());
-      for (const [i, { object }] of seen.entries()) outputs[object] = found[i]!;
-      return outputs;
+      try {
+        const found = await model.segmentObjects(seen, features.image, { multimask: true });
+        for (const [i, { object }] of batch.entries()) outputs[object] = found[i]!;
+      } finally {
+        seen.dispose();
+      }
+    }
+    return outputs;
+  }
+
+  /** What a frame attends to of an object's memory. */
+  #read(memory: ObjectMemory, frame: number): MemoryRead {
+    return memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading);
+  }
+
+  /** Features that memories were attended from. */
+  #attend(features: FrameFeatures, readings: readonly MemoryRead[]): Tensor {
+    const { model } = this;
+    const contexts = readings.map((reading) => memoryContext(model, reading));
+    try {
+      return model.withMemory(features.attention, contexts);
     } finally {
-      dispose(seen.map((entry) => entry.features));
+      for (const context of contexts) disposeContext(context);
     }
   }
 
@@ -193,11 +210,9 @@ export class Sam2Tracker implements Tracker {
     if (isNew) this.#objects.push(new ObjectMemory());
     const memory = this.#objects[object - 1]!;
     const { features } = current;
-    const reading = memory.read(frame, this.#backward, Number.POSITIVE_INFINITY, this.#reading);
-    const context = reading.frames.length > 0 ? memoryContext(model, reading) : undefined;
-    const attended = context
-      ? model.withMemory(features.attention, context)
-      : model.withoutMemory(features.image.features);
+    const reading = this.#read(memory, frame);
+    const attended =
+      reading.frames.length > 0 ? this.#attend(features, [reading]) : model.withoutMemory(features.image.features);
     const earlier = isNew ? undefined : current.outputs[object - 1];
     const mask = earlier && maskPrompt(this.#filled(earlier), model.lowRes);
     try {
@@ -210,7 +225,6 @@ export class Sam2Tracker implements Tracker {
     } finally {
       attended.dispose();
       mask?.dispose();
-      if (context) disposeContext(context);
     }
     current.prompted.add(object);
     current.labels = this.#labelsOf(current.outputs);

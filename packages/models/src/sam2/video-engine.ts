@@ -314,8 +314,10 @@ export class Sam2VideoEngine {
     const context = memoryContext(this.model, state.memory.read(frame, backward, this.video.frames, this.#options));
     if (this.onTap) this.#tapMemory(name, context);
     try {
-      return this.model.withMemory(this.#features!.attention, context, (layer, x) =>
-        this.onTap?.(`${name}.mem_attn.${layer}`, x),
+      return this.model.withMemory(
+        this.#features!.attention,
+        [context],
+        this.onTap && ((layer, x) => this.onTap?.(`${name}.mem_attn.${layer}`, x)),
       );
     } finally {
       disposeContext(context);

@@ -20,7 +20,12 @@ export const MINI_CONFIG = {
 } as const;
 
 export async function loadMini(options: Sam2LoadOptions = {}): Promise<Sam2Model> {
-  return Sam2Model.load(await openMini(), { config: MINI_CONFIG, ...options });
+  const checkpoint = await openMini();
+  try {
+    return await Sam2Model.load(checkpoint, { config: MINI_CONFIG, ...options });
+  } finally {
+    await checkpoint.close();
+  }
 }
 
 /** RGBA frames of the video and a mask of its first one. */

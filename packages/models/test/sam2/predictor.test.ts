@@ -120,4 +120,43 @@ describe('the image predictor of SAM 2.1', { timeout: 600_000 }, () => {
     }
     expect(memory().numTensors).toBe(before);
   });
+
+  it('shows every mask to the network once more where it is asked to', async () => {
+    const before = memory().numTensors;
+    const [x, y] = await point('point1');
+    const click = { points: [[x, y] as const], labels: [1] };
+    const predictor = new SamPredictor(model);
+    await predictor.setImage(image);
+    const expected = new Map<number, number>();
+    for (const { lowRes } of await predictor.predict(click)) {
+      const [refined] = await predictor.predict({ ...click, mask: clamped(lowRes) }, { masks: 'single' });
+      expected.set(refined!.area, refined!.predictedIou);
+    }
+    predictor.dispose();
+    const all = { predIouThresh: 0, stabilityScoreThresh: 0, boxNmsThresh: 1 };
+    const pointGrids = [[[x / image.width, y / image.height] as const]];
+    const found = await segmentEverything(model, image, { ...all, pointGrids, useM2m: true });
+    expect(found.length).toBeGreaterThan(0);
+    for (const { area, predictedIou } of found) expect(expected.get(area)).toBeCloseTo(predictedIou, 5);
+    const once = await segmentEverything(model, image, { ...all, pointGrids });
+    expect(once.map(({ area }) => area)).not.toEqual(found.map(({ area }) => area));
+    expect(memory().numTensors).toBe(before);
+  });
+
+  it('fills holes and removes islands of its own masks where it is asked to', async () => {
+    const before = memory().numTensors;
+    const pixels = model.lowRes ** 2;
+    const all = { pointsPerSide: 1, predIouThresh: 0, stabilityScoreThresh: 0, boxNmsThresh: 1 };
+    const as = async (options: { maxHoleArea?: number; maxSprinkleArea?: number }) =>
+      (await segmentEverything(model, image, { ...all, ...options })).map(({ area }) => area);
+    const found = await as({});
+    const [filled, bare] = [await as({ maxHoleArea: 8 }), await as({ maxSprinkleArea: 8 })];
+    const sum = (areas: number[]) => areas.reduce((a, b) => a + b, 0);
+    expect(sum(filled)).toBeGreaterThan(sum(found));
+    expect(sum(bare)).toBeLessThan(sum(found));
+    // All there is around the objects is a hole then.
+    expect(new Set(await as({ maxHoleArea: pixels }))).toEqual(new Set([image.width * image.height]));
+    await expect(as({ maxHoleArea: -1 })).rejects.toThrow(/maxHoleArea is -1/);
+    expect(memory().numTensors).toBe(before);
+  });
 });

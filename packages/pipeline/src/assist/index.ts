@@ -12,6 +12,7 @@ export type {
   Detector,
   EverythingOptions,
   EverythingRecord,
+  KnownMask,
   MaskCandidate,
   Point,
   Segmenter,

@@ -1,5 +1,5 @@
-import type { Box } from '@samtrack/models';
-import type { RgbaImage, Rle } from '../io/index.js';
+import type { Box, TrackingDirection } from '@samtrack/models';
+import type { Frame, RgbaImage, Rle } from '../io/index.js';
 
 export type { Box };
 
@@ -24,6 +24,14 @@ export interface MaskCandidate {
   mask: Rle;
   /** Predicted quality, 0..1: an estimate of the IoU with the true mask. */
   score: number;
+}
+
+/** The mask of an object in another frame of its video. */
+export interface KnownMask {
+  frame: Frame;
+  mask: Rle;
+  /** Whether it was given, or found. */
+  given: boolean;
 }
 
 /** Options of `Segmenter.everything`; the defaults are SAM-Track's. */
@@ -63,6 +71,17 @@ export interface Segmenter {
    * @param options.refine Show the best mask to the network once more, as SAM-Track does; default true.
    */
   predict(prompt: SegmentPrompt, options?: { refine?: boolean; signal?: AbortSignal }): Promise<MaskCandidate[]>;
+  /**
+   * The mask of an object, from points or a box in one frame and from its masks in others. Missing where a segmenter remembers nothing.
+   * @param known In the order in which they are to be remembered.
+   * @param direction The way in which the video is tracked.
+   */
+  predictKnown?(
+    frame: Frame,
+    prompt: Pick<SegmentPrompt, 'points' | 'labels' | 'box'>,
+    known: readonly KnownMask[],
+    options: { direction: TrackingDirection; signal?: AbortSignal },
+  ): Promise<Rle>;
   /** All objects of an image, in descending predicted IoU. Replaces the current image. */
   everything(image: RgbaImage, options?: EverythingOptions): Promise<EverythingRecord[]>;
   /** Idempotent. */

@@ -1,7 +1,17 @@
 import { MIN_OBJECT_AREA } from '../assist/defaults.js';
 import type { Box, Detector, Point, Segmenter, SegmentPrompt } from '../assist/index.js';
-import { decodeRle, emptyLabelMap, type Frame, fitMask, type LabelMap, labelIds, rleArea } from '../io/index.js';
+import {
+  decodeRle,
+  emptyLabelMap,
+  type Frame,
+  fitMask,
+  type LabelMap,
+  labelIds,
+  type Rle,
+  rleArea,
+} from '../io/index.js';
 import { SessionError } from './errors.js';
+import type { knownMasks } from './known-masks.js';
 import { fillPolygon, paintRle, pixelsOf } from './masks.js';
 import { joined, type Prompt, type PromptRecord, ringsOf } from './prompt.js';
 
@@ -28,6 +38,8 @@ export interface PromptContext {
   labels: LabelMap;
   /** Points and box that were given for the object in the frame before. */
   earlier?: PromptRecord;
+  /** Where else the masks of an object are known. */
+  known?: (object: number) => ReturnType<typeof knownMasks>;
 }
 
 /** Turns a prompt into masks. @throws SessionError, MaskError */
@@ -40,13 +52,28 @@ export async function resolvePrompt(
   if (prompt.polygon) return [{ object, pixels: filled(ringsOf(prompt.polygon), context.size) }];
   if (prompt.everything) return resolveEverything(prompt, context);
   if (prompt.text !== undefined || prompt.classes) return resolveText(prompt, object, context);
-  const segmenter = await ready(context, prompt.signal);
   if (prompt.boxes) {
+    const segmenter = await ready(context, prompt.signal);
     const masks: Uint8Array[] = [];
     for (const box of prompt.boxes) masks.push(await best(segmenter, { box: clip(box, context) }, prompt));
     return object === undefined ? masks.map((pixels) => ({ pixels })) : [{ object, pixels: union(masks) }];
   }
-  return [{ object, pixels: await best(segmenter, withEarlier(prompt, context), prompt) }];
+  const shown = withEarlier(prompt, context);
+  const remembered = object === undefined ? undefined : await fromMemory(object, shown, prompt, context);
+  return [{ object, pixels: remembered ?? (await best(await ready(context, prompt.signal), shown, prompt)) }];
+}
+
+/** What a segmenter that remembers makes of points and a box, where the object's masks in other frames are known. */
+async function fromMemory(
+  object: number,
+  { stroke, ...shown }: SegmentPrompt,
+  { signal, frame }: Prompt,
+  { segmenter, known, frame: read }: PromptContext,
+): Promise<Uint8Array | undefined> {
+  if (!segmenter?.predictKnown || !known || stroke) return undefined;
+  const { direction, known: masks } = await known(object);
+  if (masks.length === 0) return undefined;
+  return decoded(await segmenter.predictKnown(await read(), shown, masks, { direction, signal }), segmenter, frame);
 }
 
 /** Points, a box or a stroke, with what was given for the object before; the segmenter takes a stroke by itself only. */
@@ -77,10 +104,15 @@ async function ready({ segmenter, frame }: PromptContext, signal?: AbortSignal):
 
 async function best(segmenter: Segmenter, shown: SegmentPrompt, { signal, frame }: Prompt): Promise<Uint8Array> {
   const [candidate] = await segmenter.predict(shown, { signal });
-  if (!candidate || rleArea(candidate.mask) === 0) {
-    throw new SessionError('nothing-found', `${segmenter.name} finds no object there in frame ${frame}`);
+  return decoded(candidate?.mask, segmenter, frame);
+}
+
+/** @throws SessionError `nothing-found` where there are no pixels */
+function decoded(mask: Rle | undefined, { name }: Segmenter, frame: number): Uint8Array {
+  if (!mask || rleArea(mask) === 0) {
+    throw new SessionError('nothing-found', `${name} finds no object there in frame ${frame}`);
   }
-  return decodeRle(candidate.mask);
+  return decodeRle(mask);
 }
 
 function resolveMask(

@@ -201,7 +201,7 @@ export class SamTrack {
     };
     const tracker = await VideoTracker.load({ ...rest, ...choice, weights, cache, digest: true, uncertainty: true });
     if (takesPrompts(model)) {
-      assistants.segmenter ??= new TrackerSegmenter(model, () => tracker.predictor()!);
+      assistants.segmenter ??= new TrackerSegmenter(model, tracker);
     }
     const identity = {
       // Where the model does not say it.

@@ -6,6 +6,7 @@ import { SessionCore, type SessionOptions } from './core.js';
 import { driftOf, type FrameDrift, type Suggestion, suggestFrame } from './drift.js';
 import { SessionError } from './errors.js';
 import type { Direction, SessionObject } from './events.js';
+import { knownMasks } from './known-masks.js';
 import { components, pixelsOf, ResultMask } from './masks.js';
 import { type Plan, planRanges } from './plan.js';
 import { checkPrompt, type Prompt, type PromptContent, type PromptRecord, recordOf } from './prompt.js';
@@ -135,6 +136,7 @@ export class Session {
       size: source,
       labels: await core.masks(prompt.frame),
       earlier: this.#earlier(prompt, target),
+      known: (id) => knownMasks(core, prompt.frame, id, prompt.signal),
     });
     return { target, masks };
   }

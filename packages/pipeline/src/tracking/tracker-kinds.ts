@@ -39,6 +39,8 @@ export interface LoadedTracker {
   start(size: Size, options: TrackerOptions): Tracker;
   /** Where the network takes prompts: what segments images with it, without weights of its own. */
   predictor?(): RefiningPredictor;
+  /** Where it remembers what prompts show: a tracker for a few of them, beside the one that tracks. */
+  aside?(size: Size, options: Pick<TrackerOptions, 'direction'>): Tracker;
   dispose(): void;
 }
 
@@ -137,7 +139,8 @@ export const TRACKERS = {
         groupSize: 1,
         dropsStrays: false,
         start: (size, { direction, memoryMB }) => new Sam2Tracker(model, size, { direction, memoryMB }),
-        predictor: () => new SamRefiningPredictor(new SamPredictor(new Sam2PromptModel(model, false))),
+        predictor: () => new SamRefiningPredictor(new SamPredictor(new Sam2PromptModel(model.direct, false))),
+        aside: (size, { direction }) => new Sam2Tracker(model.direct, size, { direction }),
         dispose: () => model.dispose(),
       };
     },

@@ -1,6 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
-import type { CheckpointInput, RefiningPredictor, Tracker, TrackerOptions, TrackingDirection } from '@samtrack/models';
+import type {
+  CheckpointInput,
+  RefiningPredictor,
+  Size,
+  Tracker,
+  TrackerOptions,
+  TrackingDirection,
+} from '@samtrack/models';
 import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
 import { maxLabelId } from '../io/label-map.js';
@@ -157,6 +164,15 @@ export class VideoTracker implements FrameTracker {
   /** What segments images with the tracker's own network; nothing where that takes no prompts. */
   predictor(): RefiningPredictor | undefined {
     return this.model.predictor?.();
+  }
+
+  /**
+   * A tracker for a few prompts of a video, which leaves what is remembered here as it is; the caller's to dispose. Nothing where the
+   * network remembers no prompts.
+   */
+  aside(size: Size, direction: TrackingDirection): Tracker | undefined {
+    this.#check();
+    return this.model.aside?.(size, { direction });
   }
 
   /** Frames before the next one that the tracker reads, beside those that are remembered for longer. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { encodeRle } from '@samtrack/models';
+import { decodeRle, encodeRle, openCheckpoint, Sam2Model, Sam2Tracker } from '@samtrack/models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { miniVideo } from '../../../models/test/sam2/mini.js';
 import { SamSegmenter } from '../../src/assist/index.js';
@@ -82,6 +82,47 @@ describe('a session with SAM 2.1', { timeout: 600_000 }, () => {
     expect(await exporter!.finish()).toBe(true);
     expect(readFileSync(join(folder, 'exported', exporter!.path), 'utf8').split('\n').length).toBeGreaterThan(1);
     await again.close();
+  });
+
+  it('sees a click on a later frame with what it remembers of the object, and stores what that gives', async () => {
+    const { width, height, frames } = video;
+    const session = await st.open(source);
+    await session.prompt({ frame: 0, object: 'one', mask: rectangles(video, [1, 40, 30, 80, 70]) });
+    await run(session, { to: 5 });
+    const dataOf = async (frame: number) => (await session.mask(frame))!.data;
+    const click = { points: [[60, 44]], labels: [1] } as const;
+    const shown = { frame: 3, object: 'one', ...click };
+    const [pixels] = await session.preview(shown);
+
+    const checkpoint = await openCheckpoint(WEIGHTS);
+    const model = await Sam2Model.load(checkpoint);
+    await checkpoint.close();
+    const tracker = new Sam2Tracker(model, { width, height });
+    await tracker.addReference(0, frames[0]!, await dataOf(0), 1);
+    await tracker.recall(2, frames[2]!, await dataOf(2));
+    expect(pixels).toEqual(Uint8Array.from(await tracker.prompt(3, frames[3]!, 1, click)));
+    tracker.dispose();
+    model.dispose();
+    const segmenter = new SamSegmenter(WEIGHTS);
+    await segmenter.setImage({ width, height, rgba: frames[3]! });
+    const [fresh] = await segmenter.predict(click);
+    expect(decodeRle(fresh!.mask)).not.toEqual(pixels);
+    segmenter.dispose();
+
+    const before = (await dataOf(3)).slice();
+    await session.prompt(shown);
+    expect(Uint8Array.from(await dataOf(3))).toEqual(pixels);
+    expect(await run(session, { from: 3, to: 5 })).toEqual([3, 4]);
+    const after = (await dataOf(4)).slice();
+    await session.undo();
+    await session.undo();
+    expect(await dataOf(3)).toEqual(before);
+    await session.redo();
+    await session.redo();
+    expect(await dataOf(4)).toEqual(after);
+    // One that is new is known from nowhere else.
+    expect(await session.preview({ frame: 3, points: click.points })).not.toEqual([pixels]);
+    await session.close();
   });
 
   it('refuses prompts that contradict themselves, and such for locked objects', async () => {
