@@ -42,7 +42,9 @@ export async function convert(input: string, output: string, options: ConvertOpt
   const part = `${output}.part`;
   try {
     const plan = await planTensors(checkpoint, dtype, options);
-    const metadata = { format: 'pt', source: basename(input), dtype };
+    // What a file says of its weights stays with them; PyTorch's says nothing.
+    const stated = checkpoint.format.startsWith('pytorch') ? {} : checkpoint.metadata;
+    const metadata = { ...stated, format: 'pt', source: basename(input), dtype };
     const bytes = await writeFile(part, streamSafetensors(plan.entries, { metadata }));
     await rename(part, output);
     return { path: output, bytes, tensors: plan.entries.length, keptF32: plan.keptF32 };

@@ -134,7 +134,8 @@ describe('convert', () => {
 
   it('writes float16, and keeps in float32 what float16 cannot hold', async () => {
     const input = join(folder, 'in.safetensors');
-    await writeFile(input, writeSafetensors([tensor('a', 0.1, 65504), tensor('big', 1, 65505)]));
+    const stated = { metadata: { long_edge: '641' } };
+    await writeFile(input, writeSafetensors([tensor('a', 0.1, 65504), tensor('big', 1, 65505)], stated));
     const output = join(folder, 'out.safetensors');
     const { keptF32 } = await convert(input, output, { dtype: 'f16' });
     expect(keptF32).toEqual(['big']);
@@ -142,6 +143,8 @@ describe('convert', () => {
     expect([after.info('a').dtype, after.info('big').dtype]).toEqual(['f16', 'f32']);
     expect([...(await after.read('a')).data]).toEqual([0.0999755859375, 65504]);
     expect([...(await after.read('big')).data]).toEqual([1, 65505]);
+    // What the file says of its weights stays with them.
+    expect(after.metadata).toMatchObject({ long_edge: '641', dtype: 'f16' });
     await after.close();
   });
 

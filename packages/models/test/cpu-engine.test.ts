@@ -7,7 +7,7 @@ import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Checkpoint, DEAOT_CONFIGS, type DeAotName, openCheckpoint, openManifest } from '../src/index.js';
 import { groundingDinoManifest, MINI_CONFIG } from '../src/testing/index.js';
-import { type TapResult, verifyDeAot, verifyGroundingDino, verifySam } from '../src/verify/index.js';
+import { type TapResult, verifyDeAot, verifyGroundingDino, verifySam, verifySam2 } from '../src/verify/index.js';
 import { deaotManifest } from './fixtures/deaot/manifest.js';
 import { samTinyManifest } from './fixtures/sam/manifest.js';
 import { compareSamSmall } from './sam-small/compare.js';
@@ -61,6 +61,18 @@ describe('on the CPU engine, models compute what the published implementations d
     expect(results.filter(({ pass }) => !pass)).toEqual([]);
     expect(memory().numTensors).toBe(before);
   });
+});
+
+it('a small SAM 2.1 too, its video engine included', async () => {
+  const [manifest, taps] = await Promise.all(
+    ['manifest.json', 'taps.safetensors'].map((part) =>
+      openCheckpoint(fileURLToPath(new URL(`fixtures/sam2/sam2-mini.${part}`, import.meta.url))),
+    ),
+  );
+  const results = await verifySam2(manifest!, taps!, { runs: ['A'] });
+  for (const file of [manifest!, taps!]) await file.close();
+  expect(results.length).toBeGreaterThan(100);
+  expect(results.filter(({ pass }) => !pass)).toEqual([]);
 });
 
 it('the segmenter that comes with samtrack too, in passes as they are and replayed', async () => {

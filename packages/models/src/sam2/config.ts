@@ -84,5 +84,8 @@ export const MEMORY_CHANNELS = 64;
 /** Pixels of the network's image that one position of the features stands for, along each axis. */
 export const FEATURE_STRIDE = 16;
 
+/** Frames whose pointers the memory attention sees at most (sam2, `max_obj_ptrs_in_encoder`). */
+export const POINTER_FRAMES = 16;
+
 /** Memories of frames that the memory attention sees at most, a conditioning one included (sam2, `num_maskmem`). */
 export const MEMORY_FRAMES = 7;

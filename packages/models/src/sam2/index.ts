@@ -1,4 +1,4 @@
-export { MEMORY_FRAMES, SAM2_CONFIGS, type Sam2Config, type Sam2Name } from './config.js';
+export { MEMORY_FRAMES, POINTER_FRAMES, SAM2_CONFIGS, type Sam2Config, type Sam2Name } from './config.js';
 export { Sam2Error, type Sam2ErrorCode } from './error.js';
 export { type Sam2LoadOptions, Sam2Model, STABILITY_FALLBACK, type StabilityFallback } from './model.js';
 export { Sam2PromptModel } from './prompt-model.js';

@@ -1,5 +1,6 @@
-import { dispose, type Tensor } from '@tensorflow/tfjs-core';
-import { MEMORY_FRAMES } from './config.js';
+import { dispose, type Tensor, tensor } from '@tensorflow/tfjs-core';
+import { type SnapshotWriter, snapshotValues, type TrackerSnapshot } from '../tracking/snapshot.js';
+import { FEATURES, MEMORY_CHANNELS, MEMORY_FRAMES, POINTER_FRAMES } from './config.js';
 import type { MemoryContext } from './memory-attention.js';
 import { closestConditioningFrames, pointerFrames, recentFrames } from './memory-frames.js';
 import type { ObjectOutput, Sam2Model } from './model.js';
@@ -33,9 +34,17 @@ export interface MemoryRead {
 /** As published. */
 export const MEMORY_READING: MemoryReading = {
   maxConditioningFrames: Number.POSITIVE_INFINITY,
-  maxPointers: 16,
+  maxPointers: POINTER_FRAMES,
   memoryStride: 1,
 };
+
+/** What no frame reads of another one. */
+export const NOT_SHOWN = { lowRes: new Float32Array(), score: 0, iou: 0 };
+
+/** The memory of an object beside its tensors. */
+export type ObjectMemoryState = Readonly<
+  Record<MemoryKind, readonly { readonly frame: number; readonly hasMemory: boolean }[]>
+>;
 
 /** The memory of one object: an explicit value, whose tensors it owns. */
 export class ObjectMemory {
@@ -112,6 +121,43 @@ export class ObjectMemory {
         entry.memory?.dispose();
         entry.memory = undefined;
       }
+    }
+  }
+
+  /** Adds to a snapshot what frames read. @returns the rest of it */
+  snapshot(name: string, snapshot: SnapshotWriter): ObjectMemoryState {
+    const kept = (kind: MemoryKind) =>
+      [...this[kind]].map(([frame, { memory, pointer }]) => {
+        const key = `${name}.${kind}${frame}`;
+        if (memory) snapshot.add(`${key}.memory`, memory.shape, () => ({ tensor: memory }));
+        snapshot.tensors.set(`${key}.pointer`, { shape: [FEATURES], read: async () => Float32Array.from(pointer) });
+        return { frame, hasMemory: memory !== undefined };
+      });
+    return { conditioning: kept('conditioning'), tracked: kept('tracked') };
+  }
+
+  /** The memory that an object added to a snapshot, of `positions` positions a frame. @throws TrackerError `snapshot` */
+  static async restored(
+    name: string,
+    snapshot: TrackerSnapshot,
+    state: ObjectMemoryState,
+    positions: number,
+  ): Promise<ObjectMemory> {
+    const restored = new ObjectMemory();
+    try {
+      for (const kind of ['conditioning', 'tracked'] as const) {
+        for (const { frame, hasMemory } of state[kind]) {
+          const key = `${name}.${kind}${frame}`;
+          const pointer = await snapshotValues(snapshot, `${key}.pointer`, [FEATURES]);
+          const shape: [number, number] = [positions, MEMORY_CHANNELS];
+          const memory = hasMemory ? tensor(await snapshotValues(snapshot, `${key}.memory`, shape), shape) : undefined;
+          restored.set(kind, frame, { ...NOT_SHOWN, pointer, memory });
+        }
+      }
+      return restored;
+    } catch (error) {
+      restored.dispose();
+      throw error;
     }
   }
 

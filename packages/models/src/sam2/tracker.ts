@@ -1,3 +1,4 @@
+import { getEngine } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import {
   checkObjects,
@@ -10,6 +11,7 @@ import {
 } from '../tracking/errors.js';
 import { checkLabels, checkPixels } from '../tracking/frame-input.js';
 import type { Certainty, ObjectPrompt, RememberedFrame, Size, Tracker, TrackingOptions } from '../tracking/index.js';
+import { SnapshotWriter, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { MEMORY_CHANNELS, MEMORY_FRAMES } from './config.js';
 import { FrameFeatures } from './frame-features.js';
 import { frameInput } from './frame-input.js';
@@ -22,7 +24,9 @@ import {
   type MemoryRead,
   type MemoryReading,
   memoryContext,
+  NOT_SHOWN,
   ObjectMemory,
+  type ObjectMemoryState,
 } from './object-memory.js';
 import { isAmbiguous, maskPrompt, promptPoints, terminated } from './prompt-points.js';
 
@@ -34,6 +38,9 @@ const FLOAT_BYTES = 4;
 
 /** Memories that an object needs at least: a conditioning one, and the last frame's. */
 const LEAST_MEMORIES = 2;
+
+/** What a tracker remembers, beside tensors. */
+type Sam2State = { readonly side: number; readonly objects: readonly ObjectMemoryState[] };
 
 /** A frame that was searched. */
 interface Current {
@@ -278,6 +285,35 @@ export class Sam2Tracker implements Tracker {
     for (const [i, output] of outputs.entries()) this.#remember(i, output, 'tracked');
   }
 
+  snapshot(): TrackerSnapshot {
+    const writer = new SnapshotWriter(getEngine());
+    const objects = this.#objects.map((memory, i) => memory.snapshot(`object${i + 1}`, writer));
+    const state: Sam2State = { side: this.model.side, objects };
+    return { state, tensors: writer.tensors };
+  }
+
+  async restore(snapshot: TrackerSnapshot): Promise<void> {
+    const { side } = this.model;
+    const state = snapshot.state as Sam2State;
+    if (state.side !== side) {
+      throw new TrackerError('snapshot', `The snapshot has ${state.side} positions a side of a frame, not ${side}.`);
+    }
+    const held = (kept: ObjectMemoryState) => [...kept.conditioning, ...kept.tracked].filter((one) => one.hasMemory);
+    const most = Math.max(0, ...state.objects.map((kept) => held(kept).length));
+    if (most > this.#memoriesWithin(state.objects.length)) throw this.#outOfBudget(state.objects.length, most);
+    const restored: ObjectMemory[] = [];
+    try {
+      for (const [i, kept] of state.objects.entries()) {
+        restored.push(await ObjectMemory.restored(`object${i + 1}`, snapshot, kept, side ** 2));
+      }
+    } catch (error) {
+      for (const memory of restored) memory.dispose();
+      throw error;
+    }
+    this.dispose();
+    this.#objects.push(...restored);
+  }
+
   /** Only frames with given masks are remembered for longer. */
   memorises(): boolean {
     return false;
@@ -354,16 +390,26 @@ export class Sam2Tracker implements Tracker {
     if (kind === 'tracked' && memory.conditioning.size === 0) return;
     const { features } = this.#current!;
     // What was given is cut into 0 and 1.
-    const entry = { ...output, memory: this.model.memorise(features.memory, output, kind === 'conditioning') };
+    const made = this.model.memorise(features.memory, output, kind === 'conditioning');
+    const entry = { ...NOT_SHOWN, pointer: output.pointer, memory: made };
     memory.set(kind, features.frame, entry);
     if (kind === 'conditioning') memory.delete('tracked', features.frame);
     memory.forgetBefore(features.frame + (this.#backward ? -1 : 1), this.#backward, this.#reading);
   }
 
+  /** Bytes of one memory. */
+  get #memorySize(): number {
+    return this.model.side ** 2 * MEMORY_CHANNELS * FLOAT_BYTES;
+  }
+
   /** Memories of one object that the budget allows. */
   #memoriesWithin(objects: number): number {
-    const bytes = this.model.side ** 2 * MEMORY_CHANNELS * FLOAT_BYTES;
-    return Math.floor(this.#budget / bytes / objects);
+    return Math.floor(this.#budget / this.#memorySize / objects);
+  }
+
+  #outOfBudget(objects: number, memories: number): OutOfBudgetError {
+    const what = `Remembering ${memories} frames of ${objects} object${objects === 1 ? '' : 's'}`;
+    return new OutOfBudgetError(memories * this.#memorySize * objects, this.#budget, what);
   }
 
   /**
@@ -372,14 +418,7 @@ export class Sam2Tracker implements Tracker {
    */
   #makeRoom(objects: number, reference: boolean): void {
     const most = this.#memoriesWithin(objects);
-    if (most < LEAST_MEMORIES) {
-      const bytes = this.model.side ** 2 * MEMORY_CHANNELS * FLOAT_BYTES;
-      throw new OutOfBudgetError(
-        LEAST_MEMORIES * bytes * objects,
-        this.#budget,
-        `Remembering ${LEAST_MEMORIES} frames of ${objects} object${objects === 1 ? '' : 's'}`,
-      );
-    }
+    if (most < LEAST_MEMORIES) throw this.#outOfBudget(objects, LEAST_MEMORIES);
     for (const memory of this.#objects) {
       const held = () => memory.conditioning.size + [...memory.tracked.values()].filter((entry) => entry.memory).length;
       while (held() + 1 > most) {

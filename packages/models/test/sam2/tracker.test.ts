@@ -1,11 +1,12 @@
 import { initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MemorySource } from '../../src/checkpoint/byte-source.js';
 import { frameInput } from '../../src/sam2/frame-input.js';
 import type { Sam2Model } from '../../src/sam2/model.js';
 import { Sam2Tracker } from '../../src/sam2/tracker.js';
 import { Sam2VideoEngine } from '../../src/sam2/video-engine.js';
-import { OutOfBudgetError, TrackerError } from '../../src/tracking/index.js';
+import { OutOfBudgetError, openSnapshot, storedSnapshot, TrackerError } from '../../src/tracking/index.js';
 import { loadMini, miniVideo } from './mini.js';
 
 let runtime: Runtime;
@@ -192,6 +193,46 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     expect(tracker.scores[0]).toBeLessThan(0);
     expect(tracker.memorisedFrames[0]).toHaveLength(2);
     tracker.dispose();
+  });
+
+  it('goes on from a stored snapshot with the same bytes', async () => {
+    const before = memory().numTensors;
+    const { height, width, frames, mask } = video;
+    const start = (memoryMB?: number) => new Sam2Tracker(model, { height, width }, { memoryMB });
+    const pixels = (frame: number) => frames[frame % frames.length]!;
+    const tracker = start();
+    await tracker.addReference(0, pixels(0), mask, 2);
+    for (let frame = 1; frame < 4; frame++) await tracker.step(frame, pixels(frame));
+    await tracker.prompt(4, pixels(4), 2, { box: [4, 4, 30, 40] });
+    await tracker.update();
+    for (let frame = 5; frame < 9; frame++) await tracker.step(frame, pixels(frame));
+    const stored = async (from: Sam2Tracker) => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of storedSnapshot(from.snapshot(), 'mini')) pieces.push(piece.slice());
+      return new Uint8Array(Buffer.concat(pieces));
+    };
+    const opened = (bytes: Uint8Array<ArrayBuffer>) => openSnapshot(new MemorySource(bytes, 'memory.safetensors'));
+    const bytes = await stored(tracker);
+    const restored = start();
+    await restored.restore(await opened(bytes));
+    expect(restored.memoryBytes).toBe(tracker.memoryBytes);
+    expect(restored.memorisedFrames).toEqual(tracker.memorisedFrames);
+    for (let frame = 9; frame < 12; frame++) {
+      expect(await restored.step(frame, pixels(frame))).toEqual(await tracker.step(frame, pixels(frame)));
+      expect(restored.scores).toEqual(tracker.scores);
+    }
+    expect(await stored(restored)).toEqual(await stored(tracker));
+    // What does not fit is refused, and changes nothing.
+    const kept = await stored(tracker);
+    const snapshot = await opened(bytes);
+    const missing = { ...snapshot, tensors: new Map([...snapshot.tensors].slice(1)) };
+    await expect(tracker.restore(missing)).rejects.toThrow(/object1\.conditioning0\.memory is missing, \[64, 64\]/);
+    await expect(tracker.restore({ ...snapshot, state: { side: 4, objects: [] } })).rejects.toThrow(/4 positions/);
+    const poor = start((4 * MEMORY) / 1e6);
+    await expect(poor.restore(snapshot)).rejects.toThrow(OutOfBudgetError);
+    expect(await stored(tracker)).toEqual(kept);
+    for (const one of [tracker, restored, poor]) one.dispose();
+    expect(memory().numTensors).toBe(before);
   });
 
   it('says how sure it is by whether an object is there', async () => {

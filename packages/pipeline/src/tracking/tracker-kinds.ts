@@ -9,6 +9,7 @@ import {
   LabelPropagationModel,
   LabelPropagationTracker,
   MEMORY_FRAMES,
+  POINTER_FRAMES,
   PROPAGATION_RECENT_FRAMES,
   type RefiningPredictor,
   SAM2_CONFIGS,
@@ -32,6 +33,8 @@ export interface LoadedTracker {
   readonly recallsExactly: boolean;
   /** Frames before the next one that it reads, beside those that are remembered for longer. */
   readonly recentFrames: number;
+  /** Frames after which a frame is as much work as the one before, unless more are remembered for longer. */
+  readonly settlesAfter: number;
   /** Objects whose memory is allocated together. */
   readonly groupSize: number;
   /** Whether strays are better dropped (`VideoTrackerOptions.strays`). */
@@ -87,6 +90,7 @@ export const TRACKERS = {
         // In models of one layer nothing remembered depends on what was remembered before.
         recallsExactly: model.config.layers === 1,
         recentFrames: 1,
+        settlesAfter: 1,
         groupSize: GROUP_OBJECTS,
         // Weights of weights/train, whose files state their size, have seen no videos of how things move.
         dropsStrays: longEdge !== undefined,
@@ -108,6 +112,7 @@ export const TRACKERS = {
         // It remembers how much of each position an object covers, which masks do not tell.
         recallsExactly: false,
         recentFrames: PROPAGATION_RECENT_FRAMES,
+        settlesAfter: PROPAGATION_RECENT_FRAMES,
         groupSize: GROUP_OBJECTS,
         dropsStrays: false,
         start: (size, given) => new LabelPropagationTracker(model, size, given),
@@ -136,6 +141,7 @@ export const TRACKERS = {
         // Masks do not tell what the network made of a frame.
         recallsExactly: false,
         recentFrames: MEMORY_FRAMES - 1,
+        settlesAfter: POINTER_FRAMES,
         groupSize: 1,
         dropsStrays: false,
         start: (size, { direction, memoryMB }) => new Sam2Tracker(model, size, { direction, memoryMB }),

@@ -1,12 +1,16 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { temporaryFolder } from '../io/temporary.js';
 import { DEAOT_T_WEIGHTS } from '../tracking/scene.js';
 import { samtrack } from './run.js';
 
 const folder = temporaryFolder();
+const SAM2_WEIGHTS = fileURLToPath(
+  new URL('../../../models/test/fixtures/sam2/sam2-mini.manifest.json', import.meta.url),
+);
 afterEach(() => vi.unstubAllEnvs());
 
 describe('samtrack tune', () => {
@@ -34,6 +38,17 @@ describe('samtrack tune', () => {
       'measured shapes': 0,
       warning: expect.stringContaining(file),
     });
+  });
+
+  it('measures SAM 2.1 as the tracker that it is, its memory full', async () => {
+    vi.stubEnv('MESA_SHADER_CACHE_DIR', process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'));
+    vi.stubEnv('XDG_CACHE_HOME', join(folder, 'sam2'));
+    const argv = ['tune', '--model', 'sam2.1-tiny', '--weights', SAM2_WEIGHTS, '--size', '48x64'];
+    const { status, out, err } = await samtrack([...argv, '--enough', '1e-9', '--budget', '20', '--json']);
+    expect(status, err).toBe(0);
+    const shapes: { op: string; shape: string }[] = JSON.parse(out).shapes;
+    // Seven memories of 64 positions, and 16 pointers of four tokens.
+    expect(shapes.some(({ op, shape }) => op === 'gemm' && /\b512\b/.test(shape))).toBe(true);
   });
 
   it.each<[argv: string[], message: RegExp]>([

@@ -8,7 +8,7 @@ import { miniVideo } from '../../../models/test/sam2/mini.js';
 import { SamSegmenter } from '../../src/assist/index.js';
 import { loadSamPredictor } from '../../src/assist/load-predictor.js';
 import { openExporters } from '../../src/export/index.js';
-import { type FrameSource, imageSource, openOutputFolder } from '../../src/io/index.js';
+import { type FrameSource, imageSource, openOutputFolder, readMask } from '../../src/io/index.js';
 import { SamTrack, type Session } from '../../src/session/index.js';
 import { samtrack } from '../cli/run.js';
 import { errorOf, temporaryFolder } from '../io/temporary.js';
@@ -206,6 +206,26 @@ describe('samtrack track --tracker', () => {
     expect(err).not.toMatch(/error/i);
     expect(status).toBe(0);
     expect(readdirSync(at('out', 'masks'))).toHaveLength(4);
+  });
+
+  it('tracks with weights that are stored as float16, which changes hardly a pixel', async () => {
+    const half = at('half.safetensors');
+    expect(await samtrack(['weights', 'convert', WEIGHTS, '--dtype', 'f16', '--out', half])).toMatchObject({
+      status: 0,
+    });
+    const inputs = ['track', at('frames'), '--mask', at('mask.png'), '--tracker', 'sam2.1-tiny'];
+    const options = ['--weights', half, '--no-overlay', '--no-coco', '--out', at('out16')];
+    const { status, err } = await samtrack([...inputs, ...options]);
+    expect(status, err).toBe(0);
+    const masks = readdirSync(at('out', 'masks'));
+    const [whole, rounded] = await Promise.all(
+      ['out', 'out16'].map(async (run) => {
+        const frames = await Promise.all(masks.map((name) => readMask(at(run, 'masks', name))));
+        return frames.flatMap(({ data }) => [...data]);
+      }),
+    );
+    const changed = whole!.filter((id, i) => id !== rounded![i]).length;
+    expect(changed / whole!.length).toBeLessThan(0.01);
   });
 
   it.each<[string[], RegExp]>([

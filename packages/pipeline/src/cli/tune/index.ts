@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { initialize, shutdown } from '@samtrack/kernels';
 import { type TunedShapeResult, type TuneResult, tune, tuningOf, tuningStore } from '@samtrack/kernels/tuning';
-import { DEAOT_CONFIGS, type Size } from '@samtrack/models';
+import { DEAOT_CONFIGS, SAM2_CONFIGS, type Size } from '@samtrack/models';
 import { DETECTOR_NAMES, SEGMENTER_NAMES } from '../../assist/names.js';
 import { type Arguments, defineCommand, listed, oneOf, positiveNumber, UsageError } from '../command.js';
 import { segmenterSettings } from '../common/assistants.js';
@@ -12,8 +12,8 @@ import { Report } from '../common/progress.js';
 import { trackerSettings } from '../common/tracking.js';
 import { type LoadOptions, type TunableModel, tunableDetector, tunableSegmenter, tunableTracker } from './work.js';
 
-const TRACKERS = Object.keys(DEAOT_CONFIGS);
-const SEGMENTERS: readonly string[] = SEGMENTER_NAMES;
+const TRACKERS = [...Object.keys(DEAOT_CONFIGS), ...Object.keys(SAM2_CONFIGS)];
+const SEGMENTERS = SEGMENTER_NAMES.filter((name) => !TRACKERS.includes(name));
 const DETECTORS: readonly string[] = DETECTOR_NAMES;
 const MODELS = [...TRACKERS, ...SEGMENTERS, ...DETECTORS];
 
@@ -25,7 +25,7 @@ measured is kept for each GPU and driver, in the folder samtrack/tuning of the u
 the kernels change. Prints a table of what was measured.
 
   --model NAME       ${listed(MODELS, 21)};
-                     default deaot-t
+                     default deaot-t. SAM 2.1 as the tracker that it is, and with a click
   --weights FILE     .pth or .safetensors; default the weights that come with samtrack or are in its cache
   --size HxW         size of the frames or images to be fast for; default 480x854
   --long-edge N      longest side of the network's input, as for track
@@ -119,7 +119,7 @@ function modelLoader(
   }
   if (options['long-edge'] !== undefined) throw new UsageError('--long-edge is for trackers');
   const { weights } = options;
-  if (SEGMENTERS.includes(model)) {
+  if ((SEGMENTERS as string[]).includes(model)) {
     const settings =
       weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
     return (load) => tunableSegmenter(settings, size, load);

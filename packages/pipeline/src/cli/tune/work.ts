@@ -1,5 +1,5 @@
 /** Something for each model to do, so that `tune` sees which kernels it uses. */
-import { GroundingDetector, GroundingDino, type Size } from '@samtrack/models';
+import { GroundingDetector, GroundingDino, type RefiningPredictor, type Size } from '@samtrack/models';
 import { type WeightsOptions, withWeights } from '../../io/weights.js';
 import { loadTrackingModel } from '../../tracking/tracking-model.js';
 import { loadPredictor, type SegmenterSettings } from '../common/assistants.js';
@@ -23,14 +23,17 @@ export async function tunableTracker(
   size: Size,
   options: LoadOptions,
 ): Promise<TunableModel> {
-  const model = await loadTrackingModel({ tracker: kind, model: name, weights, ...options });
+  const { longEdge } = tracking;
+  const model = await loadTrackingModel({ tracker: kind, model: name, weights, longEdge, ...options });
   return {
     work: async () => {
+      const rgba = picture(size);
+      const predictor = model.predictor?.();
+      if (predictor) await click(predictor, size, rgba, options.signal);
       const tracker = model.start(size, { ...tracking, longTermGap: 1 });
       try {
-        const rgba = picture(size);
         await tracker.addReference(0, rgba, square(size), 1);
-        for (let i = 1; i <= REMEMBERED; i++) {
+        for (let i = 1; i <= Math.max(REMEMBERED, model.settlesAfter); i++) {
           options.signal.throwIfAborted();
           await tracker.step(i, rgba);
         }
@@ -49,18 +52,25 @@ export async function tunableSegmenter(
   options: LoadOptions,
 ): Promise<TunableModel> {
   const predictor = await loadPredictor(settings, options);
-  const { height, width } = size;
   return {
-    work: async () => {
-      await predictor.setImage({ ...size, data: picture(size) }, { signal: options.signal });
-      await predictor.predict({ points: [[width / 2, height / 2]], labels: [1] });
-      predictor.dispose();
-    },
+    work: () => click(predictor, size, picture(size), options.signal),
     dispose: () => {
       predictor.dispose();
       predictor.model.dispose();
     },
   };
+}
+
+/** Looks at an image and at what a click shows, and forgets it. */
+async function click(
+  predictor: RefiningPredictor,
+  { height, width }: Size,
+  data: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  await predictor.setImage({ height, width, data }, { signal });
+  await predictor.predict({ points: [[width / 2, height / 2]], labels: [1] });
+  predictor.dispose();
 }
 
 /** What `samtrack detect` does with an image and a short text. */
