@@ -11,8 +11,11 @@ import { loadMini, miniVideo } from './mini.js';
 
 const video = await miniVideo();
 
+/** Frames whose pointers are read: fewer than published, so that memories are full soon. */
+const maxPointers = 4;
+
 /** Frames after which every memory is full, and frames are alike. */
-const FULL = 20;
+const FULL = 12;
 
 describe.each([
   ['webgpu', initialize, shutdown],
@@ -37,7 +40,7 @@ describe.each([
   async function track(model: Sam2Model, frames: number) {
     const { height, width, mask } = video;
     const pixels = (frame: number) => video.frames[frame % video.frames.length]!;
-    const tracker = new Sam2Tracker(model, { height, width });
+    const tracker = new Sam2Tracker(model, { height, width }, { maxPointers });
     const two = Array.from(mask, (label, i) => (label === 0 && i % width > width - 20 ? 2 : label));
     const found: { labels: Int32Array; scores: readonly number[] }[] = [];
     const held: number[] = [];
@@ -55,15 +58,15 @@ describe.each([
   }
 
   it('find what direct ones find, to the bit, and hold no more the longer the video is', async () => {
-    const frames = FULL + 8;
+    const frames = FULL + 5;
     const { found } = await track(direct, frames);
     const replayed = await track(replaying, frames);
     expect(replayed.found).toEqual(found);
     expect(new Set(replayed.held.slice(FULL)).size).toBe(1);
-    // What an earlier video left is of use to the next, and does not pile up.
+    // What an earlier video left is of use to the next, and does not pile up; prompts are captured when they come again.
     const again = await track(replaying, frames);
     expect(again.found).toEqual(found);
-    expect(again.held.at(-1)).toBe(replayed.held.at(-1));
+    expect(again.held.at(-1)).toBeLessThan(1.01 * replayed.held.at(-1)!);
   });
 
   it('segment images as direct ones do', async () => {
@@ -87,7 +90,7 @@ it('compiles a frame on the CPU once, however long the video is', async () => {
   const engine: OnnxEngine = await initializeCpu();
   const model = await loadMini();
   const { height, width, frames, mask } = video;
-  const tracker = new Sam2Tracker(model, { height, width });
+  const tracker = new Sam2Tracker(model, { height, width }, { maxPointers });
   await tracker.addReference(0, frames[0]!, mask, 1);
   const compiled: number[] = [];
   for (let frame = 1; frame <= FULL + 4; frame++) {
