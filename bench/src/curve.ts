@@ -10,7 +10,7 @@ export interface Curve {
   readonly points: readonly CurvePoint[];
 }
 
-export interface CurvePoint {
+interface CurvePoint {
   readonly x: number;
   /** Time of a frame, milliseconds. */
   readonly wall: Summary;

@@ -71,7 +71,7 @@ it('a small SAM 2.1 too, its video engine included', async () => {
   );
   const results = await verifySam2(manifest!, taps!, { runs: ['A'] });
   for (const file of [manifest!, taps!]) await file.close();
-  expect(results.length).toBeGreaterThan(100);
+  expect(results.length).toBeGreaterThan(70);
   expect(results.filter(({ pass }) => !pass)).toEqual([]);
 });
 
@@ -91,6 +91,7 @@ describe.skipIf(!folder)(`whole goldens on the CPU${folder ? '' : ' (SAMTRACK_GO
     ...(Object.keys(DEAOT_CONFIGS) as DeAotName[]).map((name) => [name, deaot(name)] as const),
     ['deaot-t-14obj', deaot('deaot-t')],
     ...['sam-tiny', 'mobile-sam', 'sam-vit-b'].map((name) => [name, verifySam] as const),
+    ['sam2-mini', verifySam2],
     ...['gdino-mini', 'gdino-swin-t'].map((name) => [name, verifyGroundingDino] as const),
   ];
   for (const [name, verify] of goldens) {
