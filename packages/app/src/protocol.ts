@@ -270,8 +270,7 @@ export interface ModelChoice {
 export interface StoredModel {
   readonly file: string;
   readonly bytes: number;
-  /** What it can be used as. */
-  readonly roles: readonly ModelRole[];
+  readonly role: ModelRole;
   /** The model that it is of. */
   readonly id: string;
   /** For people: family, encoder and layers. */

@@ -13,7 +13,7 @@ import {
   pull,
   refreshModels,
   removeModel,
-  rolesOf,
+  roleOf,
   stored,
   urlOf,
   use,
@@ -51,7 +51,7 @@ async function chooseModel(): Promise<void> {
   }
 }
 
-function Download({ entry, role }: { entry: CatalogEntry; role: ModelRole }) {
+function Download({ entry }: { entry: CatalogEntry }) {
   const state = downloads.value.get(entry.file);
   const [asked, setAsked] = useState(false);
   const url = urlOf(entry);
@@ -92,7 +92,7 @@ function Download({ entry, role }: { entry: CatalogEntry; role: ModelRole }) {
             {state.problem}
           </span>
         )}
-        <Button label={`Go on with ${entry.title}`} onClick={() => pull(entry, role)}>
+        <Button label={`Go on with ${entry.title}`} onClick={() => pull(entry)}>
           {state.got > 0 ? `Go on at ${sizeOf(state.got)}` : 'Try again'}
         </Button>
         <Button
@@ -108,7 +108,7 @@ function Download({ entry, role }: { entry: CatalogEntry; role: ModelRole }) {
     return (
       <div class="download">
         <span class="muted">from {new URL(url).host}</span>
-        <Button kind="primary" icon="download" label={`Download ${entry.title} now`} onClick={() => pull(entry, role)}>
+        <Button kind="primary" icon="download" label={`Download ${entry.title} now`} onClick={() => pull(entry)}>
           Download {entry.size ? sizeOf(entry.size) : ''}
         </Button>
         <Button kind="quiet" label="Not now" onClick={() => setAsked(false)}>
@@ -154,12 +154,12 @@ function ModelRow({
   );
 }
 
-function Stored({ model, role, inUse }: { model: StoredModel; role: ModelRole; inUse: boolean }) {
+function Stored({ model, inUse }: { model: StoredModel; inUse: boolean }) {
   return (
     <ModelRow title={model.title} detail={`${model.file} · ${sizeOf(model.bytes)} · on this computer`} inUse={inUse}>
       <div class="download">
         {!inUse && (
-          <Button label={`Use ${model.file} as the ${role}`} onClick={() => use(role, model)}>
+          <Button label={`Use ${model.file}`} onClick={() => use(model.role, model)}>
             Use
           </Button>
         )}
@@ -200,9 +200,9 @@ export default function ModelsDialog() {
     >
       {ROLES.map(([role, name, what]) => {
         const chosen = settings.value.models.find((choice) => choice.role === role)?.file;
-        const here = stored.value.filter(({ roles }) => roles.includes(role));
+        const here = stored.value.filter((model) => model.role === role);
         const entries = catalog.filter(
-          (entry) => rolesOf(entry).includes(role) && !here.some(({ file }) => file === entry.file),
+          (entry) => roleOf(entry) === role && !here.some(({ file }) => file === entry.file),
         );
         return (
           <section key={role} class="models">
@@ -228,7 +228,7 @@ export default function ModelsDialog() {
                 </ModelRow>
               )}
               {here.map((model) => (
-                <Stored key={model.file} model={model} role={role} inUse={chosen === model.file} />
+                <Stored key={model.file} model={model} inUse={chosen === model.file} />
               ))}
               {entries.map((entry) => (
                 <ModelRow
@@ -237,7 +237,7 @@ export default function ModelsDialog() {
                   detail={`${entry.size ? sizeOf(entry.size) : 'size not published'} · ${entry.licence} · ${entry.encoder}`}
                   inUse={false}
                 >
-                  <Download entry={entry} role={role} />
+                  <Download entry={entry} />
                 </ModelRow>
               ))}
             </ul>

@@ -41,15 +41,8 @@ export function urlOf(entry: CatalogEntry): string | undefined {
   return entry.source.kind === 'url' ? entry.source.url : undefined;
 }
 
-const ROLES: Readonly<Record<CatalogEntry['family'], readonly ModelRole[]>> = {
-  deaot: ['tracker'],
-  sam: ['segmenter'],
-  sam2: ['segmenter', 'tracker'],
-  'grounding-dino': ['detector'],
-};
-
-/** What a checkpoint can be used as. */
-export const rolesOf = ({ family }: CatalogEntry): readonly ModelRole[] => ROLES[family];
+export const roleOf = (entry: CatalogEntry): ModelRole =>
+  (({ deaot: 'tracker', sam: 'segmenter', sam2: 'segmenter', 'grounding-dino': 'detector' }) as const)[entry.family];
 
 export async function refreshModels(): Promise<void> {
   stored.value = (await attempt(() => engine().storedModels())) ?? [];
@@ -60,7 +53,7 @@ export async function refreshModels(): Promise<void> {
 }
 
 /** Downloads a checkpoint, and uses it. */
-export async function pull(entry: CatalogEntry, role: ModelRole): Promise<void> {
+export async function pull(entry: CatalogEntry): Promise<void> {
   const url = urlOf(entry);
   if (!url) return;
   const { file, size: bytes, sha256 } = entry;
@@ -71,7 +64,7 @@ export async function pull(entry: CatalogEntry, role: ModelRole): Promise<void> 
     await refreshModels();
     const model = stored.value.find((one) => one.file === file);
     if (!model) throw new Error(`${file} is no checkpoint of ${entry.title}`);
-    await use(role, model);
+    await use(model.role, model);
     tell({ kind: 'info', message: `${entry.title} is ready.` });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -106,7 +99,7 @@ export async function applyModels(): Promise<void> {
 }
 
 export async function removeModel(model: StoredModel): Promise<void> {
-  for (const { role, file } of settings.value.models) if (file === model.file) await use(role, undefined);
+  await use(model.role, undefined);
   await attempt(() => engine().removeModel(model.file));
   await refreshModels();
 }
@@ -116,9 +109,8 @@ export async function importModel(file: File): Promise<void> {
   const model = await attempt(() => engine().addModel(file));
   if (!model) return;
   await refreshModels();
-  const [role] = model.roles as [ModelRole];
-  await use(role, model);
-  tell({ kind: 'info', message: `${file.name}: ${model.title}, ready as the ${role}.` });
+  await use(model.role, model);
+  tell({ kind: 'info', message: `${file.name}: ${model.title}, ready as the ${model.role}.` });
 }
 
 /** A file from another host. */

@@ -9,11 +9,11 @@ import {
 import type { ModelRole, StoredModel } from '../protocol.js';
 import { folderOf, writeFile } from './storage.js';
 
-const ROLES: Readonly<Record<Architecture['family'], readonly ModelRole[]>> = {
-  deaot: ['tracker'],
-  sam: ['segmenter'],
-  sam2: ['segmenter', 'tracker'],
-  'grounding-dino': ['detector'],
+const ROLES: Readonly<Record<Architecture['family'], ModelRole>> = {
+  deaot: 'tracker',
+  sam: 'segmenter',
+  sam2: 'segmenter',
+  'grounding-dino': 'detector',
 };
 
 /** What a checkpoint holds, told by its tensors. @throws CheckpointError for anything that is none of a model we have */
@@ -28,7 +28,7 @@ async function inspect(file: File): Promise<StoredModel> {
       });
     }
     const title = describeArchitecture(architecture);
-    return { file: file.name, bytes: file.size, roles: ROLES[architecture.family], id, title };
+    return { file: file.name, bytes: file.size, role: ROLES[architecture.family], id, title };
   } finally {
     await checkpoint.close();
   }
