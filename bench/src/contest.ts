@@ -181,7 +181,7 @@ export class Contest {
       await this.attempt(name, async () => {
         let session!: OrtSession;
         await this.check(name, async () => {
-          session = await ort.session(graph.model, provider, graph.feeds);
+          session = await ort.session(graph, provider, graph.feeds);
           this.#sessions.push(session);
           return graph.fromOnnx(await session.run());
         });

@@ -12,6 +12,7 @@ import {
   STOCK,
 } from './contest.js';
 import type { Runner } from './measure.js';
+import type { BaselineGraph } from './onnx/baseline.js';
 import { OnnxTracer } from './onnx/tracer.js';
 
 /** A case that is benchmarked. */
@@ -59,8 +60,7 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
           return values(fusedOps);
         }),
       );
-      const { model, inputs, fromOnnx } = await traceCase(kernelCase, weights, tensors);
-      await contest.addOrt(ort, { model, feeds: inputs, fromOnnx: ({ out }) => fromOnnx(out!) });
+      await contest.addOrt(ort, await traceCase(kernelCase, weights, tensors));
     }
     return { ...(await contest.measure(options)), flops, bytes };
   } finally {
@@ -75,13 +75,9 @@ export async function traceCase(
   kernelCase: Pick<OpCase, 'inputs' | 'build'>,
   weights: readonly string[],
   tensors: Record<string, Tensor>,
-): Promise<{
-  model: Uint8Array;
-  inputs: Record<string, { values: Float32Array; shape: readonly number[] }>;
-  fromOnnx: (values: Float32Array) => Float32Array;
-}> {
+): Promise<BaselineGraph> {
   const tracer = new OnnxTracer();
-  const inputs: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
+  const feeds: Record<string, { values: Float32Array; shape: readonly number[] }> = {};
   for (const key in tensors) {
     if (weights.includes(key)) continue;
     const { shape } = tensors[key]!;
@@ -89,19 +85,22 @@ export async function traceCase(
     if (shape.length === 3) {
       const [height, width, channels] = shape as [number, number, number];
       tracer.imageInput(key, tensors[key]!);
-      inputs[key] = { values: toChannelsFirst(values, channels), shape: [1, channels, height, width] };
+      feeds[key] = { values: toChannelsFirst(values, channels), shape: [1, channels, height, width] };
     } else {
       tracer.input(key, tensors[key]!);
-      inputs[key] = { values, shape };
+      feeds[key] = { values, shape };
     }
   }
   const out = [tidy(() => kernelCase.build(tracer.ops, tensors, fusedFrameOps))].flat()[0]!;
-  tracer.output('out', out);
+  const { name, layout } = tracer.output(out);
   const channels = out.shape.at(-1)!;
-  const image = tracer.isImage(out);
   out.dispose();
-  const fromOnnx = (values: Float32Array) => (image ? toChannelsLast(values, channels) : values);
-  return { model: await tracer.finish(), inputs, fromOnnx };
+  return {
+    ...(await tracer.finish()),
+    graph: 'traced',
+    feeds,
+    fromOnnx: (outputs) => (layout === 'image' ? toChannelsLast(outputs[name]!, channels) : outputs[name]!),
+  };
 }
 
 /** [H, W, C] as [C, H, W]. */

@@ -143,7 +143,7 @@ describe.skipIf(!ort)('an exported graph (skipped where onnxruntime-node is not 
   it('gives images with their channels first', async () => {
     const graphs = new ExternalGraphs(FIXTURE);
     const { model, feeds, fromOnnx } = await graphs.open({ ...request(), output: { name: 'map', size: 384 } });
-    const session = await ort!.session(model, 'cpu', feeds);
+    const session = await ort!.session({ model }, 'cpu', feeds);
     const map = fromOnnx(await session.run());
     await session.release();
     const bias = proceduralTensor('conv.bias', [8], 0.1, 0, 7);

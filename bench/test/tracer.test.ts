@@ -196,9 +196,9 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
       const out = [tidy(() => kernelCase.build(fusedOps, tensors, fusedFrameOps))].flat()[0]!;
       const ours = new Float32Array(await runtime.read(out));
       out.dispose();
-      const { model, inputs, fromOnnx } = await traceCase(kernelCase, kernelCase.weights, tensors);
-      const session = await ort!.session(model, 'cpu', inputs);
-      expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-10);
+      const traced = await traceCase(kernelCase, kernelCase.weights, tensors);
+      const session = await ort!.session(traced, 'cpu', traced.feeds);
+      expect(normalisedError(traced.fromOnnx(await session.run()), ours)).toBeLessThan(1e-10);
       await session.release();
       dispose(tensors);
     });
@@ -214,7 +214,7 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     const logits = frameLogits(model, inputs);
     const ours = await readLogits(getEngine(), logits);
     const traced = await traceFrame(getEngine(), name, inputs);
-    const session = await ort!.session(traced.model, 'cpu', traced.feeds);
+    const session = await ort!.session(traced, 'cpu', traced.feeds);
     expect(normalisedError(traced.fromOnnx(await session.run()), ours)).toBeLessThan(1e-8);
     await session.release();
     logits.dispose();
@@ -245,9 +245,9 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
     const loaded = await network.load(fusedOps);
     const out = await loaded.run(inputs);
     const ours = new Float32Array(await runtime.read(out));
-    const { model, fromOnnx } = await traceNetwork(network, inputs);
-    const session = await ort!.session(model, 'cpu', await feedsOf(getEngine(), inputs));
-    expect(normalisedError(fromOnnx((await session.run())['out']!), ours)).toBeLessThan(1e-8);
+    const traced = await traceNetwork(network, inputs);
+    const session = await ort!.session(traced, 'cpu', await feedsOf(getEngine(), inputs));
+    expect(normalisedError(traced.fromOnnx(await session.run()), ours)).toBeLessThan(1e-8);
     await session.release();
     out.dispose();
     loaded.dispose();

@@ -108,12 +108,6 @@ function withoutPadding(values: Float32Array): Float32Array {
   return out;
 }
 
-/** A traced graph, and what it consists of. */
-interface TracedFrame extends BaselineGraph {
-  readonly model: Uint8Array;
-  readonly operators: ReadonlyMap<string, number>;
-}
-
 /** The image in ONNX's layout. */
 async function imageFeed(engine: Engine, image: Tensor): Promise<OrtInput> {
   const [height, width] = image.shape as [number, number];
@@ -147,7 +141,7 @@ export async function exportedFeeds(engine: Engine, { image, memory }: FrameInpu
  * The per-frame graph as ONNX: made by running the model once on the tracer. Memory is an input, since it changes with
  * every frame.
  */
-export async function traceFrame(engine: Engine, name: DeAotName, inputs: FrameInputs): Promise<TracedFrame> {
+export async function traceFrame(engine: Engine, name: DeAotName, inputs: FrameInputs): Promise<BaselineGraph> {
   const read = async (tensor: Tensor) => new Float32Array(await engine.read(tensor));
   const tracer = new OnnxTracer();
   const model = await loadDeAot(name, tracer.ops);
@@ -161,14 +155,13 @@ export async function traceFrame(engine: Engine, name: DeAotName, inputs: FrameI
       }
     }
     const logits = frameLogits(model, inputs);
-    tracer.output('logits', logits);
+    const { name: output } = tracer.output(logits);
     logits.dispose();
     return {
-      model: await tracer.finish(),
+      ...(await tracer.finish()),
       graph: 'traced',
-      operators: tracer.graph.operators,
       feeds,
-      fromOnnx: ({ logits: values }) => withoutPadding(toChannelsLast(values!, LOGITS)),
+      fromOnnx: (outputs) => withoutPadding(toChannelsLast(outputs[output]!, LOGITS)),
     };
   } finally {
     model.dispose();

@@ -2,6 +2,7 @@ import type { Engine } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { toChannelsFirst, toChannelsLast } from '../kernels.js';
 import type { BenchedModel } from '../model.js';
+import type { BaselineGraph } from '../onnx/baseline.js';
 import { withStockKernels } from '../onnx/stock-kernels.js';
 import { OnnxTracer } from '../onnx/tracer.js';
 import type { LoadedNetwork, Network, NetworkInputs } from './network.js';
@@ -44,29 +45,27 @@ export async function benchedNetwork(engine: Engine, network: Network): Promise<
           weights: network.weights(),
         });
       }
-      const { model, fromOnnx } = await traceNetwork(network, inputs);
-      return { model, graph: 'traced', feeds, fromOnnx: ({ out }) => fromOnnx(out!) };
+      return { ...(await traceNetwork(network, inputs)), feeds };
     },
     dispose: () => dispose([...(inputs.image ? [inputs.image] : []), ...Object.values(inputs.rows)]),
   };
 }
 
 /** The network as ONNX, made by running it once on the tracer. */
-export async function traceNetwork(network: Network, inputs: NetworkInputs) {
+export async function traceNetwork(network: Network, inputs: NetworkInputs): Promise<Omit<BaselineGraph, 'feeds'>> {
   const tracer = new OnnxTracer();
   const loaded = await network.load(tracer.ops);
   try {
     if (inputs.image) tracer.imageInput('image', inputs.image, 3);
     for (const [name, rows] of Object.entries(inputs.rows)) tracer.input(name, rows);
     const out = await withStockKernels(tracer, () => loaded.run(inputs));
-    tracer.output('out', out);
-    const image = tracer.isImage(out);
+    const { name, layout } = tracer.output(out);
     const channels = out.shape.at(-1)!;
     out.dispose();
     return {
-      model: await tracer.finish(),
-      operators: tracer.graph.operators,
-      fromOnnx: (values: Float32Array) => (image ? toChannelsLast(values, channels) : values),
+      ...(await tracer.finish()),
+      graph: 'traced',
+      fromOnnx: (outputs) => (layout === 'image' ? toChannelsLast(outputs[name]!, channels) : outputs[name]!),
     };
   } finally {
     loaded.dispose();

@@ -1,10 +1,8 @@
 import type { Manifest } from '@samtrack/models';
-import type { OrtInput } from './session.js';
+import type { OnnxModel, OrtInput } from './session.js';
 
 /** A graph that ONNX Runtime runs in place of a network. */
-export interface BaselineGraph {
-  /** A traced graph, or the file of an exported one. */
-  readonly model: Uint8Array | string;
+export interface BaselineGraph extends OnnxModel {
   /** Where it comes from: `traced`, or `pytorch 2.15.0`. */
   readonly graph: string;
   readonly feeds: Readonly<Record<string, OrtInput>>;

@@ -15,6 +15,14 @@ export async function loadOnnxRuntime(): Promise<OnnxRuntime | undefined> {
   }
 }
 
+/** A graph as ONNX Runtime takes it. */
+export interface OnnxModel {
+  /** A traced graph, or the file of an exported one. */
+  readonly model: Uint8Array | string;
+  /** Constants of a traced graph, by the locations that it has for them. */
+  readonly weights?: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
 /** Plain data, as the graph wants it. */
 export interface OrtInput {
   /** 64-bit integers make an int64 tensor. */
@@ -28,10 +36,10 @@ export class OnnxRuntime {
   /**
    * Compiles a model for a provider, with all of ONNX Runtime's graph optimisations. Operators that the WebGPU provider
    * lacks run on the CPU, which is ONNX Runtime's own rule.
-   * @param model Its bytes, or the name of its file, which may have another one with weights beside it.
+   * @param onnx The bytes of a model with its constants, or the name of its file, which may have another one with weights beside it.
    */
   async session(
-    model: Uint8Array | string,
+    { model, weights = [] }: OnnxModel,
     provider: OrtProvider,
     inputs: Readonly<Record<string, OrtInput>>,
   ): Promise<OrtSession> {
@@ -39,6 +47,7 @@ export class OnnxRuntime {
       executionProviders: [provider],
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      externalData: weights,
       // Its threads would go on spinning after a run, and take the CPU from whoever is measured next.
       extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
     };

@@ -57,7 +57,7 @@ export class OnnxEngine implements Engine, Host {
   constructor(private readonly runtime: OnnxRuntime) {
     this.#executables = new Executables(runtime);
     this.#trace = new OnnxTrace({
-      get: (dataId) => this.data(dataId),
+      get: ({ dataId }) => this.data(dataId),
       add: (dtype, shape) => this.#add({ dtype, shape, layout: 'rows', constant: false }),
     });
     this.ops = onnxOps(this, this.#trace);

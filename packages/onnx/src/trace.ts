@@ -27,7 +27,7 @@ export interface TracedWeight {
 
 /** What a trace asks of the tensors. */
 export interface TensorTable {
-  get(dataId: object): TensorData;
+  get(tensor: TensorInfo): TensorData;
   /** New data without contents. */
   add(dtype: 'float32' | 'int32', shape: readonly number[]): object;
 }
@@ -68,6 +68,12 @@ export class OnnxTrace {
     return this.#values.get(dataId)!;
   }
 
+  /** Says what stands for data. */
+  bind({ dataId }: Pick<TensorInfo, 'dataId'>, value: Value): Value {
+    this.#values.set(dataId, value);
+    return value;
+  }
+
   /** Begins a new graph. */
   reset(): void {
     this.#graph = new OnnxGraph();
@@ -86,7 +92,7 @@ export class OnnxTrace {
   /** The same for tfjs, which makes the tensor itself. */
   info(shape: readonly number[], value: Value, dtype: 'float32' | 'int32' = 'float32'): TensorInfo {
     const dataId = this.tensors.add(dtype, value.shape);
-    this.#values.set(dataId, value);
+    this.bind({ dataId }, value);
     this.#results.push(dataId);
     return { dataId, shape: [...shape], dtype };
   }
@@ -94,23 +100,25 @@ export class OnnxTrace {
   stored(tensor: TensorInfo): Value {
     const known = this.#values.get(tensor.dataId);
     if (known) return known;
-    const { values, layout, shape: stored, dtype } = this.tensors.get(tensor.dataId);
-    if (!values) throw new OnnxTraceError('a tensor without contents takes part in a graph.');
+    const { values, layout, shape: stored, dtype } = this.tensors.get(tensor);
+    if (!values) {
+      const constant = this.#weight(tensor, tensor.shape);
+      if (constant === undefined) throw new OnnxTraceError('a tensor without contents takes part in a graph.');
+      return this.bind(tensor, { name: constant, layout: 'rows', shape: tensor.shape });
+    }
     // Contents channels last may be read in any shape.
     const shape = layout === 'image' ? stored : tensor.shape;
-    const value: Value = { name: this.#input(values, shape, shape, dtype), layout, shape };
-    this.#values.set(tensor.dataId, value);
-    return value;
+    return this.bind(tensor, { name: this.#input(values, shape, shape, dtype), layout, shape });
   }
 
   /** The first rows of a tensor, whose number may differ from run to run of the graph. */
   prefix(tensor: TensorInfo, rows: number, dimension: string): Value {
-    const { values, layout, dtype } = this.tensors.get(tensor.dataId);
+    const { values, layout, dtype } = this.tensors.get(tensor);
     if (!values || layout !== 'rows') return this.slice(this.rows(tensor), [0, rows], 0);
     const columns = tensor.shape[1]!;
     const shape = [rows, columns];
     const part = values.subarray(0, rows * columns) as Values;
-    const name = this.once(`prefix ${this.tensors.get(tensor.dataId).id} ${rows}`, () =>
+    const name = this.once(`prefix ${this.tensors.get(tensor).id} ${rows}`, () =>
       this.#input(part, shape, [dimension, columns], dtype),
     );
     return { name, layout, shape };
@@ -118,7 +126,7 @@ export class OnnxTrace {
 
   /** A tensor all of which is read, but whose columns may differ in number from run to run. */
   growing(tensor: TensorInfo, dimension: string): Value | undefined {
-    const { values, layout, dtype, id } = this.tensors.get(tensor.dataId);
+    const { values, layout, dtype, id } = this.tensors.get(tensor);
     if (!values || layout !== 'rows') return undefined;
     const name = this.once(`growing ${id}`, () =>
       this.#input(values, tensor.shape, [tensor.shape[0]!, dimension], dtype),
@@ -205,12 +213,12 @@ export class OnnxTrace {
   }
 
   #weight(
-    { dataId }: TensorInfo,
+    tensor: TensorInfo,
     shape: readonly number[],
     arrangement = '',
     arrange?: TracedWeight['arrange'],
   ): string | undefined {
-    const data = this.tensors.get(dataId);
+    const data = this.tensors.get(tensor);
     if (!data.constant) return undefined;
     return this.once(`weight ${data.id} ${arrangement} ${shape}`, () => {
       const bytes = 4 * shape.reduce((a, b) => a * b, 1);

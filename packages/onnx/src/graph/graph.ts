@@ -55,13 +55,6 @@ export class OnnxGraph {
   readonly #outputs: Port[] = [];
   #count = 0;
 
-  /** Operators and how often each stands in the graph. */
-  get operators(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const { operator } of this.#nodes) counts.set(operator, (counts.get(operator) ?? 0) + 1);
-    return counts;
-  }
-
   /** Whether nothing is computed yet. */
   get empty(): boolean {
     return this.#nodes.length === 0;

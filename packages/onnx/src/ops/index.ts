@@ -7,11 +7,16 @@ import { idEmbedding } from './id-embedding.js';
 import { imageOps } from './image-ops.js';
 import { matrixOps } from './matrix-ops.js';
 
-/** The operations that networks are written in, as nodes of the graph in the making; but for what a CPU does better by itself. */
-export const onnxOps = (host: Host, trace: OnnxTrace): OpSet => ({
+/** The operations that networks are written in, as nodes of the graph in the making. */
+export const graphOps = (trace: OnnxTrace): Omit<OpSet, 'idEmbedding'> => ({
   ...matrixOps(trace),
   ...imageOps(trace),
   ...attentionOps(trace),
   ...detectionOps(trace),
+});
+
+/** The same for the engine, with what a CPU does better by itself. */
+export const onnxOps = (host: Host, trace: OnnxTrace): OpSet => ({
+  ...graphOps(trace),
   idEmbedding: idEmbedding(host),
 });
