@@ -6,6 +6,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { annotatePure } from './annotate-pure.mjs';
+import { shaders } from './shaders.mjs';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const exported = Object.values(manifest.exports ?? {}).filter((target) => target['samtrack-source']);
@@ -19,7 +20,6 @@ const shared = {
   target: 'es2022',
   packages: 'external',
   sourcemap: true,
-  loader: { '.wgsl': 'text' },
   logLevel: 'warning',
 };
 // `packages: external` also leaves `#platform` imports alone, so they are resolved here, once for each platform.
@@ -55,7 +55,7 @@ for (const { platform, condition, suffix } of [
   await build({
     ...shared,
     platform,
-    plugins: [platformImports(condition), ...(manifest.sideEffects === false ? [pureConstants] : [])],
+    plugins: [platformImports(condition), shaders, ...(manifest.sideEffects === false ? [pureConstants] : [])],
     splitting: true,
     chunkNames: `chunks/[name]-[hash]${suffix}`,
     outdir: 'dist',

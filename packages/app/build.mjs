@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { shaders } from '../../scripts/shaders.mjs';
 import { headersFile, nginxFile } from './headers.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -22,18 +23,6 @@ const COPIED = {
 /** ONNX Runtime's WebAssembly, for browsers without a GPU. Fetched when it is needed, by nobody else. */
 const RUNTIME = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 const runtime = dirname(createRequire(join(root, 'packages', 'onnx', 'package.json')).resolve('onnxruntime-web/wasm'));
-
-/** Shaders without their comments, which a fifth of their text is. WGSL has no texts in which `//` means something else. */
-const shaders = {
-  name: 'shaders',
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8')
-        .replaceAll(/[ \t]*\/\/.*$/gm, '')
-        .replaceAll(/\n{2,}/g, '\n'),
-      loader: 'text',
-    })),
-};
 
 /** Weights that come with the page: all that come with SAMTrack. */
 const weights = () => readdirSync(join(root, 'weights', 'embedded')).filter((file) => file.endsWith('.safetensors'));

@@ -34,6 +34,13 @@ export function measurable<Shape extends object, Variant extends string>(
 /** Between two sources: no code unit. */
 const SEPARATOR = [0x1ff];
 
+/** A source without comments and indentation, which bundles leave out. */
+const essence = (source: string): string =>
+  source
+    .replaceAll(/\/\/.*$/gm, '')
+    .replaceAll(/^[ \t]+|[ \t]+$/gm, '')
+    .replaceAll(/\n{2,}/g, '\n');
+
 const fingerprints = new WeakMap<AnyOp, string>();
 
 /** A short hash of an operation's kernels (two 32-bit FNV-1a with different offsets; no defence against malice). */
@@ -44,7 +51,7 @@ export function fingerprint(op: AnyOp): string {
   for (const offset of [0x811c9dc5, 0x050c5d1f]) {
     let hash = offset;
     for (const source of op.kernels.flatMap(({ sources }) => sources)) {
-      hash = fnv1a(SEPARATOR, fnv1aText(source, hash));
+      hash = fnv1a(SEPARATOR, fnv1aText(essence(source), hash));
     }
     result += hash.toString(16).padStart(8, '0');
   }

@@ -53,6 +53,12 @@ describe('fingerprint', () => {
     expect(new Set(prints).size).toBe(6);
     expect(fingerprint(op('ab', 'c'))).toBe(prints[0]);
   });
+
+  it('is that of the text as bundles have it, without comments and indentation', () => {
+    const text = '// what it does\nfn f() {\n  return 1; // one\n\n}\n';
+    expect(fingerprint(op(text))).toBe(fingerprint(op('\nfn f() {\nreturn 1;\n}\n')));
+    expect(fingerprint(op(text))).not.toBe(fingerprint(op('\nfn f() {\nreturn 2;\n}\n')));
+  });
 });
 
 describe('TuningTable', () => {
