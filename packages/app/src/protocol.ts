@@ -43,7 +43,7 @@ export interface ObjectView {
 
 export type Rgb = readonly [red: number, green: number, blue: number];
 export type FrameSpan = readonly [first: number, last: number];
-export type { Box, Direction, Point };
+export type { Direction, Point };
 
 /** Something that the user showed of an object in a frame. */
 export interface AnnotationView {

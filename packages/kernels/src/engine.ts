@@ -1,4 +1,5 @@
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { registerTwins } from './dispatch/runtime.js';
 import type { FrameOps, OpSet } from './ops/op-set.js';
 
 /** The machines that networks run on: a GPU with the kernels of this package, or the CPU with ONNX Runtime. */
@@ -31,7 +32,6 @@ export interface Engine {
   /** For people: the adapter's name, or the processor's. */
   readonly device: string;
   readonly ops: OpSet;
-  readonly frameOps: FrameOps;
   /** Whether it pays to capture what recurs, in spite of the memory that a capture holds. */
   readonly replays: boolean;
   /** Whether memory that models could keep for later is dear: of the CPU's own, or shared with it. */
@@ -75,9 +75,14 @@ export interface Engine {
 
 const engines = new WeakMap<object, Engine>();
 
-/** Ties an engine to its tfjs backend. */
-export function registerEngine(backend: KernelBackend, engine: Engine): void {
+/**
+ * Ties an engine to its tfjs backend.
+ * @param frameOps What happens around networks: programs call these operations by themselves, and get the engine's own.
+ */
+export function registerEngine(backend: KernelBackend, engine: Engine, frameOps: FrameOps): void {
   engines.set(backend, engine);
+  const named = Object.entries(frameOps).map(([key, op]) => [key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), op]);
+  registerTwins(backend, Object.fromEntries(named));
 }
 
 /** The engine that a tfjs backend was tied to. */

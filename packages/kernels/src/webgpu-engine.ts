@@ -1,14 +1,13 @@
 import { backend as currentBackend } from '@tensorflow/tfjs-core';
 import { type GraphPool, getRuntime, type Runtime } from './dispatch/index.js';
 import { type Engine, engineOf } from './engine.js';
-import { fusedFrameOps, fusedOps } from './ops/index.js';
+import { fusedOps } from './ops/index.js';
 
 /** The hand-written kernels on a GPU, as an engine. */
 const webgpuEngine = (runtime: Runtime): Engine => ({
   kind: 'webgpu',
   device: runtime.info.description || runtime.info.device || runtime.info.vendor,
   ops: fusedOps,
-  frameOps: fusedFrameOps,
   replays: runtime.adapterClass.kind === 'discrete',
   sharesMemory: runtime.adapterClass.kind !== 'discrete',
   maxTensorBytes: runtime.adapterClass.maxBindingBytes,

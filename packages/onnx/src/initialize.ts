@@ -30,7 +30,7 @@ export async function initializeCpu(options: RuntimeOptions = {}): Promise<OnnxE
   registerKernels(BACKEND);
   await setBackend(BACKEND);
   await ready();
-  registerEngine(backend, engine);
+  registerEngine(backend, engine, engine.frameOps);
   backends.set(engine, backend);
   return engine;
 }

@@ -1,4 +1,20 @@
-import { type Engine, makeIdBank, makeMaskPlan, makeResizePlan } from '@samtrack/kernels';
+import {
+  copyBlock,
+  type Engine,
+  filterPixels,
+  labelArgmax,
+  labelDecode,
+  labelPropagation,
+  labelUncertainty,
+  makeIdBank,
+  makeMaskPlan,
+  makeResizePlan,
+  maskBits,
+  maskStatistics,
+  maskValues,
+  preprocess,
+  transpose,
+} from '@samtrack/kernels';
 import { type CaseTensor, randomTensor, randomValues } from '@samtrack/kernels/testing';
 import {
   add,
@@ -233,10 +249,10 @@ export const OPERATIONS: readonly Operation[] = [
       name: `preprocess, ${method}`,
       // An odd number of pixels: no mean is half-way between two grey levels, where it might round either way.
       data: { words: pixels(25, 31) },
-      run: ({ frameOps, ops }, { words }) => {
+      run: ({ ops }, { words }) => {
         const [height, width] = { bicubic: [17, 33], area: [11, 13], copy: [25, 31] }[method] as [number, number];
         const plan = makeResizePlan(25, 31, height, width, method === 'copy' ? 'bicubic' : method);
-        const image = frameOps.preprocess(words!, plan);
+        const image = preprocess(words!, plan);
         // Through a convolution of the fourth channel, too, as networks have it.
         const weight = reshape(mul(image, 1), [height * width, 4]);
         return [weight, ops.maxPool(image, 1)];
@@ -246,8 +262,8 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'filtered pixels in a frame',
     data: { words: pixels(90), columns: taps(10, 7, 3), rows: taps(12, 5, 4), table: randomTensor([3, 256], 1) },
-    run: ({ frameOps }, { words, columns, rows, table }) =>
-      frameOps.filterPixels(words!, {
+    run: (_, { words, columns, rows, table }) =>
+      filterPixels(words!, {
         input: { height: 12, width: 10, channels: 3 },
         columns: columns!,
         rows: rows!,
@@ -263,9 +279,9 @@ export const OPERATIONS: readonly Operation[] = [
     ({ groups, objects }): Operation => ({
       name: `labels and uncertainty of ${objects} objects`,
       data: { maps: logits(groups) },
-      run: ({ frameOps }, { maps }) => [
-        frameOps.labelDecode(maps!, { objects, height: 25, width: 33, alignCorners: groups === 1 }),
-        frameOps.labelUncertainty(maps!, { objects }),
+      run: (_, { maps }) => [
+        labelDecode(maps!, { objects, height: 25, width: 33, alignCorners: groups === 1 }),
+        labelUncertainty(maps!, { objects }),
       ],
     }),
   ),
@@ -278,8 +294,8 @@ export const OPERATIONS: readonly Operation[] = [
       labels0: randomTensor([63, 4], 4),
       labels1: randomTensor([63, 4], 5),
     },
-    run: ({ frameOps }, { query, key0, key1, labels0, labels1 }) => {
-      const shares = frameOps.labelPropagation({
+    run: (_, { query, key0, key1, labels0, labels1 }) => {
+      const shares = labelPropagation({
         height: 7,
         width: 9,
         query: query!,
@@ -291,28 +307,28 @@ export const OPERATIONS: readonly Operation[] = [
         topK: 10,
       });
       const options = { classes: 3, height: 21, width: 30, alignCorners: true };
-      return [shares, frameOps.labelArgmax(reshape(shares, [7, 9, 4]), options)];
+      return [shares, labelArgmax(reshape(shares, [7, 9, 4]), options)];
     },
   },
   {
     name: 'masks at the size of the image',
     data: { maps: randomTensor([1, 3, 16, 16], 1, 3), selected: { shape: [2], values: Int32Array.of(2, 0) } },
-    run: ({ frameOps }, { maps, selected }) => {
+    run: (_, { maps, selected }) => {
       const sizes = { input: { height: 48, width: 64 }, output: { height: 75, width: 100 } };
       const plan = makeMaskPlan({ side: 16, frame: 64, ...sizes });
       return [
-        frameOps.maskStatistics(maps!, plan, { threshold: 0.1 }),
-        frameOps.maskBits(maps!, plan, { selected: selected! }),
-        frameOps.maskValues(maps!, plan, { selected: selected! }),
+        maskStatistics(maps!, plan, { threshold: 0.1 }),
+        maskBits(maps!, plan, { selected: selected! }),
+        maskValues(maps!, plan, { selected: selected! }),
       ];
     },
   },
   {
     name: 'blocks and transposed rows in place',
     data: { x: randomTensor([5, 8], 1), target: randomTensor([9, 12], 2), wide: randomTensor([8, 20], 3) },
-    run: ({ frameOps }, { x, target, wide }) => [
-      frameOps.copyBlock(x!, target!, { row: 3, column: 4 }, { row: 1, column: 2, rows: 3, columns: 5 }).clone(),
-      frameOps.transpose(x!, { into: { tensor: wide!, column: 6 } }).clone(),
+    run: (_, { x, target, wide }) => [
+      copyBlock(x!, target!, { row: 3, column: 4 }, { row: 1, column: 2, rows: 3, columns: 5 }).clone(),
+      transpose(x!, { into: { tensor: wide!, column: 6 } }).clone(),
     ],
   },
 ];

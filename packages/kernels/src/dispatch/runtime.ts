@@ -314,20 +314,45 @@ export class NoRuntimeError extends Error {
   override readonly name = 'NoRuntimeError';
 }
 
+function backendOrNone(): object | undefined {
+  try {
+    return currentBackend();
+  } catch {
+    // tfjs has no backend at all.
+    return undefined;
+  }
+}
+
+/** The runtime of the current tfjs backend, where it has one. */
+export function findRuntime(): Runtime | undefined {
+  const backend = backendOrNone();
+  return backend && runtimes.get(backend);
+}
+
 /**
  * The runtime of the current tfjs backend.
  * @throws NoRuntimeError when the current backend is neither one of `initialize` nor attached.
  */
 export function getRuntime(): Runtime {
-  let backend: object | undefined;
-  try {
-    backend = currentBackend();
-  } catch {
-    // tfjs has no backend at all.
-  }
-  const runtime = backend && runtimes.get(backend);
+  const runtime = findRuntime();
   if (runtime) return runtime;
   throw new NoRuntimeError(
     'No GPU is open for kernels: `await initialize()` of @samtrack/kernels first, or `await attach(backend())` where tfjs runs on WebGPU already.',
   );
+}
+
+/** Operations as another machine than a GPU has them, by their names. */
+export type Twins = Readonly<Record<string, ((...args: never[]) => unknown) | undefined>>;
+
+const twins = new WeakMap<object, Twins>();
+
+/** Ties them to the backend of that machine: operations that are called while it is the current one are theirs. */
+export function registerTwins(backend: object, operations: Twins): void {
+  twins.set(backend, operations);
+}
+
+/** Those of the current tfjs backend, where it has some. */
+export function currentTwins(): Twins | undefined {
+  const backend = backendOrNone();
+  return backend && twins.get(backend);
 }

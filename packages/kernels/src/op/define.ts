@@ -2,7 +2,7 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable, Work } from '../dispatch/chooser.js';
 import type { Kernel } from '../dispatch/kernel.js';
-import { getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
+import { currentTwins, findRuntime, getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
 import { addToTape, tapeIsOn } from '../dispatch/tfjs.js';
 import { type Check, OperandError, tensorsIn } from './arguments.js';
 import { ShapeError } from './shape-error.js';
@@ -88,7 +88,8 @@ export class Call<Shape extends object, Variant extends string> {
 
 /**
  * Declares an operation. What it is called with is what `run` takes behind the call. Every call is checked against `takes`, and
- * gradients that would have to go through it are refused.
+ * gradients that would have to go through it are refused. Where another machine than a GPU is the current one and has the
+ * operation, it is that which is called.
  */
 export function defineOp<Args extends unknown[], Result, Shape extends object = object, Variant extends string = never>(
   spec: OpSpec<Args, Result, Shape, Variant>,
@@ -97,7 +98,10 @@ export function defineOp<Args extends unknown[], Result, Shape extends object = 
   const select = spec.select ?? ((shape: Shape, adapter: AdapterClass) => supported(shape, adapter)[0]!);
   const takes = Object.entries(spec.takes);
   const call = (...args: Args): Result => {
-    const runtime = getRuntime();
+    const found = findRuntime();
+    const twin = found ? undefined : currentTwins()?.[name];
+    if (twin) return Reflect.apply(twin, undefined, args) as Result;
+    const runtime = found ?? getRuntime();
     for (let i = 0; i < takes.length; i++) {
       const [argument, check] = takes[i]!;
       const complaint = check(args[i], argument);

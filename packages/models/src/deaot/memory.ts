@@ -1,4 +1,4 @@
-import { getEngine } from '@samtrack/kernels';
+import { copyBlock, getEngine, transpose } from '@samtrack/kernels';
 import { dispose, type Tensor } from '@tensorflow/tfjs-core';
 import { type SnapshotWriter, snapshotValues, type TrackerSnapshot } from '../tracking/snapshot.js';
 import { KEY_CHANNELS, VALUE_CHANNELS } from './config.js';
@@ -99,9 +99,9 @@ export class GroupMemory {
   /** Makes a frame the short-term memory. */
   remember(keyValues: readonly KeyValue[], idValues: readonly Tensor[]): void {
     for (const [i, { short }] of this.layers.entries()) {
-      getEngine().frameOps.copyBlock(keyValues[i]!.key, short.key);
-      getEngine().frameOps.copyBlock(keyValues[i]!.value, short.value);
-      getEngine().frameOps.copyBlock(idValues[i]!, short.idValue);
+      copyBlock(keyValues[i]!.key, short.key);
+      copyBlock(keyValues[i]!.value, short.value);
+      copyBlock(idValues[i]!, short.idValue);
     }
   }
 
@@ -114,9 +114,9 @@ export class GroupMemory {
     for (const { from, to } of moves) this.#move(from, to);
     this.#reserve(this.schedule.frames.length, maxFrames);
     for (const { long, short } of this.layers) {
-      getEngine().frameOps.transpose(short.key, { into: { tensor: long.keys, column: slot * this.tokens } });
-      getEngine().frameOps.copyBlock(short.value, long.value, { row: slot * this.tokens });
-      getEngine().frameOps.copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
+      transpose(short.key, { into: { tensor: long.keys, column: slot * this.tokens } });
+      copyBlock(short.value, long.value, { row: slot * this.tokens });
+      copyBlock(short.idValue, long.idValue, { row: slot * this.tokens });
       long.tokens = this.schedule.frames.length * this.tokens;
     }
   }
@@ -159,7 +159,7 @@ export class GroupMemory {
       const block = getEngine().allocate(shape);
       try {
         getEngine().write(block, await snapshotValues(snapshot, `${name}.${tensor}`, shape));
-        getEngine().frameOps.copyBlock(block, target, at);
+        copyBlock(block, target, at);
       } finally {
         block.dispose();
       }
@@ -181,24 +181,9 @@ export class GroupMemory {
   #move(from: number, to: number): void {
     const { tokens } = this;
     for (const { long } of this.layers) {
-      getEngine().frameOps.copyBlock(
-        long.keys,
-        long.keys,
-        { column: to * tokens },
-        { column: from * tokens, columns: tokens },
-      );
-      getEngine().frameOps.copyBlock(
-        long.value,
-        long.value,
-        { row: to * tokens },
-        { row: from * tokens, rows: tokens },
-      );
-      getEngine().frameOps.copyBlock(
-        long.idValue,
-        long.idValue,
-        { row: to * tokens },
-        { row: from * tokens, rows: tokens },
-      );
+      copyBlock(long.keys, long.keys, { column: to * tokens }, { column: from * tokens, columns: tokens });
+      copyBlock(long.value, long.value, { row: to * tokens }, { row: from * tokens, rows: tokens });
+      copyBlock(long.idValue, long.idValue, { row: to * tokens }, { row: from * tokens, rows: tokens });
     }
   }
 
@@ -212,7 +197,7 @@ export class GroupMemory {
     for (const { long } of this.layers) {
       const resized = (old: Tensor, shape: [number, number], block: { rows?: number; columns?: number }) => {
         const next = zeros(shape);
-        if (used > 0) getEngine().frameOps.copyBlock(old, next, {}, block);
+        if (used > 0) copyBlock(old, next, {}, block);
         old.dispose();
         return next;
       };
@@ -251,7 +236,7 @@ function copied(
   block: { row?: number; column?: number; rows?: number; columns?: number },
 ): { tensor: Tensor; isCopy: true } {
   const tensor = getEngine().allocate(shape);
-  getEngine().frameOps.copyBlock(source, tensor, {}, block);
+  copyBlock(source, tensor, {}, block);
   return { tensor, isCopy: true };
 }
 

@@ -1,4 +1,4 @@
-import { type Engine, getEngine } from '@samtrack/kernels';
+import { copyBlock, type Engine, getEngine, labelDecode, labelUncertainty } from '@samtrack/kernels';
 import { dispose, reshape, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type ForwardPass, type PassOptions, Replay } from '../nn/replay.js';
 import {
@@ -368,7 +368,6 @@ export class DeAotTracker implements Tracker {
 
   #propagate(): Found {
     const { model, objects } = this;
-    const { frameOps } = this.#engine;
     const features = this.#encode();
     const [h4, w4] = features.f4.shape as [number, number];
     const groups = this.#groups.length;
@@ -386,7 +385,7 @@ export class DeAotTracker implements Tracker {
       const rows = reshape(decoded, [h4 * w4, LOGIT_CHANNELS]);
       decoded.dispose();
       if (stack) {
-        frameOps.copyBlock(rows, stack, { row: g * h4 * w4 });
+        copyBlock(rows, stack, { row: g * h4 * w4 });
         rows.dispose();
         this.#engine.flush();
       } else logits = rows;
@@ -394,8 +393,8 @@ export class DeAotTracker implements Tracker {
     });
     const all = stack ?? logits!;
     const maps = reshape(all, [groups, h4, w4, LOGIT_CHANNELS]);
-    const labels = frameOps.labelDecode(maps, { objects, ...this.size, alignCorners: model.config.alignCorners });
-    const uncertainty = this.options.uncertainty ? { uncertainty: frameOps.labelUncertainty(maps, { objects }) } : {};
+    const labels = labelDecode(maps, { objects, ...this.size, alignCorners: model.config.alignCorners });
+    const uncertainty = this.options.uncertainty ? { uncertainty: labelUncertainty(maps, { objects }) } : {};
     dispose([all, maps]);
     disposeFeatures(features);
     return { labels, keyValues, ...uncertainty };

@@ -1,4 +1,4 @@
-import { type Engine, getEngine } from '@samtrack/kernels';
+import { type Engine, filterPixels, getEngine } from '@samtrack/kernels';
 import { dispose, type Tensor, type Tensor3D, tensor } from '@tensorflow/tfjs-core';
 import { channelsOf, checkSize, type PixelImage } from './pixels.js';
 import { filterTaps, type ResizeFilter, resizeAntialiased, type Taps } from './resize-antialiased.js';
@@ -62,7 +62,7 @@ export function networkInput(
   try {
     runtime.write(pixels, wholeWords(image.data));
     const input = { height: image.height, width: image.width, channels: sourceChannels };
-    return runtime.frameOps.filterPixels(pixels, {
+    return filterPixels(pixels, {
       input,
       ...operands,
       channels,

@@ -1,4 +1,4 @@
-import { type Engine, getEngine } from '@samtrack/kernels';
+import { type Engine, getEngine, labelArgmax, labelPropagation } from '@samtrack/kernels';
 import { dispose, pad, reshape, type Tensor, type Tensor2D, tensor } from '@tensorflow/tfjs-core';
 import {
   checkObjects,
@@ -137,7 +137,7 @@ export class LabelPropagationTracker implements Tracker {
     const { height, width } = this.#grid;
     const key = this.#encode();
     const near = (radius: number) => (entry: Entry) => ({ key: entry.key, labels: entry.soft, radius });
-    const soft = this.#engine.frameOps.labelPropagation({
+    const soft = labelPropagation({
       height,
       width,
       query: key,
@@ -146,7 +146,7 @@ export class LabelPropagationTracker implements Tracker {
       topK: TOP_K,
     });
     const maps = reshape(soft, [height, width, soft.shape[1]!]);
-    const found = this.#engine.frameOps.labelArgmax(maps, {
+    const found = labelArgmax(maps, {
       classes: this.objects + 1,
       ...this.size,
       alignCorners: true,

@@ -1,4 +1,4 @@
-import { getEngine, type MaskPlan, readMaskStatistics } from '@samtrack/kernels';
+import { getEngine, type MaskPlan, maskBits, maskStatistics, maskValues, readMaskStatistics } from '@samtrack/kernels';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Box } from '../masks/box.js';
 import { bitsToRle, type Rle } from '../masks/index.js';
@@ -34,7 +34,7 @@ const GROUP = 8;
  */
 export async function measureMasks(logits: Tensor, plan: MaskPlan, levels: MaskLevels = {}): Promise<MaskMeasures[]> {
   const { threshold, stabilityOffset: offset } = levels;
-  const counts = getEngine().frameOps.maskStatistics(logits, plan, { threshold, offset });
+  const counts = maskStatistics(logits, plan, { threshold, offset });
   try {
     const masks = counts.shape[0]!;
     const values = new Int32Array(await getEngine().read(counts));
@@ -95,7 +95,7 @@ export async function readMasks(
   const { width, height } = plan.output;
   const masks: Rle[] = [];
   const bytes = width * Math.ceil(height / 32) * 4;
-  const op = (selected: Tensor) => getEngine().frameOps.maskBits(logits, plan, { threshold, selected });
+  const op = (selected: Tensor) => maskBits(logits, plan, { threshold, selected });
   await inGroups(indices, bytes, plan, op, (words) => masks.push(bitsToRle(new Int32Array(words), width, height)));
   return masks;
 }
@@ -104,7 +104,7 @@ export async function readMasks(
 export async function readLogits(logits: Tensor, plan: MaskPlan, indices: readonly number[]): Promise<Float32Array[]> {
   const maps: Float32Array[] = [];
   const bytes = plan.output.width * plan.output.height * 4;
-  const op = (selected: Tensor) => getEngine().frameOps.maskValues(logits, plan, { selected });
+  const op = (selected: Tensor) => maskValues(logits, plan, { selected });
   await inGroups(indices, bytes, plan, op, (words) => maps.push(new Float32Array(words)));
   return maps;
 }

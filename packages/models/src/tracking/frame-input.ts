@@ -1,4 +1,4 @@
-import { type Engine, makeResizePlan, type ResizePlan } from '@samtrack/kernels';
+import { type Engine, makeResizePlan, preprocess, type ResizePlan } from '@samtrack/kernels';
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { disposeAll } from '../nn/tidy.js';
 import { TrackerError } from './errors.js';
@@ -47,7 +47,7 @@ export class FrameInput {
 
   /** The frame reduced and normalised, float32 [H, W, 4]; the caller's to dispose. */
   image(): Tensor {
-    return this.engine.frameOps.preprocess(this.#pixels, this.#plan);
+    return preprocess(this.#pixels, this.#plan);
   }
 
   dispose(): void {

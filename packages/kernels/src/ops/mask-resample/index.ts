@@ -48,7 +48,7 @@ function resampling(output: keyof typeof OUTPUTS) {
     optional: ['selected'],
   });
   return defineOp({
-    name: `mask-resample/${output}`,
+    name: `mask-${output}`,
     takes: {
       logits: float32,
       plan: anything,
