@@ -94,6 +94,8 @@ export interface MemoryView {
   readonly frameBytes: number;
   readonly maskBytes: number;
   readonly budgetBytes?: number;
+  /** What the run that began last was expected to need at its most. */
+  readonly expectedBytes?: number;
 }
 
 /** States of a frame in an object's lane. */

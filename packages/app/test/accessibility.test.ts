@@ -14,7 +14,6 @@ interface Violation {
 
 /** What axe finds wrong, in words. */
 async function violations(app: App): Promise<string[]> {
-  await app.page.evaluate(axe);
   const found = await app.page.evaluate(
     (tags) =>
       (globalThis as unknown as { axe: { run(options: object): Promise<{ violations: Violation[] }> } }).axe.run({
@@ -29,65 +28,79 @@ async function violations(app: App): Promise<string[]> {
   );
 }
 
-async function withObjects(app: App): Promise<void> {
-  await app.openClip();
-  await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
-  await app.waitForObjects(2);
-}
-
+/** Opens a dialog by its key; the one before is closed. */
 const press = (key: string) => async (app: App) => {
-  await withObjects(app);
+  await app.page.keyboard.press('Escape');
+  await app.page.locator('dialog[open]').waitFor({ state: 'detached' });
+  await app.page.locator('.stage').focus();
   await app.page.keyboard.press(key);
-  await app.page.waitForSelector('dialog[open]');
+  await app.page.locator('dialog[open] h2').waitFor();
 };
 
-const STATES: Readonly<Record<string, { options?: OpenOptions; enter: (app: App) => Promise<unknown> }>> = {
-  empty: { enter: async () => {} },
-  'without a GPU': { options: { engine: 'none' }, enter: async () => {} },
-  opened: { enter: (app) => app.openClip() },
-  prompted: {
-    enter: (app) =>
-      app
-        .openClip()
-        .then(() => app.click(12, 12))
-        .then(() => app.waitForObjects(1)),
+const tab = (name: RegExp | string) => (app: App) => app.page.getByRole('tab', { name }).click();
+
+/** Ways through the page, and the states on each of them, one after the other. */
+const WAYS: readonly { options?: OpenOptions; states: Readonly<Record<string, (app: App) => Promise<unknown>>> }[] = [
+  {
+    states: {
+      empty: async () => {},
+      models: async (app) => {
+        await app.page.getByRole('button', { name: 'Models' }).click();
+        await app.page.waitForSelector('dialog[open]');
+      },
+      opened: async (app) => {
+        await app.page.keyboard.press('Escape');
+        await app.openClip();
+      },
+      prompted: async (app) => {
+        await app.click(12, 12);
+        await app.waitForObjects(1);
+      },
+      'the review': tab(/Review/),
+      'the tracking tab': tab('Tracking'),
+      tracked: async (app) => {
+        await tab('Objects')(app);
+        await app.page.keyboard.press('Control+z');
+        await app.waitForObjects(0);
+        await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
+        await app.waitForObjects(2);
+        await app.track();
+      },
+      export: press('Control+Shift+e'),
+      settings: press('Control+,'),
+      help: press('?'),
+      commands: press('Control+k'),
+    },
   },
-  tracking: {
+  { options: { engine: 'none' }, states: { 'without a GPU': async () => {} } },
+  {
     options: { query: 'delay=300' },
-    enter: async (app) => {
-      await withObjects(app);
-      await app.page.keyboard.press('f');
-      await app.page.waitForSelector('.progress');
+    states: {
+      tracking: async (app) => {
+        await app.openClip();
+        await app.click(12, 12);
+        await app.waitForObjects(1);
+        await app.page.keyboard.press('f');
+        await app.page.waitForSelector('.progress');
+      },
     },
   },
-  tracked: { enter: (app) => withObjects(app).then(() => app.track()) },
-  'the review': { enter: (app) => withObjects(app).then(() => app.page.getByRole('tab', { name: /Review/ }).click()) },
-  'the tracking tab': {
-    enter: (app) => withObjects(app).then(() => app.page.getByRole('tab', { name: 'Tracking' }).click()),
-  },
-  export: { enter: press('Control+Shift+e') },
-  settings: { enter: press('Control+,') },
-  help: { enter: press('?') },
-  commands: { enter: press('Control+k') },
-  models: {
-    enter: async (app) => {
-      await app.page.getByRole('button', { name: 'Models' }).click();
-      await app.page.waitForSelector('dialog[open]');
-    },
-  },
-};
+];
 
 describeApp('accessibility', (open) => {
   it('axe finds nothing in any state, dark and light', { timeout: 300_000 }, async () => {
     const wrong: string[] = [];
-    for (const [name, { options, enter }] of Object.entries(STATES)) {
+    for (const { options, states } of WAYS) {
       const app = await open({ ...options, reducedMotion: 'reduce' });
-      await enter(app);
-      for (const theme of ['dark', 'light']) {
-        await app.page.evaluate((wanted) => {
-          document.documentElement.dataset['theme'] = wanted;
-        }, theme);
-        wrong.push(...(await violations(app)).map((text) => `${name}, ${theme}: ${text}`));
+      await app.page.evaluate(axe);
+      for (const [name, enter] of Object.entries(states)) {
+        await enter(app);
+        for (const theme of ['dark', 'light']) {
+          await app.page.evaluate((wanted) => {
+            document.documentElement.dataset['theme'] = wanted;
+          }, theme);
+          wrong.push(...(await violations(app)).map((text) => `${name}, ${theme}: ${text}`));
+        }
       }
       await app.page.close();
     }

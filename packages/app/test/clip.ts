@@ -29,12 +29,14 @@ export function labels(frame: number): Uint8Array {
   return Uint8Array.from({ length: width * height }, (_, i) => truthAt(frame, i % width, Math.floor(i / width)));
 }
 
+/** Red, green and blue of a pixel of a frame. */
+export const colourOf = (frame: number, x: number, y: number): readonly [number, number, number] =>
+  [BACKGROUND, COLOURS.red, COLOURS.blue, COLOURS.green][truthAt(frame, x, y)]!;
+
 export function picture(frame: number): Uint8Array {
   const { width, height } = CLIP;
   const rgb = new Uint8Array(width * height * 3);
-  for (const [i, id] of labels(frame).entries()) {
-    rgb.set([BACKGROUND, COLOURS.red, COLOURS.blue, COLOURS.green][id]!, 3 * i);
-  }
+  for (let i = 0; i < width * height; i++) rgb.set(colourOf(frame, i % width, Math.floor(i / width)), 3 * i);
   return encode({ width, height, data: rgb, channels: 3 });
 }
 

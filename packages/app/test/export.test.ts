@@ -210,6 +210,37 @@ describeApp('export', (open) => {
     expect(await app.page.getByRole('dialog').textContent()).toMatch(/23 of 24 frames have no masks yet/);
   });
 
+  it('says how much is older than a change, and two exports of the same are two files', async () => {
+    const app = await open();
+    await tracked(app);
+    await app.goTo(10);
+    await app.page.keyboard.press('2');
+    await app.page.keyboard.press('d');
+    await app.click(60, 44);
+    await app.page.getByText(/^13 frames are older than your change/).waitFor();
+    await app.page.keyboard.press('Control+Shift+e');
+    const dialog = app.page.getByRole('dialog', { name: 'Export' });
+    await dialog.getByText('13 frames are older than your newest change.').waitFor();
+    // Of the marked range only.
+    await app.page.keyboard.press('Escape');
+    await app.goTo(19);
+    await app.page.keyboard.press('o');
+    await app.page.keyboard.press('Control+Shift+e');
+    await dialog.getByText('9 frames are older than your newest change.').waitFor();
+    const paths: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const [download] = await Promise.all([
+        app.page.waitForEvent('download'),
+        dialog.getByRole('button', { name: /^Save/ }).click(),
+      ]);
+      paths.push(await download.path());
+    }
+    const [first, second] = paths.map((path) => readFileSync(path));
+    expect(Object.keys(unzipSync(first!))).toHaveLength(20);
+    expect(first!.equals(second!)).toBe(true);
+    expect(paths[0]).not.toBe(paths[1]);
+  });
+
   it('gives the project, which opens as it was', async () => {
     const app = await open();
     await tracked(app);
@@ -281,7 +312,31 @@ describeApp('export', (open) => {
         result: map(Math.max(0, frame - 1)),
       })),
     );
-    const { jf } = summarise(scores.objects);
-    expect(await dialog.locator('tbody tr').first().locator('td').first().textContent()).toBe((100 * jf).toFixed(1));
+    const expected = summarise(scores.objects);
+    const row = dialog.locator('tbody tr').first().locator('td');
+    expect(await row.first().textContent()).toBe((100 * expected.jf).toFixed(1));
+    const [download] = await Promise.all([
+      app.page.waitForEvent('download'),
+      dialog.getByRole('button', { name: /^Save/ }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('scores.json');
+    const report = JSON.parse(readFileSync(await download.path(), 'utf8'));
+    const [sequence] = report.sequences;
+    const near = (found: readonly number[], wanted: readonly number[]) => {
+      expect(found).toHaveLength(wanted.length);
+      for (const [i, value] of wanted.entries()) expect(Math.abs(found[i]! - value)).toBeLessThan(1e-6);
+    };
+    const figures = ({ jf, j, f }: typeof expected) => [
+      jf,
+      ...[j, f].flatMap(({ mean, recall, decay }) => [mean, recall, decay]),
+    ];
+    near(figures(sequence), figures(expected));
+    near(figures(report), figures(expected));
+    expect(sequence.frames).toEqual(scores.frames);
+    for (const [i, { id, j, f }] of scores.objects.entries()) {
+      expect(sequence.objects[i].id).toBe(id);
+      near(sequence.objects[i].j, j);
+      near(sequence.objects[i].f, f);
+    }
   });
 });

@@ -221,7 +221,15 @@ describeApp('the page', (open) => {
     const response = await app.page.request.get(`${app.origin}/index.html`);
     expect(response.headers()['content-security-policy']).toMatch(/require-trusted-types-for 'script'/);
     await oneObject(app);
+    await app.page.keyboard.press('d');
+    await app.click(20, 30);
     await app.track();
+    await app.page.keyboard.press('Control+Shift+e');
+    const dialog = app.page.getByRole('dialog', { name: 'Export' });
+    for (const format of ['Overlay', 'Cut-out WebM', 'GIF']) {
+      await dialog.getByRole('checkbox', { name: new RegExp(`^${format}`) }).check();
+    }
+    await Promise.all([app.page.waitForEvent('download'), dialog.getByRole('button', { name: /^Save/ }).click()]);
     expect(await app.page.evaluate(() => (globalThis as { violations?: string[] }).violations)).toEqual([]);
   });
 });

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+import { type Frame, openSource, type VideoSource } from 'samtrack';
 import { expect, it } from 'vitest';
 import { describeApp, leastOf } from './app.js';
 import { CLIP, clipZip, maskPng } from './clip.js';
@@ -25,8 +27,30 @@ describeApp('the empty page', (open) => {
     await app.page.getByRole('button', { name: /Try the demo clip/ }).click();
     await app.ready();
     expect(await app.page.title()).toBe('Demo clip · SAMTrack');
+    // What the same file is in Node: every time to the microsecond, and the first picture.
+    const clip = await openSource(fileURLToPath(new URL('../../../demo/clip.mp4', import.meta.url)));
+    const { timestamps } = clip as VideoSource;
+    const first: Frame[] = [];
+    for await (const frame of clip.frames({ from: 0, to: 1 })) first.push(frame);
+    await clip.close();
+    const micro = (times: Iterable<number>) => [...times].map((time) => Math.round(1e6 * time));
+    expect(micro(await app.page.evaluate(() => globalThis.samtrack.times()))).toEqual(micro(timestamps));
+    expect(micro(timestamps)).toEqual(micro(Array.from({ length: 60 }, (_, i) => i / 24)));
+    const { rgba, width } = first[0]!;
+    for (const [x, y] of [
+      [40, 40],
+      [300, 60],
+      [200, 190],
+    ] as const) {
+      const at = 4 * (y * width + x);
+      const expected = [...rgba.subarray(at, at + 3)];
+      await expect
+        .poll(async () => Math.max(...(await app.colourAt(x + 0.5, y + 0.5)).map((c, i) => Math.abs(c - expected[i]!))))
+        .toBeLessThanOrEqual(4);
+    }
+    expect(await app.page.locator('.lane-box').getAttribute('aria-valuetext')).toMatch(/^frame 0 of 59, /);
     await app.page.keyboard.press('End');
-    await expect.poll(async () => (await app.snapshot()).frame).toBe(59);
+    await app.showing(59);
     expect((await app.snapshot()).time).toBeCloseTo(59 / 24, 6);
   });
 

@@ -1,8 +1,25 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
 import { CLIP, labels, maskPng } from './clip.js';
 
 const LAST = CLIP.frames - 1;
+
+/** In the engine's worker: counts the decoded pictures that were made, and those that nobody has closed. */
+const COUNT_FRAMES = `(() => {
+  let made = 0;
+  const open = new Set();
+  const track = (frame) => (made++, open.add(frame), frame);
+  const { close, clone } = VideoFrame.prototype;
+  VideoFrame.prototype.close = function () { open.delete(this); return close.call(this); };
+  VideoFrame.prototype.clone = function () { return track(clone.call(this)); };
+  const Decoder = VideoDecoder;
+  globalThis.VideoDecoder = class extends Decoder {
+    constructor({ output, ...rest }) { super({ ...rest, output: (frame) => output(track(frame)) }); }
+  };
+  const channel = new BroadcastChannel('frames');
+  channel.onmessage = ({ data }) => data === 'how many' && channel.postMessage({ made, open: open.size });
+})()`;
 
 /** Two objects from a mask, tracked to the end. */
 async function tracked(app: App): Promise<void> {
@@ -29,10 +46,12 @@ describeApp('tracking', (open) => {
     await app.showing(frame);
   });
 
-  it('stops at once, keeps what is done, and goes on', async () => {
-    const app = await open({ query: 'delay=80' });
-    await app.openClip();
-    await app.click(12, 12);
+  it('stops at once, keeps what is done, and goes on; no decoded picture is left open', async () => {
+    const app = await open({ query: 'delay=80', beforeEngine: COUNT_FRAMES });
+    const bytes = readFileSync(new URL('fixtures/b-frames.mp4', import.meta.url));
+    await app.drop({ name: 'b-frames.mp4', bytes });
+    await app.ready();
+    await app.click(70, 32);
     await app.waitForObjects(1);
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();
     await app.page.waitForFunction(
@@ -46,6 +65,21 @@ describeApp('tracking', (open) => {
     const before = await app.hashes(frame + 1);
     expect(before.every(Boolean)).toBe(true);
     expect(await app.hash(LAST)).toBe('');
+    const frames = () =>
+      app.page.evaluate(
+        () =>
+          new Promise<{ made: number; open: number }>((resolve) => {
+            const channel = new BroadcastChannel('frames');
+            channel.onmessage = ({ data }) => {
+              if (data === 'how many') return;
+              channel.close();
+              resolve(data);
+            };
+            channel.postMessage('how many');
+          }),
+      );
+    await expect.poll(async () => (await frames()).open).toBe(0);
+    expect((await frames()).made).toBeGreaterThan(frame);
     await app.track();
     expect((await app.hashes(frame + 1)).every((hash, i) => hash === before[i])).toBe(true);
     expect(await app.hash(LAST)).not.toBe('');
@@ -92,9 +126,15 @@ describeApp('tracking', (open) => {
     await app.page.keyboard.press('i');
     await app.goTo(16);
     await app.page.keyboard.press('o');
+    const before = await app.hashes(CLIP.frames);
     await app.run(() => app.page.keyboard.press('f'));
     await expect.poll(() => app.hash(16)).not.toBe('');
-    expect(await app.hash(17)).toBe('');
+    // Nothing else has changed.
+    const known = (hashes: readonly string[]) => hashes.flatMap((hash, frame) => (hash ? [frame] : []));
+    const after = await app.hashes(CLIP.frames);
+    expect(known(before)).toEqual(Array.from({ length: 14 }, (_, frame) => frame));
+    expect(known(after)).toEqual(Array.from({ length: 17 }, (_, frame) => frame));
+    expect(after.slice(0, 13)).toEqual(before.slice(0, 13));
     // The marks are handles.
     await app.page.getByRole('tab', { name: 'Tracking' }).click();
     await app.page.getByText('Frames 13 to 16.').waitFor();
@@ -245,6 +285,37 @@ describeApp('tracking', (open) => {
     const { memory } = await app.snapshot();
     expect(memory!.usedBytes).toBeLessThan(200e6);
     await expect.poll(() => app.hash(LAST)).not.toBe('');
+  });
+
+  it('never takes more than the promise while it runs, and knows before what it will take', async () => {
+    const app = await open({
+      query: 'delay=20',
+      before: `localStorage.setItem('samtrack settings', '{"memoryMB":40}')`,
+    });
+    await app.openClip();
+    // Two frames are shown, so that two are remembered.
+    for (const frame of [12, 0]) {
+      await app.goTo(frame);
+      await app.page.keyboard.press('1');
+      await app.click(8 + 2 * frame + 4, 12);
+      await expect.poll(() => app.hash(frame)).not.toBe('');
+    }
+    await app.page.evaluate(() => {
+      const used: number[] = [];
+      Object.assign(globalThis, { used });
+      setInterval(async () => used.push((await globalThis.samtrack.snapshot()).memory!.usedBytes), 10);
+    });
+    await app.track();
+    const used = await app.page.evaluate(() => (globalThis as unknown as { used: number[] }).used);
+    const { memory } = await app.snapshot();
+    expect(used.length).toBeGreaterThan(10);
+    const peak = Math.max(...used);
+    expect(peak).toBeLessThan(40e6);
+    expect(memory!.budgetBytes).toBe(40e6);
+    expect(peak / memory!.expectedBytes!).toBeGreaterThan(0.8);
+    expect(peak / memory!.expectedBytes!).toBeLessThan(1.2);
+    await app.page.getByRole('tab', { name: 'Tracking' }).click();
+    await app.page.getByText(/The run that began last needs \d+ MB at its most/).waitFor();
   });
 
   it('refuses a promise that it cannot keep, with what would be enough, and keeps what is there', async () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
-import { CLIP } from './clip.js';
+import { CLIP, maskPng } from './clip.js';
 
 /** A first-time user's way from the empty page to an exported archive, on the clip that comes with the page. */
 describeApp('a first-time user', (open) => {
@@ -71,17 +71,76 @@ describeApp('a first-time user', (open) => {
     await Promise.all([app.page.waitForEvent('download'), press('Enter')]);
   });
 
+  /** Keeps what keys ask for from being done, and notes it. @returns what gives the commands since it was asked last */
+  async function noting(app: App): Promise<() => Promise<string[]>> {
+    await app.page.evaluate(() => {
+      const fired: string[] = [];
+      Object.assign(globalThis, { fired });
+      window.addEventListener('samtrack-command', (event) => {
+        event.preventDefault();
+        fired.push((event as CustomEvent<string>).detail);
+      });
+    });
+    return () => app.page.evaluate(() => (globalThis as unknown as { fired: string[] }).fired.splice(0));
+  }
+  const commands = (app: App) => app.page.evaluate(() => globalThis.samtrack.commands());
+  /** As the tests press it. */
+  const pressed = (key: string) => key.replace('$mod', 'Control');
+
+  it('fires each command of the table once for each of its keys', async () => {
+    const app = await open();
+    await app.openClip();
+    const all = await commands(app);
+    expect(all.flatMap(({ keys }) => keys).length).toBeGreaterThan(80);
+    await app.page.locator('.stage').focus();
+    const fired = await noting(app);
+    for (const { id, keys } of all.filter(({ scope }) => scope !== 'review')) {
+      for (const key of keys) {
+        await app.page.keyboard.press(pressed(key));
+        expect(await fired(), `${key} is ${id}`).toEqual([id]);
+      }
+    }
+  });
+
+  it('fires the commands of the review while something waits in it, and nothing else by their keys', async () => {
+    const app = await open();
+    await app.openClip();
+    await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
+    await app.waitForObjects(2);
+    await app.page.getByRole('tab', { name: /Review/ }).click();
+    await app.page.getByRole('radio', { name: 'Everything' }).check();
+    await app.page.getByRole('spinbutton', { name: 'At least' }).fill('50');
+    await app.page.keyboard.press('Tab');
+    await app.track();
+    await app.page.locator('.candidate').first().waitFor();
+    await app.page.locator('.stage').focus();
+    const fired = await noting(app);
+    for (const { id, keys } of (await commands(app)).filter(({ scope }) => scope === 'review')) {
+      for (const key of keys) {
+        await app.page.keyboard.press(pressed(key));
+        expect(await fired(), `${key} is ${id}`).toEqual([id]);
+      }
+    }
+  });
+
   it('can switch single letters off, and types in fields without effect', async () => {
     const app = await open({ before: `localStorage.setItem('samtrack settings', '{"letterKeys":false}')` });
     await app.openClip();
-    await app.page.keyboard.press('b');
-    expect(await app.page.getByRole('radio', { name: /Box/ }).getAttribute('aria-checked')).toBe('false');
     await app.page.keyboard.press('ArrowRight');
-    await expect.poll(async () => (await app.snapshot()).frame).toBe(1);
-    const field = app.page.getByRole('spinbutton', { name: 'Frame' });
-    await field.focus();
-    await app.page.keyboard.press('End');
-    expect((await app.snapshot()).frame).toBe(1);
+    await app.showing(1);
+    const fired = await noting(app);
+    const keys = (await commands(app)).flatMap((command) => command.keys);
+    const letters = keys.filter((key) => /^(Shift\+)?[^+\s]$/.test(key) || key === '+');
+    expect(letters.length).toBeGreaterThan(40);
+    await app.page.locator('.stage').focus();
+    for (const key of letters) await app.page.keyboard.press(pressed(key));
+    expect(await fired()).toEqual([]);
+    // Others go on, but none does in a field.
+    await app.page.keyboard.press('ArrowRight');
+    expect(await fired()).toEqual(['next']);
+    await app.page.getByRole('spinbutton', { name: 'Frame' }).focus();
+    for (const key of keys.filter((one) => one !== 'Space')) await app.page.keyboard.press(pressed(key));
+    expect(await fired()).toEqual([]);
   });
 
   it('reaches every part of the page with F6', async () => {
@@ -154,8 +213,27 @@ describeApp('on a phone', (open) => {
         const now = await app.place(48, 32);
         return Math.hypot(now.x - middle.x, now.y - middle.y);
       })
-      .toBeLessThan(1.5);
+      .toBeLessThan(1);
     expect(await app.page.locator('.zoom-value').textContent()).not.toBe('365 %');
+  });
+
+  it('has the tabs of the sheet under the picture, and each shows its part', async () => {
+    const app = await open(phone);
+    await app.openClip();
+    const stage = (await app.page.locator('.stage').boundingBox())!;
+    for (const [tab, part] of [
+      ['Review', 'Look for new objects while tracking'],
+      ['Tracking', 'Step by step'],
+      ['Objects', 'New object'],
+    ] as const) {
+      const button = app.page.getByRole('tab', { name: new RegExp(tab) });
+      const { x, y, width, height } = (await button.boundingBox())!;
+      expect(y, tab).toBeGreaterThan(stage.y + stage.height - 1);
+      await app.page.touchscreen.tap(x + width / 2, y + height / 2);
+      await expect.poll(() => button.getAttribute('aria-selected')).toBe('true');
+      expect(await app.page.getByRole('tabpanel').textContent()).toContain(part);
+    }
+    expect(await app.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
   });
 
   it('tracks, and has targets that a finger hits', async () => {

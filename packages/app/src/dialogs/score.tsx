@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
+import { saveAs } from '../state/files.js';
 import { scores } from '../state/score.js';
 import { theme } from '../state/settings.js';
+import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 
 const percent = (value: number) => (100 * value).toFixed(1);
@@ -50,7 +52,21 @@ export default function ScoreDialog() {
   if (!report) return <Dialog title="Scores">Drop a DAVIS folder to score it.</Dialog>;
   const rows = [...report.sequences, { ...report, name: 'mean of all objects', objects: [], frames: [] }];
   return (
-    <Dialog title="Scores" wide>
+    <Dialog
+      title="Scores"
+      wide
+      footer={
+        <Button
+          icon="download"
+          label="Save every frame's J and F of each object as JSON"
+          onClick={() =>
+            saveAs(new File([JSON.stringify(report, null, 1)], 'scores.json', { type: 'application/json' }))
+          }
+        >
+          Save
+        </Button>
+      }
+    >
       <table class="scores">
         <thead>
           <tr>

@@ -79,6 +79,12 @@ function isOwnKey({ key, target }: KeyboardEvent): boolean {
   return arrows !== null && /^(Arrow|Home|End|Page)/.test(key);
 }
 
+/** Runs a command, unless a listener to `samtrack-command` (detail: its id) prevents that. */
+function fire({ id, run }: Command): void {
+  const event = new CustomEvent('samtrack-command', { detail: id, cancelable: true });
+  if (window.dispatchEvent(event)) void run();
+}
+
 /** Listens to all keys of the page, by one table. */
 export function listenToKeys(): void {
   const scopes = (): Scope[] => [
@@ -125,7 +131,7 @@ export function listenToKeys(): void {
           panned.value &&= panning.value;
           panning.value = true;
         } else if (!event.repeat || REPEATED.test(found.command.id)) {
-          void found.command.run();
+          fire(found.command);
         }
         return;
       }
@@ -136,7 +142,7 @@ export function listenToKeys(): void {
     if (key === '\\') showOriginal.value = false;
     if (key !== ' ' || !panning.value) return;
     panning.value = false;
-    if (!panned.value) void commandById('play').run();
+    if (!panned.value) fire(commandById('play'));
     panned.value = false;
   });
 }

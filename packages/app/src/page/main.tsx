@@ -2,13 +2,14 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { openFiles, reopen, seek } from '../state/actions.js';
+import { COMMANDS } from '../state/commands.js';
 import { engine, parameters, reportTimes, startEngine } from '../state/engine.js';
 import { applyModels } from '../state/models.js';
 import { alarmed, project, returning, source, takeOver } from '../state/view.js';
 import { viewport } from '../state/viewport.js';
 import { allowBlobWorkers } from '../trusted-types.js';
 import { App } from '../ui/app.js';
-import { listenToKeys } from './keys.js';
+import { keysOf, listenToKeys } from './keys.js';
 import { scriptUrl } from './trusted.js';
 
 allowBlobWorkers();
@@ -68,6 +69,9 @@ const handle = {
     reportTimes.length = 0;
   },
   seek,
+  /** Seconds at which frames are shown. */
+  times: () => [...(source.value?.times ?? [])],
+  commands: () => COMMANDS.map((command) => ({ id: command.id, scope: command.scope, keys: [...keysOf(command)] })),
 };
 
 declare global {

@@ -42,6 +42,9 @@ function Gauge() {
           ).bars
         }
       </svg>
+      {used.expectedBytes !== undefined && (
+        <p class="muted">The run that began last needs {sizeOf(used.expectedBytes)} at its most.</p>
+      )}
       <ul>
         {parts.map(([label, bytes, kind]) => (
           <li key={kind}>

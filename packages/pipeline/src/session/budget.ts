@@ -6,6 +6,11 @@ import type { SharedTracker } from './tracker.js';
 export interface SessionMemory {
   /** What was promised; undefined if nothing was. */
   readonly budgetBytes: number | undefined;
+  /**
+   * What a run needs at its most with the reference frames there are, as it was measured when the last one began; what a tracker remembers
+   * on its way comes on top. Undefined before the first run, and without a budget.
+   */
+  readonly expectedBytes: number | undefined;
   /** All of the following together. */
   readonly usedBytes: number;
   /** On the GPU: weights, workspace and remembered frames. */
@@ -39,7 +44,7 @@ const MARGIN = 1.02;
  *
  * @param references Reference frames that must be remembered.
  * @param otherBytes Frames and masks on the CPU.
- * @returns the remembered frames' share, in MB
+ * @returns the remembered frames' share, in MB, and what the run needs with no more than the reference frames
  * @throws OutOfBudgetError with the bytes that would be enough
  */
 export async function shareBudget(
@@ -49,7 +54,7 @@ export async function shareBudget(
   references: number,
   otherBytes: number,
   budgetBytes: number,
-): Promise<number> {
+): Promise<{ memoryMB: number; expectedBytes: number }> {
   const measure = () => footprint(shared, size, objects);
   const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await shared.queue.run(measure);
   const keptBytes = size.width * size.height * 6;
@@ -63,7 +68,8 @@ export async function shareBudget(
     );
   }
   const room = (budgetBytes - needed(1)) / (MARGIN * perFrameBytes + keptBytes);
-  return (rememberedBytes + Math.floor(room) * perFrameRememberedBytes) / 1e6;
+  const memoryMB = (rememberedBytes + Math.floor(room) * perFrameRememberedBytes) / 1e6;
+  return { memoryMB, expectedBytes: Math.ceil(needed(references)) };
 }
 
 /** Measures what the tracker takes; once for each size and number of groups. Empties the tracker. */

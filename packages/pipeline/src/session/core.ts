@@ -52,6 +52,8 @@ export class SessionCore {
   state: SessionState;
   /** The propagation under way, and how far the project file says that it came. */
   running: { seq: number; recorded: number } | undefined;
+  /** What the run that began last needs at its most; known with a budget. */
+  expectedBytes: number | undefined;
   readonly #changes = new SerialQueue();
   #closed = false;
 
@@ -200,6 +202,7 @@ export class SessionCore {
     const { memoryMB } = this.options;
     return {
       budgetBytes: memoryMB === undefined ? undefined : memoryMB * 1e6,
+      expectedBytes: this.expectedBytes,
       usedBytes: allocatedBytes + frameBytes + maskBytes,
       gpuBytes: allocatedBytes,
       rememberedBytes,

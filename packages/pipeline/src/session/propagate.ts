@@ -246,7 +246,10 @@ async function share(core: SessionCore): Promise<number | undefined> {
   if (memoryMB === undefined) return undefined;
   const { objects, annotations } = core.state;
   const other = core.readBytes + core.memory.maskBytes;
-  return shareBudget(shared, core.source, objects.size, Math.max(1, annotations.size), other, memoryMB * 1e6);
+  const references = Math.max(1, annotations.size);
+  const shares = await shareBudget(shared, core.source, objects.size, references, other, memoryMB * 1e6);
+  core.expectedBytes = shares.expectedBytes;
+  return shares.memoryMB;
 }
 
 /** @throws OutOfBudgetError where what was promised does not hold; what is done is kept */

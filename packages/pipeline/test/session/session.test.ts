@@ -425,7 +425,13 @@ describe('a budget', () => {
     await small.close();
     const enough = await st.open(source, { memoryMB: (error.neededBytes + 1) / 1e6 });
     await enough.prompt({ frame: 0, mask: twoObjects });
-    for await (const { memory } of enough.propagate()) expect(memory.usedBytes).toBeLessThanOrEqual(error.neededBytes);
+    expect(enough.memory.expectedBytes).toBeUndefined();
+    const used: number[] = [];
+    for await (const { memory } of enough.propagate()) used.push(memory.usedBytes);
+    expect(enough.memory.expectedBytes).toBe(error.neededBytes);
+    const peak = Math.max(...used);
+    expect(peak).toBeLessThanOrEqual(error.neededBytes);
+    expect(peak).toBeGreaterThan(0.8 * error.neededBytes);
     await enough.close();
   });
 
