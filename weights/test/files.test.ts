@@ -132,15 +132,17 @@ describe('convert', () => {
     await Promise.all([before.close(), after.close()]);
   });
 
-  it('writes float16, and keeps in float32 what float16 cannot hold', async () => {
+  it('writes matrices as float16, and keeps in float32 vectors and what float16 cannot hold', async () => {
     const input = join(folder, 'in.safetensors');
+    const matrix = (key: string, ...values: number[]) => ({ ...tensor(key, ...values), shape: [1, values.length] });
     const stated = { metadata: { long_edge: '641' } };
-    await writeFile(input, writeSafetensors([tensor('a', 0.1, 65504), tensor('big', 1, 65505)], stated));
+    const tensors = [matrix('a', 0.1, 65504), matrix('big', 1, 65505), tensor('bias', 0.1)];
+    await writeFile(input, writeSafetensors(tensors, stated));
     const output = join(folder, 'out.safetensors');
     const { keptF32 } = await convert(input, output, { dtype: 'f16' });
     expect(keptF32).toEqual(['big']);
     const after = await openCheckpoint(output);
-    expect([after.info('a').dtype, after.info('big').dtype]).toEqual(['f16', 'f32']);
+    expect(['a', 'big', 'bias'].map((key) => after.info(key).dtype)).toEqual(['f16', 'f32', 'f32']);
     expect([...(await after.read('a')).data]).toEqual([0.0999755859375, 65504]);
     expect([...(await after.read('big')).data]).toEqual([1, 65505]);
     // What the file says of its weights stays with them.

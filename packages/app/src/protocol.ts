@@ -277,6 +277,10 @@ export interface StoredModel {
   readonly id: string;
   /** For people: family, encoder and layers. */
   readonly title: string;
+  /** Its weights are stored as float16. */
+  readonly float16: boolean;
+  /** The file that was downloaded or dropped, where this one was made from it. */
+  readonly madeFrom?: string;
 }
 
 /** What the page asks of the worker for downloads: the only one that may reach other hosts. */
@@ -309,7 +313,7 @@ export interface NetReport {
   readonly file: string;
   readonly got: number;
   readonly total?: number;
-  readonly state: 'loading' | 'checking';
+  readonly state: 'loading' | 'checking' | 'storing';
   readonly host: string;
 }
 
@@ -377,6 +381,8 @@ export interface EngineApi {
   storedModels(): Promise<StoredModel[]>;
   /** Takes a checkpoint in, after a look at what it is. */
   addModel(file: File): Promise<StoredModel>;
+  /** Stores a downloaded checkpoint as float16, where that was measured to be right. */
+  halveModel(file: string): Promise<StoredModel>;
   removeModel(file: string): Promise<void>;
   snapshot(): Promise<Snapshot>;
   /** Of a frame's masks, or of one object's; empty where there are none. */

@@ -61,7 +61,7 @@ function Download({ entry }: { entry: CatalogEntry }) {
       <div class="download">
         <progress max={total ?? 1} value={total ? state.got : undefined} aria-label={`${entry.title}, downloaded`} />
         <span class="figures">
-          {state.state === 'checking' ? 'checking ' : ''}
+          {{ loading: '', checking: 'checking ', storing: 'storing ' }[state.state]}
           {sizeOf(state.got)}
           {total && ` of ${sizeOf(total)}`} from {state.host}
         </span>
@@ -156,7 +156,11 @@ function ModelRow({
 
 function Stored({ model, inUse }: { model: StoredModel; inUse: boolean }) {
   return (
-    <ModelRow title={model.title} detail={`${model.file} · ${sizeOf(model.bytes)} · on this computer`} inUse={inUse}>
+    <ModelRow
+      title={model.title}
+      detail={`${model.file} · ${sizeOf(model.bytes)}${model.float16 ? ' as float16' : ''} · on this computer`}
+      inUse={inUse}
+    >
       <div class="download">
         {!inUse && (
           <Button label={`Use ${model.file}`} onClick={() => use(model.role, model)}>
@@ -202,7 +206,7 @@ export default function ModelsDialog() {
         const chosen = settings.value.models.find((choice) => choice.role === role)?.file;
         const here = stored.value.filter((model) => model.role === role);
         const entries = catalog.filter(
-          (entry) => roleOf(entry) === role && !here.some(({ file }) => file === entry.file),
+          (entry) => roleOf(entry) === role && !here.some(({ file, madeFrom = file }) => madeFrom === entry.file),
         );
         return (
           <section key={role} class="models">

@@ -60,10 +60,11 @@ export async function pull(entry: CatalogEntry): Promise<void> {
   set(file, { file, got: 0, total: bytes, state: 'loading', host: new URL(url).host });
   try {
     await network().download({ url, file, bytes, sha256 });
+    // It is the publisher's by now, wherever a hash is known.
+    set(file, { file, got: bytes ?? 0, total: bytes, state: 'storing', host: new URL(url).host });
+    const model = await engine().halveModel(file);
     set(file, undefined);
     await refreshModels();
-    const model = stored.value.find((one) => one.file === file);
-    if (!model) throw new Error(`${file} is no checkpoint of ${entry.title}`);
     await use(model.role, model);
     tell({ kind: 'info', message: `${entry.title} is ready.` });
   } catch (error) {

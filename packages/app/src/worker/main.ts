@@ -15,7 +15,7 @@ import type {
 import { allowBlobWorkers } from '../trusted-types.js';
 import { chooseEngine, Engine } from './engine.js';
 import { clearExports, exportSession, safeName, zipFiles } from './exports.js';
-import { addModel, removeModel, storedModels } from './models.js';
+import { addModel, halveModel, removeModel, storedModels } from './models.js';
 import { Outbox } from './outbox.js';
 import { openPresenter, type Presenter } from './present/index.js';
 import { readProject, writeProject } from './project-file.js';
@@ -232,6 +232,7 @@ class Main implements EngineApi {
   models: EngineApi['models'] = (choices) => this.#engine.use(choices);
   storedModels = storedModels;
   addModel = addModel;
+  halveModel = halveModel;
   removeModel = removeModel;
 
   async snapshot(): Promise<Snapshot> {

@@ -1,5 +1,6 @@
 import {
   type Architecture,
+  type Checkpoint,
   CheckpointError,
   describeArchitecture,
   detectArchitecture,
@@ -7,7 +8,8 @@ import {
   openCheckpoint,
 } from '@samtrack/models/checkpoint';
 import type { ModelRole, StoredModel } from '../protocol.js';
-import { folderOf, writeFile } from './storage.js';
+import { canBeHalved, writeHalved } from './float16.js';
+import { folderOf, modelFile, writeFile } from './storage.js';
 
 const ROLES: Readonly<Record<Architecture['family'], ModelRole>> = {
   deaot: 'tracker',
@@ -16,8 +18,14 @@ const ROLES: Readonly<Record<Architecture['family'], ModelRole>> = {
   'grounding-dino': 'detector',
 };
 
-/** What a checkpoint holds, told by its tensors. @throws CheckpointError for anything that is none of a model we have */
-async function inspect(file: File): Promise<StoredModel> {
+/**
+ * Opens a checkpoint, and does something with what its tensors tell that it is.
+ * @throws CheckpointError for anything that is none of a model we have
+ */
+async function withCheckpoint<T>(
+  file: File,
+  work: (checkpoint: Checkpoint, architecture: Architecture, id: string) => T | Promise<T>,
+): Promise<T> {
   const checkpoint = await openCheckpoint(file);
   try {
     const architecture = detectArchitecture(checkpoint);
@@ -27,12 +35,26 @@ async function inspect(file: File): Promise<StoredModel> {
         file: file.name,
       });
     }
-    const title = describeArchitecture(architecture);
-    return { file: file.name, bytes: file.size, role: ROLES[architecture.family], id, title };
+    return await work(checkpoint, architecture, id);
   } finally {
     await checkpoint.close();
   }
 }
+
+/** What a checkpoint holds. @throws CheckpointError */
+const inspect = (file: File): Promise<StoredModel> =>
+  withCheckpoint(file, (checkpoint, architecture, id) => {
+    const float16 = checkpoint.keys.some((key) => checkpoint.info(key).dtype === 'f16');
+    return {
+      file: file.name,
+      bytes: file.size,
+      role: ROLES[architecture.family],
+      id,
+      title: describeArchitecture(architecture),
+      float16,
+      madeFrom: (float16 && checkpoint.metadata['source']) || undefined,
+    };
+  });
 
 /** Checkpoints that are here; what is no checkpoint, or not all of one, is left out. */
 export async function storedModels(): Promise<StoredModel[]> {
@@ -47,9 +69,24 @@ export async function storedModels(): Promise<StoredModel[]> {
   return models.sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
+/** Takes a checkpoint in, as float16 where that gives the same masks. @throws CheckpointError, OutputError */
 export async function addModel(file: File): Promise<StoredModel> {
-  const model = await inspect(file);
-  await writeFile(await folderOf('models'), file.name, file);
+  const name = await withCheckpoint(file, async (checkpoint, architecture) => {
+    if (canBeHalved(checkpoint, architecture)) return writeHalved(checkpoint, file.name);
+    await writeFile(await folderOf('models'), file.name, file);
+    return file.name;
+  });
+  return inspect(await modelFile(name));
+}
+
+/** Puts a checkpoint that was downloaded as float16 in its place, where that gives the same masks. */
+export async function halveModel(file: string): Promise<StoredModel> {
+  const before = await modelFile(file);
+  const name = await withCheckpoint(before, async (checkpoint, architecture) =>
+    canBeHalved(checkpoint, architecture) ? writeHalved(checkpoint, file) : file,
+  );
+  const model = await inspect(await modelFile(name));
+  if (name !== file) await removeModel(file);
   return model;
 }
 

@@ -37,13 +37,18 @@ async function bytesIn(folder: FileSystemDirectoryHandle | undefined): Promise<n
   return bytes;
 }
 
-/** @throws OutputError `disk-full` and others */
-export async function writeFile(folder: FileSystemDirectoryHandle, name: string, data: Blob | string): Promise<void> {
+/** Writes a file at once or piece by piece; it appears when all of it is there. @throws OutputError `disk-full` and others */
+export async function writeFile(
+  folder: FileSystemDirectoryHandle,
+  name: string,
+  data: Blob | string | AsyncIterable<Uint8Array>,
+): Promise<void> {
   try {
     const handle = await folder.getFileHandle(name, { create: true });
     const stream = await handle.createWritable();
     try {
-      await stream.write(data);
+      if (typeof data === 'string' || data instanceof Blob) await stream.write(data);
+      else for await (const piece of data) await stream.write(piece as Uint8Array<ArrayBuffer>);
       await stream.close();
     } catch (error) {
       await stream.abort().catch(() => {});

@@ -18,6 +18,7 @@ export {
   type WriteSafetensorsOptions,
   writeSafetensors,
 } from './safetensors.js';
+export { type StoredAsOptions, storedAs } from './stored-as.js';
 export {
   BYTES_PER_ELEMENT,
   type Checkpoint,

@@ -22,7 +22,7 @@ Options:
   --json           list, inspect, verify: print JSON
   --as NAME        verify: the catalogue entry the file should be; default: the one of its hash or file name
   --out FILE       convert: the result; default: the input's name with .safetensors
-  --dtype TYPE     convert: f32 (default) or f16
+  --dtype TYPE     convert: f32 (default) or f16, which concerns matrices only
   -h, --help       print this
 
 FILE may be .safetensors, .pth (PyTorch zip or legacy) or a procedural manifest (.json); the content decides.
