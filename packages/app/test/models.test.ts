@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type Checkpoint, openCheckpoint, storedAs, streamSafetensors } from '@samtrack/models/checkpoint';
 import { catalog } from '@samtrack/weights';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
@@ -10,16 +12,28 @@ const MOBILE_SAM = catalog.find(({ title }) => title === 'MobileSAM')!;
 /** Bytes of no model at all: what counts here is how they come. */
 const BYTES = Buffer.alloc(3_000_000, 7);
 
+/** The tracker that comes with the page, as float16. */
+const EMBEDDED = new URL('../../../weights/embedded/deaot-t.safetensors', import.meta.url);
+
+async function asBytes(checkpoint: Checkpoint, dtype: 'f32' | 'f16', metadata: Record<string, string>) {
+  const pieces: Uint8Array[] = [];
+  const { entries } = await storedAs(checkpoint, dtype);
+  for await (const piece of streamSafetensors(entries, { metadata })) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
 interface Mirror {
   server: Server;
   url: string;
   /** Ranges that were asked for. */
   ranges: (string | undefined)[];
   mode: 'whole' | 'broken' | 'html' | 'missing' | 'other';
+  /** What it serves, whatever it is asked for. */
+  bytes: Buffer;
 }
 
 async function openMirror(): Promise<Mirror> {
-  const mirror: Mirror = { server: createServer(), url: '', ranges: [], mode: 'whole' };
+  const mirror: Mirror = { server: createServer(), url: '', ranges: [], mode: 'whole', bytes: BYTES };
   mirror.server.on('request', (request, response) => {
     const { range } = request.headers;
     mirror.ranges.push(range);
@@ -30,11 +44,11 @@ async function openMirror(): Promise<Mirror> {
     if (mirror.mode === 'html') return response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Sign in</p>');
     if (mirror.mode === 'other') return response.end(Buffer.alloc(MOBILE_SAM.size!));
     const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
-    response.writeHead(range ? 206 : 200, { 'content-length': BYTES.length - start });
+    response.writeHead(range ? 206 : 200, { 'content-length': mirror.bytes.length - start });
     if (mirror.mode === 'broken') {
-      response.write(BYTES.subarray(start, start + 1_000_000));
+      response.write(mirror.bytes.subarray(start, start + 1_000_000));
       setTimeout(() => response.destroy(), 300);
-    } else response.end(BYTES.subarray(start));
+    } else response.end(mirror.bytes.subarray(start));
     return response;
   });
   mirror.server.listen(0, '127.0.0.1');
@@ -122,9 +136,42 @@ describeApp('the manager of models', (open) => {
     expect(Object.keys(await stored(app))).not.toContain(MOBILE_SAM.file);
   });
 
+  it('stores what it has downloaded as float16, in half of the room, and says so', async () => {
+    const entry = catalog.find(({ id }) => id === 'deaot-t')!;
+    const embedded = await openCheckpoint(readFileSync(EMBEDDED));
+    const published = await asBytes(embedded, 'f32', {});
+    mirror.mode = 'whole';
+    mirror.bytes = published;
+    const app = await manager();
+    const row = app.page.locator('.model', { hasText: entry.title });
+    await row.getByRole('button', { name: /^Get/ }).click();
+    await row.getByRole('button', { name: /^Download/ }).click();
+    const name = entry.file.replace('.pth', '.f16.safetensors');
+    const here = app.page.locator('.model', { hasText: name });
+    await expect.poll(() => here.textContent()).toMatch(/14\.8 MB as float16|15 MB as float16/);
+    // It is listed once, and what was downloaded is gone.
+    expect(await row.count()).toBe(1);
+    const sizes = await stored(app);
+    expect(Object.keys(sizes)).toEqual([name]);
+    expect(sizes[name]! / published.length).toBeLessThan(0.52);
+    const digest = await app.page.evaluate(async (file) => {
+      const root = await navigator.storage.getDirectory();
+      const models = await (await root.getDirectoryHandle('samtrack')).getDirectoryHandle('models');
+      const bytes = await (await (await models.getFileHandle(file)).getFile()).arrayBuffer();
+      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))];
+    }, name);
+    const expected = await asBytes(await openCheckpoint(published), 'f16', {
+      format: 'pt',
+      source: entry.file,
+      dtype: 'f16',
+    });
+    expect(Buffer.from(digest)).toEqual(createHash('sha256').update(expected).digest());
+    mirror.bytes = BYTES;
+  });
+
   it('takes a checkpoint from a file, says what it is, and deletes it', async () => {
     const app = await open();
-    const bytes = readFileSync(new URL('../../../weights/embedded/deaot-t.safetensors', import.meta.url));
+    const bytes = readFileSync(EMBEDDED);
     await app.drop({ name: 'mine.safetensors', bytes });
     await expect
       .poll(async () => (await app.notices()).join())

@@ -128,20 +128,11 @@ describeApp('prompts', (open) => {
       return ends.map(({ x, y }) => ({ x, y, at: [(x - box.left - left) / scale, (y - box.top - top) / scale] }));
     });
     const [from, to] = ends as [(typeof ends)[0], (typeof ends)[0]];
-    await app.page.evaluate(() => {
-      const tasks: number[] = [];
-      Object.assign(globalThis, { tasks });
-      new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({
-        type: 'longtask',
-      });
-    });
     await app.page.mouse.move(from.x, from.y);
     await app.page.mouse.down();
     await app.page.mouse.move(to.x, to.y, { steps: 300 });
     await app.page.mouse.up();
     await app.waitForObjects(1);
-    const tasks = await app.page.evaluate(() => (globalThis as unknown as { tasks: number[] }).tasks);
-    console.log(`a line of 300 points: ${tasks.length} tasks of the page over 50 ms`);
     const painted = await areaOf(app, 1);
     const raster = new Uint8Array(96 * 64);
     paintLine(

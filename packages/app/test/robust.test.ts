@@ -214,7 +214,7 @@ describeApp('the page', (open) => {
     await app.context.setOffline(false);
   });
 
-  it('keeps to its policy while it opens, tracks and exports', async () => {
+  it('keeps to its policy while it opens, paints, tracks and exports', async () => {
     const app = await open({
       before: `globalThis.violations = []; addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective + ' ' + event.blockedURI));`,
     });

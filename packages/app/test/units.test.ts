@@ -5,6 +5,31 @@ import type { Report } from '../src/protocol.js';
 import { Outbox } from '../src/worker/outbox.js';
 import { insideOf, paintLine } from '../src/worker/paint.js';
 
+describe('the table of scenarios', () => {
+  const rows = readFileSync(new URL('../TESTS.md', import.meta.url), 'utf8')
+    .split('\n')
+    .filter((line) => /^\| *\d+ *\|/.test(line));
+
+  it('has all 32', () => {
+    expect(rows.map((row) => Number(row.split('|')[1]))).toEqual(Array.from({ length: 32 }, (_, i) => i + 1));
+  });
+
+  it.each(rows.map((row) => [row.split('|')[1]!.trim(), row.split('|')[3]!]))(
+    'names tests that exist: %s',
+    (_, cell) => {
+      let text = '';
+      let files = 0;
+      for (const [, file, title] of cell.matchAll(/`([^`]+\.test\.ts)`|"([^"]+)"/g)) {
+        if (file) {
+          text = readFileSync(new URL(file, import.meta.url), 'utf8');
+          files++;
+        } else expect(text.includes(`'${title}`), title).toBe(true);
+      }
+      expect(files).toBeGreaterThan(0);
+    },
+  );
+});
+
 describe('of calls that come faster than they are done', () => {
   it('the newest counts, and what waited before is dropped', async () => {
     const done: number[] = [];

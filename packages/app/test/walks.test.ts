@@ -91,7 +91,7 @@ describeApp('a first-time user', (open) => {
     const app = await open();
     await app.openClip();
     const all = await commands(app);
-    expect(all.flatMap(({ keys }) => keys).length).toBeGreaterThan(80);
+    expect(all.flatMap(({ keys }) => keys).length).toBeGreaterThan(75);
     await app.page.locator('.stage').focus();
     const fired = await noting(app);
     for (const { id, keys } of all.filter(({ scope }) => scope !== 'review')) {
