@@ -11,7 +11,8 @@ export interface Failure {
 
 /** Where frames come from. */
 export type SourceRequest =
-  | { readonly kind: 'files'; readonly files: readonly File[] }
+  /** `name`: what the project is called, by default as the file, without its extension. */
+  | { readonly kind: 'files'; readonly files: readonly File[]; readonly name?: string }
   | { readonly kind: 'demo' }
   | { readonly kind: 'camera'; readonly frames: ReadableStream<VideoFrame>; readonly name: string };
 

@@ -332,7 +332,7 @@ describeApp('export', (open) => {
     ];
     near(figures(sequence), figures(expected));
     near(figures(report), figures(expected));
-    expect(sequence.frames).toEqual(scores.frames);
+    expect(sequence.frames.map((frame: string) => `${frame}.png`)).toEqual(scores.frames);
     for (const [i, { id, j, f }] of scores.objects.entries()) {
       expect(sequence.objects[i].id).toBe(id);
       near(sequence.objects[i].j, j);

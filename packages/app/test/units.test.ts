@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { failureOf, latestOnly } from '../src/channel.js';
 import type { Report } from '../src/protocol.js';
+import { isMeant, sortOut } from '../src/state/inputs.js';
 import { Outbox } from '../src/worker/outbox.js';
 import { insideOf, paintLine } from '../src/worker/paint.js';
 
@@ -28,6 +29,41 @@ describe('the table of scenarios', () => {
       expect(files).toBeGreaterThan(0);
     },
   );
+});
+
+describe('of several files', () => {
+  const file = (path: string, type = '') => {
+    const made = new File(['x'], path.split('/').at(-1)!, { type });
+    Object.defineProperty(made, 'webkitRelativePath', { value: path.includes('/') ? path : '' });
+    return made;
+  };
+  const opened = (...paths: string[]) => {
+    const { files, name } = sortOut(paths.map((path) => file(path)).filter(isMeant));
+    return [files.map((one) => one.name).join(), name];
+  };
+
+  it('the pictures of one folder are opened, by its name', () => {
+    expect(opened('trip/dog/1.jpg', 'trip/dog/2.JPG', 'trip/dog/notes.txt', 'trip/dog/.DS_Store')).toEqual([
+      '1.jpg,2.JPG',
+      'dog',
+    ]);
+    expect(opened('1.png', '2.png')).toEqual(['1.png,2.png', undefined]);
+    expect(opened('a/1.png', '__MACOSX/a/1.png', 'a/Thumbs.db')).toEqual(['1.png', undefined]);
+  });
+
+  it('or the one video', () => {
+    expect(opened('trip/dog.mp4', 'trip/dog.srt')).toEqual(['dog.mp4', undefined]);
+    expect(opened('dog.mp4')).toEqual(['dog.mp4', undefined]);
+  });
+
+  it('and where it is not clear what is meant, that is said', () => {
+    expect(() => opened('a/left/1.png', 'a/right/1.png', 'a/0.png')).toThrow(
+      'There are pictures in 3 folders: a/left, a/right, a. Open one of them.',
+    );
+    expect(() => opened('a.mp4', 'b.mov')).toThrow('There are 2 videos, a.mp4 and others: open one at a time.');
+    // What nobody can open is refused by the engine, by name.
+    expect(opened('a.txt', 'b.txt')).toEqual(['a.txt', undefined]);
+  });
 });
 
 describe('of calls that come faster than they are done', () => {

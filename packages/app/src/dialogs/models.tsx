@@ -158,7 +158,7 @@ function Stored({ model, inUse }: { model: StoredModel; inUse: boolean }) {
   return (
     <ModelRow
       title={model.title}
-      detail={`${model.file} · ${sizeOf(model.bytes)}${model.float16 ? ' as float16' : ''} · on this computer`}
+      detail={`${model.file} · ${sizeOf(model.bytes)}${model.float16 ? ' as float16' : ''} · on this device`}
       inUse={inUse}
     >
       <div class="download">

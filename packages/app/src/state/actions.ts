@@ -1,19 +1,12 @@
 import { batch } from '@preact/signals';
 import { SerialQueue } from '@samtrack/kernels/common';
 import { RemoteError } from '../channel.js';
-import type {
-  Direction,
-  Exported,
-  PromptRequest,
-  PromptShown,
-  RunOutcome,
-  SourceRequest,
-  SourceView,
-} from '../protocol.js';
+import type { Direction, Exported, PromptRequest, PromptShown, RunOutcome, SourceView } from '../protocol.js';
 import { LANE } from '../protocol.js';
 import { discovery } from './discovery.js';
 import { attempt, engine, previewLatest, report, seekLatest } from './engine.js';
 import { saveAs } from './files.js';
+import { isMeant, isModel, isProject, pathOf, sortOut } from './inputs.js';
 import { settings } from './settings.js';
 import {
   activeObject,
@@ -72,13 +65,9 @@ async function opening(what: string, work: () => Promise<SourceView>): Promise<b
 
 export const openDemo = () => opening('Opening the demo clip', () => engine().open({ kind: 'demo' }, openOptions()));
 
-const isProject = ({ name }: File) => /\.samtrack(\.zip)?$/i.test(name);
-const isModel = ({ name }: File) => /\.(pth|pt|safetensors)$/i.test(name);
-const pathOf = (file: File) => (file as { path?: string }).path ?? (file.webkitRelativePath || file.name);
-
 /** Opens what was dropped or chosen, by what it is. */
 export async function openFiles(given: readonly File[]): Promise<void> {
-  const files = given.filter(({ name }) => !name.startsWith('.'));
+  const files = given.filter(isMeant);
   const [first] = files;
   if (!first) return;
   if (files.some((file) => /(?:^|\/)Annotations\//.test(pathOf(file)))) return openDataset(files);
@@ -90,9 +79,11 @@ export async function openFiles(given: readonly File[]): Promise<void> {
   } else if (files.length === 1 && project.value && first.type === 'image/png') {
     await importMask(first);
   } else {
-    const request: SourceRequest = { kind: 'files', files };
-    await opening(files.length > 1 ? `Opening ${files.length} images` : `Opening ${first.name}`, () =>
-      engine().open(request, openOptions()),
+    const chosen = await attempt(async () => sortOut(files));
+    if (!chosen) return;
+    const { length } = chosen.files;
+    await opening(length > 1 ? `Opening ${length} images` : `Opening ${chosen.files[0]!.name}`, () =>
+      engine().open({ kind: 'files', ...chosen }, openOptions()),
     );
   }
 }
@@ -102,9 +93,10 @@ async function openDataset(files: readonly File[]): Promise<void> {
   const pictures = files.filter((file) => /(?:^|\/)JPEGImages\//.test(pathOf(file)));
   const sequences = new Set(pictures.map((file) => pathOf(file).split('/').at(-2)));
   const { scoreFiles } = await import('./score.js');
-  const entries = files.map((file) => ({ path: pathOf(file).replace(/^\.?\//, ''), file }));
+  const entries = files.map((file) => ({ path: pathOf(file), file }));
   if (sequences.size === 1 && !project.value) {
-    await opening('Opening the sequence', () => engine().open({ kind: 'files', files: pictures }, openOptions()));
+    const [name] = sequences;
+    await opening('Opening the sequence', () => engine().open({ kind: 'files', files: pictures, name }, openOptions()));
   }
   await scoreFiles(entries);
 }

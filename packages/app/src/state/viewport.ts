@@ -8,8 +8,10 @@ export const stageSize = signal({ width: 300, height: 150 });
 /** Where the video is in it: CSS pixels a video pixel, and the video's upper left corner; fitted if undefined. */
 const placed = signal<{ scale: number; left: number; top: number } | undefined>(undefined);
 
-/** Space around a fitted video, in CSS pixels. */
+/** Space around a fitted video, in CSS pixels; on a narrow screen below it that of what lies over the stage. */
 const MARGIN = 20;
+const CONTROLS = 64;
+const NARROW = 600;
 const LEAST = 0.05;
 const MOST = 40;
 
@@ -18,8 +20,10 @@ const fitted = computed(() => {
   const video = source.value;
   if (!video) return { scale: 1, left: 0, top: 0 };
   const margin = Math.min(MARGIN, width / 20);
-  const scale = Math.min((width - 2 * margin) / video.width, (height - 2 * margin) / video.height);
-  return { scale, left: (width - scale * video.width) / 2, top: (height - scale * video.height) / 2 };
+  const below = width < NARROW && height > 4 * CONTROLS ? CONTROLS : margin;
+  const room = height - margin - below;
+  const scale = Math.min((width - 2 * margin) / video.width, room / video.height);
+  return { scale, left: (width - scale * video.width) / 2, top: margin + (room - scale * video.height) / 2 };
 });
 
 export const viewport = computed(() => placed.value ?? fitted.value);

@@ -192,7 +192,7 @@ export function StartPage() {
           </div>
           <p class="private">
             <Icon name="lock" />
-            Nothing is uploaded: the video never leaves this computer.
+            Nothing is uploaded: the video never leaves this device.
           </p>
         </section>
         <button type="button" class="demo" onClick={openDemo}>

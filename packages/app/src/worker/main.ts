@@ -79,7 +79,7 @@ class Main implements EngineApi {
     const { files } = source;
     const [first] = files;
     if (!first) throw new SourceError('no-frames', 'nothing', 'there is no file');
-    const name = files.length === 1 ? first.name.replace(/\.[^.]*$/, '') : folderName(files);
+    const name = source.name ?? (files.length === 1 ? first.name.replace(/\.[^.]*$/, '') : 'Images');
     const view = await this.#enter({ files }, id, name, 'elsewhere', options);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
     if (options.keepCopy && bytes < COPY_LIMIT) void this.#copy(id, files);
@@ -347,8 +347,6 @@ class Main implements EngineApi {
     this.#report({ notices: [{ kind: 'error', message: failureOf(error).message }] });
   }
 }
-
-const folderName = ([first]: readonly File[]) => first?.webkitRelativePath.split('/')[0] || 'Images';
 
 async function demoClip(): Promise<File> {
   const response = await fetch(new URL(DEMO.clip, self.location.href));

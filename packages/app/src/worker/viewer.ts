@@ -17,7 +17,8 @@ export class Viewer {
   /** The frame that was asked for last. */
   #wanted = 0;
   #playing = 0;
-  #viewport: Viewport = { scale: 1, left: 0, top: 0 };
+  /** Until the page has said where the video is to be, nothing is drawn. */
+  #viewport: Viewport | undefined;
   #options: ViewOptions = { mode: 'overlay', opacity: 0.45, hidden: [] };
   /** Objects whose masks of a frame are older than a correction that affects them. */
   staleIn: (frame: number) => ReadonlySet<number> = () => new Set();
@@ -138,7 +139,7 @@ export class Viewer {
   }
 
   #render(): void {
-    if (!this.#shown) return;
+    if (!this.#shown || !this.#viewport) return;
     const { frame, labels } = this.#shown;
     const { hidden, selected, hovered, mode, opacity } = this.#options;
     const stale = this.staleIn(frame.index);

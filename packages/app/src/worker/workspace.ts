@@ -12,6 +12,7 @@ import {
   Session,
   SessionError,
   SharedTracker,
+  SourceError,
   type VideoSource,
 } from 'samtrack';
 import { encodeRle } from 'samtrack/io';
@@ -126,7 +127,13 @@ export class Workspace {
    */
   static async open(input: Input, options: WorkspaceOptions): Promise<Workspace> {
     const source = await openInput(input);
-    const { engine, id, memoryMB } = options;
+    const { engine, id, memoryMB, presenter } = options;
+    const { name, width, height } = source;
+    if (Math.max(width, height) > presenter.largestSide) {
+      await source.close();
+      const most = `${presenter.largestSide} pixels a side`;
+      throw new SourceError('unsupported', name, `${width}x${height} pixels; this browser shows at most ${most}`);
+    }
     const open = (storage: ProjectStorage) =>
       Session.open({
         source,

@@ -17,10 +17,14 @@ export const isZip = (name: string): boolean => /\.zip$/i.test(name);
 const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/') + 1);
 const fileOf = (path: string) => path.slice(path.lastIndexOf('/') + 1);
 
+/** Whether the first file of an archive needs a password: the first flag of its header. */
+const isEncrypted = (bytes: Uint8Array) =>
+  [0x50, 0x4b, 0x03, 0x04].every((byte, i) => bytes[i] === byte) && (bytes[6]! & 1) !== 0;
+
 /**
  * The images of a zip archive in natural order of their names; they stand in one folder of it, or at its top. The archive stays in memory, images are
  * unpacked when they are asked for.
- * Throws `SourceError`: `unreadable`, `no-frames`, `unsupported` for images in several folders; `FrameError` if the first image is damaged.
+ * Throws `SourceError`: `unreadable`, `no-frames`, `unsupported` for images in several folders and encrypted archives; `FrameError` if the first image is damaged.
  * @param file path or name, for messages
  */
 export async function zipImages(
@@ -40,6 +44,8 @@ export async function zipImages(
   } catch (cause) {
     throw new SourceError('unreadable', file, `not a readable zip archive (${(cause as Error).message})`, { cause });
   }
+  if (isEncrypted(bytes))
+    throw new SourceError('unsupported', file, 'an encrypted archive: unpack it with its password');
   // macOS adds a folder of what is no image in spite of its name.
   const images = paths.filter((path) => !path.startsWith('__MACOSX/') && imageFiles([fileOf(path)]).length > 0);
   const folders = [...new Set(images.map(folderOf))];

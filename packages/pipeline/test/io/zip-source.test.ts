@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { zipSync } from 'fflate';
@@ -50,6 +50,11 @@ describe('a zip of images', () => {
   test('errors name the archive, and the image in it', async () => {
     const broken = join(folder, 'broken.zip');
     writeFileSync(broken, 'no archive');
+    // As `zip -e` marks it: the first flag of the header.
+    const encrypted = archive('locked.zip', { '1.png': picture(1) });
+    const bytes = readFileSync(encrypted);
+    bytes[6]! |= 1;
+    writeFileSync(encrypted, bytes);
     for (const [path, code, message] of [
       [join(folder, 'nosuch.zip'), 'not-found', /nosuch\.zip: no such file/],
       [broken, 'unreadable', /broken\.zip: not a readable zip archive/],
@@ -59,6 +64,7 @@ describe('a zip of images', () => {
         'unsupported',
         /images in several folders: a\/, b\//,
       ],
+      [encrypted, 'unsupported', /locked\.zip: an encrypted archive/],
     ] as const) {
       const error = await errorOf(() => openSource(path));
       expect(error).toMatchObject({ name: 'SourceError', code, message: expect.stringMatching(message) });

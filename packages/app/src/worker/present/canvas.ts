@@ -4,6 +4,8 @@ import type { Presenter, Scene } from './presenter.js';
 /** Draws with the CPU and a 2D canvas, where WebGL is not to be had. Masks look plainer; everything can be seen. */
 export class CanvasPresenter implements Presenter {
   readonly kind = '2d';
+  /** What browsers agree on for canvases. */
+  readonly largestSide = 16_384;
   readonly #context: OffscreenCanvasRenderingContext2D;
   #picture: OffscreenCanvas | undefined;
 

@@ -28,6 +28,8 @@ export interface Scene {
 /** Draws scenes on a canvas. */
 export interface Presenter {
   readonly kind: 'webgl2' | '2d';
+  /** Most pixels of a frame's width or height. */
+  readonly largestSide: number;
   resize(width: number, height: number): void;
   draw(scene: Scene): void;
 }

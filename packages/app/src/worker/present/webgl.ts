@@ -23,6 +23,7 @@ function texel({ colour, ...style }: ObjectStyle): number[] {
  */
 export class WebGlPresenter implements Presenter {
   readonly kind = 'webgl2';
+  readonly largestSide: number;
   readonly #gl: WebGL2RenderingContext;
   #program!: WebGLProgram;
   #textures!: Textures;
@@ -40,6 +41,7 @@ export class WebGlPresenter implements Presenter {
     const gl = canvas.getContext('webgl2', { alpha: true, antialias: false, premultipliedAlpha: true });
     if (!gl) throw new Error('no WebGL 2');
     this.#gl = gl;
+    this.largestSide = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     this.#build();
     canvas.addEventListener('webglcontextlost', onLost);
   }
