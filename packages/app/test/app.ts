@@ -190,6 +190,25 @@ export class App {
     return [...decode(await this.page.screenshot({ clip })).data.slice(0, 3)];
   }
 
+  /** The same of what is drawn on the stage's canvas, whatever lies over it; quicker than a picture of the screen. */
+  drawnAt(x: number, y: number): Promise<number[]> {
+    return this.page.evaluate(
+      ([px, py]) => {
+        const { scale, left, top } = globalThis.samtrack.viewport();
+        const canvas = document.querySelector<HTMLCanvasElement>('.stage canvas')!;
+        const ratio = canvas.width / canvas.getBoundingClientRect().width;
+        const context = new OffscreenCanvas(1, 1).getContext('2d')!;
+        const [sx, sy] = [left + px! * scale, top + py! * scale].map((at) => Math.floor(at * ratio)) as [
+          number,
+          number,
+        ];
+        context.drawImage(canvas, sx, sy, 1, 1, 0, 0, 1, 1);
+        return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+      },
+      [x, y],
+    );
+  }
+
   /** Texts of the notices. */
   notices(): Promise<string[]> {
     return this.page.locator('.toast p').allInnerTexts();

@@ -66,7 +66,7 @@ describeApp('videos', (open) => {
       // Luma of video as a level of RGB.
       const level = (9 * frame * 255) / 219;
       await expect
-        .poll(async () => Math.max(...(await app.colourAt(20, 32)).map((shown) => Math.abs(shown - level))))
+        .poll(async () => Math.max(...(await app.drawnAt(20, 32)).map((shown) => Math.abs(shown - level))))
         .toBeLessThanOrEqual(4);
     }
   });

@@ -225,7 +225,7 @@ describeApp('objects', (open) => {
         ['square', 16, 16],
         ['disc', 80, 46],
       ] as const) {
-        const colour = await app.colourAt(x, y);
+        const colour = await app.drawnAt(x, y);
         if (colour.some((level, c) => Math.abs(level - plain[name][c]!) > 6)) shown.push(name);
       }
       return shown.join();

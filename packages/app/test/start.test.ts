@@ -61,7 +61,7 @@ describeApp('the empty page', (open) => {
     expect(micro(timestamps)).toEqual(micro(Array.from({ length: 60 }, (_, i) => i / 24)));
     for (const { x, y, colour } of flatPlaces(first[0]!)) {
       await expect
-        .poll(async () => Math.max(...(await app.colourAt(x + 0.5, y + 0.5)).map((c, i) => Math.abs(c - colour[i]!))))
+        .poll(async () => Math.max(...(await app.drawnAt(x + 0.5, y + 0.5)).map((c, i) => Math.abs(c - colour[i]!))))
         .toBeLessThanOrEqual(4);
     }
     expect(await app.page.locator('.lane-box').getAttribute('aria-valuetext')).toMatch(/^frame 0 of 59, /);
