@@ -6,8 +6,8 @@
 import { type Architecture, type Checkpoint, storedAs, streamSafetensors } from '@samtrack/models/checkpoint';
 import { folderOf, writeFile } from './storage.js';
 
-/** Families for which it was measured. */
-const MEASURED: readonly Architecture['family'][] = ['deaot', 'sam', 'sam2', 'grounding-dino'];
+/** Families for which it was measured to be right. */
+const MEASURED: readonly Architecture['family'][] = ['deaot'];
 
 /** Whether a checkpoint would be smaller, and its masks are known to be the same. */
 export const canBeHalved = (checkpoint: Checkpoint, { family }: Architecture): boolean =>
