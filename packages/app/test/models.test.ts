@@ -15,10 +15,11 @@ const BYTES = Buffer.alloc(3_000_000, 7);
 /** The tracker that comes with the page, as float16. */
 const EMBEDDED = new URL('../../../weights/embedded/deaot-t.safetensors', import.meta.url);
 
-async function asBytes(checkpoint: Checkpoint, dtype: 'f32' | 'f16', metadata: Record<string, string>) {
+async function asBytes(checkpoint: Checkpoint, dtype: 'f32' | 'f16', source: string) {
   const pieces: Uint8Array[] = [];
-  const { entries } = await storedAs(checkpoint, dtype);
-  for await (const piece of streamSafetensors(entries, { metadata })) pieces.push(piece);
+  const { entries, metadata } = await storedAs(checkpoint, dtype);
+  const said = { ...metadata, source };
+  for await (const piece of streamSafetensors(entries, { metadata: said })) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
@@ -139,7 +140,7 @@ describeApp('the manager of models', (open) => {
   it('stores what it has downloaded as float16, in half of the room, and says so', async () => {
     const entry = catalog.find(({ id }) => id === 'deaot-t')!;
     const embedded = await openCheckpoint(readFileSync(EMBEDDED));
-    const published = await asBytes(embedded, 'f32', {});
+    const published = await asBytes(embedded, 'f32', 'published');
     mirror.mode = 'whole';
     mirror.bytes = published;
     const app = await manager();
@@ -160,11 +161,7 @@ describeApp('the manager of models', (open) => {
       const bytes = await (await (await models.getFileHandle(file)).getFile()).arrayBuffer();
       return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))];
     }, name);
-    const expected = await asBytes(await openCheckpoint(published), 'f16', {
-      format: 'pt',
-      source: entry.file,
-      dtype: 'f16',
-    });
+    const expected = await asBytes(await openCheckpoint(published), 'f16', entry.file);
     expect(Buffer.from(digest)).toEqual(createHash('sha256').update(expected).digest());
     mirror.bytes = BYTES;
   });

@@ -18,9 +18,9 @@ export const halvedName = (file: string): string => `${file.replace(/\.(pth|pt|s
 
 /** Writes a checkpoint as float16 among the models. @throws CheckpointError, OutputError; nothing is left of it then */
 export async function writeHalved(checkpoint: Checkpoint, file: string): Promise<string> {
-  const { entries } = await storedAs(checkpoint, 'f16');
+  const { entries, metadata } = await storedAs(checkpoint, 'f16');
   const name = halvedName(file);
-  const metadata = { format: 'pt', source: file, dtype: 'f16' };
-  await writeFile(await folderOf('models'), name, streamSafetensors(entries, { metadata }));
+  const said = { ...metadata, source: file };
+  await writeFile(await folderOf('models'), name, streamSafetensors(entries, { metadata: said }));
   return name;
 }
