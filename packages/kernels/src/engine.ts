@@ -1,5 +1,5 @@
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
-import { registerTwins } from './dispatch/runtime.js';
+import { registerEngineOps } from './dispatch/runtime.js';
 import type { FrameOps, OpSet } from './ops/op-set.js';
 
 /** The machines that networks run on: a GPU with the kernels of this package, or the CPU with ONNX Runtime. */
@@ -82,7 +82,7 @@ const engines = new WeakMap<object, Engine>();
 export function registerEngine(backend: KernelBackend, engine: Engine, frameOps: FrameOps): void {
   engines.set(backend, engine);
   const named = Object.entries(frameOps).map(([key, op]) => [key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), op]);
-  registerTwins(backend, Object.fromEntries(named));
+  registerEngineOps(backend, Object.fromEntries(named));
 }
 
 /** The engine that a tfjs backend was tied to. */

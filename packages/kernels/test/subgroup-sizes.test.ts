@@ -7,7 +7,7 @@ import { testCases } from './case-runner.js';
 // GPU at hand has: the projects kernels-sg4 and kernels-sg16 set LP_NATIVE_VECTOR_WIDTH; without it the size is the CPU's.
 const width = Number(process.env['LP_NATIVE_VECTOR_WIDTH'] ?? 0);
 
-const SUBGROUP_VARIANTS = ['broadcast', 'subgroup', 'shuffle'];
+const SUBGROUP_VARIANTS = ['broadcast', 'subgroup'];
 /** Of the matrix product the tiles need no subgroups. */
 const usesSubgroups = (variant: string, op: string) =>
   SUBGROUP_VARIANTS.includes(variant) || (variant === 'tiled' && op.endsWith('-attention'));

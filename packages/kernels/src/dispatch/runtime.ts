@@ -342,17 +342,17 @@ export function getRuntime(): Runtime {
 }
 
 /** Operations as another machine than a GPU has them, by their names. */
-export type Twins = Readonly<Record<string, ((...args: never[]) => unknown) | undefined>>;
+export type EngineOps = Readonly<Record<string, ((...args: never[]) => unknown) | undefined>>;
 
-const twins = new WeakMap<object, Twins>();
+const engineOps = new WeakMap<object, EngineOps>();
 
 /** Ties them to the backend of that machine: operations that are called while it is the current one are theirs. */
-export function registerTwins(backend: object, operations: Twins): void {
-  twins.set(backend, operations);
+export function registerEngineOps(backend: object, operations: EngineOps): void {
+  engineOps.set(backend, operations);
 }
 
 /** Those of the current tfjs backend, where it has some. */
-export function currentTwins(): Twins | undefined {
+export function currentEngineOps(): EngineOps | undefined {
   const backend = backendOrNone();
-  return backend && twins.get(backend);
+  return backend && engineOps.get(backend);
 }

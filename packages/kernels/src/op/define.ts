@@ -2,7 +2,7 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable, Work } from '../dispatch/chooser.js';
 import type { Kernel } from '../dispatch/kernel.js';
-import { currentTwins, findRuntime, getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
+import { currentEngineOps, findRuntime, getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
 import { addToTape, tapeIsOn } from '../dispatch/tfjs.js';
 import { type Check, OperandError, tensorsIn } from './arguments.js';
 import { ShapeError } from './shape-error.js';
@@ -99,8 +99,8 @@ export function defineOp<Args extends unknown[], Result, Shape extends object = 
   const takes = Object.entries(spec.takes);
   const call = (...args: Args): Result => {
     const found = findRuntime();
-    const twin = found ? undefined : currentTwins()?.[name];
-    if (twin) return Reflect.apply(twin, undefined, args) as Result;
+    const own = found ? undefined : currentEngineOps()?.[name];
+    if (own) return Reflect.apply(own, undefined, args) as Result;
     const runtime = found ?? getRuntime();
     for (let i = 0; i < takes.length; i++) {
       const [argument, check] = takes[i]!;

@@ -58,7 +58,7 @@ const MATRIX_VARIANTS: MatmulVariant[] = [
   'vector-64x128',
   'vector-32x64',
   'vector-32x32',
-  'vector-split',
+  'split-k',
   'tiled',
   'subgroup-matrix',
 ];
@@ -101,7 +101,7 @@ describe('what was compiled', () => {
   });
 
   // What follows the product that was split is in the program that merges its parts.
-  it.each(MATRIX_VARIANTS.filter((variant) => variant !== 'vector-split'))(
+  it.each(MATRIX_VARIANTS.filter((variant) => variant !== 'split-k'))(
     'gemm/%s with and without each part of the epilogue',
     (variant) => {
       const keys = definedPrograms()

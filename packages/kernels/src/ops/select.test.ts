@@ -80,9 +80,9 @@ describe('gemm', () => {
     ['discrete', gemmShape(224, 1024, 256), 'vector-32x32'],
     ['discrete', gemmShape(1, 4, 4), 'vector-32x32'],
     // Too few workgroups, but enough to do for several of each.
-    ['discrete', gemmShape(960, 1024, 1024), 'vector-split'],
+    ['discrete', gemmShape(960, 1024, 1024), 'split-k'],
     ['discrete', gemmShape(1024, 1024, 1024), 'vector-64x128'],
-    ['discrete', { ...gemmShape(960, 1024, 128), taps: 9 }, 'vector-split'],
+    ['discrete', { ...gemmShape(960, 1024, 128), taps: 9 }, 'split-k'],
     ['discrete', { ...gemmShape(512, 1024, 1024), batch: 2 }, 'vector-64x128'],
     ['discrete', gemmShape(960, 1022, 1024), 'tiled'],
     ['software8', gemmShape(960, 1024, 1024), 'broadcast'],
@@ -94,7 +94,7 @@ describe('gemm', () => {
 
   it.each<[GemmShape, MatmulVariant]>([
     [gemmShape(4096, 4096, 64), 'subgroup-matrix'],
-    [gemmShape(47, 4096, 4096), 'vector-split'],
+    [gemmShape(47, 4096, 4096), 'split-k'],
     [gemmShape(4096, 4095, 4096), 'tiled'],
   ])('matrix units allowed: %j -> %s', (shape, variant) => {
     expect(gemm.select(shape, { ...adapters.discreteMatrix, matrixUnits: true })).toBe(variant);
@@ -141,12 +141,12 @@ describe('kernels that shuffle on software adapters', () => {
   type Row = [AdapterName, supported: [string[], string[], string[]], selected: [string, string, string]];
   const all: Row[1] = [
     ['subgroup', 'workgroup'],
-    ['subgroup', 'direct'],
-    ['direct', 'shuffle'],
+    ['broadcast', 'direct'],
+    ['direct', 'broadcast'],
   ];
   const none: Row[1] = [['workgroup'], ['direct'], ['direct']];
   const gpu: Row[2] = ['workgroup', 'direct', 'direct'];
-  const software: Row[2] = ['subgroup', 'subgroup', 'shuffle'];
+  const software: Row[2] = ['subgroup', 'broadcast', 'broadcast'];
   it.each<Row>([
     ['software4', all, software],
     ['software8', all, software],
@@ -154,8 +154,8 @@ describe('kernels that shuffle on software adapters', () => {
     ['softwareNoSubgroups', none, gpu],
     ['integrated', none, gpu],
     ['integrated16', all, gpu],
-    ['discrete', [['subgroup', 'workgroup'], ['direct'], ['direct', 'shuffle']], gpu],
-    ['discrete64', [['subgroup', 'workgroup'], ['direct'], ['direct', 'shuffle']], gpu],
+    ['discrete', [['subgroup', 'workgroup'], ['direct'], ['direct', 'broadcast']], gpu],
+    ['discrete64', [['subgroup', 'workgroup'], ['direct'], ['direct', 'broadcast']], gpu],
     ['least', none, gpu],
   ])('%s: softmax, local attention, window attention', (name, supported, selected) => {
     const adapter = adapters[name];
@@ -180,7 +180,7 @@ describe('label-propagation', () => {
   const shape = { tokens: 64, positions: 9, depth: 4, channels: 4 };
   it.each(adapterNames)('%s: shuffles exactly on software adapters that can, and is supported', (name) => {
     const selected = labelPropagation.select(shape, adapters[name]);
-    expect(selected).toBe(/^software\d/.test(name) ? 'subgroup' : 'workgroup');
+    expect(selected).toBe(/^software\d/.test(name) ? 'broadcast' : 'workgroup');
     expect(labelPropagation.supported(shape, adapters[name])).toContain(selected);
   });
 });

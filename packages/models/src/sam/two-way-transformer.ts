@@ -193,7 +193,7 @@ class TwoWayAttentionBlock {
   #updateImage(tokens: Tensor, initial: PromptTokens, image: ImageTokens, { keyQuery, value }: ImageProjections) {
     const { ops, layers } = this;
     const { batch } = initial;
-    const told = {
+    const attended = {
       key: layers.tokenKey.forward(ops.broadcastAdd(tokens, initial.tokens)),
       value: layers.tokenValue.forward(tokens),
       batch,
@@ -202,7 +202,7 @@ class TwoWayAttentionBlock {
     const asking = { rows: keyQuery, batch: image.batch, column: value.shape[1]! };
     const shared = image.batch < batch;
     const residual = shared ? undefined : image.tokens;
-    const update = layers.crossAttnImageToToken.forward(asking, told, { residual });
+    const update = layers.crossAttnImageToToken.forward(asking, attended, { residual });
     const sum = shared ? reshape(ops.broadcastAdd(split(update, batch), image.tokens), update.shape) : update;
     return layers.norm4.forward(sum);
   }

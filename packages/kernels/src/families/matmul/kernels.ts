@@ -15,7 +15,7 @@ import vectorLoadAWgsl from './vector-load-a.wgsl';
 import vectorOperandsWgsl from './vector-operands.wgsl';
 import vectorTiledWgsl from './vector-tiled.wgsl';
 
-/** The kernels of an operation that is a matrix product. `merge` adds up the parts of `vector-split`. */
+/** The kernels of an operation that is a matrix product. `merge` adds up the parts of `split-k`. */
 export type MatmulKernels = Readonly<Record<MatmulVariant | 'merge', Kernel>>;
 
 const EPILOGUE = ['bias', 'gate', 'residual'];
@@ -61,7 +61,7 @@ export function matmulKernels(op: string): MatmulKernels {
     'vector-64x128': vectorTiled('vector-64x128', VECTOR_TILES['vector-64x128']),
     'vector-32x64': vectorTiled('vector-32x64', VECTOR_TILES['vector-32x64']),
     'vector-32x32': vectorTiled('vector-32x32', VECTOR_TILES['vector-32x32']),
-    'vector-split': vectorTiled('vector-split', VECTOR_TILES[SPLIT_TILE]),
+    'split-k': vectorTiled('split-k', VECTOR_TILES[SPLIT_TILE]),
     tiled: defineKernel({
       name: `${op}/tiled`,
       template: tiledWgsl,

@@ -55,7 +55,7 @@ const broadcastRows = (m: number, subgroupSize: number): number =>
 
 /** Records a matrix product. */
 export function launchMatmul(runtime: Runtime, kernels: MatmulKernels, variant: MatmulVariant, product: Matmul): void {
-  if (variant !== 'vector-split') {
+  if (variant !== 'split-k') {
     launchProduct(runtime, kernels, variant, product, 1);
     return;
   }

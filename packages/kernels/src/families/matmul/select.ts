@@ -15,13 +15,13 @@ export interface MatmulShape {
 /**
  * `broadcast`: subgroup shuffles, no workgroup memory; the fastest on software rasterisers, slow on GPUs.
  * `vector-64x128`, `vector-32x64`, `vector-32x32`: workgroup tiles of as many outputs, read as vectors of 4.
- * `vector-split`: the largest of these tiles, each computed by several workgroups that share the inner dimension; a second
+ * `split-k`: the largest of these tiles, each computed by several workgroups that share the inner dimension; a second
  * kernel adds up their parts. For products with few outputs and many inner steps.
  * `tiled`: workgroup tiles of 64x64, read one by one; for shapes that are no multiples of 4.
  * `subgroup-matrix`: matrix units with operands rounded to f16 (sums stay f32), so results are only as precise as that.
  * Only where the caller or `initialize({ matrixUnits })` asks for it.
  */
-export type MatmulVariant = 'broadcast' | VectorTiled | 'vector-split' | 'tiled' | 'subgroup-matrix';
+export type MatmulVariant = 'broadcast' | VectorTiled | 'split-k' | 'tiled' | 'subgroup-matrix';
 export type VectorTiled = 'vector-64x128' | 'vector-32x64' | 'vector-32x32';
 
 /** Shape of a tiled kernel: WX x WY invocations of TM x TN outputs each, TK inner steps at a time. */
@@ -44,7 +44,7 @@ const isVectorTiled = (variant: MatmulVariant): variant is VectorTiled => varian
 
 /** The tile of a kernel that reads vectors of 4 into tiles. */
 export const vectorTile = (variant: MatmulVariant): VectorTile | undefined =>
-  variant === 'vector-split' ? VECTOR_TILES[SPLIT_TILE] : isVectorTiled(variant) ? VECTOR_TILES[variant] : undefined;
+  variant === 'split-k' ? VECTOR_TILES[SPLIT_TILE] : isVectorTiled(variant) ? VECTOR_TILES[variant] : undefined;
 
 /** Outputs of a workgroup. */
 export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; columns: number } => ({
@@ -55,15 +55,15 @@ export const tileSize = ({ WX, WY, TM, TN }: VectorTile): { rows: number; column
 /** Workgroups that keep a large GPU busy: with fewer, smaller tiles win. Measured on an H100 with 132 multiprocessors. */
 const ENOUGH_WORKGROUPS = 128;
 
-/** The tile of `vector-split`. */
+/** The tile of `split-k`. */
 export const SPLIT_TILE: VectorTiled = 'vector-64x128';
 
-/** Workgroups that `vector-split` aims at, parts of the inner dimension at most, and inner steps of a part at least. */
+/** Workgroups that `split-k` aims at, parts of the inner dimension at most, and inner steps of a part at least. */
 const SPLIT_WORKGROUPS = 384;
 const MAX_PARTS = 8;
 const MIN_PART = 128;
 
-/** Parts that `vector-split` cuts the inner dimension into; 1 where that is of no use or does not fit into a binding. */
+/** Parts that `split-k` cuts the inner dimension into; 1 where that is of no use or does not fit into a binding. */
 export function splitParts(
   { m, n, k, taps = 1, batch = 1 }: Omit<MatmulShape, 'aligned'>,
   { maxBindingBytes }: AdapterClass,
@@ -101,7 +101,7 @@ export function supportedMatmul(shape: MatmulShape, adapter: AdapterClass): Matm
   if (vectorised && BROADCAST_SUBGROUPS.includes(adapter.subgroupSize)) variants.push('broadcast');
   if (vectorised && adapter.maxInvocations >= 128) {
     variants.push(...(Object.keys(VECTOR_TILES) as VectorTiled[]));
-    if (splitParts(shape, adapter) > 1) variants.push('vector-split');
+    if (splitParts(shape, adapter) > 1) variants.push('split-k');
   }
   if (adapter.maxInvocations >= 256) variants.push('tiled');
   const matrixUnits = adapter.subgroupMatrix && adapter.f16 && [16, 32, 64].includes(adapter.subgroupSize);
@@ -125,6 +125,6 @@ export function selectMatmul(shape: MatmulShape, adapter: AdapterClass): MatmulV
   if (adapter.matrixUnits && large && supported.includes('subgroup-matrix')) return 'subgroup-matrix';
   const fills = (variant: VectorTiled) => batch * countTiles(m, n, variant) >= ENOUGH_WORKGROUPS;
   const tiled = supported.filter(isVectorTiled);
-  if (!fills(SPLIT_TILE) && k * taps >= MIN_SPLIT_STEPS && supported.includes('vector-split')) return 'vector-split';
+  if (!fills(SPLIT_TILE) && k * taps >= MIN_SPLIT_STEPS && supported.includes('split-k')) return 'split-k';
   return tiled.find(fills) ?? tiled.at(-1) ?? 'tiled';
 }

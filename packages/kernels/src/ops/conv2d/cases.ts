@@ -20,7 +20,7 @@ interface ConvCase {
   activation?: Activation;
   /** Also runs the largest tiles, which take a software rasteriser long to compile. */
   largeTiles?: boolean;
-  /** Runs `vector-split` alone. */
+  /** Runs `split-k` alone. */
   split?: boolean;
   bench?: BenchRequest;
 }
@@ -50,7 +50,7 @@ function convCase(c: ConvCase): OpCase {
     variants: (adapter) => {
       const shape = { m: outHeight * outWidth, n, k: channels, aligned: true };
       const supported = conv2d.supported({ ...shape, taps: kernel ** 2, stride, dilation }, adapter);
-      return c.split ? ['vector-split'] : c.largeTiles ? supported : smallTiles(supported);
+      return c.split ? ['split-k'] : c.largeTiles ? supported : smallTiles(supported);
     },
     build: (ops, { x, weight, ...rest }) => ops.conv2d(x!, weight!, { ...rest, ...options }),
     reference: ({ x, weight, bias, residual }) => [

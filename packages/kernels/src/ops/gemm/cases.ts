@@ -17,7 +17,7 @@ interface GemmCase {
   alpha?: number;
   /** Also runs the larger tiles. */
   largeTiles?: boolean;
-  /** Runs `vector-split` alone. */
+  /** Runs `split-k` alone. */
   split?: boolean;
   bench?: BenchRequest;
 }
@@ -48,7 +48,7 @@ function gemmCase({
     inputs,
     variants: (adapter) => {
       const supported = supportedMatmul({ m, n, k, aligned: true }, adapter);
-      return split ? ['vector-split'] : largeTiles ? supported : smallTiles(supported);
+      return split ? ['split-k'] : largeTiles ? supported : smallTiles(supported);
     },
     build: (ops, { a, b, ...rest }) => ops.gemm(a!, b!, { ...rest, activation, alpha }),
     reference: ({ a, b, ...rest }) => {
@@ -64,7 +64,7 @@ function gemmCase({
   };
 }
 
-const LARGE_TILES: readonly MatmulVariant[] = ['vector-64x128', 'vector-32x64', 'vector-split'];
+const LARGE_TILES: readonly MatmulVariant[] = ['vector-64x128', 'vector-32x64', 'split-k'];
 
 /** Variants without the larger tiles, which a software rasteriser takes long to compile: a case that names them runs them. */
 export const smallTiles = (variants: readonly MatmulVariant[]): MatmulVariant[] =>
@@ -115,7 +115,7 @@ function batchCase(batch: number, m: number, n: number, k: number): OpCase {
     op: 'gemm',
     name: `${batch} of ${m}x${n}x${k} bias residual`,
     inputs,
-    variants: (adapter) => [...smallTiles(supportedMatmul({ batch, m, n, k, aligned: true }, adapter)), 'vector-split'],
+    variants: (adapter) => [...smallTiles(supportedMatmul({ batch, m, n, k, aligned: true }, adapter)), 'split-k'],
     kernelsOnly: true,
     build: (ops, { a, b, ...rest }) => ops.gemm(a!, b!, rest),
     reference: ({ a, b, bias, residual }) => {

@@ -8,10 +8,10 @@ import selectWgsl from './select.wgsl';
 
 /**
  * How similarities are computed and how the best are found.
- * `subgroup`: tokens share what they load by shuffles, and an invocation picks for a token. `workgroup`: every invocation
+ * `broadcast`: tokens share what they load by shuffles, and an invocation picks for a token. `workgroup`: every invocation
  * loads for itself, which a GPU's caches make cheap, and 32 invocations pick for a token.
  */
-export type LabelPropagationVariant = 'subgroup' | 'workgroup';
+export type LabelPropagationVariant = 'broadcast' | 'workgroup';
 
 /** Most frames that `labelPropagation` looks at together: each is a storage buffer of one kernel. */
 export const MAX_PROPAGATION_FRAMES = 6;
@@ -53,7 +53,7 @@ interface LabelPropagationShape {
 }
 
 const kernelsOf = (variant: LabelPropagationVariant) => {
-  const subgroup = variant === 'subgroup';
+  const subgroup = variant === 'broadcast';
   return {
     scores: defineKernel({
       name: `label-propagation/scores-${variant}`,
@@ -67,7 +67,7 @@ const kernelsOf = (variant: LabelPropagationVariant) => {
     }),
   };
 };
-const kernels = { subgroup: kernelsOf('subgroup'), workgroup: kernelsOf('workgroup') };
+const kernels = { broadcast: kernelsOf('broadcast'), workgroup: kernelsOf('workgroup') };
 
 /** Names and values of what each frame has one of: `radius0`, `radius1`, ... */
 const numbered = <T>(name: string, values: readonly T[]): Record<string, T> =>
@@ -97,8 +97,8 @@ export const labelPropagation = defineOp({
   },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LabelPropagationShape, adapter): readonly LabelPropagationVariant[] =>
-    supportsBroadcast(adapter) ? ['subgroup', 'workgroup'] : ['workgroup'],
-  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'subgroup' : 'workgroup'),
+    supportsBroadcast(adapter) ? ['broadcast', 'workgroup'] : ['workgroup'],
+  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'broadcast' : 'workgroup'),
   work: ({ tokens, positions, depth, channels }) => ({
     flops: 2 * tokens * positions * depth,
     bytes: 4 * tokens * (2 * depth + positions + 2 * channels),
@@ -126,7 +126,7 @@ export const labelPropagation = defineOp({
     }
     const positions = frames.reduce((sum, { radius }) => sum + (2 * radius + 1) ** 2, 0);
     const variant = call.choose({ tokens, positions, depth, channels });
-    const subgroup = variant === 'subgroup';
+    const subgroup = variant === 'broadcast';
     const rowBlocks = Math.ceil(width / 8);
     const threads = subgroup ? call.adapter.subgroupSize : 32;
 

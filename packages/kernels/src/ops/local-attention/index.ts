@@ -7,17 +7,17 @@ import { softmaxRows } from '../softmax/index.js';
 import scoresWgsl from './scores.wgsl';
 import weighWgsl from './weigh.wgsl';
 
-/** `subgroup`: operands shared by shuffles. `direct`: every invocation loads them, which a GPU's caches make cheap. */
-export type LocalAttentionVariant = 'subgroup' | 'direct';
+/** `broadcast`: operands shared by shuffles. `direct`: every invocation loads them, which a GPU's caches make cheap. */
+export type LocalAttentionVariant = 'broadcast' | 'direct';
 
 const kernelsOf = (variant: LocalAttentionVariant) => {
-  const params = { SUBGROUP: variant === 'subgroup' };
+  const params = { SUBGROUP: variant === 'broadcast' };
   return {
     scores: defineKernel({ name: `local-attention/scores-${variant}`, template: scoresWgsl, params }),
     weigh: defineKernel({ name: `local-attention/weigh-${variant}`, template: weighWgsl, params, optional: ['gate'] }),
   };
 };
-const kernels = { subgroup: kernelsOf('subgroup'), direct: kernelsOf('direct') };
+const kernels = { broadcast: kernelsOf('broadcast'), direct: kernelsOf('direct') };
 
 /** What the choice of a kernel depends on. */
 interface LocalAttentionShape {
@@ -76,8 +76,8 @@ export const localGatedAttention = defineOp({
   },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LocalAttentionShape, adapter): readonly LocalAttentionVariant[] =>
-    supportsBroadcast(adapter) ? ['subgroup', 'direct'] : ['direct'],
-  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'subgroup' : 'direct'),
+    supportsBroadcast(adapter) ? ['broadcast', 'direct'] : ['direct'],
+  select: (_, adapter) => (adapter.kind === 'software' && supportsBroadcast(adapter) ? 'broadcast' : 'direct'),
   work: ({ height, width, window, depth, channels }) => ({
     flops: 2 * height * width * window ** 2 * (depth + channels),
     bytes: 4 * height * width * (2 * depth + window ** 2 + 2 * channels),
@@ -106,7 +106,7 @@ export const localGatedAttention = defineOp({
     const columns = Math.ceil((8 + window - 1) / 4) * 4;
     const rowBlocks = Math.ceil(width / 8);
     const blocks = rowBlocks * height;
-    const threadsOf = (direct: number) => (variant === 'subgroup' ? call.adapter.subgroupSize : direct);
+    const threadsOf = (direct: number) => (variant === 'broadcast' ? call.adapter.subgroupSize : direct);
     const paramsOf = (threads: number) => ({
       THREADS: threads,
       QUERY_LOADS: Math.ceil(8 / threads),

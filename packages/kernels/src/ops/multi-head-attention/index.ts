@@ -15,7 +15,7 @@ import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
 import { type MatrixView, matrixView } from '../../op/view.js';
 import directWgsl from './direct.wgsl';
-import { FEW_KEYS_KERNELS, launchFewKeys, launchSplit } from './few-keys.js';
+import { launchKeysInRegisters, launchSplitKeys, PLAIN_KERNELS } from './plain.js';
 import {
   broadcastQueries,
   type MultiHeadAttentionShape,
@@ -166,7 +166,7 @@ export const multiHeadAttention = defineOp({
       variant,
     }),
   },
-  kernels: [broadcast, tiled, direct, ...FEW_KEYS_KERNELS, ...RELATIVE_KERNELS],
+  kernels: [broadcast, tiled, direct, ...PLAIN_KERNELS, ...RELATIVE_KERNELS],
   supported: (shape: MultiHeadAttentionShape, adapter): readonly MultiHeadAttentionVariant[] =>
     supportedMultiHeadAttention(shape, adapter),
   select: selectMultiHeadAttention,
@@ -189,9 +189,9 @@ export const multiHeadAttention = defineOp({
       matrixView(key, keyColumn),
       matrixView(value, valueColumn),
     );
-    if (variant === 'few-keys' || variant === 'split') {
+    if (variant === 'keys-in-registers' || variant === 'split-keys') {
       const attention = { tensors, out, batch, heads, headSize, queries, keys, scale, geometry };
-      (variant === 'split' ? launchSplit : launchFewKeys)(runtime, attention);
+      (variant === 'split-keys' ? launchSplitKeys : launchKeysInRegisters)(runtime, attention);
       return out;
     }
     const [gridHeight, gridWidth] = relative ? [relative.height, relative.width] : [1, keys];

@@ -5,10 +5,10 @@ import { supportsBroadcast, supportsTiles } from '../../families/attention/index
  * `direct`: an invocation owns a query of a head and walks over the keys.
  * `broadcast`: a subgroup owns up to 32 queries and takes the keys in tiles, two matrix products in registers.
  * `tiled`: a workgroup owns 64 queries and takes the keys in tiles out of workgroup memory.
- * `few-keys`: a subgroup holds all keys in its lanes. `split`: an invocation owns a query and a part of the keys, and the parts
+ * `keys-in-registers`: a subgroup holds all keys in its lanes. `split-keys`: an invocation owns a query and a part of the keys, and the parts
  * are merged. Neither knows masks or relative terms.
  */
-export type MultiHeadAttentionVariant = 'direct' | 'broadcast' | 'tiled' | 'few-keys' | 'split';
+export type MultiHeadAttentionVariant = 'direct' | 'broadcast' | 'tiled' | 'keys-in-registers' | 'split-keys';
 
 /** What the choice of a kernel depends on. */
 export interface MultiHeadAttentionShape {
@@ -28,7 +28,7 @@ const MIN_TILED_QUERIES = 32;
 /** Largest head of the kernels for few queries or keys: what they hold in registers grows with it. */
 const MAX_FEW_HEAD = 32;
 
-/** Keys that a lane of the few-keys kernel holds at most. */
+/** Keys that a lane of the keys-in-registers kernel holds at most. */
 const MAX_HELD_KEYS = 3;
 
 /** Keys from which the kernel that splits them is worth its second launch. */
@@ -43,8 +43,8 @@ export function supportedMultiHeadAttention(
   if (supportsBroadcast(adapter)) variants.push('broadcast');
   if (supportsTiles(adapter, headSize)) variants.push('tiled');
   if (mask || relative || headSize > MAX_FEW_HEAD) return variants;
-  if (supportsBroadcast(adapter) && keys <= MAX_HELD_KEYS * adapter.subgroupSize) variants.push('few-keys');
-  variants.push('split');
+  if (supportsBroadcast(adapter) && keys <= MAX_HELD_KEYS * adapter.subgroupSize) variants.push('keys-in-registers');
+  variants.push('split-keys');
   return variants;
 }
 
@@ -56,10 +56,10 @@ export function selectMultiHeadAttention(
   const { queries, keys, headSize } = shape;
   const supported = supportedMultiHeadAttention(shape, adapter);
   if (adapter.kind !== 'software') {
-    if (supported.includes('split') && queries < MIN_TILED_QUERIES && keys >= MIN_SPLIT_KEYS) return 'split';
+    if (supported.includes('split-keys') && queries < MIN_TILED_QUERIES && keys >= MIN_SPLIT_KEYS) return 'split-keys';
     return supported.includes('tiled') && queries >= MIN_TILED_QUERIES && keys >= 16 ? 'tiled' : 'direct';
   }
-  if (supported.includes('few-keys') && queries >= 64) return 'few-keys';
+  if (supported.includes('keys-in-registers') && queries >= 64) return 'keys-in-registers';
   const small = headSize <= 32 && Math.min(queries, keys) < 16;
   return supported.includes('broadcast') && !small ? 'broadcast' : 'direct';
 }

@@ -10,8 +10,8 @@ export {
   relativeWindowAttention,
 } from './relative.js';
 
-/** `direct`: each invocation loads every key. `shuffle`: a subgroup loads as many keys as it has lanes and passes them on. */
-export type WindowAttentionVariant = 'direct' | 'shuffle';
+/** `direct`: each invocation loads every key. `broadcast`: a subgroup loads as many keys as it has lanes and passes them on. */
+export type WindowAttentionVariant = 'direct' | 'broadcast';
 
 /** The geometry of a windowed attention. */
 export interface WindowAttentionShape {
@@ -33,7 +33,7 @@ export interface WindowAttentionOptions {
 
 const kernels = {
   direct: windowKernel('window-attention/direct', { RELATIVE: false, SG: 0, KEYS: 1 }),
-  shuffle: windowKernel('window-attention/shuffle', { RELATIVE: false }),
+  broadcast: windowKernel('window-attention/broadcast', { RELATIVE: false }),
 };
 
 /**
@@ -66,11 +66,11 @@ export const windowAttention = defineOp({
   },
   kernels: Object.values(kernels),
   supported: (_: WindowShape, { subgroupSize }): readonly WindowAttentionVariant[] =>
-    subgroupSize > 0 && 64 % subgroupSize === 0 ? ['direct', 'shuffle'] : ['direct'],
+    subgroupSize > 0 && 64 % subgroupSize === 0 ? ['direct', 'broadcast'] : ['direct'],
   // A GPU serves loads of the same address by a whole subgroup at the price of one; a software rasteriser pays for each lane,
   // and little for a shuffle.
   select: (_, { kind, subgroupSize }) =>
-    kind === 'software' && subgroupSize > 0 && 64 % subgroupSize === 0 ? 'shuffle' : 'direct',
+    kind === 'software' && subgroupSize > 0 && 64 % subgroupSize === 0 ? 'broadcast' : 'direct',
   work: windowWork,
   run(
     call,
@@ -96,7 +96,7 @@ export const windowAttention = defineOp({
     const variant = call.choose(geometry);
     const { subgroupSize } = call.adapter;
     launchWindow(call.runtime, kernels[variant], geometry, {
-      params: variant === 'shuffle' ? { SG: subgroupSize, KEYS: subgroupSize } : {},
+      params: variant === 'broadcast' ? { SG: subgroupSize, KEYS: subgroupSize } : {},
       tensors: { qkv, qkvBias, positions: biasTable, out },
     });
     return out;

@@ -2,9 +2,9 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import type { Runtime } from '../../dispatch/runtime.js';
 import { OPERANDS } from '../../families/attention/index.js';
-import fewKeysWgsl from './few-keys.wgsl';
+import keysInRegistersWgsl from './keys-in-registers.wgsl';
 import mergeWgsl from './merge.wgsl';
-import splitWgsl from './split.wgsl';
+import splitKeysWgsl from './split-keys.wgsl';
 
 /** An attention without mask and relative terms, with everything resolved. */
 interface PlainAttention {
@@ -26,18 +26,22 @@ const GROUPS = 8;
 const PART_KEYS = 32;
 const MAX_PARTS = 64;
 
-const fewKeys = defineKernel({ name: 'multi-head-attention/few-keys', template: fewKeysWgsl, includes: OPERANDS });
-const split = defineKernel({ name: 'multi-head-attention/split', template: splitWgsl, includes: OPERANDS });
+const keysInRegisters = defineKernel({
+  name: 'multi-head-attention/keys-in-registers',
+  template: keysInRegistersWgsl,
+  includes: OPERANDS,
+});
+const split = defineKernel({ name: 'multi-head-attention/split-keys', template: splitKeysWgsl, includes: OPERANDS });
 const merge = defineKernel({ name: 'multi-head-attention/merge', template: mergeWgsl });
 
-/** The kernels for few queries or keys. */
-export const FEW_KEYS_KERNELS = [fewKeys, split, merge];
+/** The kernels that know neither masks nor relative terms: for few queries or few keys. */
+export const PLAIN_KERNELS = [keysInRegisters, split, merge];
 
 /** The kernel whose keys all lie in a subgroup's registers. */
-export function launchFewKeys(runtime: Runtime, attention: PlainAttention): void {
+export function launchKeysInRegisters(runtime: Runtime, attention: PlainAttention): void {
   const { tensors, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
   const { subgroupSize } = runtime.adapterClass;
-  runtime.launch(fewKeys, {
+  runtime.launch(keysInRegisters, {
     params: { SG: subgroupSize, HEAD4: headSize / 4, CHUNKS: Math.ceil(keys / subgroupSize) },
     tensors: { ...tensors, out },
     uniforms: { scale, queries, keys, groups: GROUPS, ...geometry },
@@ -46,7 +50,7 @@ export function launchFewKeys(runtime: Runtime, attention: PlainAttention): void
 }
 
 /** The kernels that take the keys in parts and merge what came of them. */
-export function launchSplit(runtime: Runtime, attention: PlainAttention): void {
+export function launchSplitKeys(runtime: Runtime, attention: PlainAttention): void {
   const { tensors, out, batch, heads, headSize, queries, keys, scale, geometry } = attention;
   const partKeys = Math.max(PART_KEYS, Math.ceil(keys / MAX_PARTS));
   const parts = Math.ceil(keys / partKeys);
