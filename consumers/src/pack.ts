@@ -6,9 +6,14 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Folders of the packages that are published, each after those that it depends on. */
-const PUBLISHED = ['packages/kernels', 'packages/models', 'packages/onnx', 'weights', 'packages/pipeline'].map(
-  (folder) => join(ROOT, folder),
-);
+const PUBLISHED = [
+  'packages/kernels',
+  'packages/models',
+  'packages/onnx',
+  'weights',
+  'packages/pipeline',
+  'packages/farm',
+].map((folder) => join(ROOT, folder));
 
 /** What of a manifest matters here. */
 interface Manifest {

@@ -12,6 +12,25 @@ it('a program in Node tracks three frames with the default weights', async () =>
   for (const area of areas) expect(Math.abs(area - 432)).toBeLessThan(90);
 });
 
+it('the command line has the commands of a farm that is installed beside it', async () => {
+  const { run, write } = consumer('farm');
+  const samtrack = (...argv: string[]) => run(['node_modules/samtrack/bin/samtrack.mjs', ...argv]);
+  for (const command of ['worker', 'submit', 'jobs']) {
+    const { status, output } = await samtrack(command, '--help');
+    expect({ status, output }).toMatchObject({
+      status: 0,
+      output: expect.stringMatching(`Usage: samtrack ${command}`),
+    });
+  }
+  // Its parts are all there: those of the programs are loaded by a worker's child.
+  write(
+    'programs.mjs',
+    "import programs, { isFinal } from '@samtrack/farm/programs';\n" +
+      'console.log(Object.keys(programs()).join(), isFinal(new Error()));\n',
+  );
+  expect(await run(['programs.mjs'])).toEqual({ status: 0, output: 'track,davis,score,table false\n' });
+});
+
 it('the command line answers', async () => {
   const { run } = consumer('cli');
   const { status, output } = await run(['node_modules/samtrack/bin/samtrack.mjs', '--version']);

@@ -23,7 +23,7 @@ describe.each(PACKAGES)('$manifest.name', ({ manifest, source, tarball, folder }
   });
 
   it('holds no tests, sources or fields that only the repository needs, and its licence', () => {
-    const allowed = /^(bin|dist|embedded|catalog\.json|package\.json|LICENSE|NOTICE|[A-Z0-9-]+\.md)$/;
+    const allowed = /^(bin|dist|embedded|deploy|catalog\.json|package\.json|LICENSE|NOTICE|[A-Z0-9-]+\.md)$/;
     expect(readdirSync(folder).filter((file) => !allowed.test(file))).toEqual([]);
     expect(files.filter((file) => /\.test\.|tsbuildinfo/.test(file))).toEqual([]);
     for (const file of ['LICENSE', 'NOTICE', 'README.md']) expect(existsSync(join(folder, file))).toBe(true);

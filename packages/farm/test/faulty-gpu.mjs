@@ -35,8 +35,8 @@ export default (engine) => {
     run: (spec, context) =>
       track.run(spec, {
         ...context,
-        async frame(progress, open) {
-          await context.frame(progress, open);
+        async frame(progress, ...how) {
+          await context.frame(progress, ...how);
           await fail(spec, progress);
         },
         async whole(progress) {

@@ -1,13 +1,17 @@
 /** Working on a job, in this process, with the toy program. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type JobSpec, keyOf } from '../src/job/spec.js';
-import { Ledger } from '../src/ledger/ledger.js';
+import { jobFolder, Ledger } from '../src/ledger/ledger.js';
+import { fetchResults } from '../src/results/fetch.js';
+import type { Program } from '../src/run/context.js';
 import { type Outcome, type RunOptions, runJob } from '../src/run/run-job.js';
 import { openStorage } from '../src/storage/open.js';
 import type { Storage } from '../src/storage/storage.js';
 import { temporaryFolder } from './temporary.js';
-import { expectToy, makeFaults, toyPrograms, toySpec } from './toys.js';
+import { contents, expectToy, makeFaults, toyPrograms, toySpec } from './toys.js';
 
 const folder = temporaryFolder();
 let stores = 0;
@@ -136,5 +140,91 @@ describe('a job', () => {
     expect(await run(await freshStorage(), spec, 'a')).toMatchObject({
       message: 'x: this worker knows no jobs of kind "unknown"',
     });
+  });
+});
+
+describe('a program whose frames depend on all before', () => {
+  const FRAMES = 40;
+  /** Remembers in a file of its own what no result tells, every chunk and where it stops; `failsAt` once, without a word. */
+  const chained = (failsAt?: number): Program => ({
+    replaces: (file) => file === 'state.json',
+    async run(_, { folder: results, frame, chunkFrames }) {
+      const file = join(results, 'state.json');
+      let { memory, next } = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { memory: '', next: 0 };
+      mkdirSync(join(results, 'masks'), { recursive: true });
+      const keep = () => writeFileSync(file, JSON.stringify({ memory, next }));
+      for (let tracked = 1; next < FRAMES; tracked++) {
+        if (next === failsAt) throw new Error('the GPU was lost');
+        memory = createHash('sha256').update(`${memory}${next}`).digest('hex');
+        writeFileSync(join(results, 'masks', `${String(next++).padStart(5, '0')}.png`), memory.slice(0, 4));
+        const stored = tracked % chunkFrames === 0;
+        if (stored) keep();
+        try {
+          await frame({ done: next, total: FRAMES, tracked, seconds: 1 }, undefined, stored);
+        } catch (error) {
+          keep();
+          throw error;
+        }
+      }
+      rmSync(file, { force: true });
+      return { frames: FRAMES, notes: [] };
+    },
+  });
+  const spec = (name: string): JobSpec => ({ kind: 'chained', name, identity: { name }, parameters: {}, inputs: [] });
+  const work = (storage: Storage, name: string, attempt: number, failsAt?: number, stopsAt?: number) => {
+    let done = 0;
+    return run(
+      storage,
+      spec(name),
+      `worker${attempt}`,
+      {
+        programs: { chained: chained(failsAt) },
+        onProgress: (progress) => void ({ done } = progress),
+        stopping: () => (done === stopsAt ? 'drain' : undefined),
+      },
+      attempt,
+    );
+  };
+  const latestOf = (storage: Storage, name: string) => storage.list(`${jobFolder(keyOf(spec(name)))}/latest`);
+  async function resultsOf(storage: Storage, name: string) {
+    const { state } = await Ledger.open(storage, keyOf(spec(name)));
+    const target = fetched();
+    await fetchResults(storage, state, target);
+    return contents(target);
+  }
+
+  it('goes on with what it remembered, of which the latest alone is stored', async () => {
+    const storage = await freshStorage();
+    expect(await work(storage, 'alone', 1)).toMatchObject({ status: 'done', tracked: FRAMES });
+    expect(await work(storage, 'broken', 1, 21)).toMatchObject({ status: 'crashed' });
+    expect(await latestOf(storage, 'broken')).toHaveLength(1);
+    // It goes on after 16 frames.
+    expect(await work(storage, 'broken', 2, undefined, 29)).toMatchObject({
+      status: 'stopped',
+      frames: 29,
+      tracked: 13,
+    });
+    expect(await latestOf(storage, 'broken')).toHaveLength(1);
+    expect(await work(storage, 'broken', 3)).toEqual({ status: 'done', frames: FRAMES, tracked: 11 });
+    expect(await resultsOf(storage, 'broken')).toEqual(await resultsOf(storage, 'alone'));
+    expect(await latestOf(storage, 'broken')).toEqual([]);
+  });
+
+  it.each(['damaged', 'missing'])('begins anew where that is %s, and ends with the same bytes', async (what) => {
+    const storage = await freshStorage();
+    await work(storage, 'alone', 1);
+    await work(storage, 'broken', 1, 21);
+    const [state] = await latestOf(storage, 'broken');
+    const object = `${jobFolder(keyOf(spec('broken')))}/latest/${state}`;
+    if (what === 'missing') await storage.remove(object);
+    else await storage.write(object, new TextEncoder().encode('{}'));
+    expect(await work(storage, 'broken', 2)).toEqual({ status: 'done', frames: FRAMES, tracked: FRAMES });
+    expect(await resultsOf(storage, 'broken')).toEqual(await resultsOf(storage, 'alone'));
+    const { entries } = await Ledger.open(storage, keyOf(spec('broken')));
+    expect(entries.find(({ type }) => type === 'void')).toMatchObject({
+      from: 1,
+      reason: expect.stringContaining(state!),
+    });
+    expect(await latestOf(storage, 'broken')).toEqual([]);
   });
 });

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DEAOT_T_WEIGHTS, makeMask, writeDeaotL, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
-import { Ledger } from '../src/ledger/ledger.js';
+import { jobFolder, Ledger } from '../src/ledger/ledger.js';
 import { openStorage } from '../src/storage/open.js';
+import type { Storage } from '../src/storage/storage.js';
 import { gpuIsRight } from '../src/worker/check-gpu.js';
 import { CommandFarm } from './command-farm.js';
 import { eventually } from './eventually.js';
@@ -63,14 +64,17 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20', ...more], env);
   }
 
-  async function entriesOf(name: string, key: string) {
+  async function onStorage<T>(name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
     const storage = await openStorage(farm.storageOf(name));
     try {
-      return (await Ledger.open(storage, key)).entries;
+      return await use(storage);
     } finally {
       storage.close();
     }
   }
+  const ledgerOf = (name: string, key: string) => onStorage(name, (storage) => Ledger.open(storage, key));
+  const entriesOf = async (name: string, key: string) => (await ledgerOf(name, key)).entries;
+  const stateOf = async (name: string, key: string) => (await ledgerOf(name, key)).state;
 
   async function fetched(name: string) {
     const out = at(`${name}-fetched`);
@@ -154,18 +158,65 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     expect(await fetched('lost')).toEqual(alone);
   });
 
-  it('a model of several layers, whose memory masks do not tell, begins anew with --exact', async () => {
-    const { frames, options, alone } = await video('deep', 12, [
-      '--model',
-      'deaot-l',
-      '--weights',
-      writeDeaotL(folder),
-    ]);
-    const key = await submit('deep', frames, [...options, '--exact']);
-    const worker = faultyWorker('deep', 'crashed', 10, { once: true });
-    await worker.says('deep: done, 12 frames');
-    expect(await fetched('deep')).toEqual(alone);
-    expect((await entriesOf('deep', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
+  it.each(['webgpu', 'cpu'])(
+    'a model of several layers, whose memory masks do not tell, goes on with it, %s',
+    async (engine) => {
+      const name = `deep-${engine}`;
+      const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
+      const { frames, options, alone } = await video(name, 30, model, ['--engine', engine]);
+      const key = await submit(name, frames, options);
+      // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
+      const env = { SAMTRACK_ENGINE: engine };
+      const one = faultyWorker(name, 'crashed', 15, { once: true, env });
+      await one.says(/crashed: ended by SIGKILL/);
+      farm.holdLine(4);
+      await farm.held(1);
+      const ending = one.end('SIGTERM');
+      await one.says('stopping');
+      farm.release();
+      await ending;
+      const { frames: stored } = await stateOf(name, key);
+      const two = farm.worker(name, 'two', [], env);
+      await two.says(`${name}: done, 30 frames`);
+      expect(await fetched(name)).toEqual(alone);
+      const entries = await entriesOf(name, key);
+      expect(entries.map(({ type }) => type).filter((type) => type !== 'commit')).toEqual([
+        ...['claim', 'crash', 'claim', 'release', 'claim', 'done'],
+      ]);
+      // Of what the tracker remembered the latest state was there, and is gone; no frame was tracked twice but those after it.
+      const commits = entries.flatMap((entry) => (entry.type === 'commit' ? [entry] : []));
+      expect(commits.every(({ latest }) => latest?.[0]?.path === 'memory.safetensors')).toBe(true);
+      expect(stored).toBeGreaterThan(16);
+      const objects = await onStorage(name, (storage) => storage.list(`${jobFolder(key)}/latest`));
+      expect(objects).toEqual([]);
+    },
+  );
+
+  it('a model of several layers whose GPU is lost goes on from what is stored', async () => {
+    const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
+    const { frames, options, alone } = await video('deep-lost', 14, model, ['--engine', 'webgpu']);
+    await submit('deep-lost', frames, options);
+    const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, env: { SAMTRACK_ENGINE: 'webgpu' } });
+    await worker.says('deep-lost: done, 14 frames');
+    expect(worker.said).toMatch(/crashed: .*goes on from what is stored/);
+    expect(await fetched('deep-lost')).toEqual(alone);
+  });
+
+  it('prompts on a later frame, tracked backward too: killed on the way it begins anew, to the same bytes', async () => {
+    const frames = writeFrames(at('later'), 8, SIZE);
+    const objects = [
+      { name: 'left', prompts: [{ frame: 0, box: [2, 6, 18, 28] }] },
+      { name: 'right', prompts: [{ frame: 5, points: [[38, 16]], labels: [1] }] },
+    ];
+    writeFileSync(at('later.json'), JSON.stringify({ objects }));
+    const options = ['--prompts', at('later.json'), '--weights', DEAOT_T_WEIGHTS];
+    const out = at('later-alone');
+    expect(await farm.samtrack('later', 'track', frames, ...options, '--out', out)).toMatchObject({ status: 0 });
+    const key = await submit('later', frames, options);
+    const worker = faultyWorker('later', 'crashed', 4, { once: true });
+    await worker.says('later: done, 8 frames');
+    expect(await fetched('later')).toEqual(resultsOf(out));
+    expect((await entriesOf('later', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
   });
 
   it('a GPU that is not there is not right', async () => {

@@ -32,8 +32,6 @@ Options of samtrack track hold for all; in their values {name} is a video's name
 lies: samtrack submit 'videos/*.mp4' --mask '{folder}/{name}.png' --storage /share/results
 
   --priority N          1 is the most urgent; default 100
-  --exact               what was interrupted begins anew where going on could change some pixels: with models of more
-                        than one layer (all but deaot-t) and --tracker propagation
   --retry               try again what failed, or is in quarantine
   --wait                show the queue until these jobs have come to an end; exit status 1 if one has failed
   --keys                print each job's key, what became of it, and its name
@@ -49,7 +47,6 @@ const OPTIONS = {
   ...TRACKING,
   ...FARM_OPTIONS,
   priority: { type: 'string' },
-  exact: { type: 'boolean' },
   retry: { type: 'boolean' },
   wait: { type: 'boolean' },
   keys: { type: 'boolean' },
@@ -84,7 +81,7 @@ async function run({ options, operands, tokens }: Arguments<typeof OPTIONS>): Pr
     let done = 0;
     await concurrently([...videos.entries()], WIDTH, async ([i, video]) => {
       signal.throwIfAborted();
-      const spec = await planner.track(video.argv, video.name, { exact: options.exact });
+      const spec = await planner.track(video.argv, video.name);
       submissions[i] = { spec, priority: video.priority ?? priority };
       report.progress(`read ${++done}/${videos.length}`, done / videos.length);
     });

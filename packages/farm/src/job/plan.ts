@@ -32,10 +32,9 @@ export class Planner {
 
   /**
    * A job that does what `samtrack track` does with these arguments, without `--out`.
-   * @param options.exact begins anew when it was interrupted, where going on would not give the same masks to the byte
    * @throws UsageError; FarmError `not-found`
    */
-  async track(argv: readonly string[], name?: string, { exact = false } = {}): Promise<JobSpec> {
+  async track(argv: readonly string[], name?: string): Promise<JobSpec> {
     const { input, options, settings, segmenter, detector, shown } = planTrack([...argv]);
     const unfit = (['preview', 'project'] as const).find((name) => options[name] !== undefined);
     if (unfit) throw new UsageError(`--${unfit} does not go with a farm`);
@@ -56,7 +55,6 @@ export class Planner {
       ...(detector && { detector: await inputs.add(detector.weights) }),
       ...(shown && { prompts: JSON.parse(JSON.stringify(shown)) }),
       options: await identityOf(options, inputs, Object.keys(PROMPT_OPTIONS)),
-      ...(exact && { exact }),
     };
     if (options.prompts) await inputs.add(options.prompts);
     const { tokens } = trackCommand.parse(argv);
@@ -69,7 +67,6 @@ export class Planner {
           source,
           ...tokens.flatMap((token) => (token.kind === 'option' ? argumentOf(token.name, token.value) : [])),
         ],
-        ...(exact && { exact }),
       },
       inputs: inputs.list,
     };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { type Unzipped, unzipSync, zipSync } from 'fflate';
 import { FarmError } from '../errors.js';
 import type { Storage } from '../storage/storage.js';
@@ -54,6 +55,37 @@ export async function writeStoredFile(
   const object = `${jobFolder(key)}/files/${digest.slice(0, 12)}/${path.split('/').at(-1)}`;
   await storage.upload(object, file);
   return { path, object, bytes, sha256: digest };
+}
+
+const latestFolder = (key: string) => `${jobFolder(key)}/latest`;
+
+/** Stores the latest state of a file, beside earlier ones. @param claim whose it is */
+export async function writeLatest(
+  storage: Storage,
+  key: string,
+  path: string,
+  file: string,
+  claim: number,
+): Promise<StoredFile> {
+  const digest = await fileSha256(file);
+  const object = `${latestFolder(key)}/${claim}.${digest.slice(0, 32)}`;
+  await storage.upload(object, file);
+  return { path, object, bytes: (await stat(file)).size, sha256: digest };
+}
+
+/** Removes what `writeLatest` has stored for a claim or earlier ones. @param kept stays */
+export async function removeLatest(
+  storage: Storage,
+  key: string,
+  claim: number,
+  kept: readonly StoredFile[] = [],
+): Promise<void> {
+  const folder = latestFolder(key);
+  for (const name of await storage.list(folder)) {
+    const object = `${folder}/${name}`;
+    if (Number.parseInt(name, 10) > claim || kept.some((file) => file.object === object)) continue;
+    await storage.remove(object);
+  }
 }
 
 /** Copies a stored file to the disk. @throws FarmError `storage-damaged` */

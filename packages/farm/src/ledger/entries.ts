@@ -17,8 +17,8 @@ export type Chunk = Omit<StoredFile, 'path'>;
 export type Entry =
   /** A worker takes the job. Its line number is the fencing token of all that it writes. */
   | { type: 'claim'; run: string; attempt: number; worker: string; host: string; spec?: unknown }
-  /** Results up to here are stored: `frames` are done. */
-  | { type: 'commit'; claim: number; frames: number; chunk: Chunk }
+  /** Results up to here are stored: `frames` are done. `latest` are files whose earlier states are gone. */
+  | { type: 'commit'; claim: number; frames: number; chunk: Chunk; latest?: StoredFile[] }
   /** The job is given back, with all that is done committed. */
   | { type: 'release'; claim: number; reason: string }
   /** The process that worked on it died. */
@@ -63,6 +63,8 @@ export interface LedgerState {
   claim: { line: number; entry: Claim } | undefined;
   /** Commits that count, by their lines. */
   commits: readonly { line: number; entry: Commit }[];
+  /** Files of which only the latest state is stored. */
+  latest: readonly StoredFile[];
   done: Done | undefined;
   /** Why it failed or is in quarantine. */
   reason: string | undefined;
@@ -133,7 +135,9 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
     }
   }
   const frames = done?.frames ?? commits.at(-1)?.entry.frames ?? 0;
-  return { status, claim, commits, done, reason, poison: poisonOf(crashes, heard ? silent : silent + 1), frames, spec };
+  const latest = commits.at(-1)?.entry.latest ?? [];
+  const poison = poisonOf(crashes, heard ? silent : silent + 1);
+  return { status, claim, commits, latest, done, reason, poison, frames, spec };
 }
 
 function poisonOf(crashes: readonly { host: string; reason: string }[], silent: number): string | undefined {

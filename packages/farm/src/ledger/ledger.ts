@@ -41,6 +41,12 @@ export class Ledger {
     return this.#state;
   }
 
+  /** The fencing token: line of the claim made here. @throws FarmError `fenced` without one */
+  get token(): number {
+    if (this.#claim === undefined) throw this.#fenced();
+    return this.#claim;
+  }
+
   get entries(): readonly Entry[] {
     return this.#entries;
   }

@@ -1,7 +1,7 @@
 /** The parts of an evaluation on DAVIS: tracking a sequence, scoring it, putting the scores together. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { davisSequence, type EvalFarmRun, evalRun, planEval, trackSequence } from 'samtrack/cli';
+import { davisSequence, type EvalFarmRun, evalRun, planEval, RESULT_FILES, trackSequence } from 'samtrack/cli';
 import { runMetrics, type SequenceScores, scoreSequence } from 'samtrack/metrics';
 import { FarmError } from '../errors.js';
 import { Ledger } from '../ledger/ledger.js';
@@ -34,10 +34,10 @@ export const davisProgram = (models: KeptModels): Program => ({
   async run({ parameters }, context) {
     const { argv, sequence } = parameters as unknown as SequenceParameters;
     const { plan, options } = planEval(argv);
-    // Scores are those of one machine whatever happens on the way, and sequences are short.
     const host = models.host(
       context,
-      (exact) => !exact,
+      // Scores are those of one machine whatever happens on the way.
+      ({ resumesExactly }) => !resumesExactly,
       (name) => `${sequence}/${name}.png`,
     );
     const { clicks, ...run } = evalRun(plan);
@@ -56,6 +56,7 @@ export const davisProgram = (models: KeptModels): Program => ({
       segmenter?.dispose();
     }
   },
+  replaces: (file) => file.endsWith(`/${RESULT_FILES.memory}`),
   dispose: () => models.dispose(),
 });
 

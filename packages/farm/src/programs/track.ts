@@ -1,5 +1,5 @@
 import { EXPORT_FORMATS } from 'samtrack';
-import { planTrack, trackVideo } from 'samtrack/cli';
+import { planTrack, RESULT_FILES, trackVideo } from 'samtrack/cli';
 import type { Program } from '../run/context.js';
 import type { KeptModels } from './models.js';
 
@@ -9,11 +9,14 @@ const EXPORTS = Object.values(EXPORT_FORMATS).map(({ path }): string => path);
 /** `samtrack track`, with its arguments. */
 export const trackProgram = (models: KeptModels): Program => ({
   async run({ parameters }, context) {
-    const { argv, exact = false } = parameters as { argv: string[]; exact?: boolean };
+    const { argv } = parameters as { argv: string[] };
     const plan = planTrack(argv);
     // With prompts on later frames a video is tracked both ways: there are no masks to go on with before both are through.
-    const anew = (recallsExactly: boolean) => plan.later || (exact && !recallsExactly);
-    const host = models.host(context, anew, (name) => `masks/${name}.png`);
+    const host = models.host(
+      context,
+      () => plan.later,
+      (name) => `masks/${name}.png`,
+    );
     // Such a run has networks of its own, beside which there may be no room for others.
     if (plan.later) models.dispose();
     const here = { ...plan, settings: models.settingsOf(plan.settings) };
@@ -22,5 +25,6 @@ export const trackProgram = (models: KeptModels): Program => ({
     return { frames: summary.frames, notes: summary.warnings };
   },
   keeps: (file) => !EXPORTS.some((path) => (path.endsWith('/') ? file.startsWith(path) : file === path)),
+  replaces: (file) => file === RESULT_FILES.memory,
   dispose: () => models.dispose(),
 });

@@ -2,7 +2,7 @@ import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import { FarmError } from '../errors.js';
 import { fileSha256, readChunk, readStoredFile, sha256 } from '../ledger/chunk.js';
-import type { Chunk, LedgerState } from '../ledger/entries.js';
+import type { Chunk, LedgerState, StoredFile } from '../ledger/entries.js';
 import type { Storage } from '../storage/storage.js';
 
 /** Where a file of the results goes, with its folder made. */
@@ -18,6 +18,11 @@ export async function unpackChunk(storage: Storage, chunk: Chunk, folder: string
   for (const [name, bytes] of Object.entries(await readChunk(storage, chunk))) {
     await writeFile(await placeOf(folder, name), bytes);
   }
+}
+
+/** Writes a file of which the latest state counts into a folder. @throws FarmError `storage-damaged` */
+export async function readLatest(storage: Storage, file: StoredFile, folder: string): Promise<void> {
+  await readStoredFile(storage, file, await placeOf(folder, file.path));
 }
 
 /**

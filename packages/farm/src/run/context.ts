@@ -22,13 +22,17 @@ export interface JobContext {
   readonly storage: Storage;
   /** Aborted when the job is cancelled. */
   readonly signal: AbortSignal;
+  /** Frames of work that are stored at a time. */
+  readonly chunkFrames: number;
   /** Something to tell that has nothing to do with frames, such as loading weights: the job is not hung. */
   beat(): void;
   /**
-   * Called after each frame: stores a chunk when it is time, and throws when the job is to stop.
+   * Called after each frame: stores a chunk when it is time, and throws when the job is to stop; what is on disk once the program has
+   * ended is stored then.
    * @param open a file of the results that may be being written
+   * @param resumable false where a later run could not go on from what is on disk now: it is not the time yet
    */
-  frame(progress: JobProgress, open?: string): Promise<void>;
+  frame(progress: JobProgress, open?: string, resumable?: boolean): Promise<void>;
   /**
    * Called after each frame of work that cannot be gone on with, but begins anew when it was interrupted: throws when the job is to stop,
    * which is not asked for after a slice.
@@ -49,6 +53,8 @@ export interface Program {
   run(spec: JobSpec, context: JobContext): Promise<JobResult>;
   /** Whether a file of the results is of use to a later run that goes on; default yes. */
   keeps?(file: string): boolean;
+  /** Whether of a file nothing but its latest state is of use: it is stored by itself, and gone when the job is done. */
+  replaces?(file: string): boolean;
   /** Frees what it keeps between jobs. */
   dispose?(): void;
 }

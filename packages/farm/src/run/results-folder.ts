@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { writeChunk, writeStoredFile } from '../ledger/chunk.js';
+import { writeChunk, writeLatest, writeStoredFile } from '../ledger/chunk.js';
 import type { Chunk, StoredFile } from '../ledger/entries.js';
 import type { Storage } from '../storage/storage.js';
 
@@ -22,6 +22,7 @@ export class ResultsFolder {
     private readonly storage: Storage,
     private readonly key: string,
     private readonly keeps: (name: string) => boolean = () => true,
+    private readonly replaces: (name: string) => boolean = () => false,
   ) {}
 
   /** Takes the files that are in the folder now for stored. */
@@ -35,8 +36,28 @@ export class ResultsFolder {
    */
   async commit(open?: string): Promise<Chunk | undefined> {
     return this.archive(
-      await this.changes((name, size) => name !== open && size <= ARCHIVED_BYTES && this.keeps(name)),
+      await this.changes(
+        (name, size) => name !== open && size <= ARCHIVED_BYTES && this.keeps(name) && !this.replaces(name),
+      ),
     );
+  }
+
+  /**
+   * Stores the files of which the latest state counts, where that has changed.
+   * @param before what is stored of them
+   * @param claim whose they are
+   */
+  async commitLatest(before: readonly StoredFile[], claim: number): Promise<StoredFile[]> {
+    const changes = await this.changes((name) => this.replaces(name));
+    const files: StoredFile[] = [];
+    for (const name of (await this.names()).filter((name) => this.replaces(name))) {
+      const stamp = changes.get(name);
+      const stored = before.find(({ path }) => path === name);
+      if (stored && !stamp) files.push(stored);
+      else files.push(await writeLatest(this.storage, this.key, name, join(this.path, name), claim));
+      if (stamp) this.stored.set(name, stamp);
+    }
+    return files;
   }
 
   /** Stores what has changed since the last time: PNGs as one archive, everything else by itself. */

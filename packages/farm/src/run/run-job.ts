@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { FarmError, isFarmError } from '../errors.js';
 import type { JobSpec } from '../job/spec.js';
 import { checkInputs, keyOf } from '../job/spec.js';
-import type { LedgerState } from '../ledger/entries.js';
+import { removeLatest } from '../ledger/chunk.js';
+import type { LedgerState, StoredFile } from '../ledger/entries.js';
 import { Ledger } from '../ledger/ledger.js';
-import { unpackChunk } from '../results/fetch.js';
+import { readLatest, unpackChunk } from '../results/fetch.js';
 import type { Storage } from '../storage/storage.js';
 import type { JobContext, JobProgress, Program, Programs, StopReason } from './context.js';
 import { ResultsFolder } from './results-folder.js';
@@ -83,7 +84,7 @@ export async function runJob(request: JobRequest, options: RunOptions): Promise<
     folder = await mkdtemp(join(options.scratch, `${key.slice(0, 12)}-`));
     const program = options.programs[spec.kind];
     if (!program) throw new FarmError('bad-spec', spec.name, `this worker knows no jobs of kind "${spec.kind}"`);
-    const results = new ResultsFolder(folder, storage, key, program.keeps);
+    const results = new ResultsFolder(folder, storage, key, program.keeps, program.replaces);
     return await new Work(program, spec, options, ledger, results).run();
   } catch (error) {
     return await outcomeOf(error, ledger, options);
@@ -146,7 +147,8 @@ class Work {
       storage,
       signal,
       beat: onBeat,
-      frame: (progress, open) => this.frame(progress, open),
+      chunkFrames: this.chunkFrames,
+      frame: (progress, open, resumable) => this.frame(progress, open, resumable),
       whole: (progress) => this.whole(progress),
     };
     await this.restore();
@@ -155,6 +157,7 @@ class Work {
       const { chunk, files } = await this.results.finish();
       onBeat();
       await this.ledger.append({ type: 'done', frames, seconds: this.progress.seconds, chunk, files, notes });
+      await this.tidy();
       return { status: 'done', frames, tracked: this.progress.tracked };
     } catch (error) {
       const stop = error instanceof Stopped ? error.reason : signal.aborted ? 'cancel' : undefined;
@@ -169,26 +172,47 @@ class Work {
 
   /** Brings back what is committed; what is damaged is given up, with all that follows it. */
   private async restore(): Promise<void> {
+    const { storage, onBeat } = this.options;
+    const { path } = this.results;
     for (const { line, entry } of this.ledger.state.commits) {
-      try {
-        await unpackChunk(this.options.storage, entry.chunk, this.results.path);
-      } catch (error) {
-        if (!isFarmError(error, 'storage-damaged')) throw error;
-        await this.ledger.append({ type: 'void', from: line, reason: error.message });
-        break;
-      }
-      this.options.onBeat();
+      const whole = await this.undamaged(line, () => unpackChunk(storage, entry.chunk, path));
+      if (!whole) break;
+      onBeat();
+    }
+    // Without them the work would go on, but not to the same bytes: it begins anew.
+    const first = this.ledger.state.commits[0];
+    for (const file of this.ledger.state.latest) {
+      if (await this.undamaged(first!.line, () => readLatest(storage, file, path))) continue;
+      await rm(path, { recursive: true });
+      await mkdir(path);
+      break;
     }
     await this.results.restored();
   }
 
-  private async frame(progress: JobProgress, open?: string): Promise<void> {
-    const { stopping, chunkFrames = CHUNK_FRAMES } = this.options;
+  /** Reads something; where it is damaged, commits from a line on count for nothing. @returns whether it could be read */
+  private async undamaged(from: number, read: () => Promise<void>): Promise<boolean> {
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      if (!isFarmError(error, 'storage-damaged')) throw error;
+      await this.ledger.append({ type: 'void', from, reason: error.message });
+      return false;
+    }
+  }
+
+  private get chunkFrames(): number {
+    return this.options.chunkFrames ?? CHUNK_FRAMES;
+  }
+
+  private async frame(progress: JobProgress, open?: string, resumable = true): Promise<void> {
+    const { stopping } = this.options;
     this.sinceCommit += progress.tracked - this.progress.tracked;
     this.tell(progress);
     const reason = stopping();
     if (reason) throw new Stopped(reason);
-    if (this.sinceCommit >= chunkFrames) await this.commit(open);
+    if (resumable && this.sinceCommit >= this.chunkFrames) await this.commit(open);
   }
 
   private whole(progress: JobProgress): void {
@@ -206,10 +230,19 @@ class Work {
   /** @param open a file that is not counted yet */
   private async commit(open?: string): Promise<void> {
     if (this.sinceCommit === 0) return;
+    const { state, token } = this.ledger;
+    const latest = await this.results.commitLatest(state.latest, token);
     const chunk = await this.results.commit(open);
     const frames = this.progress.done - (open === undefined ? 0 : 1);
-    if (chunk) await this.ledger.append({ type: 'commit', frames, chunk });
+    if (chunk) await this.ledger.append({ type: 'commit', frames, chunk, ...(latest.length > 0 && { latest }) });
+    if (latest.length > 0) await this.tidy(latest);
     this.options.onBeat();
     this.sinceCommit = open === undefined ? 0 : 1;
+  }
+
+  /** Removes earlier states of files of which the latest counts. */
+  private async tidy(latest: readonly StoredFile[] = []): Promise<void> {
+    if (latest.length === 0 && this.ledger.state.latest.length === 0) return;
+    await removeLatest(this.options.storage, this.ledger.key, this.ledger.token, latest);
   }
 }

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { isOutOfFiles, outOfFiles } from '../io/node/out-of-files.js';
 import { type Command, isExpected, UsageError } from './command.js';
+import { version } from './common/version.js';
 import { detectCommand } from './detect/index.js';
 import { devicesCommand } from './devices/index.js';
 import { evalCommand } from './eval/index.js';
@@ -36,14 +36,6 @@ ${[...COMMANDS, ...OPTIONAL_COMMANDS].map(({ name, summary }) => `  ${name.padEn
   -h, --help      help, also of each command
   -v, --version   print the version
 `;
-
-/** The version of samtrack. */
-export function version(): string {
-  // Above `dist` when bundled, two folders above as source.
-  const manifests = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url));
-  const manifest = JSON.parse(readFileSync(manifests.find((path) => existsSync(path))!, 'utf8'));
-  return manifest.version as string;
-}
 
 /** Who reads what is printed may stop reading (`| head`, a closed terminal): the work goes on. */
 function outliveReaders(): void {

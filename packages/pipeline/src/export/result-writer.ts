@@ -1,3 +1,4 @@
+import { bytesDigest } from '../io/content-digest.js';
 import { MaskError, OutputError } from '../io/errors.js';
 import type { Frame, FrameSource } from '../io/frame-source.js';
 import type { LabelMap } from '../io/label-map.js';
@@ -5,6 +6,7 @@ import type { OutputFolder } from '../io/output-folder.js';
 import type { OverlayOptions } from '../io/overlay.js';
 import { OwnedFolder } from '../io/owned-folder.js';
 import { decodeLabelPng, encodeLabelPng, type LabelPngOptions } from '../io/palette-png.js';
+import type { AppendFile } from '../io/project-storage.js';
 import type { RunInput } from '../io/run-inputs.js';
 import type { VideoSource } from '../io/video-source.js';
 import type { VideoWriterOptions } from '../io/video-writer.js';
@@ -30,6 +32,8 @@ export const RESULT_FILES = {
   overlay: 'overlay.mp4',
   coco: 'coco.json',
   run: 'run.json',
+  /** Only while a run is not complete, and of trackers that remember more than masks tell. */
+  memory: 'memory.safetensors',
 } as const;
 
 /** Options of `ResultWriter`. */
@@ -119,7 +123,7 @@ export class ResultWriter {
     readonly folder: OwnedFolder,
     private readonly record: RunRecord,
     /** Names of the frames whose masks stood in the folder when a run was resumed. */
-    readonly done: ReadonlySet<string>,
+    readonly done: Set<string>,
     private readonly exporters: readonly Exporter[],
   ) {
     for (const exporter of exporters) this.warnings.push(...exporter.warnings);
@@ -237,6 +241,51 @@ export class ResultWriter {
     this.added.add(frame.name);
   }
 
+  /** Gives up the stored mask of a frame in `done`: it is tracked again. */
+  giveUp({ name }: Pick<Frame, 'name'>): void {
+    this.done.delete(name);
+  }
+
+  /** By what is known again what a run is of and what it depends on. */
+  async runDigest(): Promise<string> {
+    const { source, identity } = this.record;
+    return bytesDigest(new TextEncoder().encode(JSON.stringify({ source, identity })));
+  }
+
+  /**
+   * Stores what a tracker remembers, in place of what was stored before, once the masks of all frames so far are on disk.
+   * Throws `OutputError`, where what was stored before is still there.
+   */
+  writeMemory(pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.summary || this.failed) return;
+      const file = await this.folder.createFile(RESULT_FILES.memory);
+      try {
+        let position = 0;
+        for await (const piece of pieces) {
+          await file.write(piece, position);
+          position += piece.length;
+        }
+      } catch (error) {
+        await file.discard();
+        throw error;
+      }
+      await file.commit();
+    });
+  }
+
+  /** What an earlier run's tracker remembered; undefined if it was not stored. The caller closes it. */
+  async openMemory(): Promise<AppendFile | undefined> {
+    const path = RESULT_FILES.memory;
+    if (this.done.size === 0 || !this.folder.lists(path)) return undefined;
+    return typeof (await this.folder.digest(path)) === 'string' ? this.folder.openAppend(path) : undefined;
+  }
+
+  /** Has something told with the other warnings. */
+  warn(text: string): void {
+    this.warnings.push(text);
+  }
+
   /** Notes for the record how many frames were tracked, and how long that took. */
   timed(frames: number, seconds: number): void {
     const before = this.done.size > 0 ? (this.folder.before as StoredRun | undefined)?.tracked : undefined;
@@ -262,6 +311,7 @@ export class ResultWriter {
     try {
       for (const exporter of this.exporters) if (await exporter.finish()) files.push(exporter.path);
       for (const write of this.companions) files.push(...(await write()));
+      if (await this.folder.owns(RESULT_FILES.memory)) await this.folder.remove(RESULT_FILES.memory);
       await this.folder.describe({ ...this.record, complete: true, frames: this.names.size });
       await this.folder.release();
     } catch (error) {
@@ -397,7 +447,9 @@ async function prepare(
   if (folder.before) await folder.describe({ ...folder.before, complete: false });
   const stays = new Set(existing === 'resume' ? masks : []);
   // What an earlier run finished no longer goes with the masks about to be written.
-  const goes = existing === 'resume' ? owned.filter((path) => FINISHED.has(path)) : existing === 'error' ? [] : owned;
+  const goes = owned.filter((path) =>
+    existing === 'resume' ? FINISHED.has(path) : existing !== 'error' || path === RESULT_FILES.memory,
+  );
   if (existing !== 'resume' && goes.length > 0) onReplace?.(goes);
   for (const path of goes) await folder.remove(path);
   return new Set([...stays].map((path) => path.slice(path.lastIndexOf('/') + 1, -'.png'.length)));

@@ -1,4 +1,4 @@
-import type { Certainty, TrackingDirection } from '@samtrack/models';
+import type { Certainty, TrackerSnapshot, TrackingDirection } from '@samtrack/models';
 import type { Frame, LabelMap } from '../io/index.js';
 
 /** Masks that were found in a frame. */
@@ -49,4 +49,14 @@ export interface FrameTracker {
   readonly memory: { rememberedBytes: number; allocatedBytes: number; keptBytes: number };
   /** Forgets everything. */
   restart(options?: RestartOptions): void;
+  /** What it remembers, as a value that outlives it; undefined where it cannot say, or nothing is tracked yet. */
+  snapshot?(): TrackerSnapshot | undefined;
+  /**
+   * Remembers what a snapshot of such a tracker holds, but for the frames themselves: those up to where it was taken are handed in with
+   * `recollect`, in their order.
+   * @throws TrackerError `snapshot`, OutOfBudgetError; it remembers what it did before then
+   */
+  restore?(snapshot: TrackerSnapshot): Promise<void>;
+  /** Takes in a frame that a restored memory is of, in case it is one of those that are kept. */
+  recollect?(frame: Frame, labels: LabelMap): void;
 }

@@ -1,6 +1,14 @@
 export { TrackingError, type TrackingErrorCode } from './errors.js';
 export type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 export { GivenMasks } from './given-masks.js';
-export { type FrameReviser, type TrackOptions, type TrackProgress, track, trackToFolder } from './track.js';
+export {
+  type FolderProgress,
+  type FrameReviser,
+  type TrackOptions,
+  type TrackProgress,
+  type TrackToFolderOptions,
+  track,
+  trackToFolder,
+} from './track.js';
 export type { TrackerKind, TrackerModel, TrackerName } from './tracker-kinds.js';
 export { VideoTracker, type VideoTrackerOptions } from './video-tracker.js';

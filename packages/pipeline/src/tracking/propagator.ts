@@ -75,6 +75,11 @@ export class Propagator {
     await this.tracker.recall(frame, this.ids?.toTracker(labels) ?? labels);
   }
 
+  /** The tracker was restored: it remembers what an earlier run left. */
+  resumed(): void {
+    this.#started = true;
+  }
+
   /** Takes in a frame that an earlier run has finished; its masks brought new objects if there are higher ids than before. */
   async restore(frame: Frame, labels: LabelMap): Promise<void> {
     const newIds = labelIds(labels).filter((id) => id > this.#highestId);

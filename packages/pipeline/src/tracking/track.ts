@@ -6,6 +6,7 @@ import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';
 import { type KnownOptions, refuseUnknown } from './known-options.js';
 import { Propagator, type RevisedMasks } from './propagator.js';
+import { RunMemory } from './run-memory.js';
 
 /** How far a run is. */
 export interface TrackProgress {
@@ -86,6 +87,10 @@ const OPTIONS: KnownOptions<TrackOptions> = {
  */
 export async function* track(options: TrackOptions): AsyncGenerator<TrackProgress> {
   refuseUnknown('track', options, OPTIONS);
+  yield* trackFrames(options, options.writer && (await RunMemory.open(options.tracker, options.writer)));
+}
+
+async function* trackFrames(options: TrackOptions, memory: RunMemory | undefined): AsyncGenerator<TrackProgress> {
   const { source, tracker, firstMask, reviser, writer, ...range } = options;
   if (!firstMask && !reviser) {
     throw new TrackingError(
@@ -100,18 +105,35 @@ export async function* track(options: TrackOptions): AsyncGenerator<TrackProgres
   let tracked = 0;
   let milliseconds = 0;
   let writing: Promise<void> = Promise.resolve();
-  const propagator = new Propagator(tracker);
+  let propagator = new Propagator(tracker);
+  if (memory?.isRestored) propagator.resumed();
+  /** The masks of a frame, where they are known from earlier. */
+  const known = async (frame: Frame, isFirst: boolean) => {
+    if (firstMask && isFirst) return firstMask;
+    return writer?.done.has(frame.name) ? await writer.readDone(frame) : undefined;
+  };
+  const takeIn = async (frame: Frame, labels: LabelMap) => {
+    if (memory?.holds(frame.index)) tracker.recollect?.(frame, labels);
+    else if (labels === firstMask) await propagator.reference(frame, labels);
+    else await propagator.restore(frame, labels);
+  };
   const window = new FrameWindow(source.frames(range));
   try {
     for (let frame = await window.next(); frame; frame = await window.next()) {
-      let labels: LabelMap;
-      if (done === 0 && firstMask) {
-        labels = firstMask;
-        await propagator.reference(frame, firstMask);
-      } else if (writer?.done.has(frame.name)) {
-        labels = await writer.readDone(frame);
-        await propagator.restore(frame, labels);
-      } else {
+      memory?.begin();
+      // What the run before did after it had stored what it remembered, it did without leaving that.
+      if (memory?.isRestored && !memory.holds(frame.index)) writer?.giveUp(frame);
+      let labels = await known(frame, done === 0);
+      if (!labels && memory?.holds(frame.index)) {
+        memory.forget();
+        propagator = new Propagator(tracker);
+        let count = 0;
+        for await (const earlier of source.frames({ ...range, to: frame.index })) {
+          await takeIn(earlier, (await known(earlier, count++ === 0))!);
+        }
+      }
+      if (labels) await takeIn(frame, labels);
+      else {
         const start = performance.now();
         const looks = reviser?.due(frame, done) ? reviser : undefined;
         labels = await propagator.propagate(
@@ -126,6 +148,7 @@ export async function* track(options: TrackOptions): AsyncGenerator<TrackProgres
       writing = writer?.add(frame, labels) ?? Promise.resolve();
       // A failure surfaces at the next `await writing`; until then it must not count as unhandled.
       writing.catch(() => {});
+      memory?.end(frame.index, tracked);
       done++;
       yield { frame, labels, done, total, tracked, seconds: milliseconds / 1000 };
     }
@@ -135,24 +158,45 @@ export async function* track(options: TrackOptions): AsyncGenerator<TrackProgres
   }
 }
 
-/**
- * Runs `track` to its end and completes the results; after an abort or an error they hold what was done. The next frame waits for
- * `onProgress`.
- */
+/** How far a run into a folder is. */
+export interface FolderProgress extends TrackProgress {
+  /** Whether the masks of this frame are on disk, with what the tracker remembers if that is more than masks tell. */
+  stored: boolean;
+}
+
+/** Options of `trackToFolder`. */
+export interface TrackToFolderOptions extends TrackOptions {
+  writer: ResultWriter;
+  /** The next frame waits for it. */
+  onProgress?: (progress: FolderProgress) => Promise<void> | void;
+  /** Tracked frames after which what the tracker remembers is stored; 64 by default. */
+  memoryFrames?: number | undefined;
+  /** What computes: a later run restores nothing that another one remembered. */
+  build?: string | undefined;
+}
+
+/** Frames that a run that was killed tracks again at most, where memories are small. */
+const MEMORY_FRAMES = 64;
+
+/** Runs `track` to its end and completes the results; after an abort or an error they hold what was done. */
 export async function trackToFolder({
   onProgress,
+  memoryFrames = MEMORY_FRAMES,
+  build,
   ...options
-}: TrackOptions & { writer: ResultWriter; onProgress?: (progress: TrackProgress) => Promise<void> | void }): Promise<{
-  summary: ResultSummary;
-  error?: unknown;
-}> {
+}: TrackToFolderOptions): Promise<{ summary: ResultSummary; error?: unknown }> {
+  const { tracker, writer } = options;
+  let memory: RunMemory | undefined;
   try {
-    for await (const progress of track(options)) {
-      options.writer.timed(progress.tracked, progress.seconds);
-      await onProgress?.(progress);
+    memory = await RunMemory.open(tracker, writer, build);
+    for await (const progress of trackFrames(options, memory)) {
+      writer.timed(progress.tracked, progress.seconds);
+      const stored = memory.isDue(memoryFrames) && progress.done !== progress.total && (await memory.store());
+      await onProgress?.({ ...progress, stored });
     }
-    return { summary: await options.writer.finish() };
+    return { summary: await writer.finish() };
   } catch (error) {
-    return { summary: await options.writer.abort(), error };
+    await memory?.store();
+    return { summary: await writer.abort(), error };
   }
 }

@@ -1,12 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
-import type {
-  CheckpointInput,
-  RefiningPredictor,
-  Size,
-  Tracker,
-  TrackerOptions,
-  TrackingDirection,
+import {
+  type CheckpointInput,
+  type RefiningPredictor,
+  type Size,
+  type Tracker,
+  TrackerError,
+  type TrackerOptions,
+  type TrackerSnapshot,
+  type TrackingDirection,
 } from '@samtrack/models';
 import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
@@ -76,6 +78,27 @@ interface Remembered {
   given?: ReadonlySet<number> | undefined;
 }
 
+/** What a snapshot holds beside the tracker's own state: the size of frames, and what is to be kept of which. */
+type VideoState = {
+  readonly height: number;
+  readonly width: number;
+  readonly kept: readonly KeptFrame[];
+  /** State of the tracker inside. */
+  readonly tracker: TrackerSnapshot['state'];
+};
+
+/** A frame whose pixels and labels are kept. */
+type KeptFrame = {
+  readonly frame: number;
+  /** Whether it is one of the last few. */
+  readonly recent: boolean;
+  /** Whether the long-term memory holds it. */
+  readonly remembered: boolean;
+  /** Number of objects, for reference frames. */
+  readonly objects: number | null;
+  readonly given: readonly number[] | null;
+};
+
 /**
  * Tracks objects through one video, frame by frame, and survives the loss of a GPU: the device is opened again, once for
  * each loss, and the memory is rebuilt from the frames it held.
@@ -86,6 +109,8 @@ export class VideoTracker implements FrameTracker {
   #remembered: Remembered[] = [];
   /** The last frames, in their order. */
   #recent: Remembered[] = [];
+  /** Frames of a restored memory that were not handed in yet. */
+  #wanted = new Map<number, KeptFrame>();
   #memoryMB: number | undefined;
   #direction: TrackingDirection | undefined;
 
@@ -159,6 +184,12 @@ export class VideoTracker implements FrameTracker {
   /** Whether `recall` leaves exactly the memory that tracking the frame would have left. */
   get recallsExactly(): boolean {
     return this.model.recallsExactly;
+  }
+
+  /** Whether a run that goes on after a break gives the bytes of one without: by recalling frames, or by a snapshot. */
+  get resumesExactly(): boolean {
+    // As long as nothing is tracked nothing is remembered.
+    return this.recallsExactly || !this.#tracker || this.#tracker.snapshot !== undefined;
   }
 
   /** What segments images with the tracker's own network; nothing where that takes no prompts. */
@@ -262,6 +293,53 @@ export class VideoTracker implements FrameTracker {
     return this.#tracker?.memorises(index) ?? false;
   }
 
+  snapshot(): TrackerSnapshot | undefined {
+    const inner = this.#tracker?.snapshot?.();
+    if (!inner) return undefined;
+    const { height, width } = this.#tracker!.size;
+    const frames = new Set([...this.#remembered, ...this.#recent]);
+    const kept = [...frames]
+      .sort((a, b) => a.index - b.index)
+      .map((entry) => ({
+        frame: entry.index,
+        recent: this.#recent.includes(entry),
+        remembered: this.#remembered.includes(entry),
+        objects: entry.objects ?? null,
+        given: entry.given ? [...entry.given] : null,
+      }));
+    const state: VideoState = { height, width, kept, tracker: inner.state };
+    return { state, tensors: inner.tensors };
+  }
+
+  async restore({ state, tensors }: TrackerSnapshot): Promise<void> {
+    this.#check();
+    const { height, width, kept, tracker } = state as VideoState;
+    const restored = this.#make(height, width);
+    try {
+      if (!restored.restore) throw new TrackerError('snapshot', 'This tracker takes no snapshots.');
+      await restored.restore({ state: tracker, tensors });
+    } catch (error) {
+      restored.dispose();
+      throw error;
+    }
+    this.#tracker?.dispose();
+    this.#tracker = restored;
+    this.#remembered = [];
+    this.#recent = [];
+    this.#wanted = new Map(kept.map((entry) => [entry.frame, entry]));
+  }
+
+  recollect({ index, rgba }: Frame, labels: LabelMap): void {
+    const wanted = this.#wanted.get(index);
+    if (!wanted) return;
+    this.#wanted.delete(index);
+    const { objects, given, recent, remembered } = wanted;
+    const reference = objects === null ? {} : { objects, given: given ? new Set(given) : undefined };
+    const entry: Remembered = { index, rgba, labels: labels.data, ...reference };
+    if (remembered) this.#remembered.push(entry);
+    if (recent) this.#follow(entry);
+  }
+
   /** Forgets everything: the next reference starts another video, of any size. */
   restart({ memoryMB = this.options.memoryMB, direction }: RestartOptions = {}): void {
     this.#memoryMB = memoryMB;
@@ -270,6 +348,7 @@ export class VideoTracker implements FrameTracker {
     this.#tracker = undefined;
     this.#remembered = [];
     this.#recent = [];
+    this.#wanted.clear();
     this.opened.engine.trim();
   }
 
@@ -312,9 +391,13 @@ export class VideoTracker implements FrameTracker {
     throw new TrackingError('no-masks', 'nothing is tracked yet: give a frame with masks to `addReference` first');
   }
 
-  #start(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
+  #make(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
     const options = { ...this.options, memoryMB: this.#memoryMB, direction: this.#direction, longTermGap };
-    this.#tracker = this.model.start({ height, width }, options);
+    return this.model.start({ height, width }, options);
+  }
+
+  #start(height: number, width: number, longTermGap?: number): Tracker {
+    this.#tracker = this.#make(height, width, longTermGap);
     return this.#tracker;
   }
 

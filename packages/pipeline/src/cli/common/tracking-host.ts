@@ -1,5 +1,5 @@
 /** Who runs a command that tracks: a terminal, or a worker that keeps the weights loaded between runs. */
-import type { TrackProgress } from '../../tracking/track.js';
+import type { FolderProgress, TrackProgress } from '../../tracking/track.js';
 import type { VideoTracker } from '../../tracking/video-tracker.js';
 import type { Report } from './progress.js';
 import { loadTracker, reportProgress, type TrackerSettings } from './tracking.js';
@@ -12,8 +12,17 @@ export interface TrackingHost {
   acquire(settings: TrackerSettings): Promise<VideoTracker>;
   /** Takes back what `acquire` gave. */
   release(tracker: VideoTracker): void;
-  /** Called after each frame; the next one waits for it. The masks of all earlier frames are on disk by then. */
-  onProgress(tracker: VideoTracker, progress: TrackProgress, prefix?: string): Promise<void> | void;
+  /** Tracked frames after which what the tracker remembers is stored beside the results; default as `trackToFolder`. */
+  readonly memoryFrames?: number | undefined;
+  /**
+   * Called after each frame; the next one waits for it. The masks of all earlier frames are on disk by then.
+   * @param progress `stored` as of `trackToFolder`; missing where results are written at the end
+   */
+  onProgress(
+    tracker: VideoTracker,
+    progress: TrackProgress & Partial<FolderProgress>,
+    prefix?: string,
+  ): Promise<void> | void;
 }
 
 /** A terminal: the tracker goes when it is given back, progress is shown. */
@@ -24,7 +33,12 @@ export class TerminalHost implements TrackingHost {
   ) {}
 
   acquire(settings: TrackerSettings): Promise<VideoTracker> {
-    return loadTracker(settings, this.report, this.signal);
+    return loadTracker(settings, this.report, this.signal, (tracker, message) => this.onDeviceLost(tracker, message));
+  }
+
+  /** The GPU was lost and has been opened again. Where this throws, the run ends. */
+  protected onDeviceLost(_tracker: VideoTracker, message: string): void {
+    this.report.note(`${message} It was opened again and the run goes on.`);
   }
 
   release(tracker: VideoTracker): void {

@@ -140,14 +140,18 @@ export function reportReplaced(report: Report, folder: string, files: readonly s
   report.note(`deleting what an earlier run made in ${folder}: ${shortened.join(', ')}`);
 }
 
-/** Opens the GPU and loads the weights. Throws as `VideoTracker.load`. */
+/**
+ * Opens the GPU and loads the weights. Throws as `VideoTracker.load`.
+ * @param onDeviceLost Called when the GPU was lost and has been opened again; the run ends where it throws.
+ */
 export async function loadTracker(
   { tracker: kind, model, weights, engine, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
+  onDeviceLost: (tracker: VideoTracker, message: string) => void,
 ): Promise<VideoTracker> {
   const file = basename(weights);
-  const tracker = await VideoTracker.load({
+  const tracker: VideoTracker = await VideoTracker.load({
     tracker: kind,
     model,
     weights,
@@ -155,7 +159,7 @@ export async function loadTracker(
     ...engine,
     signal,
     onProgress: report.loading(file),
-    onDeviceLost: (message) => report.note(`${message} It was opened again and the run goes on.`),
+    onDeviceLost: (message) => onDeviceLost(tracker, message),
   });
   report.end();
   report.note(tracker.engineReason);

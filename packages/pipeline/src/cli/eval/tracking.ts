@@ -24,6 +24,7 @@ import { stoppedStatus } from '../common/interrupt.js';
 import type { Report } from '../common/progress.js';
 import { namedWeights, reportReplaced, runIdentity, type TrackerSettings } from '../common/tracking.js';
 import { type TrackingHost, WarmHost } from '../common/tracking-host.js';
+import { version } from '../common/version.js';
 
 /** A sequence to track, from masks of its first frame. */
 export interface EvalSequence {
@@ -158,6 +159,8 @@ export async function trackSequence(
       }),
       ...range,
       signal,
+      memoryFrames: host.memoryFrames,
+      build: version(),
       onProgress: (progress) => host.onProgress(held, progress, prefix),
     });
   } finally {

@@ -54,6 +54,7 @@ import {
   trackerSettings,
 } from '../common/tracking.js';
 import { TerminalHost, type TrackingHost } from '../common/tracking-host.js';
+import { version } from '../common/version.js';
 import { DISCOVERY_HELP, DISCOVERY_OPTIONS, discoverySettings } from './discovery-options.js';
 import { DiscoveryRun } from './discovery-run.js';
 import { openProject, trackProject } from './project.js';
@@ -84,7 +85,7 @@ Output:
   --out FOLDER          where results go
   --format A,B          also write:
 ${FORMATS_HELP}  --bits N              bits of the files in masks: 8 (refuses ids above 255) or 16; default what the ids need
-  --resume              go on with the results of an interrupted run
+  --resume              go on with the results of an interrupted run, to the bytes of one without a break
   --project FILE        keep the run in a project file, and go on with the one that is there, with the corrections
                         made to it in a session; --memory-mb is then for all that is allocated
   --overwrite           delete the results that are there
@@ -341,6 +342,8 @@ export async function trackVideo(
             writer,
             ...range,
             signal,
+            memoryFrames: host.memoryFrames,
+            build: version(),
             onProgress: (progress) => host.onProgress(tracker, progress),
           });
       report.end();

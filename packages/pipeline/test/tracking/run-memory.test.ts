@@ -1,0 +1,201 @@
+/** Runs that stop in the middle and go on, with trackers that remember more than masks tell: the same bytes as without a break. */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ResultSummary, ResultWriter } from '../../src/export/index.js';
+import { openSource } from '../../src/io/index.js';
+import { nodeFiles, openOutputFolder } from '../../src/io/node/output-folder.js';
+import {
+  type FolderProgress,
+  trackToFolder,
+  VideoTracker,
+  type VideoTrackerOptions,
+} from '../../src/tracking/index.js';
+import { temporaryFolder } from '../io/temporary.js';
+import { DEAOT_T_WEIGHTS, makeMask, writeDeaotL, writeFrames, writeMask } from './scene.js';
+
+const folder = temporaryFolder();
+const SIZE = { width: 48, height: 32 };
+const FRAMES = 22;
+const frames = writeFrames(join(folder, 'frames'), FRAMES, SIZE);
+const deaotL = writeDeaotL(folder);
+
+/** Files of a run but for what tells when and how long. */
+function resultsOf(out: string): Record<string, string> {
+  const names = readdirSync(out, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && entry.name !== 'run.json')
+    .map((entry) => join(entry.parentPath, entry.name).slice(out.length + 1));
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(out, name)).toString('base64')]));
+}
+
+/** What is on disk at a moment, as a process that is killed leaves it. */
+function killedAt(out: string, name: string): string {
+  const copy = join(folder, name);
+  cpSync(out, copy, { recursive: true, filter: (path) => basename(path) !== '.samtrack.lock' });
+  return copy;
+}
+
+interface RunOptions {
+  onProgress?: (progress: FolderProgress) => void;
+  signal?: AbortSignal;
+  build?: string;
+  files?: typeof nodeFiles;
+}
+
+async function run(
+  tracker: VideoTracker,
+  out: string,
+  { files, ...more }: RunOptions = {},
+): Promise<ResultSummary & { error?: unknown }> {
+  const source = await openSource(frames);
+  tracker.restart();
+  try {
+    const writer = await ResultWriter.open({
+      folder: openOutputFolder(out, files),
+      source,
+      overlay: false,
+      existing: 'resume',
+      identity: { model: 'x' },
+    });
+    const options = { source, tracker, firstMask: makeMask(SIZE), writer, memoryFrames: 4, ...more };
+    const { summary, error } = await trackToFolder(options);
+    return { ...summary, error };
+  } finally {
+    await source.close();
+  }
+}
+
+describe.each<[string, VideoTrackerOptions]>([
+  ['DeAOT-L on the GPU', { model: 'deaot-l', weights: deaotL, engine: 'webgpu' }],
+  ['DeAOT-L on the CPU', { model: 'deaot-l', weights: deaotL, engine: 'cpu' }],
+  ['label propagation on the GPU', { tracker: 'propagation', weights: DEAOT_T_WEIGHTS, engine: 'webgpu' }],
+  ['label propagation on the CPU', { tracker: 'propagation', weights: DEAOT_T_WEIGHTS, engine: 'cpu' }],
+])('%s', (name, options) => {
+  let tracker: VideoTracker;
+  let undisturbed: Record<string, string>;
+  /** Folders as they are when the run is killed in frame 15, and stopped at frame 10. */
+  let killed: string;
+  const at = (what: string) => join(folder, `${what} ${name}`);
+  beforeAll(async () => {
+    // Memory is full on the way, so that frames are dropped from it.
+    tracker = await VideoTracker.load({ ...options, longTermGap: 2, memoryMB: 1.2 });
+    const out = at('undisturbed');
+    const onProgress = ({ done }: FolderProgress) => {
+      if (done === 15) killed = killedAt(out, `killed ${name}`);
+    };
+    expect(await run(tracker, out, { onProgress })).toMatchObject({ frames: FRAMES, complete: true, warnings: [] });
+    undisturbed = resultsOf(out);
+    expect(new Set(Object.values(undisturbed)).size).toBe(FRAMES + 1);
+  });
+  afterAll(() => tracker.dispose());
+
+  it('goes on with the same bytes after it was killed', async () => {
+    expect(existsSync(join(killed, 'memory.safetensors'))).toBe(true);
+    const out = killedAt(killed, `resumed ${name}`);
+    const seen: number[] = [];
+    const onProgress = ({ tracked }: FolderProgress) => void seen.push(tracked);
+    expect(await run(tracker, out, { onProgress })).toMatchObject({ frames: FRAMES, complete: true, warnings: [] });
+    // It was stored after 4, 8 and 12 tracked frames.
+    expect(seen.at(-1)).toBe(FRAMES - 13);
+    expect(resultsOf(out)).toEqual(undisturbed);
+  });
+
+  it('goes on with the same bytes after it was stopped, twice, and tracks nothing twice', async () => {
+    const out = at('stopped');
+    let tracked = 0;
+    for (const stop of [10, 13, FRAMES]) {
+      const stopping = new AbortController();
+      const onProgress = (progress: FolderProgress) => {
+        if (progress.done === stop) stopping.abort();
+        if (progress.done <= stop) tracked += progress.tracked > 0 ? 1 : 0;
+      };
+      await run(tracker, out, { onProgress, signal: stopping.signal });
+    }
+    expect(tracked).toBe(FRAMES - 1);
+    expect(resultsOf(out)).toEqual(undisturbed);
+  });
+
+  it('goes on from the masks where what is stored is damaged, of another build or without all masks, and says so', async () => {
+    const damaged = killedAt(killed, `damaged ${name}`);
+    const memory = readFileSync(join(damaged, 'memory.safetensors'));
+    memory[memory.length >> 1]! ^= 1;
+    writeFileSync(join(damaged, 'memory.safetensors'), memory);
+    const { warnings, ...rest } = await run(tracker, damaged);
+    expect(rest).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
+    expect(warnings[0]).toMatch(/from the stored masks alone, .*memory\.safetensors is damaged: its checksum/);
+
+    const other = killedAt(killed, `other ${name}`);
+    expect(await run(tracker, other, { build: '2.0' })).toMatchObject({
+      frames: FRAMES,
+      complete: true,
+      warnings: [expect.stringMatching(/of another version/)],
+    });
+
+    const incomplete = killedAt(killed, `incomplete ${name}`);
+    rmSync(join(incomplete, 'masks', '00006.png'));
+    expect(await run(tracker, incomplete)).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
+    expect(Object.keys(resultsOf(incomplete))).toEqual(Object.keys(undisturbed));
+  });
+
+  it('loses nothing where the disk has no room for it', async () => {
+    const open: typeof nodeFiles.open = (path, ...rest) =>
+      String(path).includes('memory.safetensors')
+        ? Promise.reject(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }))
+        : nodeFiles.open(path, ...rest);
+    const out = at('full');
+    const { warnings, ...rest } = await run(tracker, out, { files: { ...nodeFiles, open } });
+    expect(rest).toMatchObject({ frames: FRAMES, complete: true });
+    expect(warnings).toEqual([expect.stringMatching(/what the tracker remembers could not be stored: .*no space/)]);
+    expect(resultsOf(out)).toEqual(undisturbed);
+  });
+});
+
+it.each(['webgpu', 'cpu'])(
+  'samtrack track, killed with -9 and resumed, leaves the bytes of one run, %s',
+  async (engine) => {
+    const bin = fileURLToPath(new URL('../../bin/samtrack.mjs', import.meta.url));
+    const mask = writeMask(join(folder, 'mask.png'), makeMask(SIZE));
+    const long = writeFrames(join(folder, `long-${engine}`), 90, SIZE);
+    const samtrack = (out: string, kill: boolean, ...more: string[]) =>
+      new Promise<string>((resolve, reject) => {
+        const argv = [
+          bin,
+          'track',
+          long,
+          '--mask',
+          mask,
+          '--model',
+          'deaot-l',
+          '--weights',
+          deaotL,
+          '--engine',
+          engine,
+        ];
+        const child = spawn(process.execPath, [...argv, '--no-overlay', '--out', out, ...more], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        });
+        let said = '';
+        child.stderr.on('data', (text) => (said += text));
+        const watch = setInterval(() => {
+          if (kill && existsSync(join(out, 'memory.safetensors'))) child.kill('SIGKILL');
+        }, 5);
+        child.on('close', (status, signal) => {
+          clearInterval(watch);
+          const expected = kill ? signal === 'SIGKILL' : status === 0;
+          if (expected) resolve(said);
+          else reject(new Error(`status ${status}, signal ${signal}: ${said}`));
+        });
+      });
+    const [alone, out] = [join(folder, `alone-${engine}`), join(folder, `killed-${engine}`)];
+    await samtrack(alone, false);
+    await samtrack(out, true);
+    const left = readdirSync(join(out, 'masks')).length;
+    expect(left).toBeGreaterThanOrEqual(65);
+    expect(left).toBeLessThan(90);
+    await samtrack(out, false, '--resume');
+    expect(resultsOf(out)).toEqual(resultsOf(alone));
+  },
+  240_000,
+);
