@@ -57,6 +57,15 @@ describe.skipIf(!hasRedis)('the way to Redis', () => {
     expect(await ping(address)).toBe('PONG');
   });
 
+  it('takes a user from the URL and the password from the environment', async () => {
+    const admin = await connect({ redis: redis.url, queue: '', password: PASSWORD });
+    await admin.call('ACL', 'SETUSER', 'jo@lab', 'on', `>${PASSWORD}2`, '~*', '&*', '+@all');
+    admin.disconnect();
+    const url = `redis://jo%40lab@127.0.0.1:${redis.port}/3`;
+    expect(await ping({ redis: url, queue: '', password: `${PASSWORD}2` })).toBe('PONG');
+    await expect(ping({ redis: url, queue: '', password: PASSWORD })).rejects.toThrow(/WRONGPASS/);
+  });
+
   it.each<[string, () => Parameters<typeof connect>[0], RegExp]>([
     ['a wrong password', () => ({ redis: redis.url, queue: '', password: 'wrong' }), /WRONGPASS|invalid password/i],
     ['no password', () => ({ redis: redis.url, queue: '' }), /NOAUTH/],

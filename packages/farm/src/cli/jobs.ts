@@ -17,7 +17,7 @@ import { Ledger } from '../ledger/ledger.js';
 import { openBoard } from '../observe/board.js';
 import { columns } from '../observe/table.js';
 import { connect } from '../queue/connection.js';
-import { type FarmJob, FarmQueue, type JobReport } from '../queue/farm-queue.js';
+import { type FarmJob, FarmQueue, type JobReport, type Submitted } from '../queue/farm-queue.js';
 import { fetchResults } from '../results/fetch.js';
 import type { Storage } from '../storage/storage.js';
 import { withFarm } from './farm.js';
@@ -163,9 +163,11 @@ async function list({ address, options }: Call): Promise<number> {
     }
     const lines = rows.map(({ state, job }) => {
       const { done, total, host = '' } = (typeof job.progress === 'object' ? job.progress : {}) as Partial<JobReport>;
-      const frames = done === undefined ? '' : `${done}${total === undefined ? '' : `/${total}`}`;
+      // Progress is told once a second: the end is in what came of it.
+      const ended = state === 'completed' ? (job.returnvalue as { frames?: number } | null)?.frames : undefined;
+      const frames = ended ?? (done === undefined ? '' : `${done}${total === undefined ? '' : `/${total}`}`);
       const last = job.failedReason ? job.failedReason.split('\n')[0]! : host;
-      return { cells: [job.id!.slice(0, 12), job.data.spec.name, job.name, state, frames], last };
+      return { cells: [job.id!.slice(0, 12), job.data.spec.name, job.name, state, String(frames)], last };
     });
     const table = columns([['job', 'name', 'kind', 'state', 'frames'], ...lines.map(({ cells }) => cells)]);
     print(table[0]!);
@@ -223,7 +225,7 @@ async function show({ address, ids, options }: Call): Promise<number> {
         entry.type === 'claim'
           ? `by ${entry.worker}, start ${entry.attempt}`
           : entry.type === 'commit'
-            ? `${entry.frames} frames`
+            ? `${entry.frames} frames${(entry.latest ?? []).map(({ path, bytes }) => `, ${path} (${(bytes / 1e6).toFixed(1)} MB)`).join('')}`
             : entry.type === 'done'
               ? `${entry.frames} frames, ${entry.files.map(({ path }) => path).join(', ')}${entry.notes.map((note) => `; ${note}`).join('')}`
               : 'reason' in entry
@@ -322,13 +324,23 @@ async function retry(call: Call): Promise<number> {
       const spec = job?.data.spec ?? ledger.state.spec;
       if (!spec) throw new FarmError('not-found', key, 'nothing is known of it any more: submit it again');
       await ledger.retry();
-      if ((await job?.getState()) === 'failed') await job!.retry();
-      else await queue.submit(storage, [{ spec: spec as never }], { retry: true });
-      print(`${key.slice(0, 12)}  queued again`);
+      if ((await job?.getState()) === 'failed') {
+        await job!.retry();
+        print(`${key.slice(0, 12)}  queued again`);
+        continue;
+      }
+      const [outcome] = await queue.submit(storage, [{ spec: spec as never }], { retry: true });
+      print(`${key.slice(0, 12)}  ${RETRIED[outcome!] ?? 'queued again'}`);
     }
     return 0;
   });
 }
+
+/** What is said where there is nothing to try again. */
+const RETRIED: { [outcome in Submitted]?: string } = {
+  known: 'nothing to retry: it waits, or is at work',
+  stored: 'nothing to retry: it is done',
+};
 
 async function quarantine(call: Call): Promise<number> {
   const { address, ids, options } = call;

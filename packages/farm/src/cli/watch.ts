@@ -22,8 +22,8 @@ export async function watch(
     const snapshot = await snapshotOf(queue);
     const lines = watchTable(snapshot, pace.left(snapshot));
     if (stream.isTTY) {
-      const most = Math.max(3, (stream.rows ?? 40) - 1);
-      const shown = lines.slice(0, most).map((line) => line.slice(0, (stream.columns ?? 120) - 1));
+      const most = Math.max(3, (stream.rows || 40) - 1);
+      const shown = lines.slice(0, most).map((line) => line.slice(0, (stream.columns || 120) - 1));
       stream.write(`${drawn > 0 ? `\x1b[${drawn}A` : ''}\x1b[J${shown.join('\n')}\n`);
       drawn = shown.length;
     } else {

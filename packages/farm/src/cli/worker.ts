@@ -176,7 +176,9 @@ function say(report: Report, event: SupervisorEvent): void {
     outcome.status === 'done'
       ? `done, ${outcome.frames} frames`
       : outcome.status === 'stopped'
-        ? `given back after ${outcome.frames} frames (${outcome.reason})`
+        ? outcome.reason === 'cancel'
+          ? 'cancelled'
+          : `given back after ${outcome.frames} frames (${outcome.reason})`
         : `${outcome.status}: ${outcome.message.split('\n')[0]}`;
   const line = `${name}: ${what}, ${formatDuration(seconds)}`;
   if (outcome.status === 'failed' || outcome.status === 'quarantined') report.failure(line);

@@ -30,6 +30,21 @@ function redacted(url: string): string {
   }
 }
 
+/** What ioredis takes for user and password: of a URL with a user but without a password it would take none. */
+function credentialsOf(url: string, password: string | undefined): { username?: string; password?: string } {
+  if (password === undefined) return {};
+  const { username } = new URL(url);
+  return { password, ...(username && { username: decodeURIComponent(username) }) };
+}
+
+/** A URL without user and password. */
+function bare(url: string): string {
+  const parsed = new URL(url);
+  parsed.username = '';
+  parsed.password = '';
+  return parsed.href;
+}
+
 /**
  * Connects to Redis, or Valkey.
  * @param patient waits for a server that is away, for ever, then and later; otherwise that is an error
@@ -38,12 +53,12 @@ function redacted(url: string): string {
 export async function connect({ redis: url, password, ca }: QueueAddress, { patient = false } = {}): Promise<Redis> {
   if (!/^rediss?:\/\//.test(url))
     throw new FarmError('no-redis', url, 'not a URL that begins with redis:// or rediss://');
-  const redis = new Redis(url, {
+  const redis = new Redis(password === undefined ? url : bare(url), {
     lazyConnect: true,
     // BullMQ wants commands to wait for the server.
     maxRetriesPerRequest: null,
     retryStrategy: (times) => (patient ? Math.min(100 * times, 2000) : null),
-    ...(password === undefined ? {} : { password }),
+    ...credentialsOf(url, password),
     ...(ca === undefined ? {} : { tls: { ca } }),
   });
   // Each command that fails says so itself; without a listener the process would end.

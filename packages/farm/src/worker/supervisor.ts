@@ -77,7 +77,16 @@ export class Supervisor {
       telemetry,
       autorun: false,
     });
-    this.#worker.on('error', (error) => this.#note(error.message));
+    // A server that is away says so with each try, on each connection: it is told once, and so is its return.
+    let fault: string | undefined;
+    this.#worker.on('error', ({ message }) => {
+      if (message !== fault) this.#note(message);
+      fault = message;
+    });
+    this.#worker.on('ready', () => {
+      if (fault !== undefined) this.#note('Redis answers again');
+      fault = undefined;
+    });
     this.#worker.on('lockRenewalFailed', (ids) => {
       if (this.#busy) this.#note(`the lock of ${ids.join(', ')} could not be renewed: the work goes on`);
     });
