@@ -7,6 +7,8 @@ type RunState = { readonly frame: number; readonly tracker: TrackerSnapshot['sta
 
 /** At most this share of a run's time goes into storing what it remembers: large memories are stored less often. */
 const SHARE = 0.1;
+/** What takes less seconds than this is stored whenever it is due. */
+const QUICK = 0.1;
 
 /**
  * What the tracker of a run remembers, stored beside the run's results, so that one that goes on after a break gives the bytes of one
@@ -91,7 +93,8 @@ export class RunMemory {
   /** Whether it is time to store it, after so many tracked frames. */
   isDue(frames: number): boolean {
     const { tracked, end, seconds } = this.#stored;
-    return this.#tracked - tracked >= frames && (performance.now() - end) / 1000 >= seconds * (1 / SHARE - 1);
+    if (this.#tracked - tracked < frames) return false;
+    return seconds < QUICK || (performance.now() - end) / 1000 >= seconds * (1 / SHARE - 1);
   }
 
   /**
