@@ -61,10 +61,10 @@ export async function connect({ redis: url, password, ca }: QueueAddress, { pati
     ...credentialsOf(url, password),
     ...(ca === undefined ? {} : { tls: { ca } }),
   });
-  // Each command that fails says so itself; without a listener the process would end.
+  // Each command that fails says so itself; without a listener the process would end. Of several reasons the first is the one.
   let cause: Error | undefined;
   redis.on('error', (error) => {
-    cause = error;
+    cause ??= error;
   });
   try {
     await redis.connect();

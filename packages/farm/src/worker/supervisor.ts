@@ -83,7 +83,7 @@ export class Supervisor {
       if (message !== fault) this.#note(message);
       fault = message;
     });
-    this.#worker.on('ready', () => {
+    redis.on('ready', () => {
       if (fault !== undefined) this.#note('Redis answers again');
       fault = undefined;
     });

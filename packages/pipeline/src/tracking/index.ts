@@ -1,6 +1,7 @@
 export { TrackingError, type TrackingErrorCode } from './errors.js';
 export type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 export { GivenMasks } from './given-masks.js';
+export { RunMemory } from './run-memory.js';
 export {
   type FolderProgress,
   type FrameReviser,

@@ -21,7 +21,7 @@ export class RunMemory {
   #at: number | undefined;
   #tracked = 0;
   #warned = false;
-  #stored = { tracked: 0, end: performance.now(), seconds: 0 };
+  #stored = { tracked: 0, begin: performance.now(), end: performance.now() };
 
   private constructor(
     private readonly tracker: FrameTracker,
@@ -73,6 +73,11 @@ export class RunMemory {
     }
   }
 
+  /** Whether the tracker was restored to before a frame: its masks are found again, whatever is there of them. */
+  isBefore(frame: number): boolean {
+    return this.#restored !== undefined && frame > this.#restored;
+  }
+
   /** The masks behind the restored memory are not all there: it is of no use. */
   forget(): void {
     this.#restored = undefined;
@@ -92,8 +97,9 @@ export class RunMemory {
 
   /** Whether it is time to store it, after so many tracked frames. */
   isDue(frames: number): boolean {
-    const { tracked, end, seconds } = this.#stored;
+    const { tracked, begin, end } = this.#stored;
     if (this.#tracked - tracked < frames) return false;
+    const seconds = (end - begin) / 1000;
     return seconds < QUICK || (performance.now() - end) / 1000 >= seconds * (1 / SHARE - 1);
   }
 
@@ -104,11 +110,10 @@ export class RunMemory {
   async store(): Promise<boolean> {
     const { tracker, writer } = this;
     if (this.#at === undefined || this.#tracked === this.#stored.tracked) return false;
-    const begin = performance.now();
-    const tracked = this.#tracked;
     const snapshot = tracker.recallsExactly ? undefined : tracker.snapshot?.();
     if (!snapshot) return false;
     const state: RunState = { frame: this.#at, tracker: snapshot.state };
+    this.#stored = { tracked: this.#tracked, begin: performance.now(), end: 0 };
     try {
       await writer.writeMemory(storedSnapshot({ state, tensors: snapshot.tensors }, this.about));
       return true;
@@ -117,8 +122,12 @@ export class RunMemory {
       this.#warned = true;
       return false;
     } finally {
-      const end = performance.now();
-      this.#stored = { tracked, end, seconds: (end - begin) / 1000 };
+      this.passedOn();
     }
+  }
+
+  /** What was stored last is now where it is of use: what that took counts, too. */
+  passedOn(): void {
+    this.#stored.end = performance.now();
   }
 }

@@ -122,7 +122,7 @@ async function* trackFrames(options: TrackOptions, memory: RunMemory | undefined
     for (let frame = await window.next(); frame; frame = await window.next()) {
       memory?.begin();
       // What the run before did after it had stored what it remembered, it did without leaving that.
-      if (memory?.isRestored && !memory.holds(frame.index)) writer?.giveUp(frame);
+      if (memory?.isBefore(frame.index)) writer?.giveUp(frame);
       let labels = await known(frame, done === 0);
       if (!labels && memory?.holds(frame.index)) {
         memory.forget();
@@ -171,8 +171,8 @@ export interface TrackToFolderOptions extends TrackOptions {
   onProgress?: (progress: FolderProgress) => Promise<void> | void;
   /** Tracked frames after which what the tracker remembers is stored; 64 by default. */
   memoryFrames?: number | undefined;
-  /** What computes: a later run restores nothing that another one remembered. */
-  build?: string | undefined;
+  /** Where that is stored; default beside the results. */
+  memory?: RunMemory | undefined;
 }
 
 /** Frames that a run that was killed tracks again at most, where memories are small. */
@@ -182,21 +182,21 @@ const MEMORY_FRAMES = 64;
 export async function trackToFolder({
   onProgress,
   memoryFrames = MEMORY_FRAMES,
-  build,
+  memory: given,
   ...options
 }: TrackToFolderOptions): Promise<{ summary: ResultSummary; error?: unknown }> {
   const { tracker, writer } = options;
-  let memory: RunMemory | undefined;
+  const memory = given ?? (await RunMemory.open(tracker, writer));
   try {
-    memory = await RunMemory.open(tracker, writer, build);
     for await (const progress of trackFrames(options, memory)) {
       writer.timed(progress.tracked, progress.seconds);
       const stored = memory.isDue(memoryFrames) && progress.done !== progress.total && (await memory.store());
       await onProgress?.({ ...progress, stored });
+      if (stored) memory.passedOn();
     }
     return { summary: await writer.finish() };
   } catch (error) {
-    await memory?.store();
+    await memory.store();
     return { summary: await writer.abort(), error };
   }
 }

@@ -9,6 +9,7 @@ import { openSource } from '../../src/io/index.js';
 import { nodeFiles, openOutputFolder } from '../../src/io/node/output-folder.js';
 import {
   type FolderProgress,
+  RunMemory,
   trackToFolder,
   VideoTracker,
   type VideoTrackerOptions,
@@ -47,7 +48,7 @@ interface RunOptions {
 async function run(
   tracker: VideoTracker,
   out: string,
-  { files, ...more }: RunOptions = {},
+  { files, build, ...more }: RunOptions = {},
 ): Promise<ResultSummary & { error?: unknown }> {
   const source = await openSource(frames);
   tracker.restart();
@@ -59,7 +60,8 @@ async function run(
       existing: 'resume',
       identity: { model: 'x' },
     });
-    const options = { source, tracker, firstMask: makeMask(SIZE), writer, memoryFrames: 4, ...more };
+    const memory = await RunMemory.open(tracker, writer, build);
+    const options = { source, tracker, firstMask: makeMask(SIZE), writer, memory, memoryFrames: 4, ...more };
     const { summary, error } = await trackToFolder(options);
     return { ...summary, error };
   } finally {

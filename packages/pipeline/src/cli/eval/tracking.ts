@@ -17,7 +17,7 @@ import {
 } from '../../io/index.js';
 import { type ClickOptions, simulateClicks } from '../../metrics/clicks.js';
 import { EvaluationError, type YouTubeVosVideo } from '../../metrics/index.js';
-import { type FrameReviser, GivenMasks, trackToFolder } from '../../tracking/index.js';
+import { type FrameReviser, GivenMasks, RunMemory, trackToFolder } from '../../tracking/index.js';
 import type { VideoTracker } from '../../tracking/video-tracker.js';
 import { isExpected } from '../command.js';
 import { stoppedStatus } from '../common/interrupt.js';
@@ -143,24 +143,26 @@ export async function trackSequence(
       report.note(`${prefix}object: clicks, IoU of its mask: ${counts.join('; ')}`);
       firstMask = clicked.labels;
     }
+    const reviser = await sequence.reviser?.();
+    const writer = await ResultWriter.open({
+      ...kept,
+      inputs,
+      overlay: false,
+      coco: false,
+      existing: overwrite ? 'replace' : 'resume',
+      engine: held.engineName,
+      onReplace: (files) => reportReplaced(report, folder.label, files),
+    });
     return await trackToFolder({
       source,
       tracker,
       firstMask,
-      reviser: await sequence.reviser?.(),
-      writer: await ResultWriter.open({
-        ...kept,
-        inputs,
-        overlay: false,
-        coco: false,
-        existing: overwrite ? 'replace' : 'resume',
-        engine: held.engineName,
-        onReplace: (files) => reportReplaced(report, folder.label, files),
-      }),
+      reviser,
+      writer,
       ...range,
       signal,
+      memory: await RunMemory.open(tracker, writer, version()),
       memoryFrames: host.memoryFrames,
-      build: version(),
       onProgress: (progress) => host.onProgress(held, progress, prefix),
     });
   } finally {

@@ -3,6 +3,7 @@
 import { type CandidateSource, type DiscoveredObject, Discoverer } from '../../discovery/index.js';
 import type { ObjectInfo, ResultWriter } from '../../export/index.js';
 import { compressRle, decompressRle } from '../../io/index.js';
+import type { RunMemory } from '../../tracking/run-memory.js';
 import type { Report } from '../common/progress.js';
 import type { DiscoverySettings } from './discovery-options.js';
 
@@ -12,6 +13,8 @@ const CANDIDATES_FILE = 'candidates.json';
 export interface DiscoveryRunOptions {
   /** Takes the results; what was found goes to the same folder. */
   writer: ResultWriter;
+  /** What an earlier run's tracker remembered. */
+  memory: RunMemory | undefined;
   settings: DiscoverySettings;
   candidates: CandidateSource;
   /** Gets names and classes of new objects, for the other results. */
@@ -50,14 +53,18 @@ export class DiscoveryRun {
 
   static async open(options: DiscoveryRunOptions): Promise<DiscoveryRun> {
     const { folder, done } = options.writer;
+    const isAgain = (frame: number) => options.memory?.isBefore(frame) ?? false;
     const bytes = done.size > 0 ? await folder.readFile(OBJECTS_FILE) : undefined;
     const stored: DiscoveredObject[] = bytes ? JSON.parse(new TextDecoder().decode(bytes)).objects : [];
     // What was found in a frame without a result will be found again.
-    const before = stored.filter(({ frameName }) => frameName === undefined || done.has(frameName));
+    const before = stored.filter(
+      ({ frame, frameName }) => frameName === undefined || (done.has(frameName) && !isAgain(frame)),
+    );
     const run = new DiscoveryRun(options, before);
     options.writer.atEnd(() => run.finish());
     const waiting = done.size > 0 ? await folder.readFile(CANDIDATES_FILE) : undefined;
     for (const entry of waiting ? JSON.parse(new TextDecoder().decode(waiting)).candidates : []) {
+      if (isAgain(entry.firstFrame)) continue;
       const mask = decompressRle(entry.mask);
       run.discoverer.queue.add(entry.frame, [{ ...entry, mask, candidate: { ...entry, mask } }]);
     }

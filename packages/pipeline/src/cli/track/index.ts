@@ -20,6 +20,7 @@ import {
 } from '../../io/index.js';
 import { checkPromptedObjects, promptedInfos } from '../../prompts/index.js';
 import type { Session } from '../../session/index.js';
+import { RunMemory } from '../../tracking/run-memory.js';
 import { trackToFolder } from '../../tracking/track.js';
 import { isUrl } from '../../tracking/weights-digest.js';
 import {
@@ -311,6 +312,7 @@ export async function trackVideo(
           ...(detector && { detector: await namedWeights(detector.weights) }),
         },
       });
+      const memory = own && (await RunMemory.open(own, writer, version()));
       let finding: DiscoveryRun | undefined;
       if (discovery) {
         const boxes = detector && loadDetector(detector, report);
@@ -318,7 +320,7 @@ export async function trackVideo(
         const candidates = boxes
           ? describedBy(boxes, masks!, discovery.text!)
           : everything(masks!, discovery.everything);
-        finding = await DiscoveryRun.open({ writer, settings: discovery, candidates, infos, report });
+        finding = await DiscoveryRun.open({ writer, memory, settings: discovery, candidates, infos, report });
       }
       report.note(
         `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
@@ -342,8 +344,8 @@ export async function trackVideo(
             writer,
             ...range,
             signal,
+            memory,
             memoryFrames: host.memoryFrames,
-            build: version(),
             onProgress: (progress) => host.onProgress(tracker, progress),
           });
       report.end();
