@@ -166,8 +166,8 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
       const { frames, options, alone } = await video(name, 30, model, ['--engine', engine]);
       const key = await submit(name, frames, options);
       // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
-      const env = { SAMTRACK_ENGINE: engine };
-      const one = faultyWorker(name, 'crashed', 15, { once: true, env });
+      const more = ['--engine', engine];
+      const one = faultyWorker(name, 'crashed', 15, { once: true, more });
       await one.says(/crashed: ended by SIGKILL/);
       farm.holdLine(4);
       await farm.held(1);
@@ -176,7 +176,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
       farm.release();
       await ending;
       const { frames: stored } = await stateOf(name, key);
-      const two = farm.worker(name, 'two', [], env);
+      const two = farm.worker(name, 'two', more);
       await two.says(`${name}: done, 30 frames`);
       expect(await fetched(name)).toEqual(alone);
       const entries = await entriesOf(name, key);
@@ -196,7 +196,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
     const { frames, options, alone } = await video('deep-lost', 14, model, ['--engine', 'webgpu']);
     await submit('deep-lost', frames, options);
-    const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, env: { SAMTRACK_ENGINE: 'webgpu' } });
+    const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, more: ['--engine', 'webgpu'] });
     await worker.says('deep-lost: done, 14 frames');
     expect(worker.said).toMatch(/crashed: .*goes on from what is stored/);
     expect(await fetched('deep-lost')).toEqual(alone);
