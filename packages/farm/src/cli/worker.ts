@@ -174,7 +174,7 @@ function say(report: Report, event: SupervisorEvent): void {
   const { name, outcome, seconds } = event;
   const what =
     outcome.status === 'done'
-      ? `done, ${outcome.frames} frames`
+      ? `done${outcome.frames > 0 ? `, ${outcome.frames} frames` : ''}`
       : outcome.status === 'stopped'
         ? outcome.reason === 'cancel'
           ? 'cancelled'

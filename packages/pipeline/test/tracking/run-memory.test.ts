@@ -22,6 +22,7 @@ const SIZE = { width: 48, height: 32 };
 const FRAMES = 22;
 const frames = writeFrames(join(folder, 'frames'), FRAMES, SIZE);
 const deaotL = writeDeaotL(folder);
+const SAM2_MINI = fileURLToPath(new URL('../../../models/test/fixtures/sam2/sam2-mini.manifest.json', import.meta.url));
 
 /** Files of a run but for what tells when and how long. */
 function resultsOf(out: string): Record<string, string> {
@@ -74,6 +75,7 @@ describe.each<[string, VideoTrackerOptions]>([
   ['DeAOT-L on the CPU', { model: 'deaot-l', weights: deaotL, engine: 'cpu' }],
   ['label propagation on the GPU', { tracker: 'propagation', weights: DEAOT_T_WEIGHTS, engine: 'webgpu' }],
   ['label propagation on the CPU', { tracker: 'propagation', weights: DEAOT_T_WEIGHTS, engine: 'cpu' }],
+  ['SAM 2.1 on the CPU', { tracker: 'sam2.1-tiny', weights: SAM2_MINI, engine: 'cpu' }],
 ])('%s', (name, options) => {
   let tracker: VideoTracker;
   let undisturbed: Record<string, string>;
