@@ -105,13 +105,13 @@ describe('graphs on disk', () => {
     age(second, 100);
     // Using it makes it the latest.
     await product(2);
-    await product(4, { cache: { folder, limitMB: 6 } });
+    await product(4, { cache: { folder, limitMB: 3 } });
     expect(entries()).toHaveLength(2);
     expect(entries()).toContain(first);
   });
 
   it('are not kept where the limit leaves no room', async () => {
-    await product(2, { cache: { folder, limitMB: 2 } });
+    await product(2, { cache: { folder, limitMB: 1.4 } });
     expect(entries()).toEqual([]);
   });
 

@@ -7,12 +7,12 @@ import type { Values } from '../../tensors.js';
 import type { GraphCacheOptions, Weight } from '../session.js';
 
 /** Changes with what an entry is. */
-const FORMAT = 1;
+const FORMAT = 2;
 const DEFAULT_LIMIT_MB = 2000;
 /** Graphs with less in constants, in bytes, are compiled sooner than looked up. */
 const LEAST_BYTES = 2 ** 20;
 /** What is stored is larger than the weights by as much: ONNX Runtime's arrangement comes on top of them. */
-const STORED_RATIO = 2.2;
+const STORED_RATIO = 1.3;
 /** A process that writes an entry for longer, in milliseconds, has died. */
 const ABANDONED_AFTER = 3_600_000;
 /** Tells which files belong to an entry, and how they were written; it is written last, and its time is that of the last use. */

@@ -17,7 +17,7 @@ import { GraphCache } from './graph-cache.js';
 type Ort = typeof import('onnxruntime-node');
 type Options = InferenceSession.SessionOptions;
 
-/** Files of a compiled graph: the graph as ONNX Runtime optimised it, and its weights as its kernels read them. */
+/** Files of a compiled graph: the graph as ONNX Runtime optimised it, and its weights. */
 const GRAPH = 'graph.onnx';
 const WEIGHTS = 'graph.weights';
 
@@ -64,7 +64,10 @@ class NodeRuntime implements OnnxRuntime {
     return new NodeSession((await this.#cached(model, weights)) ?? (await this.#create(model, weights)));
   }
 
-  /** The graph from the cache, where it is put if need be. ONNX Runtime maps its weights, which take no memory of the process. */
+  /**
+   * The graph from the cache, where it is put if need be. ONNX Runtime maps its weights: what its kernels take as it is takes no
+   * memory of the process, and they have their own arrangement of the rest. (ONNX Runtime 1.30 could keep that too, but crashes with it.)
+   */
   async #cached(model: Uint8Array, weights: readonly Weight[]): Promise<InferenceSession | undefined> {
     const cache = this.#cache;
     if (!cache?.takes(weights)) return undefined;
@@ -73,7 +76,6 @@ class NodeRuntime implements OnnxRuntime {
       const saving = {
         optimized_model_external_initializers_file_name: WEIGHTS,
         optimized_model_external_initializers_min_size_in_bytes: '1024',
-        save_external_prepacked_constant_initializers: '1',
       };
       const session = await this.#create(model, weights, { optimizedModelFilePath: join(empty, GRAPH) }, saving);
       await session.release();
