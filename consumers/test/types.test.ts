@@ -24,7 +24,12 @@ const viteTemplate = {
   noFallthroughCasesInSwitch: true,
   noUncheckedSideEffectImports: true,
 };
-const CONFIGURATIONS: Readonly<Record<string, { types: readonly string[]; skipLibCheck?: boolean }>> = {
+interface Configuration {
+  types: readonly string[];
+  skipLibCheck?: boolean;
+  [option: string]: unknown;
+}
+const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
   nodenext: { ...strict, module: 'nodenext', types: ['node'] },
   bundler,
   'vite template': { ...viteTemplate, skipLibCheck: true },

@@ -13,7 +13,8 @@ const count: worker.Program = {
   },
 };
 
-export default (adapter?: string): worker.Programs => ({ ...programs(adapter), count });
+const make: worker.ProgramModule['default'] = (engine) => ({ ...programs(engine), count });
+export default make;
 export { isFinal };
 
 export async function submit(videos: readonly string[], address: farm.QueueAddress): Promise<string[]> {
