@@ -113,66 +113,57 @@ export function readTemplate(
   includes: Readonly<Record<string, string>> = {},
 ): { readonly parameters: ReadonlySet<string>; readonly text: string } {
   const parameters = new Set<string>();
-  const output: string[] = [];
-  const visit = (file: string, text: string, outer: readonly string[]): void => {
-    const blocks: { readonly closer: string; readonly line: number; readonly counter?: string | undefined }[] = [];
-    const scope = () => [...outer, ...blocks.flatMap(({ counter }) => counter ?? [])];
-    const parse = (expression: string): void => {
-      for (const { kind, text: parameter } of tokenize(expression)) {
-        if (kind === 'name' && !scope().includes(parameter)) parameters.add(parameter);
-      }
-      evaluate(expression, ANY);
+  const visit = (file: string, text: string, outer: readonly string[]): string => {
+    const blocks: { readonly closer: string; readonly offset: number; readonly counter?: string }[] = [];
+    const fail = (offset: number, message: string): never => {
+      throw new WgslTemplateError(file, text.slice(0, offset).split('\n').length, message);
     };
-    const read = (line: string, number: number): void => {
-      const [word = '', ...rest] = line.trim().split(/\s+/);
-      if (word === '#if') blocks.push({ closer: '#endif', line: number });
-      if (word === '#if' || word === '#elif') parse(rest.join(' '));
-      else if (word === '#unroll') {
-        parse(rest[1] ?? '');
-        parse(rest[2] ?? '');
-        blocks.push({ closer: '#endunroll', line: number, counter: rest[0] });
-      } else if (word === '#endif' || word === '#endunroll') {
-        if (blocks.pop()?.closer !== word) throw new SyntaxError(`${word} closes nothing`);
-      } else if (word === '#include') visit(...includedText(rest.join(' '), includes), scope());
-      else if (word !== '#else') throw new SyntaxError(`unknown directive "${word}"`);
+    const counters = () => [...outer, ...blocks.flatMap(({ counter }) => counter ?? [])];
+    const parse = (expression = ''): void => {
+      const known = counters();
+      const record = (parameter: string) => (known.includes(parameter) ? 1 : parameters.add(parameter) && 1);
+      evaluate(expression, new Proxy({}, { get: (_, parameter: string) => record(parameter) }));
     };
-    for (const [i, line] of text.split('\n').entries()) {
+    const read = (directive: string, rest: string, offset: number): string => {
+      const [counter, start, end] = rest.trim().split(/\s+/);
+      if (directive === '#if') blocks.push({ closer: '#endif', offset });
+      if (directive === '#if' || directive === '#elif') parse(rest);
+      else if (directive === '#unroll') {
+        parse(start);
+        parse(end);
+        blocks.push({ closer: '#endunroll', offset, counter: counter! });
+      } else if (directive === '#endif' || directive === '#endunroll') {
+        if (blocks.pop()?.closer !== directive) throw new SyntaxError(`${directive} closes nothing`);
+      } else if (directive === '#include') {
+        return visit(...includedText(rest, includes), counters());
+      } else if (directive !== '#else') throw new SyntaxError(`unknown directive "${directive}"`);
+      return '';
+    };
+    const visited = text.replace(MARKS, (_, directive, rest, expression, bare, offset) => {
       try {
-        if (DIRECTIVE.test(line)) read(line, i + 1);
-        else if (line.includes('$')) {
-          output.push(
-            line.replace(INSERTION, (_, expression: string | undefined, bare: string) => {
-              parse(expression ?? bare);
-              return '$';
-            }),
-          );
-        } else output.push(line);
+        if (directive !== undefined) return read(directive, rest, offset);
+        parse(expression ?? bare);
+        return '$';
       } catch (error) {
         if (error instanceof WgslTemplateError) throw error;
-        throw new WgslTemplateError(file, i + 1, (error as Error).message);
+        return fail(offset, (error as Error).message);
       }
-    }
+    });
     const [open] = blocks;
-    if (open) throw new WgslTemplateError(file, open.line, `there is no ${open.closer}`);
+    return open ? fail(open.offset, `there is no ${open.closer}`) : visited;
   };
-  visit(name, template, []);
-  return { parameters, text: output.join('\n') };
+  return { text: visit(name, template, []), parameters };
 }
 
-const DIRECTIVE = /^\s*#/;
-
-/** Parameters of any name. */
-const ANY: WgslParams = new Proxy({}, { get: () => 1 });
+/** A directive, or what is inserted. */
+const MARKS = /^[ \t]*(#\w*)(.*)$|\$(?:\{([^}]*)\}|([A-Za-z]\w*))/gm;
 
 /** `${expression}` or `$name`. */
 const INSERTION = /\$(?:\{([^}]*)\}|([A-Za-z]\w*))/g;
 
 /** The text of an include. @throws ReferenceError */
 function includedText(directive: string, includes: Readonly<Record<string, string>>): [name: string, text: string] {
-  const name = directive
-    .replace(/^#include\s+/, '')
-    .replace(/"/g, '')
-    .trim();
+  const name = directive.replace('#include', '').replace(/"/g, '').trim();
   const text = includes[name];
   if (text === undefined) throw new ReferenceError(`no include named "${name}"`);
   return [name, text];
