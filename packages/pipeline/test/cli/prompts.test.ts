@@ -214,7 +214,6 @@ describe('samtrack track with prompts', () => {
     [2, /--box does not go with --prompts/, ['--box', '1,2,3,4', '--prompts', 'x.json']],
     [2, /with prompts it is --mode fusion/, ['--point', '1,2', '--mode', 'automatic', '--everything']],
     [2, /--resume needs all prompts in the first frame/, ['--point', '1,2', '--at', '3', '--resume']],
-    [2, /--tracker propagation needs all prompts/, ['--point', '1,2', '--at', '3', '--tracker', 'propagation']],
     [2, /or prompts such as --point X,Y/, []],
   ])('fails with %i and writes nothing: %s', async (status, message, argv) => {
     const result = await samtrack(track('none', ...argv));

@@ -18,12 +18,8 @@ alias T = f32;
 #include "activation"
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let i = invocation.y * workgroups.x * 64u + invocation.x;
   if (i >= params.size) {
     return;
   }

@@ -16,12 +16,8 @@ struct Params {
 #include "activation"
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let id = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let id = invocation.y * workgroups.x * 64u + invocation.x;
   let channel = id % params.c4;
   let first = id / params.c4 * ${POSITIONS}u;
   let last = min(first + ${POSITIONS}u, params.positions);

@@ -15,12 +15,8 @@ struct Params {
 #include "activation"
 
 @compute @workgroup_size(32)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let row = (workgroup.y * workgroups.x + workgroup.x) * 32u + local;
+fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let row = invocation.y * workgroups.x * 32u + invocation.x;
   if (row >= params.rows) {
     return;
   }

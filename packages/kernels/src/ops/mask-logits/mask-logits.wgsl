@@ -13,12 +13,8 @@ struct Params {
 @group(0) @binding(auto) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let quad = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let quad = invocation.y * workgroups.x * 64u + invocation.x;
   if (quad >= params.quads) {
     return;
   }

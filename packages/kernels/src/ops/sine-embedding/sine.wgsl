@@ -28,12 +28,8 @@ fn sin_cos(angle: vec2f) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + local;
+fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = invocation.y * workgroups.x * 64u + invocation.x;
   let box = index / ${4 * CHANNELS4}u;
   if (box >= params.boxes) {
     return;

@@ -63,8 +63,6 @@ export interface TrackerSettings {
   tracker: TrackerKind;
   /** Whether its network turns prompts into masks, too. */
   takesPrompts: boolean;
-  /** Whether sessions can track with it: they know trackers by their model. */
-  inSessions: boolean;
   model: TrackerModel;
   weights: string;
   engine: EngineOptions;
@@ -108,9 +106,8 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     weights: basename(weights),
     ...recorded(tracking),
   };
-  const inSessions = kindOfModel(model) === tracker;
   const takesPrompts = TRACKERS[tracker].takesPrompts === true;
-  return { tracker, takesPrompts, inSessions, model, weights, engine: engineSettings(options), identity, tracking };
+  return { tracker, takesPrompts, model, weights, engine: engineSettings(options), identity, tracking };
 }
 
 /** Options as part of a run's identity: those not given are null. */

@@ -178,16 +178,14 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
   if (operands.length !== 1) throw new UsageError(`track takes one source, not ${operands.length}`);
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
-  if (options.project && (unkept || !settings.inSessions)) {
-    throw new UsageError(`--project does not go with --${unkept ?? `tracker ${settings.tracker}`}`);
-  }
+  if (options.project && unkept) throw new UsageError(`--project does not go with --${unkept}`);
   const discovery = discoverySettings(options);
   const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
   const from = range.from ?? 0;
   const shown = promptedObjects(tokens, options, from);
   // What is shown in the first frame is a first mask; what is shown later needs a session, which tracks both ways.
   const later = shown?.some(({ prompts }) => prompts.some(({ frame }) => frame !== from)) ?? false;
-  if (shown) checkPromptUse(options, settings, later);
+  if (shown) checkPromptUse(options, later);
   const stray = (['segmenter', 'detector'] as const).find(
     (name) => !discovery && options[name] !== undefined && !(name === 'segmenter' && shown),
   );

@@ -18,12 +18,13 @@ export async function openProject(
   source: FrameSource,
   begin: (session: Session) => Promise<unknown>,
   goOn: (session: Session) => void,
-  { model, weights, engine, tracking }: TrackerSettings,
+  { tracker, model, weights, engine, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
 ): Promise<{ st: SamTrack; session: Session }> {
   const { memoryMB, ...others } = tracking;
   const st = await SamTrack.load({
+    tracker,
     model,
     weights,
     ...others,

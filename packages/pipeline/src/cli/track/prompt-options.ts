@@ -148,7 +148,6 @@ function describe(text: string | undefined): { name?: string; label?: string } {
  */
 export function checkPromptUse(
   options: { readonly mask?: string; readonly mode?: string; readonly resume?: boolean },
-  { tracker, inSessions }: { readonly tracker: string; readonly inSessions: boolean },
   later: boolean,
 ): void {
   if (options.mask !== undefined) throw new UsageError('--mask does not go with prompts: both say what to track');
@@ -159,7 +158,5 @@ export function checkPromptUse(
   }
   if (!later) return;
   const unfit = (['mode', 'resume'] as const).find((name) => options[name] !== undefined);
-  if (unfit || !inSessions) {
-    throw new UsageError(`--${unfit ?? `tracker ${tracker}`} needs all prompts in the first frame`);
-  }
+  if (unfit) throw new UsageError(`--${unfit} needs all prompts in the first frame`);
 }
