@@ -38,7 +38,7 @@ describeApp('a session', (open) => {
   });
 
   it('goes on after a reload in the middle of a run', async () => {
-    const app = await open({ query: 'delay=400' });
+    const app = await open({ query: 'delay=150' });
     await oneObject(app);
     await copied(app);
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();

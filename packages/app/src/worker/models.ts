@@ -7,6 +7,7 @@ import {
   modelNames,
   openCheckpoint,
 } from '@samtrack/models/checkpoint';
+import { OutputError } from 'samtrack';
 import type { ModelRole, StoredModel } from '../protocol.js';
 import { canBeHalved, writeHalved } from './float16.js';
 import { folderOf, modelFile, writeFile } from './storage.js';
@@ -72,7 +73,7 @@ export async function storedModels(): Promise<StoredModel[]> {
 /** Takes a checkpoint in, as float16 where that gives the same masks. @throws CheckpointError, OutputError */
 export async function addModel(file: File): Promise<StoredModel> {
   const name = await withCheckpoint(file, async (checkpoint, architecture) => {
-    if (canBeHalved(checkpoint, architecture)) return writeHalved(checkpoint, file.name);
+    if (canBeHalved(checkpoint, architecture)) return writeHalved(checkpoint, architecture, file.name);
     await writeFile(await folderOf('models'), file.name, file);
     return file.name;
   });
@@ -83,8 +84,12 @@ export async function addModel(file: File): Promise<StoredModel> {
 export async function halveModel(file: string): Promise<StoredModel> {
   const before = await modelFile(file);
   const name = await withCheckpoint(before, async (checkpoint, architecture) =>
-    canBeHalved(checkpoint, architecture) ? writeHalved(checkpoint, file) : file,
-  );
+    canBeHalved(checkpoint, architecture) ? writeHalved(checkpoint, architecture, file) : file,
+  ).catch((error) => {
+    // Where there is no room for it, the file stays as it came.
+    if (error instanceof OutputError) return file;
+    throw error;
+  });
   const model = await inspect(await modelFile(name));
   if (name !== file) await removeModel(file);
   return model;

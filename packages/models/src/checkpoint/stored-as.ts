@@ -7,6 +7,8 @@ import type { Checkpoint, DType, ReadOptions } from './types.js';
 export interface StoredAsOptions extends ReadOptions {
   /** Called with tensors encoded so far and all tensors. */
   readonly onProgress?: (tensors: number, total: number) => void;
+  /** Which matrices become float16; all by default. The others stay float32. */
+  readonly halved?: (key: string) => boolean;
 }
 
 const FLOATS: readonly DType[] = ['f64', 'f32', 'f16', 'bf16'];
@@ -22,14 +24,15 @@ const LARGEST_F16 = 65504;
 export async function storedAs(
   checkpoint: Checkpoint,
   dtype: 'f32' | 'f16',
-  { signal, onProgress }: StoredAsOptions = {},
+  { signal, onProgress, halved = () => true }: StoredAsOptions = {},
 ): Promise<{ entries: StreamedSafetensorsEntry[]; keptF32: string[]; metadata: Record<string, string> }> {
   const keptF32: string[] = [];
   const entries: StreamedSafetensorsEntry[] = [];
   let done = 0;
   for (const key of checkpoint.keys) {
     const { dtype: stored, shape } = checkpoint.info(key);
-    let target: DType = !FLOATS.includes(stored) ? stored : shape.length > 1 || stored === 'f16' ? dtype : 'f32';
+    const isNarrow = stored === 'f16' || (shape.length > 1 && halved(key));
+    let target: DType = !FLOATS.includes(stored) ? stored : isNarrow ? dtype : 'f32';
     // The header comes first in the file, so a tensor that does not fit float16 must be found before anything is written.
     if (target === 'f16' && stored !== 'f16' && !(await fitsF16(checkpoint, key, signal))) {
       target = 'f32';
