@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ResultSummary, ResultWriter } from '../../src/export/index.js';
-import { openSource } from '../../src/io/index.js';
+import { type LabelMap, openSource } from '../../src/io/index.js';
 import { nodeFiles, openOutputFolder } from '../../src/io/node/output-folder.js';
 import {
   type FolderProgress,
@@ -44,12 +44,13 @@ interface RunOptions {
   signal?: AbortSignal;
   build?: string;
   files?: typeof nodeFiles;
+  firstMask?: LabelMap;
 }
 
 async function run(
   tracker: VideoTracker,
   out: string,
-  { files, build, ...more }: RunOptions = {},
+  { files, build, firstMask = makeMask(SIZE), ...more }: RunOptions = {},
 ): Promise<ResultSummary & { error?: unknown }> {
   const source = await openSource(frames);
   tracker.restart();
@@ -62,13 +63,35 @@ async function run(
       identity: { model: 'x' },
     });
     const memory = await RunMemory.open(tracker, writer, build);
-    const options = { source, tracker, firstMask: makeMask(SIZE), writer, memory, memoryFrames: 4, ...more };
+    const options = { source, tracker, firstMask, writer, memory, memoryFrames: 4, ...more };
     const { summary, error } = await trackToFolder(options);
     return { ...summary, error };
   } finally {
     await source.close();
   }
 }
+
+it('the default model, whose masks tell all, goes on with the same bytes and stores nothing else', async () => {
+  using tracker = await VideoTracker.load({ engine: 'cpu' });
+  // Small, so that it is looked at closely where the tracker does that.
+  const firstMask = makeMask(SIZE);
+  firstMask.data = firstMask.data.map((_, i) => {
+    const [x, y] = [i % SIZE.width, Math.floor(i / SIZE.width)];
+    return x >= 20 && x < 28 && y >= 12 && y < 20 ? 1 : 0;
+  });
+  const copies: string[] = [];
+  const onProgress = ({ done }: FolderProgress) => {
+    if ([2, 9, 15].includes(done)) copies.push(killedAt(join(folder, 'default'), `default ${done}`));
+  };
+  await run(tracker, join(folder, 'default'), { firstMask, onProgress });
+  const undisturbed = resultsOf(join(folder, 'default'));
+  expect(copies).toHaveLength(3);
+  for (const copy of copies) {
+    expect(existsSync(join(copy, 'memory.safetensors'))).toBe(false);
+    expect(await run(tracker, copy, { firstMask })).toMatchObject({ frames: FRAMES, complete: true });
+    expect(resultsOf(copy)).toEqual(undisturbed);
+  }
+});
 
 describe.each<[string, VideoTrackerOptions]>([
   ['DeAOT-L on the GPU', { model: 'deaot-l', weights: deaotL, engine: 'webgpu' }],
