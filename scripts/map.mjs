@@ -51,11 +51,19 @@ export const FLOORS = [
   { rule: 'WebGPU as an engine', rooms: ['packages/kernels/src/webgpu-engine.ts'] },
   { rule: 'what models need of an engine; knows no WGSL', rooms: ['packages/kernels/src/engine.ts'] },
   {
+    rule: 'all operations, and all of their cases',
+    rooms: ['packages/kernels/src/ops/index.ts', 'packages/kernels/src/ops/cases.ts'],
+  },
+  { rule: 'the operations that networks are written in', rooms: ['packages/kernels/src/ops/op-set.ts'] },
+  {
     rule: 'one folder an operation; and choosing among its variants by measurement, which knows no operation',
     rooms: ['packages/kernels/src/ops', 'packages/kernels/src/tuning'],
   },
   { rule: 'kernels that several operations are made of', rooms: ['packages/kernels/src/families'] },
-  { rule: 'what an operation is', rooms: ['packages/kernels/src/op'] },
+  {
+    rule: 'what an operation is, and what a case of one',
+    rooms: ['packages/kernels/src/op', 'packages/kernels/src/ops/case.ts'],
+  },
   {
     rule: 'declaring and recording kernels; knows no operation and no measurement',
     rooms: ['packages/kernels/src/dispatch'],

@@ -26,7 +26,7 @@ describe('findFaults', () => {
   const file = (room) => `packages/kernels/src/${room}/index.ts`;
   it.each([
     ['up', [file('dispatch'), file('tuning')], /above it/],
-    ['aside', [file('ops'), file('tuning')], /beside it/],
+    ['aside', [file('ops/gemm'), file('tuning')], /beside it/],
   ])('finds an import that goes %s', (_, pair, message) => {
     expect(findFaults([pair])).toEqual([expect.stringMatching(message)]);
   });

@@ -1,4 +1,4 @@
-import { fusedFrameOps, fusedOps, type OpSet, stockOps } from '@samtrack/kernels';
+import { fusedOps, type OpSet, stockOps } from '@samtrack/kernels';
 import { type benchmarkCases, type OpCase, toTensor } from '@samtrack/kernels/testing';
 import { measureCeilings } from '@samtrack/kernels/tuning';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
@@ -26,7 +26,10 @@ export async function benchKernel(kernelCase: KernelCase, context: BenchContext)
   const { runtime, ort, options } = context;
   const { flops, bytes, weights } = kernelCase.bench;
   const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-  const launch = (ops: OpSet): Tensor[] => [tidy(() => kernelCase.build(ops, tensors, fusedFrameOps))].flat();
+  const launch = (ops: OpSet): Tensor[] => {
+    const stock = ops === stockOps ? kernelCase.stock : undefined;
+    return [tidy(() => stock?.(tensors) ?? kernelCase.build(ops, tensors))].flat();
+  };
   // What is compared is also what fills the caches.
   const values = async (ops: OpSet) => {
     const outputs = launch(ops);
@@ -91,7 +94,7 @@ export async function traceCase(
       feeds[key] = { values, shape };
     }
   }
-  const out = [tidy(() => kernelCase.build(tracer.ops, tensors, fusedFrameOps))].flat()[0]!;
+  const out = [tidy(() => kernelCase.build(tracer.ops, tensors))].flat()[0]!;
   const { name, layout } = tracer.output(out);
   const channels = out.shape.at(-1)!;
   out.dispose();

@@ -1,4 +1,4 @@
-import { fusedFrameOps, fusedOps, getEngine, initialize, type Runtime, shutdown } from '@samtrack/kernels';
+import { fusedOps, getEngine, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { normalisedError, type OpCase, randomTensor, toTensor } from '@samtrack/kernels/testing';
 import { TINY_CONFIG } from '@samtrack/models/testing';
 import { dispose, reshape, tidy } from '@tensorflow/tfjs-core';
@@ -193,7 +193,7 @@ describe.skipIf(!ort)('the ONNX tracer (skipped where onnxruntime-node is not in
   for (const kernelCase of cases) {
     it(`writes down ${kernelCase.op}`, async () => {
       const tensors = Object.fromEntries(Object.entries(kernelCase.inputs).map(([key, t]) => [key, toTensor(t)]));
-      const out = [tidy(() => kernelCase.build(fusedOps, tensors, fusedFrameOps))].flat()[0]!;
+      const out = [tidy(() => kernelCase.build(fusedOps, tensors))].flat()[0]!;
       const ours = new Float32Array(await runtime.read(out));
       out.dispose();
       const traced = await traceCase(kernelCase, kernelCase.weights, tensors);

@@ -32,7 +32,7 @@ function toTensor({ shape, values }: CaseTensor, known: boolean): Tensor {
 
 async function run({ build, inputs }: OpCase, known: boolean): Promise<ArrayLike<number>[]> {
   const tensors = Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, toTensor(t, known)]));
-  const outputs = tidy(() => [build(engine.ops, tensors, engine.frameOps)].flat());
+  const outputs = tidy(() => [build(engine.ops, tensors)].flat());
   const values: ArrayLike<number>[] = [];
   for (const output of outputs) {
     const bytes = await engine.read(output);

@@ -1,7 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { xorshift32 } from '../common/index.js';
 import type { AdapterClass } from '../device/adapter.js';
-import type { FrameOps, OpSet } from './op-set.js';
 
 /** Deterministic test data: flat values with their shape. Integers make an int32 tensor. */
 export interface CaseTensor {
@@ -13,7 +12,7 @@ export interface CaseTensor {
  * One case of an operation. The same object serves the test (against the float64 reference and the stock twin), the
  * benchmark (through `flops` and `bytes`) and the support check (through `variants`).
  */
-export interface OpCase {
+export interface OpCase<Ops = object> {
   op: string;
   name: string;
   inputs: Record<string, CaseTensor>;
@@ -21,8 +20,10 @@ export interface OpCase {
   variants?(adapter: AdapterClass): readonly string[];
   /** The operation whose variants they are; `op` unless it is made of another one that has them. */
   chooses?: string;
-  /** The work, on any set of operations; of what happens around networks there is no stock set. */
-  build(ops: OpSet, inputs: Record<string, Tensor>, frameOps: FrameOps): Tensor | Tensor[];
+  /** The work, on any set of operations that has those it needs. */
+  build(ops: Ops, inputs: Record<string, Tensor>): Tensor | Tensor[];
+  /** The same from stock tfjs operations, where the sets have no name for it. */
+  stock?(inputs: Record<string, Tensor>): Tensor | Tensor[];
   /** Whether the kernels alone do it: sets have no name for the operation, or the stock twin is not asked. */
   kernelsOnly?: boolean;
   /** The float64 twin, one flat array an output. */

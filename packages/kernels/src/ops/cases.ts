@@ -24,6 +24,7 @@ import { cases as maskLogits } from './mask-logits/cases.js';
 import { cases as maskResample } from './mask-resample/cases.js';
 import { cases as maxPool } from './max-pool/cases.js';
 import { cases as multiHeadAttention } from './multi-head-attention/cases.js';
+import type { OpSet } from './op-set.js';
 import { cases as patchMerge } from './patch-merge/cases.js';
 import { cases as preprocess } from './preprocess/cases.js';
 import { cases as resizeBilinear } from './resize-bilinear/cases.js';
@@ -33,7 +34,7 @@ import { cases as transpose } from './transpose/cases.js';
 import { cases as windowAttention } from './window-attention/cases.js';
 
 /** Every case of every operation. */
-export const allCases: OpCase[] = [
+export const allCases: OpCase<OpSet>[] = [
   ...gemm,
   ...broadcastAdd,
   ...gatherRows,
@@ -69,6 +70,6 @@ export const allCases: OpCase[] = [
 ];
 
 /** The cases of the size that models use, for benchmarks; the rest are for tests. */
-export const benchmarkCases: (OpCase & Required<Pick<OpCase, 'bench'>>)[] = allCases.filter(
-  (c): c is OpCase & Required<Pick<OpCase, 'bench'>> => c.bench !== undefined,
+export const benchmarkCases: (OpCase<OpSet> & Required<Pick<OpCase, 'bench'>>)[] = allCases.filter(
+  (c): c is OpCase<OpSet> & Required<Pick<OpCase, 'bench'>> => c.bench !== undefined,
 );

@@ -23,7 +23,7 @@ export * from './mask-logits/index.js';
 export * from './mask-resample/index.js';
 export * from './max-pool/index.js';
 export * from './multi-head-attention/index.js';
-export { type FrameOps, fusedFrameOps, fusedOps, type OpSet, stockOps } from './op-set.js';
+export { type FrameOps, fusedOps, type OpSet, stockOps } from './op-set.js';
 export * from './patch-merge/index.js';
 export * from './preprocess/index.js';
 export * from './resize-bilinear/index.js';

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Portable, Signature } from '../op/signature.js';
 import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
 import { biAttention } from './bi-attention/index.js';
@@ -9,7 +10,7 @@ import { broadcastAdd } from './broadcast-add/index.js';
 import { stockBroadcastAdd } from './broadcast-add/stock.js';
 import { conv2d } from './conv2d/index.js';
 import { stockConv2d } from './conv2d/stock.js';
-import { concatColumns, copyBlock } from './copy-block/index.js';
+import { concatColumns, type copyBlock } from './copy-block/index.js';
 import { stockConcatColumns } from './copy-block/stock.js';
 import { deformableAttention } from './deformable-attention/index.js';
 import { stockDeformableAttention } from './deformable-attention/stock.js';
@@ -17,7 +18,7 @@ import { depthwiseConv } from './depthwise-conv/index.js';
 import { stockDepthwiseConv } from './depthwise-conv/stock.js';
 import { feedForward } from './feed-forward/index.js';
 import { stockFeedForward } from './feed-forward/stock.js';
-import { filterPixels } from './filter-pixels/index.js';
+import type { filterPixels } from './filter-pixels/index.js';
 import { gatherRows } from './gather-rows/index.js';
 import { stockGatherRows } from './gather-rows/stock.js';
 import { gemm } from './gemm/index.js';
@@ -26,10 +27,10 @@ import { groupNorm } from './group-norm/index.js';
 import { stockGroupNorm } from './group-norm/stock.js';
 import { idEmbedding } from './id-embedding/index.js';
 import { stockIdEmbedding } from './id-embedding/stock.js';
-import { labelArgmax } from './label-argmax/index.js';
-import { labelDecode } from './label-decode/index.js';
-import { labelPropagation } from './label-propagation/index.js';
-import { labelUncertainty } from './label-uncertainty/index.js';
+import type { labelArgmax } from './label-argmax/index.js';
+import type { labelDecode } from './label-decode/index.js';
+import type { labelPropagation } from './label-propagation/index.js';
+import type { labelUncertainty } from './label-uncertainty/index.js';
 import { layerNorm } from './layer-norm/index.js';
 import { stockLayerNorm } from './layer-norm/stock.js';
 import { linearConcat } from './linear-concat/index.js';
@@ -38,14 +39,14 @@ import { localGatedAttention } from './local-attention/index.js';
 import { stockLocalGatedAttention } from './local-attention/stock.js';
 import { maskLogits } from './mask-logits/index.js';
 import { stockMaskLogits } from './mask-logits/stock.js';
-import { maskBits, maskStatistics, maskValues } from './mask-resample/index.js';
+import type { maskBits, maskStatistics, maskValues } from './mask-resample/index.js';
 import { maxPool } from './max-pool/index.js';
 import { stockMaxPool } from './max-pool/stock.js';
 import { type MultiHeadAttentionOptions, multiHeadAttention } from './multi-head-attention/index.js';
 import { stockMultiHeadAttention } from './multi-head-attention/stock.js';
 import { patchMerge } from './patch-merge/index.js';
 import { stockPatchMerge } from './patch-merge/stock.js';
-import { preprocess } from './preprocess/index.js';
+import type { preprocess } from './preprocess/index.js';
 import { resizeBilinear } from './resize-bilinear/index.js';
 import { stockResizeBilinear } from './resize-bilinear/stock.js';
 import { boxSineEmbedding } from './sine-embedding/index.js';
@@ -55,14 +56,6 @@ import { stockTranspose } from './transpose/stock.js';
 import { relativeWindowAttention, windowAttention } from './window-attention/index.js';
 import { stockRelativeWindowAttention } from './window-attention/relative-stock.js';
 import { stockWindowAttention } from './window-attention/stock.js';
-
-/** What an operation is called with, and what it gives. */
-type Signature<F> = F extends (...args: infer Args) => infer Result ? (...args: Args) => Result : never;
-
-/** The same with options that every set of operations has. */
-type Portable<F> = F extends (...args: [...infer Head, infer Options]) => infer Result
-  ? (...args: [...Head, options?: Omit<NonNullable<Options>, 'variant' | 'into'>]) => Result
-  : never;
 
 /**
  * The operations that networks are written in. Two sets exist: the kernels of this package, and their unfused twins from
@@ -146,21 +139,6 @@ export interface FrameOps {
   /** Also `into` an existing tensor. */
   transpose: Signature<typeof transpose>;
 }
-
-/** Hand-written kernels. */
-export const fusedFrameOps: FrameOps = {
-  preprocess,
-  filterPixels,
-  labelDecode,
-  labelUncertainty,
-  labelArgmax,
-  labelPropagation,
-  maskStatistics,
-  maskBits,
-  maskValues,
-  copyBlock,
-  transpose,
-};
 
 /** The networks' operations from stock tfjs operations. */
 export const stockOps: OpSet = {

@@ -1,12 +1,15 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { Runtime } from '../dispatch/runtime.js';
-import type { CaseTensor, OpCase } from '../ops/case.js';
-import { fusedFrameOps, fusedOps } from '../ops/op-set.js';
+import type { OpCase as CaseOf, CaseTensor } from '../ops/case.js';
+import { fusedOps, type OpSet } from '../ops/op-set.js';
 import { tuningOf } from '../tuning/tuning.js';
 
 export { normalisedError } from '../common/index.js';
-export { type CaseBench, type CaseTensor, type OpCase, randomTensor, randomValues } from '../ops/case.js';
+export { type CaseBench, type CaseTensor, randomTensor, randomValues } from '../ops/case.js';
 export { allCases, benchmarkCases } from '../ops/cases.js';
+
+/** A case of an operation, on any set of operations. */
+export type OpCase = CaseOf<OpSet>;
 
 /** What rounding operands to f16 costs; every other kernel computes in f32. */
 const F16_TOLERANCE = 1e-6;
@@ -39,6 +42,6 @@ export const runsOf = (opCase: OpCase, { adapterClass }: Runtime): (string | und
 
 /** Runs a case with the kernels, as one variant or as whatever is selected. */
 export function runCase(runtime: Runtime, opCase: OpCase, inputs: Record<string, Tensor>, variant?: string): Tensor[] {
-  const run = () => [opCase.build(fusedOps, inputs, fusedFrameOps)].flat();
+  const run = () => [opCase.build(fusedOps, inputs)].flat();
   return variant === undefined ? run() : tuningOf(runtime).force(opCase.chooses ?? opCase.op, variant, run);
 }

@@ -1,9 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { supportedMatmul } from '../../families/matmul/index.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
-import type { GatedAttentionInput } from './index.js';
+import type { GatedAttentionInput, gatedAttention } from './index.js';
 import { gatedAttentionReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { gatedAttention: Portable<typeof gatedAttention> };
 
 interface AttentionCase {
   tokens: number;
@@ -16,7 +20,15 @@ interface AttentionCase {
   bench?: BenchRequest;
 }
 
-function attentionCase({ tokens, validKeys, capacity, depth, channels, workspaceBytes, bench }: AttentionCase): OpCase {
+function attentionCase({
+  tokens,
+  validKeys,
+  capacity,
+  depth,
+  channels,
+  workspaceBytes,
+  bench,
+}: AttentionCase): OpCase<Ops> {
   const scale = 1 / Math.sqrt(depth);
   const operands = ({ query, keys, v1, v2, gate }: Record<string, Tensor>): GatedAttentionInput => ({
     query: query!,
@@ -61,7 +73,7 @@ function attentionCase({ tokens, validKeys, capacity, depth, channels, workspace
 /** Channels of DeAOT's gated propagation. */
 const PROPAGATION = { depth: 128, channels: 512 };
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   attentionCase({ tokens: 1, validKeys: 1, capacity: 4, depth: 4, channels: 4 }),
   attentionCase({ tokens: 17, validKeys: 35, capacity: 48, depth: 16, channels: 8 }),
   attentionCase({ tokens: 40, validKeys: 121, capacity: 124, depth: 128, channels: 36 }),

@@ -1,6 +1,10 @@
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type BiAttentionInput, biAttention } from './index.js';
 import { biAttentionReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { biAttention: Portable<typeof biAttention> };
 
 interface BiAttentionCase {
   name?: string;
@@ -18,12 +22,12 @@ interface BiAttentionCase {
   bench?: BenchRequest;
 }
 
-function biAttentionCase(c: BiAttentionCase): OpCase {
+function biAttentionCase(c: BiAttentionCase): OpCase<Ops> {
   const { tokens, text, channels = 32, width = 32, scale = 1, masked = 0, plain, workspaceBytes, bench } = c;
   const columns = 4 * text;
   const keyBias = randomTensor([columns], 3);
   for (let i = columns - 4 * masked; i < columns; i++) keyBias.values[i] = -1e30;
-  const inputs: OpCase['inputs'] = {
+  const inputs: OpCase<Ops>['inputs'] = {
     image: randomTensor([tokens, channels], 1),
     keys: randomTensor([channels, columns], 2, scale),
     keyBias,
@@ -56,7 +60,7 @@ function biAttentionCase(c: BiAttentionCase): OpCase {
 }
 
 /** Fewer tokens than a chunk, several chunks with a rest, several blocks; one text token; masks; sharp and flat weights. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   biAttentionCase({ tokens: 1, text: 1, channels: 4, width: 4, plain: true }),
   biAttentionCase({ tokens: 63, text: 3, width: 12 }),
   biAttentionCase({ tokens: 273, text: 6, channels: 36, masked: 2 }),

@@ -1,7 +1,11 @@
+import type { Signature } from '../../op/signature.js';
 import { type OpCase, randomTensor } from '../case.js';
-import type { RefineBoxesOptions } from './index.js';
+import type { RefineBoxesOptions, refineBoxes } from './index.js';
 
-function refineCase(name: string, queries: number, reach: number, options: RefineBoxesOptions = {}): OpCase {
+/** What the cases need of a set. */
+type Ops = { refineBoxes: Signature<typeof refineBoxes> };
+
+function refineCase(name: string, queries: number, reach: number, options: RefineBoxesOptions = {}): OpCase<Ops> {
   const { eps = 1e-3 } = options;
   const boxes = randomTensor([queries, 4], 2);
   for (let i = 0; i < boxes.values.length; i++) boxes.values[i] = boxes.values[i]! * 0.55 + 0.5;
@@ -21,7 +25,7 @@ function refineCase(name: string, queries: number, reach: number, options: Refin
 }
 
 /** Boxes that reach beyond the image, moves far beyond what the sigmoid resolves, another eps. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   refineCase('small moves', 67, 1),
   refineCase('moves that leave nothing of them', 9, 500),
   refineCase('clamped at 1e-5', 130, 4, { eps: 1e-5 }),

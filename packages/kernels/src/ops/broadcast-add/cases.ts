@@ -1,12 +1,17 @@
 import type { Activation } from '../../families/activation/index.js';
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { broadcastAdd } from './index.js';
 import { broadcastAddReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { broadcastAdd: Signature<typeof broadcastAdd> };
 
 const addCase = (
   x: number[],
   y: number[],
   { bench, activation }: { bench?: BenchRequest; activation?: Activation } = {},
-): OpCase => ({
+): OpCase<Ops> => ({
   op: 'broadcast-add',
   name: `[${x.join(', ')}] + [${y.join(', ')}]${activation ? `, ${activation}` : ''}`,
   inputs: { x: randomTensor(x, 1), y: randomTensor(y, 2) },
@@ -15,7 +20,7 @@ const addCase = (
   ...benchOf(bench, { size: x.join('x'), flops: x.reduce((a, b) => a * b), bytes: 8 * x.reduce((a, b) => a * b) }),
 });
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   addCase([1], [1]),
   addCase([5, 7], [7]),
   addCase([3, 5, 12], [5, 12]),

@@ -1,9 +1,13 @@
 import type { Activation } from '../../families/activation/index.js';
 import { convOutput, convPadding } from '../../families/convolution.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
 import { type Conv2dOptions, conv2d } from './index.js';
 import { conv2dReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { conv2d: Portable<typeof conv2d> };
 
 interface ConvCase {
   height: number;
@@ -25,12 +29,12 @@ interface ConvCase {
   bench?: BenchRequest;
 }
 
-function convCase(c: ConvCase): OpCase {
+function convCase(c: ConvCase): OpCase<Ops> {
   const { height, width, channels, n, kernel, stride = 1, dilation = 1, activation = 'none', finalRelu = false } = c;
   const padding = convPadding(c.padding);
   const outHeight = convOutput(height, kernel, stride, dilation, padding[0] + padding[2]);
   const outWidth = convOutput(width, kernel, stride, dilation, padding[1] + padding[3]);
-  const inputs: OpCase['inputs'] = {
+  const inputs: OpCase<Ops>['inputs'] = {
     x: randomTensor([height, width, channels], 1),
     weight: randomTensor([kernel, kernel, channels, n], 2),
   };
@@ -70,7 +74,7 @@ function convCase(c: ConvCase): OpCase {
   };
 }
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   convCase({ height: 1, width: 1, channels: 4, n: 4, kernel: 1 }),
   convCase({ height: 7, width: 9, channels: 8, n: 12, kernel: 1, bias: true, activation: 'relu' }),
   convCase({ height: 9, width: 7, channels: 12, n: 20, kernel: 1, stride: 2, bias: true }),

@@ -1,5 +1,10 @@
 import { add } from '@tensorflow/tfjs-core';
+import type { Signature } from '../../op/signature.js';
 import { type OpCase, randomTensor } from '../case.js';
+import { type concatColumns, copyBlock } from './index.js';
+
+/** What the cases need of a set. */
+type Ops = { concatColumns: Signature<typeof concatColumns> };
 
 /** Copies [rows, columns] from (row, column) of one matrix to (toRow, toColumn) of another. */
 function blockCase(c: {
@@ -9,7 +14,7 @@ function blockCase(c: {
   columns: number;
   toRow: number;
   toColumn: number;
-}): OpCase {
+}): OpCase<Ops> {
   const { row, column, rows, columns } = c;
   const at = { row: c.toRow, column: c.toColumn };
   return {
@@ -17,7 +22,7 @@ function blockCase(c: {
     name: `${c.rows}x${c.columns} from (${c.row}, ${c.column}) to (${c.toRow}, ${c.toColumn})`,
     inputs: { x: randomTensor([20, 24], 1), target: randomTensor([30, 32], 2) },
     kernelsOnly: true,
-    build: (_, { x, target }, { copyBlock }) => copyBlock(x!, add(target!, 0), at, { row, column, rows, columns }),
+    build: (_, { x, target }) => copyBlock(x!, add(target!, 0), at, { row, column, rows, columns }),
     reference: ({ x, target }) => {
       const out = Float64Array.from(target!.values);
       for (let r = 0; r < c.rows; r++) {
@@ -30,12 +35,12 @@ function blockCase(c: {
   };
 }
 
-const withinCase: OpCase = {
+const withinCase: OpCase<Ops> = {
   op: 'copy-block',
   name: 'within one matrix',
   inputs: { x: randomTensor([8, 20], 1) },
   kernelsOnly: true,
-  build: (_, { x }, { copyBlock }) => {
+  build: (_, { x }) => {
     const target = add(x!, 0);
     return copyBlock(target, target, { row: 0, column: 8 }, { row: 5, column: 8, rows: 3, columns: 12 });
   },
@@ -46,7 +51,7 @@ const withinCase: OpCase = {
   },
 };
 
-const concatCase: OpCase = {
+const concatCase: OpCase<Ops> = {
   op: 'copy-block',
   name: 'matrices side by side',
   inputs: { a: randomTensor([9, 16], 1), b: randomTensor([9, 8], 2) },
@@ -59,7 +64,7 @@ const concatCase: OpCase = {
   ],
 };
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   blockCase({ row: 0, column: 0, rows: 20, columns: 24, toRow: 3, toColumn: 4 }),
   blockCase({ row: 5, column: 3, rows: 7, columns: 13, toRow: 11, toColumn: 9 }),
   blockCase({ row: 19, column: 23, rows: 1, columns: 1, toRow: 29, toColumn: 31 }),

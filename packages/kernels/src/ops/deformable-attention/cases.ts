@@ -1,6 +1,10 @@
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import type { DeformableAttentionShape } from './index.js';
+import type { DeformableAttentionShape, deformableAttention } from './index.js';
 import { deformableAttentionReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { deformableAttention: Portable<typeof deformableAttention> };
 
 interface DeformableCase extends DeformableAttentionShape {
   queries: number;
@@ -49,7 +53,7 @@ function deformableCase({
   grid,
   stock = bench !== undefined,
   ...shape
-}: DeformableCase): OpCase {
+}: DeformableCase): OpCase<Ops> {
   const { levels, heads, points } = shape;
   const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
   const channels = heads * headSize;
@@ -96,7 +100,7 @@ const PYRAMID = [
 ];
 
 /** One level and many, maps of one pixel, points far outside, more queries than a workgroup, more than one step of points. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   deformableCase({ queries: 3, levels: [{ height: 1, width: 1 }], heads: 1, headSize: 4, points: 4, reach: 0.5 }),
   deformableCase({ queries: 5, levels: [{ height: 3, width: 7 }], heads: 2, headSize: 8, points: 8, reach: 6 }),
   deformableCase({

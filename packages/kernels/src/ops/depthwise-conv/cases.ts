@@ -1,8 +1,12 @@
 import type { Activation } from '../../families/activation/index.js';
 import { convOutput, convPadding } from '../../families/convolution.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { conv2dReference } from '../conv2d/reference.js';
 import { type DepthwiseConvOptions, depthwiseConv } from './index.js';
+
+/** What the cases need of a set. */
+type Ops = { depthwiseConv: Portable<typeof depthwiseConv> };
 
 interface DepthwiseCase {
   height: number;
@@ -17,11 +21,11 @@ interface DepthwiseCase {
   bench?: BenchRequest;
 }
 
-function depthwiseCase(c: DepthwiseCase): OpCase {
+function depthwiseCase(c: DepthwiseCase): OpCase<Ops> {
   const { height, width, channels, stride = 1, dilation = 1, activation = 'none' } = c;
   const [kernelHeight, kernelWidth] = c.kernel;
   const padding = convPadding(c.padding);
-  const inputs: OpCase['inputs'] = {
+  const inputs: OpCase<Ops>['inputs'] = {
     x: randomTensor([height, width, channels], 1),
     weight: randomTensor([kernelHeight, kernelWidth, channels, 1], 2),
   };
@@ -64,7 +68,7 @@ function depthwiseCase(c: DepthwiseCase): OpCase {
 }
 
 /** Widths below, at and above a strip; images smaller than the kernel's reach; every kernel that a model uses. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   depthwiseCase({ height: 1, width: 1, channels: 4, kernel: [1, 1] }),
   depthwiseCase({ height: 67, width: 63, channels: 1024, kernel: [1, 1] }),
   depthwiseCase({ height: 9, width: 64, channels: 12, kernel: [3, 3], padding: 1, bias: true, activation: 'relu6' }),

@@ -1,6 +1,11 @@
 import type { Activation } from '../../families/activation/index.js';
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { gemmReference } from '../gemm/reference.js';
+import type { feedForward } from './index.js';
+
+/** What the cases need of a set. */
+type Ops = { feedForward: Signature<typeof feedForward> };
 
 interface FeedForwardCase {
   tokens: number;
@@ -12,9 +17,9 @@ interface FeedForwardCase {
   bench?: BenchRequest;
 }
 
-function feedForwardCase(c: FeedForwardCase): OpCase {
+function feedForwardCase(c: FeedForwardCase): OpCase<Ops> {
   const { tokens, width, hidden, activation, residual, workspaceBytes, bench } = c;
-  const inputs: OpCase['inputs'] = {
+  const inputs: OpCase<Ops>['inputs'] = {
     x: randomTensor([tokens, width], 1),
     weight1: randomTensor([width, hidden], 2),
     bias1: randomTensor([hidden], 3),
@@ -48,7 +53,7 @@ function feedForwardCase(c: FeedForwardCase): OpCase {
 }
 
 /** One block, several with a rest, blocks of a single token. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   feedForwardCase({ tokens: 37, width: 24, hidden: 96, activation: 'gelu', residual: true }),
   feedForwardCase({ tokens: 101, width: 16, hidden: 64, activation: 'relu', residual: true, workspaceBytes: 9000 }),
   feedForwardCase({ tokens: 3, width: 8, hidden: 20, activation: 'relu', workspaceBytes: 1 }),

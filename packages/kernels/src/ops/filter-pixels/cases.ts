@@ -1,5 +1,5 @@
 import { type CaseTensor, type OpCase, randomTensor, randomValues } from '../case.js';
-import type { FilterPixelsOptions } from './index.js';
+import { type FilterPixelsOptions, filterPixels } from './index.js';
 import { filterPixelsReference } from './reference.js';
 
 /** A filter of some width around each output's place, with random weights that sum to 1. */
@@ -38,7 +38,7 @@ function filterCase(
     name: `${from} -> ${height}x${width}x${channels}${to}, ${count} taps`,
     inputs,
     kernelsOnly: true,
-    build: (_, { pixels, columns, rows, table }, { filterPixels }) =>
+    build: (_, { pixels, columns, rows, table }) =>
       filterPixels(pixels!, { ...shape, columns: columns!, rows: rows!, table: table! }),
     reference: () => [filterPixelsReference(inputs, shape)],
     // Bytes are exact, and so is what the table makes of them.

@@ -1,8 +1,13 @@
+import type { Signature } from '../../op/signature.js';
 import { type OpCase, randomTensor, randomValues } from '../case.js';
+import type { gatherRows } from './index.js';
 import { gatherRowsReference } from './reference.js';
 
+/** What the cases need of a set. */
+type Ops = { gatherRows: Signature<typeof gatherRows> };
+
 /** @param count rows of the result, of which some are none. */
-const gatherCase = (height: number, columns: number, count: number, filled: boolean): OpCase => ({
+const gatherCase = (height: number, columns: number, count: number, filled: boolean): OpCase<Ops> => ({
   op: 'gather-rows',
   name: `${count} of [${height}, ${columns}]${filled ? ', filled' : ''}`,
   inputs: {
@@ -19,7 +24,7 @@ const gatherCase = (height: number, columns: number, count: number, filled: bool
   reference: ({ x, rows, fill }) => [gatherRowsReference(x!.values, rows!.values, columns, fill?.values)],
 });
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   gatherCase(1, 1, 1, false),
   gatherCase(7, 5, 13, true),
   gatherCase(3, 4, 65, true),

@@ -2,9 +2,13 @@ import { add } from '@tensorflow/tfjs-core';
 import type { Activation } from '../../families/activation/index.js';
 import { type MatmulVariant, supportedMatmul } from '../../families/matmul/index.js';
 import { asFloat16 } from '../../op/float16.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { gemm } from './index.js';
 import { gemmReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { gemm: Portable<typeof gemm> };
 
 interface GemmCase {
   m: number;
@@ -34,8 +38,8 @@ function gemmCase({
   largeTiles,
   split,
   bench,
-}: GemmCase): OpCase {
-  const inputs: OpCase['inputs'] = { a: randomTensor([m, k], 1), b: randomTensor([k, n], 2) };
+}: GemmCase): OpCase<Ops> {
+  const inputs: OpCase<Ops>['inputs'] = { a: randomTensor([m, k], 1), b: randomTensor([k, n], 2) };
   if (bias) inputs.bias = randomTensor([n], 3);
   if (gate) inputs.gate = randomTensor([m, n], 4);
   if (residual) inputs.residual = randomTensor([m, n], 5);
@@ -71,7 +75,7 @@ export const smallTiles = (variants: readonly MatmulVariant[]): MatmulVariant[] 
   variants.filter((variant) => !LARGE_TILES.includes(variant));
 
 /** A block of A's rows and columns, written into a block of a larger target whose other elements stay as they are. */
-function blockCase(): OpCase {
+function blockCase(): OpCase<Ops> {
   const [m, n, k] = [21, 36, 24];
   const inputs = {
     a: randomTensor([40, 44], 1),
@@ -104,7 +108,7 @@ function blockCase(): OpCase {
 }
 
 /** Several products at once, also with the inner dimension of each split. */
-function batchCase(batch: number, m: number, n: number, k: number): OpCase {
+function batchCase(batch: number, m: number, n: number, k: number): OpCase<Ops> {
   const inputs = {
     a: randomTensor([batch, m, k], 1),
     b: randomTensor([batch, k, n], 2),
@@ -148,7 +152,7 @@ function halves(count: number): { values: Float32Array; bits: Uint16Array } {
 }
 
 /** B in pairs of float16. */
-function halfCase(m: number, n: number, k: number): OpCase {
+function halfCase(m: number, n: number, k: number): OpCase<Ops> {
   const { values, bits } = halves(k * n);
   return {
     op: 'gemm',
@@ -166,7 +170,7 @@ function halfCase(m: number, n: number, k: number): OpCase {
 }
 
 /** Below, at and above each tile; primes; 1; lengths that are not multiples of 4; at least 3 steps of the inner loop. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   gemmCase({ m: 1, n: 1, k: 1 }),
   gemmCase({ m: 1, n: 4, k: 12 }),
   gemmCase({ m: 15, n: 32, k: 16, bias: true }),

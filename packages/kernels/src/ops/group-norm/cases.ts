@@ -1,6 +1,11 @@
 import type { Activation } from '../../families/activation/index.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { groupNorm } from './index.js';
 import { groupNormReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { groupNorm: Portable<typeof groupNorm> };
 
 interface GroupNormCase {
   name?: string;
@@ -13,7 +18,7 @@ interface GroupNormCase {
   bench?: BenchRequest;
 }
 
-function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance, bench }: GroupNormCase): OpCase {
+function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance, bench }: GroupNormCase): OpCase<Ops> {
   const channels = shape.at(-1)!;
   const x = randomTensor(shape, 1);
   for (let i = 0; i < x.values.length; i++) x.values[i]! += offset + (i % channels) / channels;
@@ -39,7 +44,7 @@ function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance,
 }
 
 /** One chunk and many; a last chunk that is full, short and of one position; one vector a group; one group. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   groupNormCase({ shape: [1, 8], groups: 1 }),
   groupNormCase({ shape: [16, 8], groups: 2 }),
   groupNormCase({ shape: [17, 32], groups: 8, activation: 'relu' }),

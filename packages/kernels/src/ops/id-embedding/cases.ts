@@ -1,7 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor, randomValues } from '../case.js';
-import { type IdEmbeddingGeometry, makeIdBank } from './index.js';
+import { type IdEmbeddingGeometry, type idEmbedding, makeIdBank } from './index.js';
 import { idEmbeddingReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { idEmbedding: Signature<typeof idEmbedding> };
 
 interface IdCase extends Required<IdEmbeddingGeometry> {
   labelHeight: number;
@@ -20,7 +24,7 @@ function labelMap(height: number, width: number, ids: number): Int32Array {
   });
 }
 
-function idCase(c: IdCase): OpCase {
+function idCase(c: IdCase): OpCase<Ops> {
   const classes = 11;
   const kernel = randomTensor([c.kernelSize, c.kernelSize, classes, c.channels], 1);
   const bias = randomTensor([c.channels], 2);
@@ -47,7 +51,7 @@ function idCase(c: IdCase): OpCase {
 
 const small = { stride: 16, padding: 8, kernelSize: 17, channels: 32, firstId: 1 };
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   idCase({ ...small, labelHeight: 1, labelWidth: 1, height: 1, width: 1 }),
   idCase({ ...small, labelHeight: 33, labelWidth: 49, height: 33, width: 49 }),
   idCase({ ...small, labelHeight: 40, labelWidth: 61, height: 33, width: 65, firstId: 11 }),

@@ -1,5 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import type { LabelArgmaxOptions } from './index.js';
+import { type LabelArgmaxOptions, labelArgmax } from './index.js';
 import { labelArgmaxReference } from './reference.js';
 
 function argmaxCase(inHeight: number, inWidth: number, channels: number, options: LabelArgmaxOptions): OpCase {
@@ -9,7 +9,7 @@ function argmaxCase(inHeight: number, inWidth: number, channels: number, options
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${classes} of ${channels}, ${alignCorners ? 'aligned corners' : 'half pixels'}`,
     inputs: { maps: randomTensor([inHeight, inWidth, channels], classes) },
     kernelsOnly: true,
-    build: (_, { maps }, { labelArgmax }) => labelArgmax(maps!, options),
+    build: (_, { maps }) => labelArgmax(maps!, options),
     reference: ({ maps }) => [labelArgmaxReference(maps!.values, inHeight, inWidth, channels, options)],
   };
 }

@@ -1,5 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
-import type { LabelDecodeOptions } from './index.js';
+import { type LabelDecodeOptions, labelDecode } from './index.js';
 import { labelDecodeReference } from './reference.js';
 
 function decodeCase(inHeight: number, inWidth: number, options: LabelDecodeOptions): OpCase {
@@ -10,7 +10,7 @@ function decodeCase(inHeight: number, inWidth: number, options: LabelDecodeOptio
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${objects} objects, ${alignCorners ? 'aligned corners' : 'half pixels'}`,
     inputs: { logits: randomTensor([groups, inHeight, inWidth, 12], objects + 1, 6) },
     kernelsOnly: true,
-    build: (_, { logits }, { labelDecode }) => labelDecode(logits!, options),
+    build: (_, { logits }) => labelDecode(logits!, options),
     reference: ({ logits }) => [
       Float64Array.from(labelDecodeReference(logits!.values, groups, inHeight, inWidth, options)),
     ],

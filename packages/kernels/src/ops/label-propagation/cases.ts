@@ -1,6 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import { stockOps } from '../op-set.js';
 import { type LabelPropagationInput, labelPropagation } from './index.js';
 import { labelPropagationReference } from './reference.js';
 import { stockLabelPropagation } from './stock.js';
@@ -41,9 +40,8 @@ function propagationCase({ height, width, depth, channels, radii, topK, stock, b
     inputs,
     variants: (adapter) => labelPropagation.supported({ tokens, positions, depth, channels }, adapter),
     kernelsOnly: !stock,
-    // No network needs it, so sets have no name for it; its twin is here for the test alone.
-    build: (ops, tensors, frameOps) =>
-      (ops === stockOps ? stockLabelPropagation : frameOps.labelPropagation)(operands(tensors)),
+    build: (_, tensors) => labelPropagation(operands(tensors)),
+    stock: (tensors) => stockLabelPropagation(operands(tensors)),
     reference: (tensors) => [
       labelPropagationReference(
         tensors.query!.values,

@@ -1,4 +1,5 @@
 import { type OpCase, randomTensor } from '../case.js';
+import { labelUncertainty } from './index.js';
 import { labelUncertaintyReference } from './reference.js';
 
 function uncertaintyCase(height: number, width: number, objects: number): OpCase {
@@ -7,7 +8,7 @@ function uncertaintyCase(height: number, width: number, objects: number): OpCase
     name: `${height}x${width}, ${objects} objects`,
     inputs: { logits: randomTensor([Math.ceil(objects / 10), height, width, 12], objects + 1, 6) },
     kernelsOnly: true,
-    build: (_, { logits }, { labelUncertainty }) => labelUncertainty(logits!, { objects }),
+    build: (_, { logits }) => labelUncertainty(logits!, { objects }),
     reference: ({ logits }) => [labelUncertaintyReference(logits!.values, height * width, objects)],
   };
 }

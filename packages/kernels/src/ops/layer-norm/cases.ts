@@ -1,6 +1,11 @@
 import type { Activation } from '../../families/activation/index.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { layerNorm } from './index.js';
 import { layerNormReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { layerNorm: Portable<typeof layerNorm> };
 
 interface LayerNormCase {
   name?: string;
@@ -15,7 +20,7 @@ interface LayerNormCase {
   bench?: BenchRequest;
 }
 
-function layerNormCase(c: LayerNormCase): OpCase {
+function layerNormCase(c: LayerNormCase): OpCase<Ops> {
   const { tokens, channels, groups = 1, eps = 1e-5, offset = 0, scale = 1, activation } = c;
   const width = groups * channels;
   const x = randomTensor([tokens, width], 1, scale);
@@ -42,7 +47,7 @@ function layerNormCase(c: LayerNormCase): OpCase {
 }
 
 /** Rows below, at and above a workgroup of each kernel; one vector; rows longer than three steps of the tree. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   layerNormCase({ tokens: 1, channels: 4 }),
   layerNormCase({ tokens: 31, channels: 252 }),
   layerNormCase({ tokens: 32, channels: 256, groups: 2 }),

@@ -1,6 +1,10 @@
+import type { Signature } from '../../op/signature.js';
 import { type OpCase, randomTensor } from '../case.js';
 import { gemmReference } from '../gemm/reference.js';
-import type { LinearPart } from './index.js';
+import type { LinearPart, linearConcat } from './index.js';
+
+/** What the cases need of a set. */
+type Ops = { linearConcat: Signature<typeof linearConcat> };
 
 const [m, k] = [19, 16];
 
@@ -10,7 +14,7 @@ const parts = ({ x, w1, b1, w2, b2, residual }: Record<string, unknown>): Linear
     { x, weight: w2, bias: b2, residual, xColumns: [k, k] },
   ] as LinearPart[];
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   {
     op: 'linear-concat',
     name: 'two halves of x into one matrix',

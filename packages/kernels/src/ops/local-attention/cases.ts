@@ -1,7 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type LocalGatedAttentionInput, localGatedAttention } from './index.js';
 import { localGatedAttentionReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { localGatedAttention: Portable<typeof localGatedAttention> };
 
 interface LocalCase {
   height: number;
@@ -12,7 +16,7 @@ interface LocalCase {
   bench?: BenchRequest;
 }
 
-function localCase({ height, width, window, depth, channels, bench }: LocalCase): OpCase {
+function localCase({ height, width, window, depth, channels, bench }: LocalCase): OpCase<Ops> {
   const tokens = height * width;
   const scale = 1 / Math.sqrt(depth);
   const relativeStride = Math.ceil((window * window) / 4) * 4;
@@ -75,7 +79,7 @@ function localCase({ height, width, window, depth, channels, bench }: LocalCase)
 }
 
 /** Maps smaller and larger than the window, one position, widths around the block of 8 queries. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   localCase({ height: 1, width: 1, window: 15, depth: 8, channels: 4 }),
   localCase({ height: 5, width: 7, window: 15, depth: 8, channels: 12 }),
   localCase({ height: 19, width: 17, window: 15, depth: 16, channels: 36 }),

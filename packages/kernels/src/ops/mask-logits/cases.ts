@@ -1,5 +1,10 @@
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { maskLogits } from './index.js';
 import { maskLogitsReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { maskLogits: Signature<typeof maskLogits> };
 
 interface MaskLogitsCase {
   batch: number;
@@ -9,7 +14,7 @@ interface MaskLogitsCase {
   bench?: BenchRequest;
 }
 
-function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase): OpCase {
+function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase): OpCase<Ops> {
   const [height, width] = grid;
   const products = batch * masks * height * width * 16 * channels;
   return {
@@ -27,7 +32,7 @@ function maskLogitsCase({ batch, masks, channels, grid, bench }: MaskLogitsCase)
   };
 }
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   maskLogitsCase({ batch: 1, masks: 1, channels: 4, grid: [1, 1] }),
   maskLogitsCase({ batch: 3, masks: 4, channels: 32, grid: [5, 3] }),
   maskLogitsCase({ batch: 2, masks: 3, channels: 12, grid: [4, 9] }),

@@ -1,6 +1,5 @@
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
-import { stockOps } from '../op-set.js';
-import { type MaskGeometry, makeMaskPlan } from './index.js';
+import { type MaskGeometry, makeMaskPlan, maskBits, maskStatistics, maskValues } from './index.js';
 import { maskBitsReference, maskStatisticsReference, maskValuesReference } from './reference.js';
 import { stockMaskValues } from './stock.js';
 
@@ -53,11 +52,10 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     ...(selected ? { selected: { shape: [selected.length], values: Int32Array.from(selected) } } : {}),
   };
   const withPlan =
-    (name: 'maskValues' | 'maskBits' | 'maskStatistics'): OpCase['build'] =>
-    (ops, tensors, frameOps) => {
-      if (ops === stockOps) return stockMaskValues(tensors.logits!, c);
+    (operation: typeof maskValues): OpCase['build'] =>
+    (_, tensors) => {
       const plan = makeMaskPlan(c);
-      const out = frameOps[name](tensors.logits!, plan, { ...levels, selected: tensors.selected });
+      const out = operation(tensors.logits!, plan, { ...levels, selected: tensors.selected });
       plan.dispose();
       return out;
     };
@@ -65,9 +63,9 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     op,
     name,
     inputs,
-    // No network needs it, so sets have no name for it; the twin of the values is here for the test alone.
     kernelsOnly: op !== 'mask-values' || selected !== undefined,
     build,
+    stock: ({ logits: x }) => stockMaskValues(x!, c),
     reference: () => [join(referenceValues(logits, c).map(reference))],
     ...benchOf(c.bench, {
       size: `${masks}x${output.height}x${output.width}`,
@@ -75,9 +73,9 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
     }),
   });
   return [
-    opCase('mask-values', withPlan('maskValues'), (values) => values),
-    opCase('mask-bits', withPlan('maskBits'), (values) => maskBitsReference(values, c, threshold)),
-    opCase('mask-statistics', withPlan('maskStatistics'), (values) => maskStatisticsReference(values, c, levels)),
+    opCase('mask-values', withPlan(maskValues), (values) => values),
+    opCase('mask-bits', withPlan(maskBits), (values) => maskBitsReference(values, c, threshold)),
+    opCase('mask-statistics', withPlan(maskStatistics), (values) => maskStatisticsReference(values, c, levels)),
   ];
 }
 

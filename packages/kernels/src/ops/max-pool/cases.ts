@@ -1,6 +1,11 @@
 import { convOutput } from '../../families/convolution.js';
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { maxPool } from './index.js';
 import { maxPoolReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { maxPool: Portable<typeof maxPool> };
 
 interface MaxPoolCase {
   shape: readonly [height: number, width: number, channels: number];
@@ -12,7 +17,7 @@ interface MaxPoolCase {
   bench?: BenchRequest;
 }
 
-function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, bench }: MaxPoolCase): OpCase {
+function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, bench }: MaxPoolCase): OpCase<Ops> {
   const [height, width, channels] = shape;
   const x = randomTensor([...shape], 1);
   for (let i = 0; i < x.values.length; i++) x.values[i]! += offset;
@@ -34,7 +39,7 @@ function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, benc
   };
 }
 
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   maxPoolCase({ shape: [1, 1, 4], size: 1 }),
   maxPoolCase({ shape: [1, 2, 4], size: 3, stride: 2, padding: 1, offset: -3 }),
   maxPoolCase({ shape: [17, 22, 20], size: 3, stride: 2, padding: 1, offset: -3 }),

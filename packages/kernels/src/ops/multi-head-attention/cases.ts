@@ -1,7 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
 import { multiHeadAttention } from './index.js';
 import { type AttentionReferenceOptions, multiHeadAttentionReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { multiHeadAttention: Signature<typeof multiHeadAttention> };
 
 /** Blocks of a vision transformer. */
 const VISION = { headSize: 64, packed: true };
@@ -25,7 +29,7 @@ interface AttentionCase {
   bench?: BenchRequest;
 }
 
-function attentionCase(c: AttentionCase): OpCase {
+function attentionCase(c: AttentionCase): OpCase<Ops> {
   const { queries, keys, heads, headSize, packed, grid, sharpness = 2, batch = [0, 0], bench } = c;
   const channels = heads * headSize;
   const shape = (count: number, rows: number) => (count > 0 ? [count, rows, channels] : [rows, channels]);
@@ -111,7 +115,7 @@ function bias(
 }
 
 /** Queries and keys below, at and above a tile, and several; every head size; masks; batches that are shared. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   attentionCase({ queries: 1, keys: 1, heads: 1, headSize: 4 }),
   attentionCase({ queries: 5, keys: 3, heads: 8, headSize: 16, batch: [3, 3] }),
   attentionCase({ queries: 32, keys: 32, heads: 2, headSize: 32, packed: true }),

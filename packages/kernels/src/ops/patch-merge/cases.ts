@@ -1,7 +1,12 @@
+import type { Signature } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { patchMerge } from './index.js';
 import { patchMergeReference } from './reference.js';
 
-function patchMergeCase(height: number, width: number, channels: number, bench?: BenchRequest): OpCase {
+/** What the cases need of a set. */
+type Ops = { patchMerge: Signature<typeof patchMerge> };
+
+function patchMergeCase(height: number, width: number, channels: number, bench?: BenchRequest): OpCase<Ops> {
   const elements = height * width * channels;
   return {
     op: 'patch-merge',
@@ -16,7 +21,7 @@ function patchMergeCase(height: number, width: number, channels: number, bench?:
 }
 
 /** Even and odd sides, one pixel, more than one workgroup. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   patchMergeCase(1, 1, 4),
   patchMergeCase(8, 6, 12),
   patchMergeCase(7, 10, 8),

@@ -1,6 +1,6 @@
 import { tidy } from '@tensorflow/tfjs-core';
 import { type OpCase, randomValues } from '../case.js';
-import { makeResizePlan, suitableResize } from './index.js';
+import { makeResizePlan, preprocess, suitableResize } from './index.js';
 import { preprocessReference } from './reference.js';
 
 function preprocessCase(inHeight: number, inWidth: number, height: number, width: number): OpCase {
@@ -16,8 +16,7 @@ function preprocessCase(inHeight: number, inWidth: number, height: number, width
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${method}`,
     inputs: { pixels: { shape: [inHeight, inWidth], values } },
     kernelsOnly: true,
-    build: (_, { pixels }, { preprocess }) =>
-      tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
+    build: (_, { pixels }) => tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
     reference: ({ pixels }) => [
       preprocessReference(pixels!.values as Int32Array, inHeight, inWidth, height, width, method),
     ],

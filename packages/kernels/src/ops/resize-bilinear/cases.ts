@@ -1,5 +1,10 @@
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import type { resizeBilinear } from './index.js';
 import { resizeBilinearReference } from './reference.js';
+
+/** What the cases need of a set. */
+type Ops = { resizeBilinear: Portable<typeof resizeBilinear> };
 
 interface ResizeCase {
   from: readonly [height: number, width: number];
@@ -10,10 +15,10 @@ interface ResizeCase {
   bench?: BenchRequest;
 }
 
-function resizeCase({ from, to, channels, alignCorners = false, residual, bench }: ResizeCase): OpCase {
+function resizeCase({ from, to, channels, alignCorners = false, residual, bench }: ResizeCase): OpCase<Ops> {
   const [height, width] = from;
   const [outHeight, outWidth] = to;
-  const inputs: OpCase['inputs'] = { x: randomTensor([height, width, channels], 1) };
+  const inputs: OpCase<Ops>['inputs'] = { x: randomTensor([height, width, channels], 1) };
   if (residual) inputs.residual = randomTensor([outHeight, outWidth, channels], 2);
   const outputs = outHeight * outWidth * channels;
   return {
@@ -42,7 +47,7 @@ function resizeCase({ from, to, channels, alignCorners = false, residual, bench 
 }
 
 /** Larger, smaller, equal, single pixels in and out; both kinds of corners; channels that are and are not vectors. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   resizeCase({ from: [1, 1], to: [3, 5], channels: 4 }),
   resizeCase({ from: [4, 6], to: [1, 1], channels: 4, alignCorners: true }),
   resizeCase({ from: [7, 9], to: [7, 9], channels: 8 }),

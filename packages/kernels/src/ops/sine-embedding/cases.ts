@@ -1,7 +1,11 @@
+import type { Signature } from '../../op/signature.js';
 import { type OpCase, randomTensor } from '../case.js';
-import { type BoxSineEmbeddingOptions, sineFrequency } from './index.js';
+import { type BoxSineEmbeddingOptions, type boxSineEmbedding, sineFrequency } from './index.js';
 
-function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach = 1): OpCase {
+/** What the cases need of a set. */
+type Ops = { boxSineEmbedding: Signature<typeof boxSineEmbedding> };
+
+function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach = 1): OpCase<Ops> {
   const { channels = 128, temperature = 10_000 } = options;
   const boxes = randomTensor([queries, 4], 1);
   for (let i = 0; i < boxes.values.length; i++) boxes.values[i] = reach * (boxes.values[i]! / 2 + 0.5);
@@ -24,7 +28,7 @@ function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach 
 }
 
 /** A workgroup and more of them; coordinates of 0..1 and, to wind round often, far beyond. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   sineCase(1, { channels: 4 }),
   sineCase(33, { channels: 12, temperature: 20 }),
   sineCase(101),

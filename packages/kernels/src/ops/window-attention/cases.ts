@@ -1,8 +1,15 @@
+import type { Portable } from '../../op/signature.js';
 import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
 import { type WindowAttentionShape, windowAttention } from './index.js';
 import { windowAttentionReference } from './reference.js';
 import { type RelativeWindowShape, relativeWindowAttention } from './relative.js';
 import { relativeWindowAttentionReference } from './relative-reference.js';
+
+/** What the cases need of a set. */
+type Ops = {
+  windowAttention: Portable<typeof windowAttention>;
+  relativeWindowAttention: Portable<typeof relativeWindowAttention>;
+};
 
 interface WindowCase extends WindowAttentionShape {
   headSize: number;
@@ -13,7 +20,7 @@ interface WindowCase extends WindowAttentionShape {
   bench?: BenchRequest;
 }
 
-function windowCase({ headSize, scale = 2, bench, stock = bench !== undefined, ...shape }: WindowCase): OpCase {
+function windowCase({ headSize, scale = 2, bench, stock = bench !== undefined, ...shape }: WindowCase): OpCase<Ops> {
   const { height, width, window, shift, heads } = shape;
   const channels = heads * headSize;
   const tokens = window * window * Math.ceil(height / window) * Math.ceil(width / window);
@@ -46,7 +53,7 @@ interface RelativeCase extends RelativeWindowShape {
   bench?: BenchRequest;
 }
 
-function relativeCase({ headSize, bench, stock = bench !== undefined, ...shape }: RelativeCase): OpCase {
+function relativeCase({ headSize, bench, stock = bench !== undefined, ...shape }: RelativeCase): OpCase<Ops> {
   const { height, width, window, heads } = shape;
   const channels = heads * headSize;
   const table = [2 * window - 1, headSize];
@@ -76,7 +83,7 @@ function relativeCase({ headSize, bench, stock = bench !== undefined, ...shape }
 }
 
 /** Whole and completed windows, shifted and not; images smaller than a window; more queries than one workgroup. */
-export const cases: OpCase[] = [
+export const cases: OpCase<Ops>[] = [
   windowCase({ height: 7, width: 14, window: 7, shift: 0, heads: 1, headSize: 32 }),
   windowCase({ height: 14, width: 21, window: 7, shift: 3, heads: 2, headSize: 32 }),
   windowCase({ height: 9, width: 16, window: 7, shift: 0, heads: 3, headSize: 32, stock: true }),
