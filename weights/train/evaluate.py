@@ -2,7 +2,7 @@
 
     python evaluate.py DAVIS_DIR --tracker first-mask
     python evaluate.py DAVIS_DIR --tracker propagation --encoder mobilenetv2.safetensors
-    python evaluate.py DAVIS_DIR --weights deaot-t.safetensors [--long-edge 849] [--long-term-gap 5] [--logit-factor 1.2]
+    python evaluate.py DAVIS_DIR --weights deaot-t.safetensors [--long-edge 641] [--strays drop --zoom auto] [--long-term-gap 5]
 
 All objects of an annotation are merged into one. For evaluation only: nothing here may choose a training checkpoint.
 """
@@ -20,28 +20,15 @@ import torch
 
 from deaot import DeAOT, Engine, NEVER
 from deaot.checkpoint import load_weights
-from deaot.goldens import prepare
 from deaot.init import load_imagenet_encoder
 from deaot.mobilenetv2 import MobileNetV2
 from metrics import contour_accuracy, jaccard
-from strays import drop_strays
 from propagation import PropagationTracker
+from zoom import FrameTracker
 
 
-#: cubic is what the engine does; area matters where frames shrink a lot.
-RESIZE = {"cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
-
-
-def network_size(height: int, width: int, long_edge: int) -> tuple[int, int]:
-    """Sides 16 k + 1 nearest to the frame scaled to at most `long_edge`."""
-    k = min(1.0, long_edge / max(height, width))
-    return tuple(16 * round((int(s * k + 0.5) - 1) / 16) + 1 for s in (height, width))  # type: ignore[return-value]
-
-
-def read_frame(path: Path, size: tuple[int, int], mode: int = cv2.INTER_CUBIC) -> torch.Tensor:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    rgb = cv2.cvtColor(cv2.resize(bgr, (size[1], size[0]), interpolation=mode), cv2.COLOR_BGR2RGB)
-    return prepare(torch.from_numpy(rgb))
+def read_picture(path: Path) -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -76,22 +63,14 @@ def scale_logits(model: DeAOT, factor: float) -> None:
             layer.short_term_attn.relative_emb_k.weight /= factor**0.5
 
 
-def run_sequence(tracker, frames: list[Path], masks: list[Path], long_edge: int, limit: int | None, with_f: bool, mode: int = cv2.INTER_CUBIC, strays: str = "keep") -> tuple[list[float], list[float], float]:
+def run_sequence(tracker: FrameTracker, frames: list[Path], masks: list[Path], limit: int | None, with_f: bool) -> tuple[list[float], list[float], float]:
     """J and F per scored frame, and frames per second."""
-    first = read_mask(masks[0])
-    size = network_size(*first.shape, long_edge)
-    labels = torch.from_numpy(first.astype(np.int64))[None]
-    tracker.add_reference(read_frame(frames[0], size, mode), labels, 1)
+    tracker.add_reference(read_picture(frames[0]), read_mask(masks[0]).astype(np.int64), 1)
     j, f = [], []
     last = len(frames) - 1 if limit is None else min(limit, len(frames) - 1)
     start = time.perf_counter()
     for t in range(1, last):
-        tracker.propagate(read_frame(frames[t], size, mode))
-        before, labels = labels, tracker.decode(first.shape).argmax(1)
-        if strays == "drop":
-            labels = torch.from_numpy(drop_strays(before[0].numpy(), labels[0].numpy()))[None]
-        tracker.update_memory(labels)
-        predicted, truth = labels[0].numpy() > 0, read_mask(masks[t])
+        predicted, truth = tracker.step(read_picture(frames[t])) > 0, read_mask(masks[t])
         j.append(jaccard(predicted, truth))
         if with_f:
             f.append(contour_accuracy(predicted, truth))
@@ -106,11 +85,11 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--encoder", type=Path, help="ImageNet encoder, for --tracker propagation")
     parser.add_argument("--long-edge", type=int, default=849)
-    parser.add_argument("--resize", choices=sorted(RESIZE), default="cubic")
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--logit-factor", type=float, default=1.0)
     parser.add_argument("--strays", choices=("drop", "keep"), default="keep", help="drop: as the product does with these weights")
+    parser.add_argument("--zoom", choices=("auto", "off"), default="off", help="auto: small objects through a window, as the product does with these weights")
     parser.add_argument("--limit", type=int, help="score only the first frames of every sequence")
     parser.add_argument("--sequences", nargs="*")
     parser.add_argument("--no-f", action="store_true")
@@ -140,9 +119,11 @@ def main() -> None:
         frames = sorted(folder.glob("*.jpg"))
         masks = [args.davis / "Annotations/480p" / folder.name / f"{p.stem}.png" for p in frames]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            j, f, fps = run_sequence(make(), frames, masks, args.long_edge, args.limit, not args.no_f, RESIZE[args.resize], args.strays)
-        rows[folder.name] = {"J": float(np.mean(j)), "F": float(np.mean(f)) if f else None, "fps": fps}
-        print(f"{folder.name:18s} J {np.mean(j):.3f}" + (f"  F {np.mean(f):.3f}" if f else "") + f"  {fps:.1f} fps", flush=True)
+            tracker = FrameTracker(make, args.long_edge, args.strays, args.zoom)
+            j, f, fps = run_sequence(tracker, frames, masks, args.limit, not args.no_f)
+        zoomed = tracker.zoomed / max(1, len(j))
+        rows[folder.name] = {"J": float(np.mean(j)), "F": float(np.mean(f)) if f else None, "fps": fps, "zoomed": zoomed}
+        print(f"{folder.name:18s} J {np.mean(j):.3f}" + (f"  F {np.mean(f):.3f}" if f else "") + f"  {fps:.1f} fps, {zoomed:.0%} of the frames through a window", flush=True)
     mean_j = float(np.mean([r["J"] for r in rows.values()]))
     line = f"{'mean':18s} J {mean_j:.3f}"
     if not args.no_f:

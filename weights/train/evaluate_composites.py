@@ -1,6 +1,6 @@
 """J and F on synthetic clips from held-out pictures, per number of objects and per kind of difficulty.
 
-    python evaluate_composites.py --weights deaot-t.safetensors [--objects 2 5 12] [--kinds turn thin ...] [--clips 10]
+    python evaluate_composites.py --weights deaot-t.safetensors [--objects 2 5 12] [--kinds turn thin ...] [--clips 10] [--zoom off auto]
 
 Twelve objects run as two groups of ten. The clips are a function of the seed and the prepared materials.
 """
@@ -19,8 +19,7 @@ from clips.kinds import KINDS, KindClips
 from deaot import NEVER, DeAOT, Engine
 from deaot.checkpoint import load_weights
 from metrics import contour_accuracy, jaccard
-from strays import drop_strays
-from train import normalise
+from zoom import FrameTracker
 
 
 def main() -> None:
@@ -37,6 +36,9 @@ def main() -> None:
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--strays", choices=("drop", "keep"), default="drop", help="as the product does, or as the network says")
+    parser.add_argument("--zoom", choices=("auto", "off"), nargs="+", default=["auto"], help="auto: as the product does; off: whole frames; both are scored on the same clips")
+    parser.add_argument("--long-edge", type=int, default=641)
+    parser.add_argument("--object-size", type=float, default=1.0, help="areas of things, as a multiple of those that each kind has by itself")
     parser.add_argument("--bf16", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -44,33 +46,30 @@ def main() -> None:
     model = DeAOT.named(args.model).eval()
     load_weights(model, args.weights)
     materials = Materials(args.materials, validation=True)
+
     def score(name: str, generator: ClipGenerator, seed: tuple[int, ...]) -> None:
-        j, f = [], []
+        j, f = {zoom: [] for zoom in args.zoom}, {zoom: [] for zoom in args.zoom}
         for number in range(args.clips):
             pictures, labels = generator.clip(np.random.default_rng((*seed, number)))
             count = int(labels[0].max())
-            images = normalise(torch.from_numpy(pictures))
-            engine = Engine(model, args.long_term_gap, args.long_term_cap)
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-                engine.add_reference(images[:1], torch.from_numpy(labels[:1].astype(np.int64)), count)
-                before = labels[0]
-                for t in range(1, args.frames):
-                    engine.propagate(images[t : t + 1])
-                    predicted = engine.decode(tuple(args.size)).argmax(1)[0].numpy()
-                    if args.strays == "drop":
-                        predicted = drop_strays(before, predicted)
-                    before = predicted
-                    engine.update_memory(torch.from_numpy(predicted)[None])
-                    for i in range(1, count + 1):
-                        a, b = predicted == i, labels[t] == i
-                        j.append(jaccard(a, b))
-                        f.append(contour_accuracy(a, b))
-        print(f"{name:12s} {args.clips} clips: J {np.mean(j):.3f}  F {np.mean(f):.3f}  J&F {(np.mean(j) + np.mean(f)) / 2:.3f}", flush=True)
+            for zoom in args.zoom:
+                tracker = FrameTracker(lambda: Engine(model, args.long_term_gap, args.long_term_cap), args.long_edge, args.strays, zoom)
+                with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
+                    tracker.add_reference(pictures[0], labels[0].astype(np.int64), count)
+                    for t in range(1, args.frames):
+                        predicted = tracker.step(pictures[t])
+                        for i in range(1, count + 1):
+                            a, b = predicted == i, labels[t] == i
+                            j[zoom].append(jaccard(a, b))
+                            f[zoom].append(contour_accuracy(a, b))
+        for zoom in args.zoom:
+            mean_j, mean_f = np.mean(j[zoom]), np.mean(f[zoom])
+            print(f"{name:12s} {args.clips} clips, zoom {zoom}: J {mean_j:.3f}  F {mean_f:.3f}  J&F {(mean_j + mean_f) / 2:.3f}", flush=True)
 
     for count in args.objects:
-        score(f"{count} objects", ClipGenerator(materials, *args.size, args.frames, objects=count), (args.seed, count))
+        score(f"{count} objects", ClipGenerator(materials, *args.size, args.frames, args.object_size, objects=count), (args.seed, count))
     for kind in args.kinds:
-        score(kind, KindClips(materials, *args.size, args.frames, kind=kind), (args.seed, 100 + KINDS.index(kind)))
+        score(kind, KindClips(materials, *args.size, args.frames, args.object_size, kind=kind), (args.seed, 100 + KINDS.index(kind)))
 
 
 if __name__ == "__main__":

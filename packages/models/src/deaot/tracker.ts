@@ -101,7 +101,7 @@ export class DeAotTracker implements Tracker {
     private readonly options: TrackerOptions = {},
   ) {
     this.#engine = getEngine();
-    this.network = networkSize(size.height, size.width, model.config.alignCorners, options.longEdge);
+    this.network = networkSize(size.height, size.width, model.config.alignCorners, options.longEdge, options.windowOf);
     this.#input = new FrameInput(this.#engine, size, this.network);
     this.#labels = this.#engine.allocate([size.height, size.width], 'int32');
     this.#gap = options.longTermGap ?? model.config.longTermGap;

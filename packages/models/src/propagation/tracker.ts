@@ -79,10 +79,10 @@ export class LabelPropagationTracker implements Tracker {
     readonly model: LabelPropagationModel,
     /** Size of the video's frames. */
     readonly size: Size,
-    { longEdge = PROPAGATION_LONG_EDGE, memoryMB = DEFAULT_MEMORY_MB }: LabelPropagationOptions = {},
+    { longEdge = PROPAGATION_LONG_EDGE, windowOf, memoryMB = DEFAULT_MEMORY_MB }: LabelPropagationOptions = {},
   ) {
     this.#engine = getEngine();
-    this.network = networkSize(size.height, size.width, true, longEdge);
+    this.network = networkSize(size.height, size.width, true, longEdge, windowOf);
     this.#grid = tokenGrid(this.network, true);
     this.#input = new FrameInput(this.#engine, size, this.network);
     this.#budget = memoryMB * 1e6;

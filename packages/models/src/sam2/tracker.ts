@@ -31,7 +31,7 @@ import {
 import { isAmbiguous, maskPrompt, promptPoints, terminated } from './prompt-points.js';
 
 /** Options of `Sam2Tracker`. */
-export interface Sam2TrackerOptions extends Partial<MemoryReading>, Omit<TrackingOptions, 'longEdge'> {}
+export interface Sam2TrackerOptions extends Partial<MemoryReading>, Omit<TrackingOptions, 'longEdge' | 'windowOf'> {}
 
 /** Float32 values. */
 const FLOAT_BYTES = 4;

@@ -33,8 +33,9 @@ export class FrameInput {
     readonly size: Size,
     network: Size,
   ) {
-    this.#plan = makeResizePlan(size.height, size.width, network.height, network.width);
+    // First what fails where the GPU is lost, so that nothing is left behind.
     this.#pixels = engine.allocate([size.height, size.width], 'int32');
+    this.#plan = makeResizePlan(size.height, size.width, network.height, network.width);
   }
 
   /** Takes a frame in. @param pixels RGBA bytes. @throws TrackerError `size` */

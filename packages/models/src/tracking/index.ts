@@ -1,4 +1,5 @@
 export { DEFAULT_MEMORY_MB, OutOfBudgetError, TrackerError } from './errors.js';
+export { checkLabels, checkPixels } from './frame-input.js';
 export { DEFAULT_LONG_EDGE, networkSize, tokenGrid } from './network-size.js';
 export type { SnapshotState, SnapshotTensor, TrackerSnapshot } from './snapshot.js';
 export { openSnapshot, type StoredSnapshot, storedSnapshot } from './snapshot-file.js';
@@ -11,4 +12,5 @@ export type {
   TrackingDirection,
   TrackingOptions,
   UpdateOptions,
+  WindowOf,
 } from './tracker.js';

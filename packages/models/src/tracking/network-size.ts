@@ -1,4 +1,4 @@
-import type { Size } from './tracker.js';
+import type { Size, WindowOf } from './tracker.js';
 
 /** Longest side that evaluation feeds to the network: 1.3 x 800. */
 export const DEFAULT_LONG_EDGE = 1040;
@@ -13,11 +13,39 @@ const roundHalfEven = (value: number): number => {
 /**
  * Network input size of a frame: the long edge is limited, then each side is snapped to the lattice of the model, 16n + 1
  * with aligned corners and 16n without (aot-benchmark, `MultiRestrictSize`).
+ * @param windowOf Where height and width are those of a window: `longEdge` then is that of the whole frame, whose input is never smaller.
  */
-export function networkSize(height: number, width: number, alignCorners: boolean, longEdge = DEFAULT_LONG_EDGE): Size {
-  const scale = Math.min(1, longEdge / Math.max(height, width));
+export function networkSize(
+  height: number,
+  width: number,
+  alignCorners: boolean,
+  longEdge = DEFAULT_LONG_EDGE,
+  windowOf?: WindowOf,
+): Size {
+  if (windowOf) return windowInputSize(height, width, alignCorners, longEdge, windowOf);
+  return snapped({ height, width }, Math.min(1, longEdge / Math.max(height, width)), alignCorners);
+}
+
+function windowInputSize(
+  height: number,
+  width: number,
+  alignCorners: boolean,
+  longEdge: number,
+  windowOf: WindowOf,
+): Size {
+  const { whole, factor } = windowOf;
+  const area = (size: Size) => size.height * size.width;
+  const most = area(networkSize(whole.height, whole.width, alignCorners, longEdge));
+  let scale = factor * Math.min(1, longEdge / Math.max(whole.height, whole.width));
+  let size = snapped({ height, width }, scale, alignCorners);
+  // Both sides may be rounded up: a window must not cost more than the whole frame.
+  while (area(size) > most) size = snapped({ height, width }, (scale *= 0.99), alignCorners);
+  return size;
+}
+
+function snapped({ height, width }: Size, scale: number, alignCorners: boolean): Size {
   const snap = (side: number) => {
-    const scaled = scale < 1 ? Math.trunc(side * scale) : side;
+    const scaled = scale === 1 ? side : Math.trunc(side * scale);
     return alignCorners
       ? Math.max(1, roundHalfEven((scaled - 1) / 16)) * 16 + 1
       : Math.max(1, roundHalfEven(scaled / 16)) * 16;

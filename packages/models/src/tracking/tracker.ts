@@ -7,6 +7,14 @@ export interface Size {
   width: number;
 }
 
+/** A window of one size that frames are looked at through. */
+export interface WindowOf {
+  /** Size of the whole frames. */
+  readonly whole: Size;
+  /** How much larger than within the whole frame what is seen through it enters the network. */
+  readonly factor: number;
+}
+
 /** Which way a tracker goes through a video. */
 export type TrackingDirection = 'forward' | 'backward';
 
@@ -16,6 +24,8 @@ export interface TrackingOptions {
   direction?: TrackingDirection | undefined;
   /** Longest side of the network's input; larger frames are reduced. */
   longEdge?: number | undefined;
+  /** The frames are windows of larger ones, which `longEdge` is of. */
+  windowOf?: WindowOf | undefined;
   /** Most memory that remembered frames may take, in MB (10^6 bytes); never exceeded. */
   memoryMB?: number | undefined;
 }

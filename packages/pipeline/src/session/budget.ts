@@ -59,7 +59,9 @@ export async function shareBudget(
   const { gpuBytes, rememberedBytes, perFrameBytes, perFrameRememberedBytes } = await shared.queue.run(measure);
   const keptBytes = size.width * size.height * 6;
   const needed = (frames: number) =>
-    MARGIN * (gpuBytes + (frames - 1) * perFrameBytes) + (frames + 1) * keptBytes + otherBytes;
+    MARGIN * (gpuBytes + (frames - 1) * perFrameBytes) +
+    (frames + shared.tracker.recentFrames) * keptBytes +
+    otherBytes;
   if (needed(references) > budgetBytes) {
     throw new OutOfBudgetError(
       Math.ceil(needed(references)),

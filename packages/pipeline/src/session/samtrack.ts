@@ -66,6 +66,10 @@ export interface SamTrackOptions extends EngineOptions {
   memoryPolicy?: MemoryPolicy;
   /** What becomes of parts of an object that appear far from it: see `VideoTrackerOptions.strays`. */
   strays?: VideoTrackerOptions['strays'];
+  /** Whether small objects are looked at through a window around them: see `VideoTrackerOptions.zoom`. */
+  zoom?: VideoTrackerOptions['zoom'];
+  /** How much is spent on a frame: see `VideoTrackerOptions.quality`. */
+  quality?: VideoTrackerOptions['quality'];
   signal?: AbortSignal;
   /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
   onProgress?: (progress: LoadProgress) => void;
@@ -98,6 +102,8 @@ const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = {
   longTermGap: true,
   memoryPolicy: true,
   strays: true,
+  zoom: true,
+  quality: true,
   engine: true,
   gpu: true,
   cpu: true,
@@ -189,7 +195,7 @@ export class SamTrack {
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
     refuseUnknown('SamTrack.load', options, LOAD_OPTIONS);
     const { segmenter, detector, cache, ...rest } = options;
-    const { longEdge, longTermGap, memoryPolicy, strays } = options;
+    const { longEdge, longTermGap, memoryPolicy, strays, zoom, quality } = options;
     const choice = trackerChoice(options);
     const { model } = choice;
     const weights = await trackerWeights(model, options.weights);
@@ -213,6 +219,8 @@ export class SamTrack {
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,
       ...(strays && { strays }),
+      ...(zoom && { zoom }),
+      ...(quality && { quality }),
     };
     return new SamTrack(assistants, tracker, new SharedTracker(tracker), identity);
   }

@@ -12,4 +12,4 @@ export {
   trackToFolder,
 } from './track.js';
 export type { TrackerKind, TrackerModel, TrackerName } from './tracker-kinds.js';
-export { VideoTracker, type VideoTrackerOptions } from './video-tracker.js';
+export { type Quality, VideoTracker, type VideoTrackerOptions } from './video-tracker.js';

@@ -2,6 +2,7 @@ import {
   type Checkpoint,
   CheckpointError,
   DEAOT_CONFIGS,
+  DEFAULT_LONG_EDGE,
   DeAot,
   type DeAotName,
   DeAotTracker,
@@ -10,6 +11,7 @@ import {
   LabelPropagationTracker,
   MEMORY_FRAMES,
   POINTER_FRAMES,
+  PROPAGATION_LONG_EDGE,
   PROPAGATION_RECENT_FRAMES,
   type RefiningPredictor,
   SAM2_CONFIGS,
@@ -39,6 +41,10 @@ export interface LoadedTracker {
   readonly groupSize: number;
   /** Whether strays are better dropped (`VideoTrackerOptions.strays`). */
   readonly dropsStrays: boolean;
+  /** Whether small objects are better looked at through a window (`VideoTrackerOptions.zoom`), where it can be asked to. */
+  readonly zooms?: boolean;
+  /** Longest side of the network's input where the caller does not say it, if another one can be asked for. */
+  readonly longEdge?: number;
   start(size: Size, options: TrackerOptions): Tracker;
   /** Where the network takes prompts: what segments images with it, without weights of its own. */
   predictor?(): RefiningPredictor;
@@ -61,7 +67,7 @@ export interface KindOfTracker<Model extends string> {
   /** Models that checkpoints are known of, the default first. */
   readonly models: readonly [Model, ...Model[]];
   /** Options that mean something to it, beside those that every tracker has. */
-  readonly options: readonly ('model' | 'longTermGap' | 'memoryPolicy')[];
+  readonly options: readonly ('model' | 'longTermGap' | 'memoryPolicy' | 'zoom' | 'quality')[];
   /** Whether the network takes prompts, so that no segmenter is needed beside it. */
   readonly takesPrompts?: boolean;
   /** Longest side of its input where neither the caller nor the weights' file says it, for help. */
@@ -80,8 +86,8 @@ export const TRACKERS = {
   deaot: kind<DeAotName>({
     about: 'a network that is trained to track',
     models: DEAOT_NAMES,
-    options: ['model', 'longTermGap', 'memoryPolicy'],
-    longEdge: 1040,
+    options: ['model', 'longTermGap', 'memoryPolicy', 'zoom', 'quality'],
+    longEdge: DEFAULT_LONG_EDGE,
     load: async (checkpoint, name, options) => {
       const longEdge = trainedLongEdge(checkpoint.metadata);
       const model = await DeAot.load(checkpoint, DEAOT_CONFIGS[name], { signal: options.signal });
@@ -94,6 +100,8 @@ export const TRACKERS = {
         groupSize: GROUP_OBJECTS,
         // Weights of weights/train, whose files state their size, have seen no videos of how things move.
         dropsStrays: longEdge !== undefined,
+        zooms: longEdge !== undefined,
+        longEdge: longEdge ?? DEFAULT_LONG_EDGE,
         start: (size, given) => new DeAotTracker(model, size, { ...given, longEdge: given.longEdge ?? longEdge }),
         dispose: () => model.dispose(),
       };
@@ -103,8 +111,8 @@ export const TRACKERS = {
     about: 'needs no training on video: labels follow image features; any number of objects, coarse edges',
     // The image encoder of any DeAOT that has a MobileNetV2.
     models: DEAOT_NAMES,
-    options: [],
-    longEdge: 849,
+    options: ['zoom', 'quality'],
+    longEdge: PROPAGATION_LONG_EDGE,
     load: async (checkpoint, _name, options) => {
       const model = await LabelPropagationModel.load(checkpoint, { signal: options.signal });
       return {
@@ -115,6 +123,8 @@ export const TRACKERS = {
         settlesAfter: PROPAGATION_RECENT_FRAMES,
         groupSize: GROUP_OBJECTS,
         dropsStrays: false,
+        zooms: false,
+        longEdge: PROPAGATION_LONG_EDGE,
         start: (size, given) => new LabelPropagationTracker(model, size, given),
         dispose: () => model.dispose(),
       };

@@ -2,6 +2,7 @@
 import { DeviceLostError, type EngineKind } from '@samtrack/kernels';
 import {
   type CheckpointInput,
+  OutOfBudgetError,
   type RefiningPredictor,
   type Size,
   type Tracker,
@@ -20,12 +21,19 @@ import { type KnownOptions, refuseUnknown } from './known-options.js';
 import { findStrays, withoutPixels } from './strays.js';
 import { type TrackerModel, type TrackerName, trackerChoice } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
+import { type Bounds, type Extent, extentOf, FrameCrop, fitsInto, windowSize, zoomOf } from './zoom.js';
+
+/** How much is spent on a frame. */
+export type Quality = 'standard' | 'high';
+
+/** How much longer the sides of the network's input are with `high`. */
+const HIGH_QUALITY = 4 / 3;
 
 /** Options of `VideoTracker.load`. Those of the long-term memory are for DeAOT. */
 export interface VideoTrackerOptions
   extends Omit<TrackingModelOptions, 'tracker' | 'model' | 'weights'>,
     EngineOptions,
-    Omit<TrackerOptions, 'onTap' | 'direction'> {
+    Omit<TrackerOptions, 'onTap' | 'direction' | 'windowOf'> {
   /** What tracks: a kind of tracker, or one of its models; `deaot` by default. */
   tracker?: TrackerName;
   /** Which model; the kind's first by default, `deaot-t`. Label propagation takes the image encoder of any DeAOT that has a MobileNetV2. */
@@ -41,6 +49,17 @@ export interface VideoTrackerOptions
    * samtrack, and `keep` with published ones, whose results then are the published ones.
    */
   strays?: 'keep' | 'drop' | undefined;
+  /**
+   * `auto` looks at small objects through a window around them that follows them, at a higher resolution and the cost of a whole frame;
+   * at the whole frame where one of them is not seen, or where they need more room. `off` always looks at whole frames. Default `auto`
+   * with the weights that come with samtrack, and `off` with published ones, whose results then are the published ones. SAM 2.1 has no use for it.
+   */
+  zoom?: 'auto' | 'off' | undefined;
+  /**
+   * `high` gives the network frames a third larger each way, in place of `longEdge`: finer masks of small and thin things for about
+   * 1.8 times the time. Default `standard`. SAM 2.1 has no use for it.
+   */
+  quality?: Quality | undefined;
   /** Called when the GPU was lost and has been opened again. */
   onDeviceLost?: (message: string) => void;
 }
@@ -54,6 +73,8 @@ const OPTIONS: KnownOptions<VideoTrackerOptions> = {
   longTermGap: true,
   memoryPolicy: true,
   strays: true,
+  zoom: true,
+  quality: true,
   uncertainty: true,
   engine: true,
   gpu: true,
@@ -76,12 +97,19 @@ interface Remembered {
   /** Number of objects, for reference frames. */
   objects?: number;
   given?: ReadonlySet<number> | undefined;
+  /** What a window is placed around: where objects were one frame before; where they are, in reference frames and where windows change. */
+  around: Bounds | undefined;
+  /** Where the objects are. */
+  extent: Extent | undefined;
 }
 
 /** What a snapshot holds beside the tracker's own state: the size of frames, and what is to be kept of which. */
 type VideoState = {
   readonly height: number;
   readonly width: number;
+  /** Of the window that the tracker sees. */
+  readonly window: { readonly height: number; readonly width: number } | null;
+  readonly windowStays: boolean;
   readonly kept: readonly KeptFrame[];
   /** State of the tracker inside. */
   readonly tracker: TrackerSnapshot['state'];
@@ -97,6 +125,7 @@ type KeptFrame = {
   /** Number of objects, for reference frames. */
   readonly objects: number | null;
   readonly given: readonly number[] | null;
+  readonly around: Bounds | null;
 };
 
 /**
@@ -113,6 +142,12 @@ export class VideoTracker implements FrameTracker {
   #wanted = new Map<number, KeptFrame>();
   #memoryMB: number | undefined;
   #direction: TrackingDirection | undefined;
+  /** Size of the video's frames. */
+  #frame: Size | undefined;
+  /** Size of the window that the tracker sees; nothing where it sees whole frames. */
+  #window: Size | undefined;
+  /** Whether there was no memory for changing to or from a window: then it stays as it is. */
+  #windowStays = false;
 
   private constructor(
     private readonly options: Omit<VideoTrackerOptions, 'tracker'> & TrackingModelOptions,
@@ -129,6 +164,9 @@ export class VideoTracker implements FrameTracker {
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
     refuseUnknown('VideoTracker.load', given, OPTIONS);
+    if (given.quality === 'high' && given.longEdge !== undefined) {
+      throw new TrackingError('bad-option', '`quality` and `longEdge` both say how large the input of the network is');
+    }
     const { tracker, model } = trackerChoice(given);
     const options = { ...given, tracker, model, weights: await trackerWeights(model, given.weights) };
     const opened = await openEngine(options, HOLDER);
@@ -208,7 +246,8 @@ export class VideoTracker implements FrameTracker {
 
   /** Frames before the next one that the tracker reads, beside those that are remembered for longer. */
   get recentFrames(): number {
-    return this.model.recentFrames;
+    // Where it looked in the last one follows from the one before it.
+    return this.model.recentFrames + (this.#zooms ? 1 : 0);
   }
 
   /** Objects whose memory is allocated together. */
@@ -226,17 +265,23 @@ export class VideoTracker implements FrameTracker {
     return this.#tracker?.network;
   }
 
+  /** Size of the window that the last frame was looked at through; nothing for whole frames. */
+  get windowSize(): { height: number; width: number } | undefined {
+    return this.#window;
+  }
+
   /**
    * Makes a frame with known masks a reference; the first one starts the tracking.
    * @param given Objects whose masks were given, where others' were found; of use to trackers that remember objects one by one.
    * @throws TrackerError, OutOfBudgetError
    */
   async addReference(frame: Frame, labels: LabelMap, given?: ReadonlySet<number>): Promise<void> {
-    const objects = maxLabelId(labels);
-    const entry = { index: frame.index, rgba: frame.rgba, labels: labels.data, objects, given };
+    const found = this.#entry(frame, labels);
+    const entry = { ...found, objects: maxLabelId(labels), given, around: found.extent?.core };
     await this.#surviving(async () => {
-      const tracker = this.#tracker ?? this.#start(frame.height, frame.width);
-      await tracker.addReference(entry.index, entry.rgba, entry.labels, entry.objects, given);
+      this.#frame ??= { height: frame.height, width: frame.width };
+      await this.#lookThrough(this.#windowFor([...this.#references, entry]));
+      await this.#refer(this.#tracker ?? this.#start(), entry);
     });
     this.#remembered.push(entry);
     this.#follow(entry);
@@ -245,15 +290,17 @@ export class VideoTracker implements FrameTracker {
   /** Finds the objects in a frame and remembers it as found. */
   async step(frame: Frame): Promise<LabelMap> {
     const labels = await this.#surviving(async () => {
+      const crop = await this.#lookAt();
       const tracker = this.#started;
-      if (!this.#dropsStrays) return mapOf(frame, await tracker.step(frame.index, frame.rgba));
-      await tracker.propagate(frame.index, frame.rgba);
-      const found = mapOf(frame, await tracker.labels());
+      const pixels = pixelsIn(crop, frame.rgba);
+      if (!this.#dropsStrays) return mapOf(frame, crop, await tracker.step(frame.index, pixels));
+      await tracker.propagate(frame.index, pixels);
+      const found = mapOf(frame, crop, await tracker.labels());
       const kept = this.#withoutStrays(found);
-      await tracker.update(kept === found ? undefined : kept.data);
+      await tracker.update(kept === found ? undefined : labelsIn(crop, kept.data));
       return kept;
     });
-    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+    this.#keep(this.#entry(frame, labels));
     return labels;
   }
 
@@ -263,9 +310,10 @@ export class VideoTracker implements FrameTracker {
    */
   async predict(frame: Frame): Promise<FoundMasks> {
     return this.#surviving(async () => {
+      const crop = await this.#lookAt();
       const tracker = this.#started;
-      await tracker.propagate(frame.index, frame.rgba);
-      const labels = this.#withoutStrays(mapOf(frame, await tracker.labels()));
+      await tracker.propagate(frame.index, pixelsIn(crop, frame.rgba));
+      const labels = this.#withoutStrays(mapOf(frame, crop, await tracker.labels()));
       return { labels, certainty: await tracker.certainty() };
     });
   }
@@ -275,17 +323,17 @@ export class VideoTracker implements FrameTracker {
     let lost = false;
     await this.#surviving(async () => {
       // After a loss the frame has to be seen again.
-      if (lost) return this.#started.recall(frame.index, frame.rgba, labels.data);
+      if (lost) return this.#recall(frame, labels);
       lost = true;
-      await this.#started.update(labels.data);
+      await this.#started.update(labelsIn(this.#crop(this.#recent.at(-1)?.extent?.core), labels.data));
     });
-    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+    this.#keep(this.#entry(frame, labels));
   }
 
   /** Remembers a frame whose masks an earlier run found; for resuming. */
   async recall(frame: Frame, labels: LabelMap): Promise<void> {
-    await this.#surviving(() => this.#started.recall(frame.index, frame.rgba, labels.data));
-    this.#keep({ index: frame.index, rgba: frame.rgba, labels: labels.data });
+    await this.#surviving(() => this.#recall(frame, labels));
+    this.#keep(this.#entry(frame, labels));
   }
 
   /** Whether a frame would join the long-term memory. */
@@ -296,7 +344,7 @@ export class VideoTracker implements FrameTracker {
   snapshot(): TrackerSnapshot | undefined {
     const inner = this.#tracker?.snapshot?.();
     if (!inner) return undefined;
-    const { height, width } = this.#tracker!.size;
+    const { height, width } = this.#frame!;
     const frames = new Set([...this.#remembered, ...this.#recent]);
     const kept = [...frames]
       .sort((a, b) => a.index - b.index)
@@ -306,15 +354,17 @@ export class VideoTracker implements FrameTracker {
         remembered: this.#remembered.includes(entry),
         objects: entry.objects ?? null,
         given: entry.given ? [...entry.given] : null,
+        around: entry.around ?? null,
       }));
-    const state: VideoState = { height, width, kept, tracker: inner.state };
+    const window = this.#window ?? null;
+    const state: VideoState = { height, width, window, windowStays: this.#windowStays, kept, tracker: inner.state };
     return { state, tensors: inner.tensors };
   }
 
   async restore({ state, tensors }: TrackerSnapshot): Promise<void> {
     this.#check();
-    const { height, width, kept, tracker } = state as VideoState;
-    const restored = this.#make(height, width);
+    const { height, width, window, windowStays, kept, tracker } = state as VideoState;
+    const restored = this.#make({ height, width }, window ?? undefined);
     try {
       if (!restored.restore) throw new TrackerError('snapshot', 'This tracker takes no snapshots.');
       await restored.restore({ state: tracker, tensors });
@@ -324,18 +374,22 @@ export class VideoTracker implements FrameTracker {
     }
     this.#tracker?.dispose();
     this.#tracker = restored;
+    this.#frame = { height, width };
+    this.#window = window ?? undefined;
+    this.#windowStays = windowStays;
     this.#remembered = [];
     this.#recent = [];
     this.#wanted = new Map(kept.map((entry) => [entry.frame, entry]));
   }
 
-  recollect({ index, rgba }: Frame, labels: LabelMap): void {
+  recollect(frame: Frame, labels: LabelMap): void {
+    const { index } = frame;
     const wanted = this.#wanted.get(index);
     if (!wanted) return;
     this.#wanted.delete(index);
-    const { objects, given, recent, remembered } = wanted;
+    const { objects, given, recent, remembered, around } = wanted;
     const reference = objects === null ? {} : { objects, given: given ? new Set(given) : undefined };
-    const entry: Remembered = { index, rgba, labels: labels.data, ...reference };
+    const entry: Remembered = { ...this.#entry(frame, labels), around: around ?? undefined, ...reference };
     if (remembered) this.#remembered.push(entry);
     if (recent) this.#follow(entry);
   }
@@ -349,6 +403,9 @@ export class VideoTracker implements FrameTracker {
     this.#remembered = [];
     this.#recent = [];
     this.#wanted.clear();
+    this.#frame = undefined;
+    this.#window = undefined;
+    this.#windowStays = false;
     this.opened.engine.trim();
   }
 
@@ -372,6 +429,80 @@ export class VideoTracker implements FrameTracker {
     return strays === undefined ? this.model.dropsStrays : strays === 'drop';
   }
 
+  /** Whether windows are looked through at all. */
+  get #zooms(): boolean {
+    const { zooms } = this.model;
+    const { zoom } = this.options;
+    return zooms !== undefined && (zoom === undefined ? zooms : zoom === 'auto');
+  }
+
+  get #references(): Remembered[] {
+    return this.#remembered.filter(({ objects }) => objects !== undefined);
+  }
+
+  /** The window that reference frames ask for. */
+  #windowFor(references: readonly Remembered[]): Size | undefined {
+    return windowSize(
+      this.#frame!,
+      references.flatMap(({ extent }) => extent ?? []),
+    );
+  }
+
+  /** The window that the next frame is looked at through: the masks of the frame before decide, and the references. */
+  #nextWindow(): Size | undefined {
+    const references = this.#references;
+    const window = this.#windowFor(references);
+    const ids = references.at(-1)?.extent?.ids ?? new Set();
+    return window && fitsInto(window, this.#frame!, this.#recent.at(-1)?.extent, ids) ? window : undefined;
+  }
+
+  /** What is seen of a frame; nothing where that is all of it. @param around What the window is placed around. */
+  #crop(around: Bounds | undefined): FrameCrop | undefined {
+    return this.#window && FrameCrop.around(around, this.#window, this.#frame!);
+  }
+
+  /** Changes to the window that a frame is looked at through. @returns what is seen of it */
+  async #lookAt(): Promise<FrameCrop | undefined> {
+    if (!this.#zooms || !this.#frame) return undefined;
+    await this.#lookThrough(this.#nextWindow());
+    return this.#crop(this.#recent.at(-1)?.extent?.core);
+  }
+
+  /** Makes the tracker one that sees frames through a window, with what it remembers seen in the same way. */
+  async #lookThrough(window: Size | undefined): Promise<void> {
+    const before = this.#window;
+    if (this.#windowStays || (before?.height === window?.height && before?.width === window?.width)) return;
+    this.#window = window;
+    if (!this.#tracker) return;
+    // The frame before is seen again where the next one will be: a jump of the window would look like one of the objects.
+    const last = this.#recent.at(-1);
+    if (last) last.around = last.extent?.core;
+    try {
+      await this.#startOver();
+    } catch (error) {
+      if (!(error instanceof OutOfBudgetError)) throw error;
+      this.#windowStays = true;
+      this.#window = before;
+      await this.#startOver();
+    }
+  }
+
+  async #refer(tracker: Tracker, entry: Remembered): Promise<void> {
+    const { index, rgba, labels, objects, given, around } = entry;
+    const crop = this.#crop(around);
+    await tracker.addReference(index, pixelsIn(crop, rgba), labelsIn(crop, labels), objects!, given);
+  }
+
+  async #recall(frame: Frame, labels: LabelMap): Promise<void> {
+    const crop = await this.#lookAt();
+    await this.#started.recall(frame.index, pixelsIn(crop, frame.rgba), labelsIn(crop, labels.data));
+  }
+
+  #entry({ index, rgba }: Frame, labels: LabelMap): Remembered {
+    const extent = this.#zooms ? extentOf(labels) : undefined;
+    return { index, rgba, labels: labels.data, extent, around: this.#recent.at(-1)?.extent?.core };
+  }
+
   /** The same map where nothing is dropped. */
   #withoutStrays(labels: LabelMap): LabelMap {
     const before = this.#recent.at(-1);
@@ -391,13 +522,17 @@ export class VideoTracker implements FrameTracker {
     throw new TrackingError('no-masks', 'nothing is tracked yet: give a frame with masks to `addReference` first');
   }
 
-  #make(height: number, width: number, longTermGap = this.options.longTermGap): Tracker {
-    const options = { ...this.options, memoryMB: this.#memoryMB, direction: this.#direction, longTermGap };
-    return this.model.start({ height, width }, options);
+  #make(whole: Size, window: Size | undefined, longTermGap = this.options.longTermGap): Tracker {
+    const { quality, longEdge: given } = this.options;
+    const longEdge = quality === 'high' ? enlarged(this.model.longEdge) : given;
+    const windowOf = window && zoomOf(whole, window);
+    const memory = { memoryMB: this.#memoryMB, longTermGap };
+    const options = { ...this.options, ...memory, direction: this.#direction, longEdge, windowOf };
+    return this.model.start(window ?? whole, options);
   }
 
-  #start(height: number, width: number, longTermGap?: number): Tracker {
-    this.#tracker = this.#make(height, width, longTermGap);
+  #start(longTermGap?: number): Tracker {
+    this.#tracker = this.#make(this.#frame!, this.#window, longTermGap);
     return this.#tracker;
   }
 
@@ -405,7 +540,7 @@ export class VideoTracker implements FrameTracker {
   #follow(entry: Remembered): void {
     this.#recent = this.#recent.filter(({ index }) => index !== entry.index);
     this.#recent.push(entry);
-    if (this.#recent.length > this.model.recentFrames) this.#recent.shift();
+    if (this.#recent.length > this.recentFrames) this.#recent.shift();
   }
 
   #keep(entry: Remembered): void {
@@ -430,7 +565,6 @@ export class VideoTracker implements FrameTracker {
   }
 
   async #restore(): Promise<void> {
-    const size = this.#tracker?.size;
     // It grows as the memory fills up.
     const gap = this.#tracker?.longTermGap;
     // Their buffers are gone with the device; tfjs still counts their tensors.
@@ -440,22 +574,43 @@ export class VideoTracker implements FrameTracker {
     this.opened = await openEngine({ ...this.options, engine: this.opened.kind }, HOLDER);
     this.model = await loadTrackingModel({ ...this.options, onProgress: undefined });
     this.#tracker = undefined;
-    if (!size) return;
-    const tracker = this.#start(size.height, size.width, gap);
-    for (const { index, rgba, labels, objects, given } of this.#remembered) {
-      if (objects === undefined) await tracker.recall(index, rgba, labels, { memorise: true });
-      else await tracker.addReference(index, rgba, labels, objects, given);
+    if (this.#frame) await this.#startOver(gap);
+  }
+
+  /** Another tracker that remembers what there is to remember. */
+  async #startOver(gap = this.#tracker?.longTermGap): Promise<void> {
+    this.#tracker?.dispose();
+    this.#tracker = undefined;
+    this.opened.engine.trim();
+    const tracker = this.#start(gap);
+    for (const entry of this.#remembered) {
+      if (entry.objects === undefined) await this.#rememberAgain(tracker, entry, true);
+      else await this.#refer(tracker, entry);
     }
     const remembered = new Set(this.#remembered);
-    for (const entry of this.#recent) {
-      if (remembered.has(entry)) continue;
-      await tracker.recall(entry.index, entry.rgba, entry.labels, { memorise: false });
+    for (const entry of this.#recent.slice(-this.model.recentFrames)) {
+      if (!remembered.has(entry)) await this.#rememberAgain(tracker, entry, false);
     }
+  }
+
+  async #rememberAgain(
+    tracker: Tracker,
+    { index, rgba, labels, around }: Remembered,
+    memorise: boolean,
+  ): Promise<void> {
+    const crop = this.#crop(around);
+    await tracker.recall(index, pixelsIn(crop, rgba), labelsIn(crop, labels), { memorise });
   }
 }
 
-const mapOf = ({ width, height }: Frame, data: ArrayLike<number>): LabelMap => ({
+const enlarged = (longEdge: number | undefined) => longEdge && Math.ceil(HIGH_QUALITY * longEdge);
+
+const pixelsIn = (crop: FrameCrop | undefined, rgba: Uint8Array): Uint8Array => crop?.pixels(rgba) ?? rgba;
+
+const labelsIn = (crop: FrameCrop | undefined, labels: Uint16Array): Uint16Array => crop?.labels(labels) ?? labels;
+
+const mapOf = ({ width, height }: Frame, crop: FrameCrop | undefined, data: ArrayLike<number>): LabelMap => ({
   width,
   height,
-  data: Uint16Array.from(data),
+  data: crop?.placed(data) ?? Uint16Array.from(data),
 });

@@ -56,6 +56,11 @@ describe('samtrack', () => {
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb', '-3'], /--memory-mb/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb=-3'], /--memory-mb needs a positive number, not "-3"/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--long-edge', '4.5'], /--long-edge needs a positive whole number/],
+    [['track', 'a', '--out', 'o', '--quality', 'high', '--long-edge', '641'], /--quality and --long-edge both say/],
+    [
+      ['track', 'a', '--out', 'o', '--tracker', 'sam2', '--zoom', 'off'],
+      /--zoom is for --tracker deaot and propagation/,
+    ],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--long-term-gap', '0'], /--long-term-gap needs a positive whole/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-policy', 'lru'], /is one of sparse, fifo, unbounded/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--from', ''], /--from needs a whole number/],

@@ -91,7 +91,7 @@ it('with the weights that come with samtrack, lookalikes that enter are left alo
     { ...disc, enters: 1, at: [190, 80] },
   ] as const;
   const pixelsOfTwin = async (strays?: 'keep' | 'drop') => {
-    using tracker = await VideoTracker.load({ engine: 'cpu', longEdge: 321, strays });
+    using tracker = await VideoTracker.load({ engine: 'cpu', longEdge: 321, strays, zoom: 'off' });
     await tracker.addReference(frameOf(clip, 0), truthOf(clip, 0));
     let found = 0;
     for (let i = 1; i < 4; i++) {

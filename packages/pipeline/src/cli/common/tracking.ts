@@ -12,7 +12,7 @@ import {
   type TrackerModel,
   trackerModels,
 } from '../../tracking/tracker-kinds.js';
-import { VideoTracker } from '../../tracking/video-tracker.js';
+import { type Quality, VideoTracker } from '../../tracking/video-tracker.js';
 import { weightsDigest } from '../../tracking/weights-digest.js';
 import { listed, oneOf, positiveNumber, UsageError } from '../command.js';
 import { defaultWeights } from './default-weights.js';
@@ -23,8 +23,18 @@ const POLICIES = ['sparse', 'fifo', 'unbounded'] as const satisfies readonly Mem
 
 const STRAYS = ['drop', 'keep'] as const;
 
+const ZOOMS = ['auto', 'off'] as const;
+
+const QUALITIES = ['standard', 'high'] as const satisfies readonly Quality[];
+
 /** Options that not every tracker has a use for. */
-const SPECIAL = { model: 'model', 'long-term-gap': 'longTermGap', 'memory-policy': 'memoryPolicy' } as const;
+const SPECIAL = {
+  model: 'model',
+  'long-term-gap': 'longTermGap',
+  'memory-policy': 'memoryPolicy',
+  zoom: 'zoom',
+  quality: 'quality',
+} as const;
 
 const hasUseFor = (kind: TrackerKind, option: keyof typeof SPECIAL) => TRACKERS[kind].options.includes(SPECIAL[option]);
 
@@ -43,6 +53,10 @@ export const TRACKER_HELP = `Model:
   --memory-policy NAME  what goes when it is full: ${POLICIES.join(', ')}; default sparse
   --strays NAME         parts of an object that appear far from it, mostly other things that look like it:
                         ${STRAYS.join(', ')}; default drop with the weights that come with samtrack
+  --quality NAME        ${QUALITIES.join(', ')}; high gives the network frames a third larger each way, in place of --long-edge:
+                        finer masks of small and thin things for about 1.8 times the time; default standard
+  --zoom NAME           auto looks at small objects through a window around them, at up to twice the resolution and the
+                        same cost; ${ZOOMS.join(', ')}; default auto with the weights that come with samtrack
 
 ${ENGINE_HELP}`;
 
@@ -55,6 +69,8 @@ export const TRACKER_OPTIONS = {
   'memory-mb': { type: 'string' },
   'memory-policy': { type: 'string' },
   strays: { type: 'string' },
+  quality: { type: 'string' },
+  zoom: { type: 'string' },
   ...ENGINE_OPTIONS,
 } as const;
 
@@ -74,6 +90,8 @@ export interface TrackerSettings {
     memoryMB?: number;
     memoryPolicy?: MemoryPolicy;
     strays?: (typeof STRAYS)[number];
+    quality?: Quality;
+    zoom?: (typeof ZOOMS)[number];
   };
 }
 
@@ -86,6 +104,11 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     if (options[name] === undefined || hasUseFor(tracker, name)) continue;
     const kinds = TRACKER_KINDS.filter((kind) => hasUseFor(kind, name));
     throw new UsageError(`--${name} is for --tracker ${kinds.join(' and ')}`);
+  }
+  if (options.quality !== undefined && options['long-edge'] !== undefined) {
+    throw new UsageError(
+      '--quality and --long-edge both say how large the input of the network is: one of them is enough',
+    );
   }
   const own = trackerModels().find((model) => model === named);
   if (own && options.model !== undefined && options.model !== own) {
@@ -100,6 +123,8 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     memoryMB: positiveNumber('memory-mb', options['memory-mb']),
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
     strays: oneOf('strays', options.strays, STRAYS),
+    quality: oneOf('quality', options.quality, QUALITIES),
+    zoom: oneOf('zoom', options.zoom, ZOOMS),
   };
   const identity = {
     model: hasUseFor(tracker, 'model') ? model : tracker,
