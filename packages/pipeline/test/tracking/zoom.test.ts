@@ -1,10 +1,12 @@
 import { getRuntime } from '@samtrack/kernels';
-import { TrackerError } from '@samtrack/models';
+import { type SnapshotTensor, TrackerError } from '@samtrack/models';
 import { describe, expect, it } from 'vitest';
 import { emptyLabelMap, type LabelMap } from '../../src/io/index.js';
 import { VideoTracker, type VideoTrackerOptions } from '../../src/tracking/index.js';
 import { extentOf, FrameCrop, fitsInto, windowSize, zoomOf } from '../../src/tracking/zoom.js';
 import { COLOURS, frameOf, iouOf, truthOf } from '../discovery/clip.js';
+import { temporaryFolder } from '../io/temporary.js';
+import { writeDeaotL } from './scene.js';
 
 const FRAME = { width: 200, height: 100 };
 type Block = readonly [id: number, x0: number, y0: number, x1: number, y1: number];
@@ -143,6 +145,27 @@ describe('a tracker that looks through a window', () => {
     expect(await networkSize({})).toEqual({ height: 49, width: 641 });
     expect(await networkSize({ quality: 'high' })).toEqual({ height: 49, width: 849 });
     await expect(load({ quality: 'high', longEdge: 500 })).rejects.toThrow(/both say how large/);
+  });
+
+  it('goes on from a snapshot with the same bytes, through the same window', async () => {
+    const weights = writeDeaotL(temporaryFolder());
+    const options = { model: 'deaot-l', weights, zoom: 'auto', longTermGap: 1, longEdge: 97 } as const;
+    using tracker = await load(options);
+    await tracker.addReference(frameOf(clip, 0), truthOf(clip, 0));
+    for (const i of [1, 2]) await tracker.recall(frameOf(clip, i), truthOf(clip, i));
+    const { state, tensors } = tracker.snapshot()!;
+    const held = new Map<string, SnapshotTensor>();
+    for (const [name, { shape, read }] of tensors) {
+      const values = await read();
+      held.set(name, { shape, read: async () => values });
+    }
+    const next = await tracker.step(frameOf(clip, 3));
+    expect(tracker.windowSize).toEqual({ height: 68, width: 120 });
+    tracker.restart();
+    await tracker.restore({ state: JSON.parse(JSON.stringify(state)), tensors: held });
+    for (const i of [0, 1, 2]) tracker.recollect(frameOf(clip, i), truthOf(clip, i));
+    expect(await tracker.step(frameOf(clip, 3))).toEqual(next);
+    expect(tracker.windowSize).toEqual({ height: 68, width: 120 });
   });
 
   it('finds the same after a lost GPU', async () => {
