@@ -143,7 +143,7 @@ describe('a tracker that looks through a window', () => {
       return tracker.networkSize;
     };
     expect(await networkSize({})).toEqual({ height: 49, width: 641 });
-    expect(await networkSize({ quality: 'high' })).toEqual({ height: 49, width: 849 });
+    expect(await networkSize({ quality: 'high' })).toEqual({ height: 65, width: 849 });
     await expect(load({ quality: 'high', longEdge: 500 })).rejects.toThrow(/both say how large/);
   });
 
