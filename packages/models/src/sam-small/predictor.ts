@@ -62,6 +62,8 @@ export class SmallPredictor implements RefiningPredictor {
   /** Masks of a prompt, best first: the one to take, and for a single click other readings of it. */
   async predict(prompt: SamPrompt, { refine: zoom = true, signal }: RefineOptions = {}): Promise<SamMask[]> {
     this.#require();
+    // Each click is looked at in a window of its own, which others may lie outside of; none may lie outside of the image.
+    this.#whole.check(prompt);
     const { mask, others } = await this.#find(prompt, zoom, signal);
     return [mask, ...others];
   }

@@ -193,20 +193,28 @@ export class SamPredictor {
     }
   }
 
+  /**
+   * Refuses a prompt that `predict` would refuse, without a pass.
+   * @throws SamError `no-image`, `prompt`
+   */
+  check(prompt: SamPrompt, options: Pick<PredictOptions, 'coordinates' | 'cornerLabels'> = {}): void {
+    framePrompt(prompt, this.#frame(options));
+  }
+
+  #frame({ coordinates = 'image', cornerLabels = false }: Pick<PredictOptions, 'coordinates' | 'cornerLabels'>) {
+    const { originalSize, inputSize } = this.#require().embedding;
+    const imageSize = coordinates === 'image' ? originalSize : inputSize;
+    return { imageSize, inputSize, lowRes: this.model.lowRes, cornerLabels };
+  }
+
   async #run(
     prompts: readonly SamPrompt[],
     options: PredictOptions,
     name: (index: number) => string,
   ): Promise<SamMask[][]> {
     const { embedding, image, plan } = this.#require();
-    const { masks: choice = 'multi', coordinates = 'image', cornerLabels = false, signal, onProgress } = options;
-    const { originalSize, inputSize } = embedding;
-    const frame = {
-      imageSize: coordinates === 'image' ? originalSize : inputSize,
-      inputSize,
-      lowRes: this.model.lowRes,
-      cornerLabels,
-    };
+    const { masks: choice = 'multi', cornerLabels = false, signal, onProgress } = options;
+    const frame = this.#frame(options);
     const framed = prompts.map((prompt, i) => framePrompt(prompt, frame, name(i)));
     signal?.throwIfAborted();
     const results: SamMask[][] = prompts.map(() => []);

@@ -19,6 +19,7 @@ import { FrameError, MaskError, OutputError, SourceError } from '../io/index.js'
 import { EvaluationError } from '../metrics/index.js';
 import { SessionError } from '../session/index.js';
 import { TrackingError } from '../tracking/errors.js';
+import { nearest } from './nearest.js';
 import { MissingPackageError } from './optional.js';
 
 /** A command of the `samtrack` program. */
@@ -63,7 +64,7 @@ export interface CommandDefinition<Options extends OptionsConfig> extends Omit<C
 
 /** A command whose line can be read without running it. */
 export interface DefinedCommand<Options extends OptionsConfig> extends Command {
-  /** @throws TypeError with a code `ERR_PARSE_ARGS_...` for options that there are not */
+  /** @throws UsageError for options that there are not, and for values that are missing or too many */
   parse(argv: readonly string[]): Arguments<Options>;
 }
 
@@ -75,13 +76,11 @@ export function defineCommand<const Options extends OptionsConfig>({
   run,
   ...about
 }: CommandDefinition<Options>): DefinedCommand<Options> {
+  const known = { ...options, help: { type: 'boolean', short: 'h' } } as const;
   const read = (argv: readonly string[]) => {
-    const { values, positionals, tokens } = parseArgs({
-      args: [...argv],
-      options: { ...options, help: { type: 'boolean', short: 'h' } },
-      allowPositionals: operands,
-      tokens: true,
-    });
+    const { values, positionals, tokens } = asUsage(known, () =>
+      parseArgs({ args: [...argv], options: known, allowPositionals: operands, tokens: true }),
+    );
     return { options: values, operands: positionals, tokens, argv } as unknown as Arguments<Options> & {
       options: { help?: boolean };
     };
@@ -103,6 +102,29 @@ export function defineCommand<const Options extends OptionsConfig>({
 /** Wrong usage: the message says what, the exit status is 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+}
+
+/** What `parseArgs` refuses, as a UsageError of one line. */
+function asUsage<T>(options: OptionsConfig, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!code?.startsWith('ERR_PARSE_ARGS')) throw error;
+    const [, name = ''] = /'((?:-\w, )?--?[^\s'<]+)/.exec(message) ?? [];
+    throw new UsageError(refusal(code, name, message, Object.keys(options)), { cause: error });
+  }
+}
+
+function refusal(code: string, option: string, message: string, known: readonly string[]): string {
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const meant = nearest(option.replace(/^-+/, ''), known);
+    return `there is no option ${option}${meant ? `; --${meant} is near it` : ''}`;
+  }
+  if (message.includes('is ambiguous')) {
+    return `${option} needs a value; one that begins with "-" is written ${option}=-...`;
+  }
+  return message.includes('argument missing') ? `${option} needs a value` : message.split('\n')[0]!;
 }
 
 /** Errors that are the user's to mend: shown without a stack. */

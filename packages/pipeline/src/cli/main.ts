@@ -5,6 +5,7 @@ import { detectCommand } from './detect/index.js';
 import { devicesCommand } from './devices/index.js';
 import { evalCommand } from './eval/index.js';
 import { exportCommand } from './export/index.js';
+import { nearest } from './nearest.js';
 import { OPTIONAL_COMMANDS, optionalCommands } from './optional.js';
 import { reproduceCommand } from './reproduce/index.js';
 import { segmentCommand } from './segment/index.js';
@@ -66,7 +67,11 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
   const optional = OPTIONAL_COMMANDS.find((candidate) => candidate.name === name);
   const builtIn = COMMANDS.find((candidate) => candidate.name === name);
   if (!builtIn && !optional) {
-    process.stderr.write(`samtrack: there is no command "${name}"\n\n${HELP}`);
+    const meant = nearest(
+      name,
+      [...COMMANDS, ...OPTIONAL_COMMANDS].map((command) => command.name),
+    );
+    process.stderr.write(`samtrack: there is no command "${name}"${meant ? `; ${meant} is near it` : ''}\n\n${HELP}`);
     return 2;
   }
   try {
@@ -77,10 +82,8 @@ export async function main([name, ...argv]: readonly string[]): Promise<number> 
       ).commands.find((candidate) => candidate.name === name)!;
     return await command.run(argv);
   } catch (error) {
-    // parseArgs reports wrong options as a TypeError with a code.
-    const wrongOption = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    if (error instanceof UsageError || wrongOption) {
-      process.stderr.write(`samtrack ${name}: ${(error as Error).message}\nTry: samtrack ${name} --help\n`);
+    if (error instanceof UsageError) {
+      process.stderr.write(`samtrack ${name}: ${error.message}\nTry: samtrack ${name} --help\n`);
       return 2;
     }
     const shown = isOutOfFiles(error) ? outOfFiles('samtrack', error) : error;

@@ -44,6 +44,21 @@ it('segment writes the mask of a click', async () => {
   expect(Math.abs(Number(out.split('\t')[1]) - area) / area).toBeLessThan(0.2);
 });
 
+it('segment refuses what lies outside of the image, also beside what lies in it, and takes the options of track', async () => {
+  const image = join(frames, '00000.png');
+  const run = (...argv: string[]) => samtrack(['segment', image, ...argv, '--out', at('clicks'), ...CPU]);
+  for (const argv of [
+    ['--points', '70,60 900,900,0'],
+    ['--box', '40,30,100,90', '--points', '900,900'],
+  ]) {
+    const refused = { status: 1, err: expect.stringMatching(/point \d at 900,900, outside the image/) };
+    expect(await run(...argv), argv.join(' ')).toMatchObject(refused);
+  }
+  const list = await run('--points', '70,60 180,80,0');
+  expect(list.status).toBe(0);
+  expect(await run('--point', '70,60', '--point', '180,80,0')).toEqual(list);
+});
+
 it('eval clicks scores clicks on every object, and boxes', async () => {
   const argv = ['eval', 'clicks', '--root', at('DAVIS'), '--clicks', '1,3', ...CPU];
   const { status, out } = await samtrack(argv);

@@ -119,7 +119,7 @@ describe('samtrack segment', () => {
 
   it.each([
     [[], /needs --out/],
-    [['--out', 'x'], /--points, --box, --stroke or --everything/],
+    [['--out', 'x'], /--point, --box, --stroke or --everything/],
     [['--everything', '--embedding', 'x', '--out', 'x'], /do not go with --everything/],
     [['--points', '1,1', '--out', 'x', '--model', 'sam'], /--model is one of/],
   ])('is used wrongly: %j', async (argv, message) => {

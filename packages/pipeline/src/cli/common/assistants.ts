@@ -41,8 +41,8 @@ export interface AssistantSettings {
   weights: string;
 }
 
-const settingsOf = (names: readonly string[], given = names[0]!): AssistantSettings => {
-  const weights = names.includes(given) ? cachedWeights(given) : given;
+const settingsOf = (names: readonly string[], given = names[0]!, option?: string): AssistantSettings => {
+  const weights = names.includes(given) ? cachedWeights(given, option) : given;
   return { name: basename(weights), weights };
 };
 
@@ -56,15 +56,17 @@ export interface SegmenterSettings extends AssistantSettings {
 
 /**
  * @param tracker The tracker, whose network is the segmenter unless another one is named, where it takes prompts.
+ * @param option The command's option that takes a checkpoint.
  * @throws UsageError where the weights were not downloaded: it says how to get them
  */
 export function segmenterSettings(
   { segmenter }: { segmenter?: string },
   tracker?: Pick<TrackerSettings, 'takesPrompts' | 'weights'>,
+  option = 'segmenter',
 ): SegmenterSettings {
   const [own, ...others] = SEGMENTER_NAMES;
   if (segmenter === undefined && tracker?.takesPrompts) return settingsOf([], tracker.weights);
-  if (segmenter !== undefined && segmenter !== own) return settingsOf(others, segmenter);
+  if (segmenter !== undefined && segmenter !== own) return settingsOf(others, segmenter, option);
   const files = embeddedSegmenter();
   if (!files) throw new UsageError(`no weights of ${own} come with this samtrack: choose another one with --segmenter`);
   const larger = segmenter === undefined ? others.toReversed().find(isCached) : undefined;
@@ -72,7 +74,8 @@ export function segmenterSettings(
 }
 
 /** @throws UsageError as `segmenterSettings` */
-export const detectorSettings = ({ detector }: { detector?: string }) => settingsOf(DETECTOR_NAMES, detector);
+export const detectorSettings = ({ detector }: { detector?: string }) =>
+  settingsOf(DETECTOR_NAMES, detector, 'detector');
 
 /** A segmenter; its weights are read to the tracker's GPU when it is first asked. */
 export function loadSegmenter(settings: SegmenterSettings, report: Report): Segmenter {

@@ -80,7 +80,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
   if (weights !== undefined && model === SEGMENTER_NAMES[0])
     throw new UsageError(`--weights does not go with --model ${model}`);
   const settings =
-    weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
+    weights === undefined
+      ? segmenterSettings({ segmenter: model }, undefined, 'weights')
+      : { name: basename(weights), weights };
   if (options.float16 && settings.tracker) throw new UsageError('--float16 is for Segment Anything: add --model');
   const engine = engineSettings(options);
   const report = new Report(options.quiet);

@@ -4,7 +4,8 @@ import { positiveNumber, UsageError, wholeNumber } from '../command.js';
 import { boxCorners, labelledPoints, numbers, pointLine } from '../common/coordinates.js';
 
 export const WANTED_HELP = `What to segment, coordinates in pixels of the image:
-  --points LIST           points of one object, "x,y" on it and "x,y,0" beside it, apart by blanks
+  --point LIST            points of one object, "x,y" on it and "x,y,0" beside it, apart by blanks or each with
+                          --point; --points is the same
   --box X0,Y0,X1,Y1       a box around the object; given several times without points, an object each
   --stroke LIST           a line over the object, "x,y x,y ..."
   --background LIST       a line over what does not belong to it; may be given several times
@@ -28,6 +29,7 @@ With --everything (names and defaults of the published mask generator):
 `;
 
 export const WANTED_OPTIONS = {
+  point: { type: 'string', multiple: true },
   points: { type: 'string' },
   box: { type: 'string', multiple: true },
   stroke: { type: 'string' },
@@ -74,9 +76,9 @@ export function wantedMasks(values: Values): WantedMasks {
   const ways = [
     values.everything && '--everything',
     values.stroke !== undefined && '--stroke',
-    (values.points !== undefined || values.box !== undefined) && '--points and --box',
+    (values.point ?? values.points ?? values.box) !== undefined && '--point and --box',
   ].filter(Boolean);
-  if (ways.length === 0) throw new UsageError('segment needs --points, --box, --stroke or --everything');
+  if (ways.length === 0) throw new UsageError('segment needs --point, --box, --stroke or --everything');
   if (ways.length > 1) throw new UsageError(`${ways.join(' and ')} do not go together`);
   const given = (name: string) => values[name as keyof Values] !== undefined;
   if (values.everything) {
@@ -103,11 +105,14 @@ export function wantedMasks(values: Values): WantedMasks {
   return { kind: 'prompts', prompts: prompts(values), passes };
 }
 
-function prompts({ points, box = [] }: Values): SamPrompt[] {
+function prompts({ point = [], points, box = [] }: Values): SamPrompt[] {
   const boxes = box.map((text) => boxCorners('box', text));
-  if (points === undefined) return boxes.map((corners) => ({ box: corners }));
-  if (boxes.length > 1) throw new UsageError('--points goes with one --box at most: they are of one object');
-  const list = labelledPoints('points', points);
+  const list = [
+    ...point.flatMap((text) => labelledPoints('point', text)),
+    ...(points === undefined ? [] : labelledPoints('points', points)),
+  ];
+  if (list.length === 0) return boxes.map((corners) => ({ box: corners }));
+  if (boxes.length > 1) throw new UsageError('--point goes with one --box at most: they are of one object');
   return [{ points: list.map(({ point }) => point), labels: list.map(({ label }) => label), box: boxes[0] }];
 }
 

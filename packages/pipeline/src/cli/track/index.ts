@@ -175,7 +175,10 @@ export type TrackPlan = ReturnType<typeof planOf>;
 export const planTrack = (argv: readonly string[]): TrackPlan => planOf(trackCommand.parse(argv));
 
 function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) {
-  if (operands.length !== 1) throw new UsageError(`track takes one source, not ${operands.length}`);
+  if (operands.length === 0) throw new UsageError('track needs a source: a video, a folder or zip of images');
+  if (operands.length > 1) {
+    throw new UsageError(`track takes one source, not ${operands.length}: ${operands.join(', ')}`);
+  }
   const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
   if (options.project && unkept) throw new UsageError(`--project does not go with --${unkept}`);

@@ -121,7 +121,9 @@ function modelLoader(
   const { weights } = options;
   if ((SEGMENTERS as string[]).includes(model)) {
     const settings =
-      weights === undefined ? segmenterSettings({ segmenter: model }) : { name: basename(weights), weights };
+      weights === undefined
+        ? segmenterSettings({ segmenter: model }, undefined, 'weights')
+        : { name: basename(weights), weights };
     return (load) => tunableSegmenter(settings, size, load);
   }
   return (load) => tunableDetector(weights ?? cachedWeights(model), size, load);
