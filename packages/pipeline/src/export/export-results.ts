@@ -59,6 +59,7 @@ export async function exportResults({
 }: ExportResultsOptions): Promise<ExportSummary> {
   const inFolder = (await results.list('masks')).some((name) => name.endsWith('.png'));
   const names = await results.list(inFolder ? 'masks' : '');
+  if (names.length === 0) throw new MaskError('not-found', results.label, 'no such folder, or an empty one');
   const masks = new Set(
     names.filter((name) => name.endsWith('.png') && !name.startsWith('.')).map((name) => name.slice(0, -'.png'.length)),
   );

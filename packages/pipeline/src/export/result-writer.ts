@@ -438,7 +438,7 @@ async function prepare(
       throw new OutputError(
         'not-empty',
         folder.label,
-        `holds ${what} of an earlier run; resume it, replace it, or choose another folder`,
+        `holds ${what} of an earlier run; go on with it (--resume), replace it (--overwrite), or choose another folder`,
       );
     }
   }

@@ -129,6 +129,10 @@ function result(
 async function begin(core: SessionCore, options: PropagateOptions): Promise<PropagateNode | undefined> {
   const { history } = core.project;
   const { direction = 'forward' } = options;
+  // Any other word would be taken for the way back.
+  if (direction !== 'forward' && direction !== 'backward') {
+    throw new SessionError('bad-option', `the direction is forward or backward, not ${JSON.stringify(direction)}`);
+  }
   if (core.state.objects.size === 0)
     throw new SessionError('no-objects', 'there is no object to track: prompt one first');
   if (direction === 'backward' && core.source.kind === 'live') {

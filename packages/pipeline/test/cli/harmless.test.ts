@@ -66,6 +66,16 @@ describe('samtrack track', () => {
     expect(contents(root)).toEqual(before);
   });
 
+  it('takes no file for its folder', async () => {
+    const root = world('file');
+    const before = contents(root);
+    for (const out of [join(root, 'first.png'), join(root, 'first.png', 'deep')]) {
+      const { status, err } = await track(join(root, 'frames'), join(root, 'first.png'), out);
+      expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/a file is where a folder is needed/) });
+    }
+    expect(contents(root)).toEqual(before);
+  });
+
   it('says what --overwrite deletes, and deletes no more', async () => {
     const root = world('overwrite');
     const out = join(root, 'out');

@@ -268,7 +268,7 @@ describe('samtrack export', () => {
     [2, /export needs --source/, ['fusion', '--format', 'csv']],
     [2, /export needs --format/, ['fusion', '--source', 'clip']],
     [2, /--format is one of/, ['fusion', '--source', 'clip', '--format', 'x']],
-    [1, /nosuch: holds no mask of a frame of clip/, ['nosuch', '--source', 'clip', '--format', 'csv']],
+    [1, /nosuch: no such folder, or an empty one/, ['nosuch', '--source', 'clip', '--format', 'csv']],
   ])('fails with %i: %s', async (status, message, argv) => {
     const paths = argv.map((word) => (['fusion', 'nosuch', 'clip'].includes(word) ? at(word) : word));
     expect(await samtrack(['export', ...paths])).toMatchObject({ status, err: expect.stringMatching(message) });

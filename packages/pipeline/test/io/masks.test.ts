@@ -134,6 +134,10 @@ describe('reading a first mask', () => {
     expect(await errorOf(() => readMask(empty))).toMatchObject({ name: 'MaskError', code: 'no-objects' });
     expect(labelIds(await readMask(empty, { allowEmpty: true }))).toEqual([]);
     expect(await errorOf(() => readMask(join(folder, 'none.png')))).toMatchObject({ code: 'not-found' });
+    expect(await errorOf(() => readMask(folder))).toMatchObject({
+      code: 'unreadable',
+      message: `${folder}: a folder, not a picture of masks`,
+    });
     const text = join(folder, 'text.png');
     writeFileSync(text, 'no picture at all');
     expect(await errorOf(() => readMask(text))).toMatchObject({ code: 'unreadable', source: text });

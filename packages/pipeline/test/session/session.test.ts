@@ -250,6 +250,11 @@ describe('propagation', () => {
     await session.prompt({ frame: 5, mask: twoObjects });
     expect(await errorOf(() => run(session, { from: 2 }))).toMatchObject({ code: 'no-reference' });
     expect(await errorOf(() => run(session, { from: 7, to: 7 }))).toMatchObject({ code: 'bad-option' });
+    const sideways = { direction: 'Backward' as 'backward' };
+    expect(await errorOf(() => run(session, sideways))).toMatchObject({
+      code: 'bad-option',
+      message: 'the direction is forward or backward, not "Backward"',
+    });
     expect(await errorOf(() => run(session, { from: 12 }))).toMatchObject({ code: 'out-of-range' });
     expect(await errorOf(() => run(session, { to: 13 }))).toMatchObject({ code: 'out-of-range' });
     expect(await errorOf(() => run(session, { objects: [9] }))).toMatchObject({ code: 'unknown-object' });

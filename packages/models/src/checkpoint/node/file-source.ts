@@ -60,5 +60,6 @@ class FileSource implements ByteSource {
 }
 
 function describe(cause: unknown): string {
+  if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 'no such file';
   return cause instanceof Error ? cause.message : String(cause);
 }

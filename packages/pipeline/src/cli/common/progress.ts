@@ -1,10 +1,16 @@
 import type { LoadProgress } from '@samtrack/models';
 
+/** A number of things: `1 frame`, `3 frames`. */
+export const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
+
 /** Duration for people: `9 s`, `3 min 05 s`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
+
+/** What takes less long is not worth a line of a file or a pipe, in milliseconds. */
+const SOON = 1000;
 
 /** A progress line: rewritten in place on a terminal, otherwise printed at every tenth of the way. */
 class ProgressLine {
@@ -15,6 +21,11 @@ class ProgressLine {
   constructor(
     private readonly stream: { write(text: string): unknown; isTTY?: boolean; columns?: number } = process.stderr,
   ) {}
+
+  /** Whether lines are rewritten, so that showing what is soon over costs nothing. */
+  get rewrites(): boolean {
+    return this.stream.isTTY === true;
+  }
 
   /** @param fraction 0..1, if it is known. */
   show(text: string, fraction?: number): void {
@@ -56,9 +67,12 @@ export class Report {
 
   /** Shows how much of some weights has been read, and leaves the line when that is all. */
   loading(name: string): (progress: LoadProgress) => void {
+    let begun: number | undefined;
     const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
     return ({ bytes, total }) => {
       const size = total === undefined ? `${megabytes(bytes)} MB` : `${megabytes(bytes)} of ${megabytes(total)} MB`;
+      begun ??= performance.now();
+      if (!this.#line.rewrites && performance.now() - begun < SOON) return;
       this.progress(`loading ${name}, ${size}`, total && bytes / total);
       if (bytes === total) this.end();
     };

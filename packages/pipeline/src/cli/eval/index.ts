@@ -171,7 +171,7 @@ export interface PlannedEval {
 function planned({ options, operands }: Arguments<typeof OPTIONS>): PlannedEval {
   const dataset = DATASETS.find((name) => name === operands[0]);
   if (operands.length !== 1 || !dataset) {
-    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}${named(operands)}`);
+    throw new UsageError(`eval takes the name of a data set, ${DATASETS.join(' or ')}, or clicks${named(operands)}`);
   }
   if (!options.root) throw new UsageError(`eval ${dataset} needs --root`);
   return { dataset, plan: planOf(dataset, options), options };

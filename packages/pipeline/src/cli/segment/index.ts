@@ -147,7 +147,7 @@ async function segment(
   { report, signal, ...options }: Work,
 ): Promise<SegmentedObject[]> {
   const image = { width, height, data: rgba };
-  const onProgress = (fraction: number) => report.progress('segmenting', fraction);
+  const onProgress = (fraction: number) => report.progress(`segmenting, ${Math.round(100 * fraction)} %`, fraction);
   if (wanted.kind === 'everything') {
     const records = await segmentEverything(predictor.model, image, {
       ...wanted.options,

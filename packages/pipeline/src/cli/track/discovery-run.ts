@@ -71,6 +71,11 @@ export class DiscoveryRun {
     return run;
   }
 
+  /** Whether neither this run nor the one it goes on with found anything. */
+  get foundNothing(): boolean {
+    return this.discoverer.objects.length === 0 && this.discoverer.queue.waiting.length === 0;
+  }
+
   /** Waits for what is being written, and writes the rest. @returns names of the files */
   private async finish(): Promise<string[]> {
     await this.writing;

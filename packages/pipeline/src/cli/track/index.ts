@@ -44,7 +44,7 @@ import {
 } from '../common/assistants.js';
 import { exportFormats, FORMATS_HELP } from '../common/export-options.js';
 import { interruptible, stoppedStatus } from '../common/interrupt.js';
-import { Report } from '../common/progress.js';
+import { counted, Report } from '../common/progress.js';
 import {
   namedWeights,
   recorded,
@@ -160,7 +160,7 @@ async function run(given: Arguments<typeof TRACK_OPTIONS>): Promise<number> {
         : ' They are kept: add --resume to the same command to go on.';
     const kept = summary.frames > 0 ? goOn : '';
     const cause = signal.aborted ? '' : ` ${(error as Error).message}`;
-    report.failure(`samtrack track: stopped after ${summary.frames} frames.${kept}${cause}`);
+    report.failure(`samtrack track: stopped after ${counted(summary.frames, 'frame')}.${kept}${cause}`);
     return signal.aborted ? stoppedStatus(signal) : 1;
   });
 }
@@ -185,6 +185,9 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
   const discovery = discoverySettings(options);
   const range = { from: wholeNumber('from', options.from), to: wholeNumber('to', options.to) };
   const from = range.from ?? 0;
+  if (range.to !== undefined && range.to <= from) {
+    throw new UsageError(`--to ${range.to} is the frame to stop before: it has to be behind ${from}, the first one`);
+  }
   const shown = promptedObjects(tokens, options, from);
   // What is shown in the first frame is a first mask; what is shown later needs a session, which tracks both ways.
   const later = shown?.some(({ prompts }) => prompts.some(({ frame }) => frame !== from)) ?? false;
@@ -238,6 +241,9 @@ export async function trackVideo(
     for (const note of source.notes ?? []) report.note(`note: ${note}`);
     const from = range.from ?? 0;
     const { name, width, height, frameCount } = source;
+    if (frameCount !== undefined && from >= frameCount) {
+      throw new UsageError(`--from ${from}: there ${frameCount === 1 ? 'is' : 'are'} ${counted(frameCount, 'frame')}`);
+    }
     if (shown) checkPromptedObjects(shown, { name, width, height, from, to: range.to ?? frameCount });
     const masks = segmenter && loadSegmenter(segmenter, report);
     if (shown && options.preview)
@@ -317,14 +323,16 @@ export async function trackVideo(
       let finding: DiscoveryRun | undefined;
       if (discovery) {
         const boxes = detector && loadDetector(detector, report);
+        const onProgress = (fraction: number) =>
+          report.progress(`looking for objects, ${Math.round(100 * fraction)} %`, fraction);
         if (boxes) assistants.push(boxes);
         const candidates = boxes
           ? describedBy(boxes, masks!, discovery.text!)
-          : everything(masks!, discovery.everything);
+          : everything(masks!, { ...discovery.everything, onProgress });
         finding = await DiscoveryRun.open({ writer, memory, settings: discovery, candidates, infos, report });
       }
       report.note(
-        `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${source.frameCount} frames`}, ` +
+        `${source.name}: ${source.width}x${source.height}${source.frameCount === undefined ? '' : `, ${counted(source.frameCount, 'frame')}`}, ` +
           `${objectCount(shown?.length ?? project?.session.objects.length ?? (firstMask && labelIds(firstMask).length))}; ${settings.identity.model} on ${tracker.device}`,
       );
       const { summary, error } = project
@@ -353,8 +361,13 @@ export async function trackVideo(
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
       const wanted = Math.min(range.to ?? Number.POSITIVE_INFINITY, frameCount ?? Number.POSITIVE_INFINITY) - from;
       const isPart = range.from !== undefined || range.to !== undefined;
-      const of = `${Number.isFinite(wanted) ? ` of ${wanted}` : ''} frames${isPart ? ' of the range' : ''}`;
-      report.note(`${summary.frames}${of} have masks${isPart ? ` (${frameCount ?? 'unknown'} in the source)` : ''}`);
+      const total = Number.isFinite(wanted) ? wanted : summary.frames;
+      const done = Number.isFinite(wanted) ? `${summary.frames} of ` : '';
+      report.note(
+        `${done}${counted(total, 'frame')}${isPart ? ' of the range' : ''} ${total === 1 ? 'has a mask' : 'have masks'}` +
+          (isPart ? ` (${frameCount ?? 'unknown'} in the source)` : ''),
+      );
+      if (finding?.foundNothing) report.note('note: no new objects were found');
       return { summary, error };
     } finally {
       for (const loaded of assistants.reverse()) await loaded.dispose();
@@ -365,12 +378,11 @@ export async function trackVideo(
 }
 
 const objectCount = (objects: number | undefined): string =>
-  objects === undefined ? 'objects to be found' : `${objects} object${objects === 1 ? '' : 's'}`;
+  objects === undefined ? 'objects to be found' : counted(objects, 'object');
 
 /** The annotation of a DAVIS sequence's frame. */
 function ownMask({ annotations, frameNames = [] }: FrameSource, frame: number): string {
   if (!annotations) return missingMask();
-  if (frame >= frameNames.length) throw new UsageError(`--from ${frame}: there are ${frameNames.length} frames`);
   return join(annotations, `${frameNames[frame]}.png`);
 }
 

@@ -76,7 +76,9 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new SourceError('unreadable', file, (cause as Error).message, { cause });
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const reason = missing ? 'no such file' : (cause as Error).message;
+    throw new SourceError(missing ? 'not-found' : 'unreadable', file, reason, { cause });
   }
 }
 

@@ -27,7 +27,7 @@ export async function showPrompts(
   segmenter: Segmenter,
   { report, signal }: TrackingHost,
 ): Promise<PromptedFrame[]> {
-  const onProgress = (fraction: number) => report.progress('segmenting', fraction);
+  const onProgress = (fraction: number) => report.progress(`segmenting, ${Math.round(100 * fraction)} %`, fraction);
   const frames = await promptedMasks(source, objects, segmenter, { signal, onProgress });
   report.end();
   for (const { frame, objects: shown } of frames) {

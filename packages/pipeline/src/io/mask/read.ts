@@ -85,13 +85,10 @@ export async function readMask(source: BinarySource, options: ReadMaskOptions = 
   try {
     bytes = await readBinary(source);
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new MaskError(
-      missing ? 'not-found' : 'unreadable',
-      name,
-      missing ? 'no such file' : (cause as Error).message,
-      { cause },
-    );
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT';
+    const reason = missing ? 'no such file' : code === 'EISDIR' ? 'a folder, not a picture of masks' : message;
+    throw new MaskError(missing ? 'not-found' : 'unreadable', name, reason, { cause });
   }
   const { labels, meaning } = interpretMask(await readPicture(bytes, name), name, options);
   const fitted = fitMask(labels, name, options);

@@ -20,6 +20,10 @@ export function outputError(path: string, cause: unknown): OutputError {
       cause,
     });
   }
+  if (code === 'ENOTDIR' || (code === 'EEXIST' && (cause as NodeJS.ErrnoException).syscall === 'mkdir')) {
+    const reason = `cannot be written: a file is where a folder is needed (${detail})`;
+    return new OutputError('not-writable', path, reason, { cause });
+  }
   if (NOT_WRITABLE.has(code)) return new OutputError('not-writable', path, `cannot be written (${detail})`, { cause });
   return new OutputError('write-failed', path, detail, { cause });
 }
