@@ -139,7 +139,7 @@ describe('comparing mask results', () => {
     const tracked = mapOf([1, 1, 0, 0, 0, 0]);
     const { labels, accepted, queued } = discover(tracked, [candidateOf(run(6, 3, 6))], { minArea: 1, review: true });
     expect([labels, accepted]).toEqual([tracked, []]);
-    expect(queued).toMatchObject([{ area: 3, box: [3, 0, 3, 1], coverage: 1 }]);
+    expect(queued).toMatchObject([{ area: 3, bbox: [3, 0, 3, 1], coverage: 1 }]);
   });
 
   test.each<[what: string, options: object, message: RegExp]>([
