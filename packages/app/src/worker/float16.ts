@@ -9,6 +9,7 @@ import { folderOf, writeFile } from './storage.js';
 /** Which matrices are stored so, by family. What is missing is stored as it comes. */
 const HALVED: { readonly [Family in Architecture['family']]?: (key: string) => boolean } = {
   deaot: () => true,
+  sam: (key) => key.startsWith('image_encoder.'),
 };
 
 /** Whether a checkpoint would be smaller, and its masks are known to be the same. */
