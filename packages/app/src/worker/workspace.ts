@@ -127,8 +127,8 @@ export class Workspace {
    */
   static async open(input: Input, options: WorkspaceOptions): Promise<Workspace> {
     const source = await openInput(input);
-    const { engine, id, memoryMB, presenter } = options;
-    const { name, width, height } = source;
+    const { engine, id, memoryMB, name, presenter } = options;
+    const { width, height } = source;
     if (Math.max(width, height) > presenter.largestSide) {
       await source.close();
       const most = `${presenter.largestSide} pixels a side`;
