@@ -104,7 +104,8 @@ describeApp('a first-time user', (open) => {
 
   it('fires the commands of the review while something waits in it, and nothing else by their keys', async () => {
     const app = await open();
-    await app.openClip();
+    // Until just after the third one comes in, and is looked for.
+    await app.openClip(13);
     await app.drop({ name: 'first.png', bytes: maskPng(0), type: 'image/png' });
     await app.waitForObjects(2);
     await app.page.getByRole('tab', { name: /Review/ }).click();
