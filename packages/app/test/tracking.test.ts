@@ -115,11 +115,23 @@ describeApp('tracking', (open) => {
     await app.goTo(12);
     await app.click(8 + 24 + 4, 12);
     await app.waitForObjects(1);
+    // The playhead's arrow says where it goes.
+    await app.page.evaluate(() => {
+      const arrows = new Set<string>();
+      Object.assign(globalThis, { arrows });
+      new MutationObserver(() => {
+        const { running } = document.querySelector<HTMLElement>('.playhead')!.dataset;
+        if (running) arrows.add(running);
+      }).observe(document.body, { subtree: true, attributeFilter: ['data-running'] });
+    });
+    const arrows = () => app.page.evaluate(() => [...(globalThis as unknown as { arrows: Set<string> }).arrows]);
     await app.run(() => app.page.keyboard.press('r'));
+    expect(await arrows()).toEqual(['backward']);
     await expect.poll(() => app.hash(0)).not.toBe('');
     expect(await app.hash(13)).toBe('');
     await app.goTo(12);
     await app.run(() => app.page.keyboard.press('Alt+f'));
+    expect(await arrows()).toEqual(['backward', 'forward']);
     await expect.poll(() => app.hash(13)).not.toBe('');
     expect(await app.hash(14)).toBe('');
     await app.goTo(13);

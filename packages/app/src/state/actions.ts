@@ -35,6 +35,7 @@ import {
   type Tool,
   takeOver,
   tell,
+  toasts,
   tool,
 } from './view.js';
 
@@ -57,10 +58,14 @@ function enter(view: SourceView): void {
 
 async function opening(what: string, work: () => Promise<SourceView>): Promise<boolean> {
   busy.value = what;
+  const before = new Set(toasts.value);
   const view = await attempt(work);
   busy.value = undefined;
-  if (view) enter(view);
-  return view !== undefined;
+  if (!view) return false;
+  enter(view);
+  // What could not be opened before is of no interest any more.
+  toasts.value = toasts.value.filter((toast) => !before.has(toast) || toast.kind !== 'error' || toast.action);
+  return true;
 }
 
 export const openDemo = () => opening('Opening the demo clip', () => engine().open({ kind: 'demo' }, openOptions()));

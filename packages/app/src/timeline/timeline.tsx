@@ -256,6 +256,7 @@ function Tracks() {
   };
   const time = presented.value.time;
   const last = Math.max(0, frameCount.value - 1);
+  const running = run.value.state === 'running' ? run.value.direction : undefined;
   return (
     <div class="tracks">
       <div class="lane-names" role="presentation">
@@ -289,7 +290,7 @@ function Tracks() {
         onDblClick={fitTime}
       >
         <canvas ref={head} class="lane-ruler" />
-        <div ref={line} class="playhead" />
+        <div ref={line} class="playhead" data-running={running} />
       </div>
       <div ref={scroller} class="lane-scroll">
         <ul
