@@ -89,6 +89,10 @@ describeApp('the empty page', (open) => {
     await expect.poll(() => app.notices()).toHaveLength(2);
     expect((await app.notices())[1]).toMatch(/cut\.zip/);
     expect((await app.snapshot()).project).toBe(before);
+    // Once something opens, that is of no interest any more.
+    await app.openClip(3);
+    await expect.poll(() => app.notices()).toEqual([]);
+    expect((await app.snapshot()).project).not.toBe(before);
   });
 
   it('tracks a mask from a file to the end', async () => {
