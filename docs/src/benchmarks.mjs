@@ -13,6 +13,8 @@ const TITLES = {
   'onnxruntime-webgpu': 'ONNX Runtime WebGPU',
   'onnxruntime-cpu': 'ONNX Runtime CPU',
   'onnxruntime-wasm': 'ONNX Runtime WebAssembly',
+  'samtrack-cpu': 'SAMTrack, CPU engine',
+  pytorch: 'PyTorch eager, CPU',
 };
 const titleOf = (runner) => TITLES[runner.replace('chromium:', '')] ?? runner;
 
