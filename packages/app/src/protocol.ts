@@ -273,7 +273,8 @@ export interface ModelChoice {
 export interface StoredModel {
   readonly file: string;
   readonly bytes: number;
-  readonly role: ModelRole;
+  /** What it can be used as. */
+  readonly roles: readonly ModelRole[];
   /** The model that it is of. */
   readonly id: string;
   /** For people: family, encoder and layers. */

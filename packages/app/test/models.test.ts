@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Checkpoint, openCheckpoint, storedAs, streamSafetensors } from '@samtrack/models/checkpoint';
+import {
+  type Checkpoint,
+  openCheckpoint,
+  storedAs,
+  streamSafetensors,
+  writeSafetensors,
+} from '@samtrack/models/checkpoint';
 import { catalog } from '@samtrack/weights';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
@@ -181,6 +187,37 @@ describeApp('the manager of models', (open) => {
     await mine.getByRole('button', { name: /^Delete/ }).click();
     await mine.waitFor({ state: 'detached' });
     expect(await stored(app)).toEqual({});
+  });
+
+  it('offers SAM 2.1 as the segmenter and as the tracker', async () => {
+    const app = await open();
+    // What a model is, keys and some shapes tell.
+    const tensor = (key: string, ...shape: number[]) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return { key, dtype: 'f32', shape, data: new Uint8Array(4 * size) } as const;
+    };
+    const blocks = Array.from({ length: 12 }, (_, i) => tensor(`image_encoder.trunk.blocks.${i}.norm1.weight`, 1));
+    const rest = [tensor('memory_attention.norm.weight', 1), tensor('no_obj_embed_spatial', 1)];
+    const patches = tensor('image_encoder.trunk.patch_embed.proj.weight', 96, 1);
+    await app.drop({ name: 'both.safetensors', bytes: writeSafetensors([...blocks, ...rest, patches]) });
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/both\.safetensors: SAM 2\.1, tiny .*ready as the segmenter/);
+    await app.page.getByRole('button', { name: 'Models' }).click();
+    const rows = app.page.locator('.model', { hasText: 'both.safetensors' });
+    await expect.poll(() => rows.count()).toBe(2);
+    const inUse = app.page.locator('.model.in-use', { hasText: 'both.safetensors' });
+    expect(await inUse.count()).toBe(1);
+    await app.page.getByRole('button', { name: 'Use both.safetensors as the tracker' }).click();
+    await expect.poll(() => inUse.count()).toBe(2);
+    // Where it is deleted, what comes with the page is used again, for both.
+    app.page.on('dialog', (dialog) => dialog.accept());
+    await rows
+      .first()
+      .getByRole('button', { name: /^Delete/ })
+      .click();
+    await expect.poll(() => rows.count()).toBe(0);
+    await expect.poll(() => app.page.locator('.model.in-use').count()).toBe(2);
   });
 
   it('refuses a checkpoint that is none, by name', async () => {

@@ -13,7 +13,7 @@ import {
   pull,
   refreshModels,
   removeModel,
-  roleOf,
+  rolesOf,
   stored,
   urlOf,
   use,
@@ -51,7 +51,7 @@ async function chooseModel(): Promise<void> {
   }
 }
 
-function Download({ entry }: { entry: CatalogEntry }) {
+function Download({ entry, role }: { entry: CatalogEntry; role: ModelRole }) {
   const state = downloads.value.get(entry.file);
   const [asked, setAsked] = useState(false);
   const url = urlOf(entry);
@@ -92,7 +92,7 @@ function Download({ entry }: { entry: CatalogEntry }) {
             {state.problem}
           </span>
         )}
-        <Button label={`Go on with ${entry.title}`} onClick={() => pull(entry)}>
+        <Button label={`Go on with ${entry.title}`} onClick={() => pull(entry, role)}>
           {state.got > 0 ? `Go on at ${sizeOf(state.got)}` : 'Try again'}
         </Button>
         <Button
@@ -108,7 +108,7 @@ function Download({ entry }: { entry: CatalogEntry }) {
     return (
       <div class="download">
         <span class="muted">from {new URL(url).host}</span>
-        <Button kind="primary" icon="download" label={`Download ${entry.title} now`} onClick={() => pull(entry)}>
+        <Button kind="primary" icon="download" label={`Download ${entry.title} now`} onClick={() => pull(entry, role)}>
           Download {entry.size ? sizeOf(entry.size) : ''}
         </Button>
         <Button kind="quiet" label="Not now" onClick={() => setAsked(false)}>
@@ -154,7 +154,7 @@ function ModelRow({
   );
 }
 
-function Stored({ model, inUse }: { model: StoredModel; inUse: boolean }) {
+function Stored({ model, role, inUse }: { model: StoredModel; role: ModelRole; inUse: boolean }) {
   return (
     <ModelRow
       title={model.title}
@@ -163,7 +163,7 @@ function Stored({ model, inUse }: { model: StoredModel; inUse: boolean }) {
     >
       <div class="download">
         {!inUse && (
-          <Button label={`Use ${model.file}`} onClick={() => use(model.role, model)}>
+          <Button label={`Use ${model.file} as the ${role}`} onClick={() => use(role, model)}>
             Use
           </Button>
         )}
@@ -204,9 +204,10 @@ export default function ModelsDialog() {
     >
       {ROLES.map(([role, name, what]) => {
         const chosen = settings.value.models.find((choice) => choice.role === role)?.file;
-        const here = stored.value.filter((model) => model.role === role);
+        const here = stored.value.filter(({ roles }) => roles.includes(role));
         const entries = catalog.filter(
-          (entry) => roleOf(entry) === role && !here.some(({ file, madeFrom = file }) => madeFrom === entry.file),
+          (entry) =>
+            rolesOf(entry).includes(role) && !here.some(({ file, madeFrom = file }) => madeFrom === entry.file),
         );
         return (
           <section key={role} class="models">
@@ -232,7 +233,7 @@ export default function ModelsDialog() {
                 </ModelRow>
               )}
               {here.map((model) => (
-                <Stored key={model.file} model={model} inUse={chosen === model.file} />
+                <Stored key={model.file} model={model} role={role} inUse={chosen === model.file} />
               ))}
               {entries.map((entry) => (
                 <ModelRow
@@ -241,7 +242,7 @@ export default function ModelsDialog() {
                   detail={`${entry.size ? sizeOf(entry.size) : 'size not published'} · ${entry.licence} · ${entry.encoder}`}
                   inUse={false}
                 >
-                  <Download entry={entry} />
+                  <Download entry={entry} role={role} />
                 </ModelRow>
               ))}
             </ul>

@@ -41,8 +41,15 @@ export function urlOf(entry: CatalogEntry): string | undefined {
   return entry.source.kind === 'url' ? entry.source.url : undefined;
 }
 
-export const roleOf = (entry: CatalogEntry): ModelRole =>
-  (({ deaot: 'tracker', sam: 'segmenter', sam2: 'segmenter', 'grounding-dino': 'detector' }) as const)[entry.family];
+const ROLES: Readonly<Record<CatalogEntry['family'], readonly ModelRole[]>> = {
+  deaot: ['tracker'],
+  sam: ['segmenter'],
+  sam2: ['segmenter', 'tracker'],
+  'grounding-dino': ['detector'],
+};
+
+/** What a checkpoint can be used as. */
+export const rolesOf = ({ family }: CatalogEntry): readonly ModelRole[] => ROLES[family];
 
 export async function refreshModels(): Promise<void> {
   stored.value = (await attempt(() => engine().storedModels())) ?? [];
@@ -53,7 +60,7 @@ export async function refreshModels(): Promise<void> {
 }
 
 /** Downloads a checkpoint, and uses it. */
-export async function pull(entry: CatalogEntry): Promise<void> {
+export async function pull(entry: CatalogEntry, role: ModelRole): Promise<void> {
   const url = urlOf(entry);
   if (!url) return;
   const { file, size: bytes, sha256 } = entry;
@@ -65,7 +72,7 @@ export async function pull(entry: CatalogEntry): Promise<void> {
     const model = await engine().halveModel(file);
     set(file, undefined);
     await refreshModels();
-    await use(model.role, model);
+    await use(role, model);
     tell({ kind: 'info', message: `${entry.title} is ready.` });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -100,7 +107,7 @@ export async function applyModels(): Promise<void> {
 }
 
 export async function removeModel(model: StoredModel): Promise<void> {
-  await use(model.role, undefined);
+  for (const { role, file } of settings.value.models) if (file === model.file) await use(role, undefined);
   await attempt(() => engine().removeModel(model.file));
   await refreshModels();
 }
@@ -110,8 +117,9 @@ export async function importModel(file: File): Promise<void> {
   const model = await attempt(() => engine().addModel(file));
   if (!model) return;
   await refreshModels();
-  await use(model.role, model);
-  tell({ kind: 'info', message: `${file.name}: ${model.title}, ready as the ${model.role}.` });
+  const [role] = model.roles as [ModelRole];
+  await use(role, model);
+  tell({ kind: 'info', message: `${file.name}: ${model.title}, ready as the ${role}.` });
 }
 
 /** A file from another host. */

@@ -14,6 +14,7 @@ import {
   type SegmentPrompt,
   SessionError,
   SmallSegmenter,
+  TrackerSegmenter,
 } from 'samtrack';
 import { failureOf } from '../channel.js';
 import type { EngineKind, EngineStatus, ModelChoice, ModelRole } from '../protocol.js';
@@ -70,6 +71,12 @@ class SegmenterSlot implements Segmenter {
 
   async predict(prompt: SegmentPrompt, options?: { refine?: boolean; signal?: AbortSignal }) {
     return (await this.#ready()).predict(prompt, options);
+  }
+
+  /** Where the one that is here remembers what objects were in other frames. */
+  get predictKnown(): Segmenter['predictKnown'] {
+    if (!this.current?.predictKnown) return undefined;
+    return async (...given) => (await this.#ready()).predictKnown!(...given);
   }
 
   async everything(image: RgbaImage, options?: EverythingOptions) {
@@ -181,21 +188,34 @@ export class Engine implements FrameTracker {
   /** Takes other models. The tracker is one that projects of its own are made with. */
   async use(choices: readonly ModelChoice[]): Promise<void> {
     if (this.kind === 'toy') return;
-    for (const { role, id, file } of choices) {
-      const chosen = file ?? '';
-      if ((this.#choices.get(role) ?? '') === chosen) continue;
-      this.#choices.set(role, chosen);
-      if (role === 'segmenter') {
-        this.segmenter.dispose();
-        this.segmenter.current = file ? new SamSegmenter(await modelFile(file)) : builtInSegmenter();
-      } else if (role === 'detector') {
+    const before = new Map(this.#choices);
+    for (const { role, file } of choices) this.#choices.set(role, file ?? '');
+    const changed = choices.filter(({ role, file }) => (before.get(role) ?? '') !== (file ?? ''));
+    for (const { role, id, file } of changed) {
+      if (role === 'detector') {
         this.detector.dispose();
         if (file) this.detector.current = new GroundingDinoDetector(await modelFile(file));
-      } else {
+      } else if (role === 'tracker') {
         this.#identity = file ? { model: id, weights: file, longEdge: null } : EMBEDDED;
         await this.#unload();
       }
     }
+    // It may have been, or become, the tracker's own network.
+    if (changed.some(({ role }) => role !== 'detector')) {
+      this.segmenter.dispose();
+      this.segmenter.current = await this.#segmenter();
+    }
+  }
+
+  /** The segmenter that was chosen; where the tracker is of the same file, its network. */
+  async #segmenter(): Promise<Segmenter> {
+    const file = this.#choices.get('segmenter');
+    if (!file) return builtInSegmenter();
+    if (file !== this.#choices.get('tracker')) return new SamSegmenter(await modelFile(file));
+    return new TrackerSegmenter(this.#identity.model, {
+      predictor: () => this.#models?.tracker.predictor(),
+      aside: (...given) => this.#models?.tracker.aside(...given),
+    });
   }
 
   /** After the GPU is gone for good: what is asked next tries to open it again. */

@@ -12,11 +12,11 @@ import type { ModelRole, StoredModel } from '../protocol.js';
 import { canBeHalved, writeHalved } from './float16.js';
 import { folderOf, modelFile, writeFile } from './storage.js';
 
-const ROLES: Readonly<Record<Architecture['family'], ModelRole>> = {
-  deaot: 'tracker',
-  sam: 'segmenter',
-  sam2: 'segmenter',
-  'grounding-dino': 'detector',
+const ROLES: Readonly<Record<Architecture['family'], readonly ModelRole[]>> = {
+  deaot: ['tracker'],
+  sam: ['segmenter'],
+  sam2: ['segmenter', 'tracker'],
+  'grounding-dino': ['detector'],
 };
 
 /**
@@ -49,7 +49,7 @@ const inspect = (file: File): Promise<StoredModel> =>
     return {
       file: file.name,
       bytes: file.size,
-      role: ROLES[architecture.family],
+      roles: ROLES[architecture.family],
       id,
       title: describeArchitecture(architecture),
       float16,
