@@ -53,8 +53,8 @@ Times SAMTrack's kernels and models against the same from stock TensorFlow.js op
   --twin            SAM and Grounding DINO, and all models in Chromium without a GPU, against their unfused twins too,
                     which takes minutes
   --curves          also how a frame's time grows with objects, resolution, memory and the length of a video
-  --size HxW        size of frames and images: by default 480x854 for trackers, 161x193 in a quick run, and 480x640
-                    for Grounding DINO; SAM has its own
+  --size HxW        size of frames and images: by default 480x854 for trackers, 161x193 in a quick run, 480x640 for
+                    Grounding DINO and 1024x1024 for SAM 2.1, which squeezes them to a square; SAM has its own
   --tune            before each benchmark, choose its kernels by measuring them all here; of ours only
   --budget SECONDS  for --tune of one benchmark, 60 by default
   --rounds N        samples of each runner, at least 5 to be trusted

@@ -49,8 +49,7 @@ export function modelJob(
       curves: (options) => measureCurves(model, { ...options, size: frame }),
     };
   }
-  const image = size ?? { height: 480, width: 640 };
-  const network = networkOf(model, image);
+  const network = networkOf(model, size);
   return {
     model,
     name: network.name,
@@ -59,9 +58,9 @@ export function modelJob(
   };
 }
 
-function networkOf(model: Exclude<BenchModel, BenchTracker>, { height, width }: Size): Network {
-  if (model === 'grounding-dino-t') return groundingDino(height, width);
+function networkOf(model: Exclude<BenchModel, BenchTracker>, size: Size | undefined): Network {
+  if (model === 'grounding-dino-t') return groundingDino(size?.height ?? 480, size?.width ?? 640);
   if (model === 'sam-decoder') return samDecoder();
-  if (model === 'sam2.1-memory-attention') return sam2MemoryAttention();
-  return isSam2(model) ? sam2Encoder(model) : samEncoder(model);
+  if (model === 'sam2.1-memory-attention') return sam2MemoryAttention(size?.height);
+  return isSam2(model) ? sam2Encoder(model, size?.height) : samEncoder(model);
 }

@@ -7,13 +7,24 @@ import type { Network } from './network.js';
 /** Arithmetic of the published encoders at 1024 with the pyramid and the decoder's skips, which compute the padding of windows too. */
 const ENCODER_GFLOP = { 'sam2.1-tiny': 292.4, 'sam2.1-small': 360.1 } as const;
 
-/** Of the published memory attention over seven memories and sixteen pointers. */
+/** Of that, attention that sees the whole image. */
+const ENCODER_GLOBAL_GFLOP = 77.3;
+
+/** Of the published memory attention over seven memories and sixteen pointers; and of that the attention itself. */
 const MEMORY_GFLOP = 606;
+const MEMORY_ATTENTION_GFLOP = 559.4;
+
+/** FLOP at another side of the image: attention grows with the square of the positions, all else with their number. */
+function scaled(gflop: number, attention: number, side: number): number {
+  const positions = (side / 1024) ** 2;
+  return 1e9 * ((gflop - attention) * positions + attention * positions ** 2);
+}
 
 export type Sam2BenchName = keyof typeof ENCODER_GFLOP;
 
 /** Image encoder of a published SAM 2.1: from the picture to the features that the memory attends from. */
-export const sam2Encoder = (name: Sam2BenchName): Network => hiera(name, SAM2_CONFIGS[name], ENCODER_GFLOP[name] * 1e9);
+export const sam2Encoder = (name: Sam2BenchName, imageSize: number = SAM2_CONFIGS[name].imageSize): Network =>
+  hiera(name, { ...SAM2_CONFIGS[name], imageSize }, scaled(ENCODER_GFLOP[name], ENCODER_GLOBAL_GFLOP, imageSize));
 
 /** The same of any size. */
 export function hiera(name: string, config: Sam2Config, flops: number): Network {
@@ -43,13 +54,13 @@ const MEMORIES = 7;
 const POINTERS = 16;
 
 /** Memory attention of SAM 2.1 for one object, whose memory is full. */
-export function sam2MemoryAttention(): Network {
-  const config = SAM2_CONFIGS['sam2.1-tiny'];
+export function sam2MemoryAttention(imageSize: number = SAM2_CONFIGS['sam2.1-tiny'].imageSize): Network {
+  const config = { ...SAM2_CONFIGS['sam2.1-tiny'], imageSize };
   const positions = (config.imageSize / 16) ** 2;
   const weights = () => sam2Manifest(config);
   return {
     name: `sam2.1-memory-attention@${positions}x${MEMORIES}`,
-    flops: MEMORY_GFLOP * 1e9,
+    flops: scaled(MEMORY_GFLOP, MEMORY_ATTENTION_GFLOP, imageSize),
     weights,
     makeInputs: async () => {
       const random = (rows: number, columns: number, seed: number) => toTensor(randomTensor([rows, columns], seed));
@@ -64,7 +75,7 @@ export function sam2MemoryAttention(): Network {
       };
     },
     load: async (ops) => {
-      const model = await Sam2Model.load(openManifest(weights()), { ops });
+      const model = await Sam2Model.load(openManifest(weights()), { ops, config });
       return {
         run: async ({ rows }, onPart) => {
           const start = model.beginAttention(rows['features']!);
