@@ -208,7 +208,7 @@ describeApp('the manager of models', (open) => {
     await expect.poll(() => rows.count()).toBe(2);
     const inUse = app.page.locator('.model.in-use', { hasText: 'both.safetensors' });
     expect(await inUse.count()).toBe(1);
-    await app.page.getByRole('button', { name: 'Use both.safetensors as the tracker' }).click();
+    await app.page.getByTitle('Use both.safetensors as the tracker').click();
     await expect.poll(() => inUse.count()).toBe(2);
     // Where it is deleted, what comes with the page is used again, for both.
     app.page.on('dialog', (dialog) => dialog.accept());
@@ -217,7 +217,10 @@ describeApp('the manager of models', (open) => {
       .getByRole('button', { name: /^Delete/ })
       .click();
     await expect.poll(() => rows.count()).toBe(0);
-    await expect.poll(() => app.page.locator('.model.in-use').count()).toBe(2);
+    for (const what of ['turns clicks', 'follows objects']) {
+      const own = app.page.locator('section.models', { hasText: what }).locator('.model.in-use');
+      await expect.poll(() => own.count()).toBe(1);
+    }
   });
 
   it('refuses a checkpoint that is none, by name', async () => {
