@@ -87,12 +87,14 @@ function attend(
   bias: Float32Array,
 ): Grid {
   const side = Math.ceil(y.side / window) * window;
-  const padded = gridOf(side, y.channels);
+  const own = linear(y, weight, bias);
+  // Of zeros the projection leaves the bias.
+  const qkv = gridOf(side, bias.length);
+  for (let t = 0; t < side * side; t++) qkv.data.set(bias, t * bias.length);
   for (let row = 0; row < y.side; row++) {
-    const line = y.data.subarray(row * y.side * y.channels, (row + 1) * y.side * y.channels);
-    padded.data.set(line, row * side * y.channels);
+    const line = own.data.subarray(row * y.side * bias.length, (row + 1) * y.side * bias.length);
+    qkv.data.set(line, row * side * bias.length);
   }
-  const qkv = linear(padded, weight, bias);
   const outputs = bias.length / 3;
   const size = outputs / heads;
   const part = (first: number): Grid => ({
