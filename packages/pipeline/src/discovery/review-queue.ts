@@ -36,6 +36,8 @@ const LEAST_AREA_RATIO = 1 / 3;
 /** How far something gets in a frame at most, and at all, as shares of the picture's diagonal; its own size comes on top of the first. */
 const REACH_A_FRAME = 0.03;
 const MOST_REACH = 0.35;
+/** Looks at one thing that are kept. */
+const MOST_LOOKS = 500;
 
 /**
  * Candidates for new objects, one entry each however often they are proposed: what is proposed again replaces the waiting one, and what was
@@ -71,7 +73,7 @@ export class ReviewQueue {
     for (const [i, proposal] of proposals.entries()) {
       const known = same.get(i);
       if (known) {
-        known.looks.push(looks[i]!);
+        remember(known.looks, looks[i]!);
         if (known.entry) known.entry = { ...known.entry, ...proposal, frame, seen: known.entry.seen + 1 };
         continue;
       }
@@ -128,6 +130,14 @@ export class ReviewQueue {
     }
     return same;
   }
+}
+
+/** Notes a look; of one frame the newest counts, and of very many every second one is enough. */
+function remember(looks: Look[], look: Look): void {
+  const at = looks.findIndex(({ frame }) => frame === look.frame);
+  if (at >= 0) looks[at] = look;
+  else looks.push(look);
+  if (looks.length > MOST_LOOKS) looks.splice(0, looks.length, ...looks.filter((_, i) => (looks.length - i) % 2 === 1));
 }
 
 const nearestInTime = (looks: readonly Look[], frame: number): Look =>

@@ -357,6 +357,15 @@ describe('the review queue', () => {
       expect(queue.waiting).toEqual([]);
     });
 
+    test('a thing that stays for very long is one, and known again where it goes', () => {
+      const queue = new ReviewQueue();
+      const there = sight([10, 20, 12, RED]);
+      for (let i = 0; i < 1200; i++) expect(queue.add(i, ...there)).toHaveLength(i === 0 ? 1 : 0);
+      const moved = sight([40, 20, 12, RED]);
+      expect(queue.add(1203, ...moved)).toEqual([]);
+      expect(queue.waiting).toMatchObject([{ key: 1, seen: 1201, frame: 1203 }]);
+    });
+
     test('two that look alike are two, and each goes its way', () => {
       const queue = new ReviewQueue();
       for (let i = 0; i < 4; i++) {
