@@ -92,7 +92,8 @@ export async function writePages(folder) {
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(
       target,
-      head.slice(page === index ? -2 : 0).join('\n') +
+      // The front page has the project's name above it already.
+      (page === index ? [] : head).join('\n') +
         withLinks(text, page, byFile, folder).replace(/^```ts (run|browser)( slow)?$/gm, '```ts'),
     );
   }

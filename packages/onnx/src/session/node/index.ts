@@ -30,7 +30,8 @@ export async function loadRuntime(options: RuntimeOptions = {}): Promise<OnnxRun
   } catch (cause) {
     throw new OnnxEngineError(
       'not-installed',
-      'The CPU engine needs the package "onnxruntime-node", which is not installed or has no build for this machine.',
+      'The CPU engine needs the package "onnxruntime-node", which is not installed or has no build for this machine. ' +
+        'Where its install script can download nothing, npm leaves it out unless ONNXRUNTIME_NODE_INSTALL is "skip".',
       { cause },
     );
   }
