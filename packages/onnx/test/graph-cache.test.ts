@@ -15,6 +15,7 @@ import { randomTensor } from '@samtrack/kernels/testing';
 import { tensor } from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { initializeCpu, type RuntimeOptions, shutdownCpu } from '../src/index.js';
+import { GraphCache } from '../src/session/node/graph-cache.js';
 
 let folder: string;
 beforeEach(() => {
@@ -123,6 +124,23 @@ describe('graphs on disk', () => {
     vi.stubEnv('SAMTRACK_GRAPH_CACHE', 'off');
     await product(2, {});
     expect(entries()).toEqual([]);
+  });
+
+  it('stay those of the process that was the first, where two make the same at once', async () => {
+    const [one, two] = [new GraphCache('test', { folder }), new GraphCache('test', { folder })];
+    let second: Promise<string | undefined> | undefined;
+    const first = await one.entry('key', async (empty) => {
+      writeFileSync(join(empty, 'graph.onnx'), 'graph');
+      // Makes all of its own meanwhile.
+      second = two.entry('key', async (other) => writeFileSync(join(other, 'graph.onnx'), 'graph'));
+      await second;
+    });
+    expect(await second).toBe(first);
+    expect(readdirSync(folder)).toEqual(['key']);
+    expect(readFileSync(join(first!, 'graph.onnx'), 'utf8')).toBe('graph');
+    expect(await new GraphCache('test', { folder }).entry('key', () => Promise.reject(new Error('made anew')))).toBe(
+      first,
+    );
   });
 
   it('are done without where nothing can be written', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -15,6 +15,8 @@ const LEAST_BYTES = 2 ** 20;
 const STORED_RATIO = 1.3;
 /** A process that writes an entry for longer, in milliseconds, has died. */
 const ABANDONED_AFTER = 3_600_000;
+/** In the names of entries that are being written. */
+const UNFINISHED = '.tmp-';
 /** Tells which files belong to an entry, and how they were written; it is written last, and its time is that of the last use. */
 const SUMMARY = 'entry.json';
 
@@ -35,7 +37,6 @@ export class GraphCache {
   readonly #whole = new Set<string>();
   readonly #folder: string;
   readonly #limit: number;
-  #temporary = 0;
 
   /** @param maker What compiles: entries of others are of no use to it. */
   constructor(
@@ -112,14 +113,18 @@ export class GraphCache {
   }
 
   async #make(folder: string, write: (folder: string) => Promise<void>): Promise<void> {
-    const temporary = `${folder}.${process.pid}.${this.#temporary++}.tmp`;
+    await mkdir(this.#folder, { recursive: true });
+    const temporary = await mkdtemp(`${folder}${UNFINISHED}`);
     try {
-      await mkdir(temporary, { recursive: true });
       await write(temporary);
       const summary: Summary = {};
       for (const name of await readdir(temporary)) summary[name] = await summarise(join(temporary, name));
       await writeFile(join(temporary, SUMMARY), JSON.stringify(summary));
-      // What is there is damaged, or another process was faster; its entry is the same.
+      // Another process that was faster may be using its entry already, which is the same.
+      if (await this.#isWhole(folder)) {
+        await rm(temporary, { recursive: true, force: true });
+        return;
+      }
       await rm(folder, { recursive: true, force: true });
       await rename(temporary, folder);
       this.#whole.add(folder);
@@ -139,7 +144,7 @@ export class GraphCache {
       if (summary) {
         const bytes = Object.values(summary).reduce((sum, file) => sum + file.bytes, 0);
         entries.push({ path, used: name === newest ? Number.POSITIVE_INFINITY : mtimeMs, bytes });
-      } else if (name.endsWith('.tmp') && Date.now() - mtimeMs > ABANDONED_AFTER) {
+      } else if (name.includes(UNFINISHED) && Date.now() - mtimeMs > ABANDONED_AFTER) {
         await rm(path, { recursive: true, force: true });
       }
     }
