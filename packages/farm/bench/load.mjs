@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
     folder: { type: 'string', default: tmpdir() },
   },
 });
+// With fewer, all are done before the last worker has its first.
+if (!(Number(options.jobs) >= 1000)) throw new RangeError('--jobs is a number from 1000 on');
 const folder = mkdtempSync(join(options.folder, 'samtrack-load-'));
 const port = await new Promise((resolve) => {
   const server = createServer().listen(0, '127.0.0.1', () => {
