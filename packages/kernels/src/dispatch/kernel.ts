@@ -2,7 +2,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import {
   lintWgsl,
   preprocess,
-  readDeclarations,
+  readBindings,
   readInterface,
   readTemplate,
   type WgslInterface,
@@ -83,8 +83,7 @@ function readSource(name: string, template: string, includes: NonNullable<Kernel
   const known = sources.get(template)?.get(includes);
   if (known) return known;
   const { parameters, text } = readTemplate(name, template, includes);
-  const { bindings } = readDeclarations(text);
-  const source = { parameters, bindings };
+  const source = { parameters, bindings: readBindings(text) };
   sources.set(template, (sources.get(template) ?? new Map()).set(includes, source));
   return source;
 }

@@ -1,3 +1,3 @@
-export { readDeclarations, readInterface, type WgslInterface, WgslInterfaceError } from './interface.js';
+export { readBindings, readInterface, type WgslInterface, WgslInterfaceError } from './interface.js';
 export { lintWgsl } from './lint.js';
 export { preprocess, readTemplate, type WgslParams, WgslTemplateError } from './preprocess.js';

@@ -75,17 +75,13 @@ function declarationsOf(text: string): {
 const withoutComments = (wgsl: string): string => wgsl.replace(/\/\/.*$/gm, '');
 
 /**
- * Reads the names of the buffers and of the uniforms from a template with all of its branches.
+ * Reads the names of the buffers from a template with all of its branches.
  * @throws WgslInterfaceError for declarations that cannot be bound, whatever the parameters are.
  */
-export function readDeclarations(template: string): {
-  readonly bindings: ReadonlySet<string>;
-  readonly uniforms: ReadonlySet<string>;
-} {
+export function readBindings(template: string): ReadonlySet<string> {
   const { buffers, members } = declarationsOf(withoutComments(template));
   for (const [name, type] of members) if (!type.includes('$')) elementsOf(name, type);
-  const bindings = buffers.filter(({ space }) => space === 'storage').map(({ name }) => name);
-  return { bindings: new Set(bindings), uniforms: new Set(members.map(([name]) => name)) };
+  return new Set(buffers.flatMap(({ space, name }) => (space === 'storage' ? name : [])));
 }
 
 /**

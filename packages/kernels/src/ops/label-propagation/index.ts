@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
+import { WINDOW_INCLUDES } from '../../families/window/index.js';
 import { fields, float32, listOf, number, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import scoresWgsl from './scores.wgsl';
@@ -58,6 +59,7 @@ const kernelsOf = (variant: LabelPropagationVariant) => {
     scores: defineKernel({
       name: `label-propagation/scores-${variant}`,
       template: scoresWgsl,
+      includes: WINDOW_INCLUDES,
       params: { SUBGROUP: subgroup },
     }),
     select: defineKernel({

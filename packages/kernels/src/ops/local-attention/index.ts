@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
+import { WINDOW_INCLUDES } from '../../families/window/index.js';
 import { fields, float32, listOf, number, numbers, optional, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { softmaxRows } from '../softmax/index.js';
@@ -13,7 +14,12 @@ export type LocalAttentionVariant = 'broadcast' | 'direct';
 const kernelsOf = (variant: LocalAttentionVariant) => {
   const params = { SUBGROUP: variant === 'broadcast' };
   return {
-    scores: defineKernel({ name: `local-attention/scores-${variant}`, template: scoresWgsl, params }),
+    scores: defineKernel({
+      name: `local-attention/scores-${variant}`,
+      template: scoresWgsl,
+      includes: WINDOW_INCLUDES,
+      params,
+    }),
     weigh: defineKernel({ name: `local-attention/weigh-${variant}`, template: weighWgsl, params, optional: ['gate'] }),
   };
 };

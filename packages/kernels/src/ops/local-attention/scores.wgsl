@@ -55,31 +55,7 @@ fn main(
   let query$r = (y * params.width + min(x0 + ${r}u, params.width - 1u)) * params.query_stride4 + params.query_offset4;
 #endunroll
 #endif
-#unroll r 0 8
-#unroll j 0 PER_LANE
-  var score${r}_${j} = 0.0;
-#endunroll
-#endunroll
-  for (var c = 0u; c < params.depth4; c++) {
-#unroll j 0 PER_LANE
-    let k$j = key[key$j + c];
-#endunroll
-#if SUBGROUP
-#unroll l 0 QUERY_LOADS
-    let loaded$l = query[query$l + c];
-#endunroll
-#endif
-#unroll r 0 8
-#if SUBGROUP
-    let q$r = subgroupShuffle(loaded${r / THREADS}, ${r % THREADS}u);
-#else
-    let q$r = query[query$r + c];
-#endif
-#unroll j 0 PER_LANE
-    score${r}_${j} += dot(q$r, k$j);
-#endunroll
-#endunroll
-  }
+#include "products"
 #unroll r 0 8
   let token$r = (y * params.width + min(x0 + ${r}u, params.width - 1u)) * params.relative_stride + dy * ${WINDOW}u;
 #unroll j 0 PER_LANE
