@@ -88,7 +88,10 @@ class Comparison {
             .read(value)
             .then((bytes) => new Float32Array(bytes))
         : Promise.resolve(Float32Array.from(value));
-    this.#pending.push(this.#compare(key, name, data, channels, shape));
+    const compared = this.#compare(key, name, data, channels, shape);
+    // What is wrong with it, `settle` says.
+    compared.catch(() => {});
+    this.#pending.push(compared);
   }
 
   async #compare(
