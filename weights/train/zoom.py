@@ -23,6 +23,8 @@ LEAST_FACTOR = 1.1
 #: Objects whose box, enlarged by this, no longer fits into the window are looked for in the whole frame.
 ROOM = 1.25
 
+#: Pixels within which a window's rim cuts off what is seen.
+RIM = 2
 #: Share of an object's pixels at either end of each axis that the window does not follow: a fragment would drag it along.
 OUTERMOST = 0.05
 
@@ -89,8 +91,21 @@ def window_size(frame: Size, reference: Extent) -> Size | None:
     return size if (np.prod(frame) / np.prod(size)) ** 0.5 >= LEAST_FACTOR else None
 
 
-def fits_into(window: Size, frame: Size, seen: Extent | None, ids: set[int]) -> bool:
-    return seen is not None and ids <= seen.ids and all(w == f or ROOM * s <= w for w, f, s in zip(window, frame, sides(seen.core)))
+def place_window(window: Size, frame: Size, around: Extent | None) -> Box:
+    """Around the objects, as far as the frame reaches; without any, in its middle."""
+    core = around.core if around else ((0, frame[0]), (0, frame[1]))
+    corner = [min(max(0, (low + high - w) // 2), f - w) for (low, high), w, f in zip(core, window, frame)]
+    return tuple((c, c + w) for c, w in zip(corner, window))  # type: ignore[return-value]
+
+
+def fits_into(window: Size, frame: Size, seen: Extent | None, before: Extent | None, ids: set[int]) -> bool:
+    """Whether all of the objects are seen, have room in a window, and did not reach the rim of one around where they were a frame before."""
+    if seen is None or not ids <= seen.ids:
+        return False
+    if any(w < f and ROOM * s > w for w, f, s in zip(window, frame, sides(seen.core))):
+        return False
+    rims = zip(place_window(window, frame, before), seen.box, frame)
+    return all((low == 0 or box_low > low + RIM) and (high == f or box_high < high - RIM) for (low, high), (box_low, box_high), f in rims)
 
 
 class View:
@@ -101,9 +116,8 @@ class View:
         self.size = window_input_size(window, frame, long_edge)
 
     def place(self, around: Extent | None) -> tuple[slice, slice]:
-        core = around.core if around else ((0, self.frame[0]), (0, self.frame[1]))
-        corner = [min(max(0, (low + high - w) // 2), f - w) for (low, high), w, f in zip(core, self.window, self.frame)]
-        return slice(corner[0], corner[0] + self.window[0]), slice(corner[1], corner[1] + self.window[1])
+        rows, columns = place_window(self.window, self.frame, around)
+        return slice(*rows), slice(*columns)
 
     def image(self, picture: np.ndarray, at: tuple[slice, slice]) -> Tensor:
         resized = cv2.resize(np.ascontiguousarray(picture[at]), (self.size[1], self.size[0]), interpolation=cv2.INTER_CUBIC)
@@ -133,14 +147,14 @@ class FrameTracker:
             if view is not None:
                 at = view.place(extent)
                 view.engine.add_reference(view.image(picture, at), view.labels(labels, at), objects)
-        self.picture, self.found, self.extent = picture, labels, extent
+        self.picture, self.found, self.before, self.extent = picture, labels, extent, extent
         self.view = self.near or self.whole
         self.zoomed = 0
 
     def step(self, picture: np.ndarray) -> np.ndarray:
         """Labels [H, W] of the next frame."""
         frame = self.whole.frame
-        view = self.near if self.near and fits_into(self.near.window, frame, self.extent, self.ids) else self.whole
+        view = self.near if self.near and fits_into(self.near.window, frame, self.extent, self.before, self.ids) else self.whole
         if view is not self.view:
             # The frame before, seen as this one will be: a jump of the window would look like one of the objects.
             at = view.place(self.extent)
@@ -155,5 +169,5 @@ class FrameTracker:
         if self.strays == "drop":
             found = drop_strays(self.found, found)
         view.engine.update_memory(view.labels(found, at))
-        self.picture, self.found, self.extent = picture, found, Extent.of(found)
+        self.picture, self.found, self.before, self.extent = picture, found, self.extent, Extent.of(found)
         return found

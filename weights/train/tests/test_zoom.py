@@ -33,9 +33,12 @@ def test_a_window_costs_no_more_than_the_whole_frame():
 
 
 def test_it_is_left_where_an_object_is_not_seen_or_needs_more_room():
-    fits = lambda ids, *blocks: fits_into((100, 100), FRAME, Extent.of(labels(*blocks)), ids)  # noqa: E731
+    fits = lambda ids, *blocks: fits_into((100, 100), FRAME, Extent.of(labels(*blocks)), Extent.of(labels(*blocks)), ids)  # noqa: E731
     assert fits({1}, (1, 50, 0, 138, 100)) and not fits({1}, (1, 50, 0, 140, 100))
     assert not fits({1, 2}, (1, 50, 0, 60, 100)) and not fits({1})
+    # A window around 100 to 110 ends at 155.
+    reaches = lambda x1: not fits_into((100, 100), FRAME, Extent.of(labels((1, 100, 0, x1, 100))), Extent.of(labels((1, 100, 0, 110, 100))), {1})  # noqa: E731
+    assert not reaches(152) and reaches(153)
 
 
 class Copying:

@@ -99,6 +99,8 @@ interface Remembered {
   given?: ReadonlySet<number> | undefined;
   /** What a window is placed around: where objects were one frame before; where they are, in reference frames and where windows change. */
   around: Bounds | undefined;
+  /** Where the objects were one frame before; where they are, in reference frames. */
+  before: Bounds | undefined;
   /** Where the objects are. */
   extent: Extent | undefined;
 }
@@ -246,8 +248,8 @@ export class VideoTracker implements FrameTracker {
 
   /** Frames before the next one that the tracker reads, beside those that are remembered for longer. */
   get recentFrames(): number {
-    // Where it looked in the last one follows from the one before it.
-    return this.model.recentFrames + (this.#zooms ? 1 : 0);
+    // Where it looked in the last one follows from the two before it.
+    return this.model.recentFrames + (this.#zooms ? 2 : 0);
   }
 
   /** Objects whose memory is allocated together. */
@@ -277,7 +279,13 @@ export class VideoTracker implements FrameTracker {
    */
   async addReference(frame: Frame, labels: LabelMap, given?: ReadonlySet<number>): Promise<void> {
     const found = this.#entry(frame, labels);
-    const entry = { ...found, objects: maxLabelId(labels), given, around: found.extent?.core };
+    const entry = {
+      ...found,
+      objects: maxLabelId(labels),
+      given,
+      around: found.extent?.core,
+      before: found.extent?.core,
+    };
     await this.#surviving(async () => {
       this.#frame ??= { height: frame.height, width: frame.width };
       await this.#lookThrough(this.#windowFor([...this.#references, entry]));
@@ -453,7 +461,8 @@ export class VideoTracker implements FrameTracker {
     const references = this.#references;
     const window = this.#windowFor(references);
     const ids = references.at(-1)?.extent?.ids ?? new Set();
-    return window && fitsInto(window, this.#frame!, this.#recent.at(-1)?.extent, ids) ? window : undefined;
+    const last = this.#recent.at(-1);
+    return window && fitsInto(window, this.#frame!, last?.extent, last?.before, ids) ? window : undefined;
   }
 
   /** What is seen of a frame; nothing where that is all of it. @param around What the window is placed around. */
@@ -500,7 +509,8 @@ export class VideoTracker implements FrameTracker {
 
   #entry({ index, rgba }: Frame, labels: LabelMap): Remembered {
     const extent = this.#zooms ? extentOf(labels) : undefined;
-    return { index, rgba, labels: labels.data, extent, around: this.#recent.at(-1)?.extent?.core };
+    const before = this.#recent.at(-1)?.extent?.core;
+    return { index, rgba, labels: labels.data, extent, before, around: before };
   }
 
   /** The same map where nothing is dropped. */

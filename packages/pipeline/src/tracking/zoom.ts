@@ -10,6 +10,8 @@ const LEAST_FACTOR = 1.1;
 /** Objects whose core, enlarged by this, no longer fits into the window are looked for in the whole frame. */
 const ROOM = 1.25;
 
+/** Pixels within which a window's rim cuts off what is seen. */
+const RIM = 2;
 /** Share of an object's pixels at either end of each axis that the window does not follow: a fragment would drag it along. */
 const OUTERMOST = 0.05;
 
@@ -94,13 +96,23 @@ export const zoomOf = (whole: Size, window: Size): WindowOf => ({
   factor: Math.sqrt((whole.height * whole.width) / (window.height * window.width)),
 });
 
-/** Whether all of the objects are seen, and have room in a window of the next frame. */
-export function fitsInto(window: Size, frame: Size, seen: Extent | undefined, ids: ReadonlySet<number>): boolean {
+/**
+ * Whether all of the objects are seen, have room in a window of the next frame, and do not reach the rim of one around where they were a
+ * frame before, which would have cut them off.
+ * @param before Their core then.
+ */
+export function fitsInto(
+  window: Size,
+  frame: Size,
+  seen: Extent | undefined,
+  before: Bounds | undefined,
+  ids: ReadonlySet<number>,
+): boolean {
   if (!seen) return false;
   for (const id of ids) if (!seen.ids.has(id)) return false;
   const sides = sidesOf(seen.core);
   const fits = (name: keyof Size) => window[name] === frame[name] || ROOM * sides[name] <= window[name];
-  return fits('height') && fits('width');
+  return fits('height') && fits('width') && FrameCrop.around(before, window, frame).holds(seen.box);
 }
 
 /** A part of frames, at whole pixels, so that what is found in it lies exactly where it belongs. */
@@ -118,6 +130,16 @@ export class FrameCrop {
     const place = (low: number, high: number, side: number, whole: number) =>
       Math.min(Math.max(0, Math.floor((low + high - side) / 2)), whole - side);
     return new FrameCrop(frame, size, place(x0, x1, size.width, frame.width), place(y0, y1, size.height, frame.height));
+  }
+
+  /** Whether a box ends before the rim, where the frame goes on behind it. */
+  holds([x0, y0, x1, y1]: Bounds): boolean {
+    const within = (start: number, side: number, whole: number, low: number, high: number) =>
+      (start === 0 || low > start + RIM) && (start + side === whole || high < start + side - RIM);
+    return (
+      within(this.left, this.size.width, this.frame.width, x0, x1) &&
+      within(this.top, this.size.height, this.frame.height, y0, y1)
+    );
   }
 
   /** Row by row, the first position in the frame. */

@@ -55,12 +55,18 @@ describe('the window', () => {
 
   it('is left where an object is not seen, or needs more room', () => {
     const window = { height: 100, width: 100 };
-    const fits = (ids: number[], ...blocks: Block[]) =>
-      fitsInto(window, FRAME, extentOf(mapOf(...blocks)), new Set(ids));
+    const fits = (ids: number[], ...blocks: Block[]) => {
+      const seen = extentOf(mapOf(...blocks));
+      return fitsInto(window, FRAME, seen, seen?.core, new Set(ids));
+    };
     expect(fits([1], [1, 50, 0, 138, 100])).toBe(true);
     expect(fits([1], [1, 50, 0, 140, 100])).toBe(false);
     expect(fits([1, 2], [1, 50, 0, 60, 100])).toBe(false);
     expect(fits([1])).toBe(false);
+    // A window around 100 to 110 ends at 155.
+    const reaches = (x1: number) =>
+      !fitsInto(window, FRAME, extentOf(mapOf([1, 100, 0, x1, 100])), [100, 0, 110, 100], new Set([1]));
+    expect([reaches(152), reaches(153)]).toEqual([false, true]);
   });
 
   it('lies around the objects, within the frame, and labels go back to where they were', () => {
@@ -121,11 +127,12 @@ describe('a tracker that looks through a window', () => {
     using tracker = await load();
     const results = await run(tracker, 5);
     expect(tracker.recallsExactly).toBe(true);
-    expect(tracker.recentFrames).toBe(2);
+    expect(tracker.recentFrames).toBe(3);
     for (const start of [2, 3, 4]) {
       tracker.restart();
       await tracker.addReference(frameOf(clip, 0), truthOf(clip, 0));
-      for (const i of [start - 1, start]) await tracker.recall(frameOf(clip, i), results[i]!);
+      for (const i of [start - 2, start - 1, start].filter((i) => i > 0))
+        await tracker.recall(frameOf(clip, i), results[i]!);
       expect(results[start]!.data.some((id) => id > 0)).toBe(start !== 2);
       expect((await tracker.step(frameOf(clip, start + 1))).data).toEqual(results[start + 1]!.data);
       expect(tracker.windowSize).toEqual(start === 2 ? undefined : { height: 68, width: 120 });
