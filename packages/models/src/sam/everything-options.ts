@@ -38,7 +38,7 @@ export interface EverythingOptions {
   minMaskRegionArea?: number;
   /** Holes of the network's own masks of at most so many of their pixels are filled before anything is measured; 0: none. */
   maxHoleArea?: number;
-  /** Islands of at most so many are removed; 0: none. */
+  /** Islands of at most so many of their pixels are removed; 0: none. */
   maxSprinkleArea?: number;
   /** Shows every mask to the network once more, as the prompt of a single better one, before anything is filtered; false. */
   useM2m?: boolean;

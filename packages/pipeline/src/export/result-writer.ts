@@ -459,7 +459,7 @@ async function prepare(
 const FINISHED: ReadonlySet<string> = new Set(Object.values(EXPORT_FORMATS).map(({ path }) => path));
 
 const nameOf = (value: unknown) =>
-  typeof value === 'object' && value !== null ? JSON.stringify((value as NamedDigest).name) : JSON.stringify(value);
+  value === null ? 'not given' : JSON.stringify(typeof value === 'object' ? (value as NamedDigest).name : value);
 const digestOf = (value: unknown) =>
   typeof value === 'object' && value !== null ? (value as NamedDigest).digest : value;
 

@@ -137,9 +137,10 @@ function checkTracker(file: string, { tracker: before }: ProjectHeader, { tracke
     const known = before.weightsDigest !== undefined;
     if (key === (known ? 'weights' : 'weightsDigest')) continue;
     if (before[key] !== now[key]) {
+      const said = (value: unknown) => ((value ?? null) === null ? 'not given' : JSON.stringify(value));
       throw new SessionError(
         'tracker-mismatch',
-        `${file}: ${key} was ${JSON.stringify(before[key])} and is now ${JSON.stringify(now[key])}`,
+        `${file}: ${key} was ${said(before[key])} and is now ${said(now[key])}`,
       );
     }
   }

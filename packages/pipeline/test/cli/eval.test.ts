@@ -81,7 +81,7 @@ describe('samtrack eval davis', () => {
     expect(await readMask(join(results, 'two/00000.png'))).toEqual(makeMask(SIZE));
 
     const other = await samtrack(run('--long-edge', '49'));
-    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longEdge was null and is now 49/) });
+    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longEdge was not given and is now 49/) });
     const again = await samtrack(run('--overwrite', '--sequences', 'one', '--quiet'));
     expect(again).toMatchObject({ status: 0, err: '' });
     expect(modified('one')).not.toEqual(kept);

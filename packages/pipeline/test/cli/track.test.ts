@@ -122,10 +122,10 @@ describe('samtrack track', () => {
 
     expect(await samtrack(track('stopped'))).toMatchObject({
       status: 1,
-      err: expect.stringMatching(/holds \d masks of an earlier run; resume it/),
+      err: expect.stringMatching(/holds \d masks of an earlier run; go on with it \(--resume\), replace/),
     });
     const other = await samtrack(track('stopped', '--resume', '--long-edge', '49'));
-    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longEdge was null and is now 49/) });
+    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longEdge was not given and is now 49/) });
     expect(masksOf('stopped')).toEqual(kept);
 
     expect(await samtrack(track('stopped', '--resume'))).toMatchObject({ status: 0 });
@@ -329,6 +329,6 @@ describe('samtrack track --project', () => {
 
   it('says whose project it is not', async () => {
     const other = await samtrack([...argv('--quiet'), '--long-term-gap', '3']);
-    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longTermGap was null and is now 3/) });
+    expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longTermGap was not given and is now 3/) });
   });
 });

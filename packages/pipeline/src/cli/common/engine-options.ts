@@ -2,6 +2,7 @@
 import { ENGINE_CHOICES, type EngineOptions } from '../../engine/index.js';
 import { oneOf, positiveNumber } from '../command.js';
 
+/** The part of a command's help about engines. */
 export const ENGINE_HELP = `Engine:
   --engine NAME         ${ENGINE_CHOICES.join(', ')}; default $SAMTRACK_ENGINE, else auto: WebGPU on a GPU, and the
                         CPU (ONNX Runtime) where there is none
@@ -9,6 +10,7 @@ export const ENGINE_HELP = `Engine:
   --adapter NAME        part of the name of the GPU to use, which means WebGPU
 `;
 
+/** Options that choose an engine, as `parseArgs` takes them. */
 export const ENGINE_OPTIONS = {
   engine: { type: 'string' },
   threads: { type: 'string' },

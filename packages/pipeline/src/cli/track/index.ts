@@ -226,6 +226,7 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
 /**
  * Tracks as planned, into a folder; after an abort or an error it holds what was done.
  * Throws what goes wrong before the first frame.
+ * @throws UsageError where the range or the masks do not fit the source
  */
 export async function trackVideo(
   plan: TrackPlan,
