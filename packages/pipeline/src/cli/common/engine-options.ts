@@ -5,7 +5,8 @@ import { oneOf, positiveNumber } from '../command.js';
 /** The part of a command's help about engines. */
 export const ENGINE_HELP = `Engine:
   --engine NAME         ${ENGINE_CHOICES.join(', ')}; default $SAMTRACK_ENGINE, else auto: WebGPU on a GPU, and the
-                        CPU (ONNX Runtime) where there is none
+                        CPU (ONNX Runtime) where there is none. What that compiles is kept in the user's cache
+                        folder, or in $SAMTRACK_GRAPH_CACHE, a folder or off
   --threads N           threads of the CPU engine; default one for each core
   --adapter NAME        part of the name of the GPU to use, which means WebGPU
 `;
