@@ -29,7 +29,7 @@ afterAll(() => {
   for (const path of [program, folder]) rmSync(path, { recursive: true, force: true });
 });
 
-/** Milliseconds of CPU time, of all threads, to the first tracked frame; 1200 to 1400 on one core of an AMD EPYC. */
+/** Milliseconds of CPU time, of all threads, to the first tracked frame; 1400 on two cores of an AMD EPYC. */
 const MOST = 3000;
 
 async function firstResult(): Promise<number> {
