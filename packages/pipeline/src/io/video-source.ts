@@ -273,6 +273,24 @@ async function presentationEnd(file: string, track: InputVideoTrack, read: ReadA
   return edits?.end ?? Number.POSITIVE_INFINITY;
 }
 
+/** Seconds that a file may be shorter than it says: headers round, and the last frames' durations are guesses. */
+const LENGTH_TOLERANCE = 1;
+
+/**
+ * What is to be said of a file that ends before its header says. MP4 and MOV name every frame, so that a missing one fails when it is
+ * reached; Matroska and WebM only name their length, and what is left of them reads as a whole video.
+ */
+async function missingEnd(input: Input, lastTime: number): Promise<string | undefined> {
+  if ((await input.getFormat()) instanceof IsobmffInputFormat) return undefined;
+  const options = { skipLiveWait: true };
+  const stated = await input.getDurationFromMetadata(undefined, options);
+  if (stated === null || stated - lastTime <= LENGTH_TOLERANCE) return undefined;
+  // The sound may be what is so long.
+  const found = await input.computeDuration(undefined, options);
+  if (stated - found <= LENGTH_TOLERANCE) return undefined;
+  return `it breaks off after ${found.toFixed(1)} of ${stated.toFixed(1)} seconds: it was not written or copied to its end`;
+}
+
 /** What videos come in. The readers of sound files and playlists stay out of programs and pages. */
 const CONTAINERS = [MP4, QTFF, WEBM, MATROSKA, MPEG_TS];
 
@@ -315,6 +333,8 @@ export async function videoSource(
     const video = new MediaVideoSource(file, name, input, track, width, height, timestamps, decode, known, audio);
     const colour = await track.getColorSpace();
     if (isHdr(colour)) video.note(hdrNote(colour));
+    const cut = await missingEnd(input, timestamps.at(-1)!);
+    if (cut) video.note(cut);
     if (empty > 0) video.note(`${empty} empty sample${empty === 1 ? '' : 's'} skipped`);
     return video;
   } catch (cause) {

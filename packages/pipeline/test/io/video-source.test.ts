@@ -206,6 +206,26 @@ describe('bad input', () => {
     },
   );
 
+  // Matroska names its length and not its frames: what is left of it reads as a whole video.
+  test.each(['mkv', 'webm'] as const)(
+    'a %s cut short is read as far as it goes, and says that it is cut',
+    async (extension) => {
+      const path = join(folder, `cut.${extension}`);
+      await makeVideo(path, { pixel: noise, times: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] });
+      const whole = await openVideo(path);
+      expect(whole.notes).toEqual([]);
+      await whole.close();
+      const bytes = readFileSync(path);
+      writeFileSync(path, bytes.subarray(0, Math.round(bytes.length * 0.6)));
+      const source = await openVideo(path);
+      expect(source.frameCount).toBeGreaterThan(2);
+      expect(source.frameCount).toBeLessThan(9);
+      expect(await collect(source)).toHaveLength(source.frameCount);
+      expect(source.notes).toEqual([expect.stringMatching(/^it breaks off after \d\.\d of 10\.0 seconds: /)]);
+      await source.close();
+    },
+  );
+
   test('abort and close end the iteration', async () => {
     const path = join(folder, 'abort.mp4');
     await makeVideo(path);
