@@ -202,7 +202,8 @@ export class Sam2Model {
       const unexpected = weights.finish(IGNORED_KEYS);
       const passes: Passes = {
         image: new Replay({ ops, replay, shapes: 1 }),
-        memory: new Replay({ ops, replay, shapes: 2, passes: 1, trims: false }),
+        // Full passes, the rest of the objects, and one that is prompted.
+        memory: new Replay({ ops, replay, shapes: 3, passes: 1, trims: false }),
         objects: new Replay({ ops, replay, shapes: 2, trims: false }),
       };
       return new Sam2Model(ops, config, identity, unexpected, parts, passes, weights.handOver());
