@@ -27,6 +27,7 @@ export interface TracedWeight {
 
 /** What a trace asks of the tensors. */
 export interface TensorTable {
+  /** What there is of a tensor of any shape. */
   get(tensor: TensorInfo): TensorData;
   /** New data without contents. */
   add(dtype: 'float32' | 'int32', shape: readonly number[]): object;
@@ -97,6 +98,10 @@ export class OnnxTrace {
     return { dataId, shape: [...shape], dtype };
   }
 
+  /**
+   * What a tensor of any shape is in the graph, as it is stored: an input where it has contents.
+   * @throws OnnxTraceError if it has none and nothing made it
+   */
   stored(tensor: TensorInfo): Value {
     const known = this.#values.get(tensor.dataId);
     if (known) return known;
@@ -111,7 +116,7 @@ export class OnnxTrace {
     return this.bind(tensor, { name: this.#input(values, shape, shape, dtype), layout, shape });
   }
 
-  /** The first rows of a tensor, whose number may differ from run to run of the graph. */
+  /** The first rows of a tensor [rows, columns], whose number may differ from run to run of the graph. */
   prefix(tensor: TensorInfo, rows: number, dimension: string): Value {
     const { values, layout, dtype } = this.tensors.get(tensor);
     if (!values || layout !== 'rows') return this.slice(this.rows(tensor), [0, rows], 0);
@@ -124,7 +129,7 @@ export class OnnxTrace {
     return { name, layout, shape };
   }
 
-  /** A tensor all of which is read, but whose columns may differ in number from run to run. */
+  /** A tensor [rows, columns] all of which is read, but whose columns may differ in number from run to run. */
   growing(tensor: TensorInfo, dimension: string): Value | undefined {
     const { values, layout, dtype, id } = this.tensors.get(tensor);
     if (!values || layout !== 'rows') return undefined;
@@ -151,6 +156,7 @@ export class OnnxTrace {
     return name;
   }
 
+  /** A tensor of any shape in the order of its rows, as `shape`. */
   rows(tensor: TensorInfo, shape: readonly number[] = tensor.shape): Value {
     const { name, layout, shape: from } = this.stored(tensor);
     if (layout === 'rows' && equal(from, shape)) return { name, layout, shape };
@@ -165,6 +171,7 @@ export class OnnxTrace {
     return { name: converted, layout: 'rows', shape };
   }
 
+  /** A tensor [height, width, channels] as ONNX has images, [1, channels, height, width]. */
   image(tensor: TensorInfo, [height, width, channels]: readonly number[] = tensor.shape): Value {
     const { name, layout, shape: from } = this.stored(tensor);
     if (layout === 'image') {
@@ -183,7 +190,7 @@ export class OnnxTrace {
     return { name: converted, layout: 'image', shape };
   }
 
-  /** A weight: a constant of the graph, unless it is computed. */
+  /** A weight of any shape, as `shape`: a constant of the graph, unless it is computed. */
   parameter(tensor: TensorInfo, shape: readonly number[] = tensor.shape): string {
     return this.#weight(tensor, shape) ?? this.rows(tensor, shape).name;
   }
@@ -230,6 +237,7 @@ export class OnnxTrace {
     });
   }
 
+  /** Softmax of scores [rows, N] times values [N, columns] each, gated where there is a gate; side by side as [rows, all columns]. */
   weigh(scores: string, values: readonly { name: string; columns: number; gate?: Tensor }[], rows: number): Tensor {
     const weights = this.graph.node('Softmax', [scores], { axis: -1 });
     return this.concat(
@@ -242,6 +250,7 @@ export class OnnxTrace {
     );
   }
 
+  /** Parts [rows, columns] side by side. */
   concat(parts: readonly Value[]): Tensor {
     const shape = [parts[0]!.shape[0]!, parts.reduce((sum, part) => sum + part.shape[1]!, 0)];
     const names = parts.map(({ name }) => name);
@@ -249,6 +258,7 @@ export class OnnxTrace {
     return this.tensor(shape, { name, layout: 'rows', shape });
   }
 
+  /** `range[1]` elements of an axis from `range[0]` on; all of them without a range. */
   slice(value: Value, range: readonly [number, number] | undefined, axis: number): Value {
     if (!range || (range[0] === 0 && range[1] === value.shape[axis])) return value;
     const [first, count] = range;
@@ -260,6 +270,7 @@ export class OnnxTrace {
     return { name, layout: 'rows', shape };
   }
 
+  /** The name of a value after an activation. */
   activate(x: string, activation: Activation = 'none'): string {
     const { graph } = this;
     switch (activation) {
@@ -281,24 +292,29 @@ export class OnnxTrace {
     }
   }
 
+  /** x * weight + bias, both parameters read as `shape`. */
   affine(x: string, weight: Tensor, bias: Tensor, shape: readonly number[]): string {
     const scaled = this.graph.node('Mul', [x, this.parameter(weight, shape)]);
     return this.graph.node('Add', [scaled, this.parameter(bias, shape)]);
   }
 
+  /** A value in another shape. */
   reshape(name: string, shape: readonly number[]): string {
     return this.graph.node('Reshape', [name, this.graph.ints(...shape)]);
   }
 
+  /** A constant float32 scalar; the same for the same number. */
   scalar(value: number): string {
     return this.once(`scalar ${value}`, () => this.graph.constant(Float32Array.of(value), []));
   }
 
+  /** A constant of one number; the same for the same number and shape. */
   fill(value: number, shape: readonly number[]): string {
     const size = shape.reduce((a, b) => a * b, 1);
     return this.once(`fill ${value} ${shape}`, () => this.graph.constant(new Float32Array(size).fill(value), shape));
   }
 
+  /** What was made for a key; made the first time. */
   once(key: string, make: () => string): string {
     let name = this.#converted.get(key);
     if (name === undefined) this.#converted.set(key, (name = make()));

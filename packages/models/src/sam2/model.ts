@@ -453,7 +453,7 @@ export class Sam2Model {
 
   /**
    * The same for objects of a frame that nobody prompted.
-   * @param features Of each object, from `withMemory`; of `objectsAPass` objects at most.
+   * @param features float32 [objects * tokens, 256], of each object from `withMemory`; of `objectsAPass` objects at most.
    */
   async segmentObjects(
     features: Tensor,

@@ -60,6 +60,7 @@ export class OnnxGraph {
     return this.#nodes.length === 0;
   }
 
+  /** An input of the graph; its name is returned. */
   input(name: string, shape: readonly Dimension[], type: ElementType = 'float32'): string {
     this.#inputs.push({ name, shape, type });
     return name;
