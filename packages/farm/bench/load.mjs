@@ -135,7 +135,12 @@ try {
     `  ${JSON.stringify(day.faults)}; ends: ${JSON.stringify(day.outcomes)}; put back by hand ${day.rounds} times`,
   );
   await queue.close();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   server.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 }
+// Simulated workers that died have left connections behind, which would wait for the server for ever.
+process.exit();
