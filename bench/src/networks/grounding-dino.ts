@@ -28,6 +28,8 @@ export function groundingDino(
   name = 'grounding-dino-t',
   config: GroundingDinoConfig = GROUNDING_DINO_CONFIGS['grounding-dino-t'],
 ): Network {
+  /** The tokens that the first run chose. Others take the same: two whose scores almost tie would change places, and their boxes with them. */
+  let selected: Int32Array | undefined;
   return {
     name: `${name}@${height}x${width}`,
     flops: 0,
@@ -39,7 +41,6 @@ export function groundingDino(
     },
     load: async (ops) => {
       const model = await GroundingDino.load(openManifest(groundingDinoManifest(config, 7)), { ops, config });
-      let selected: Int32Array | undefined;
       return {
         run: async ({ image, rows }, onPart) => {
           const features = model.encodeImage(image as Tensor3D);
@@ -47,7 +48,10 @@ export function groundingDino(
           let last: Tensor | undefined;
           await model.detect(features, textFeatures(rows['text'] as Tensor2D), {
             onStage: (stage) => onPart?.(stage),
-            rank: (scores, count) => (selected = highestScores(scores, count)),
+            rank: (scores, count) => {
+              const highest = highestScores(scores, count);
+              return (selected ??= highest);
+            },
             onQueries: (queries) => {
               last = keep(clone(queries));
             },
