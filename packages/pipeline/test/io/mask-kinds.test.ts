@@ -261,13 +261,21 @@ describe('label maps in every kind of file', () => {
   const rank = (entries: number[][], colour: number[]) =>
     entries.map(number).filter((other) => other < number(colour)).length;
 
-  test.each(Object.entries(kinds))('%s', async (_, make) => {
+  /** Whether a value has a pixel with eight neighbours of the same. */
+  const hasInside = (map: Uint8Array, id: number) =>
+    map.some(
+      (value, i) => value === id && [-1, 0, 1].every((dy) => [-1, 0, 1].every((dx) => map[i + dy * WIDTH + dx] === id)),
+    );
+
+  test.each(Object.entries(kinds))('%s', async (name, make) => {
     await fc.assert(
       fc.asyncProperty(fc.array(shape, { minLength: 1, maxLength: 6 }), async (shapes) => {
         const drawn = draw(WIDTH, HEIGHT, shapes);
         // Shapes that others cover are no objects.
         const visible = [...new Set(drawn)].filter((id) => id > 0).sort((a, b) => a - b);
         const map = drawn.map((id) => (id ? visible.indexOf(id) + 1 : 0));
+        // A rim of half the brightness around something white is a soft edge.
+        if (name === 'grey, large values') fc.pre(visible.every((_, i) => hasInside(map, i + 1)));
         const { bytes, ids } = make(map, visible.length);
         expect([...(await read(bytes)).map.data]).toEqual([...map].map((id) => (id ? ids[id - 1] : 0)));
       }),
