@@ -66,7 +66,10 @@ export interface SamTrackOptions extends EngineOptions {
   memoryPolicy?: MemoryPolicy;
   /** What becomes of parts of an object that appear far from it: see `VideoTrackerOptions.strays`. */
   strays?: VideoTrackerOptions['strays'];
-  /** Whether small objects are looked at through a window around them: see `VideoTrackerOptions.zoom`. */
+  /**
+   * Whether small objects are looked at through a window around them: see `VideoTrackerOptions.zoom`. Default `off`: masks of prompts are less
+   * exact than given ones, and a window enlarges what is wrong with them.
+   */
   zoom?: VideoTrackerOptions['zoom'];
   /** How much is spent on a frame: see `VideoTrackerOptions.quality`. */
   quality?: VideoTrackerOptions['quality'];
@@ -205,7 +208,8 @@ export class SamTrack {
         ? new GroundingDinoDetector(await checkpointOf(detector, 'detector', DETECTOR_NAMES), { cache })
         : detector,
     };
-    const tracker = await VideoTracker.load({ ...rest, ...choice, weights, cache, digest: true, uncertainty: true });
+    const tracking = { ...rest, ...choice, weights, cache, zoom: zoom ?? 'off' };
+    const tracker = await VideoTracker.load({ ...tracking, digest: true, uncertainty: true });
     if (takesPrompts(model)) {
       assistants.segmenter ??= new TrackerSegmenter(model, tracker);
     }

@@ -1,6 +1,7 @@
 import { getRuntime } from '@samtrack/kernels';
 import { type SnapshotTensor, TrackerError } from '@samtrack/models';
 import { describe, expect, it } from 'vitest';
+import { planTrack } from '../../src/cli/track/index.js';
 import { emptyLabelMap, type LabelMap } from '../../src/io/index.js';
 import { VideoTracker, type VideoTrackerOptions } from '../../src/tracking/index.js';
 import { extentOf, FrameCrop, fitsInto, windowSize, zoomOf } from '../../src/tracking/zoom.js';
@@ -20,6 +21,16 @@ function mapOf(...blocks: Block[]): LabelMap {
 const windowOf = (...blocks: Block[]) => windowSize(FRAME, [extentOf(mapOf(...blocks))!]);
 
 describe('the window', () => {
+  it.each([
+    [['--mask', 'm.png'], undefined],
+    [['--point', '3,4'], 'off'],
+    [['--mode', 'automatic', '--everything'], 'off'],
+    [['--point', '3,4', '--zoom', 'auto'], 'auto'],
+    [['--mask', 'm.png', '--zoom', 'off'], 'off'],
+  ])('is for masks that are given, unless asked for: %j', (argv, zoom) => {
+    expect(planTrack(['v.mp4', '--out', 'x', ...argv]).settings.tracking.zoom).toBe(zoom);
+  });
+
   it('has the ids and the box of what there is', () => {
     expect(extentOf(mapOf())).toBeUndefined();
     expect(extentOf(mapOf([3, 10, 20, 30, 40], [7, 199, 99, 200, 100]))).toMatchObject({

@@ -56,7 +56,8 @@ export const TRACKER_HELP = `Model:
   --quality NAME        ${QUALITIES.join(', ')}; high gives the network frames a third larger each way, in place of --long-edge:
                         finer masks of small and thin things for about 1.8 times the time; default standard
   --zoom NAME           auto looks at small objects through a window around them, at up to twice the resolution and the
-                        same cost; ${ZOOMS.join(', ')}; default auto with the weights that come with samtrack
+                        same cost; ${ZOOMS.join(', ')}; default auto with the weights that come with samtrack and a given
+                        mask; off where prompts or text show the objects, whose masks are less exact
 
 ${ENGINE_HELP}`;
 
@@ -95,8 +96,14 @@ export interface TrackerSettings {
   };
 }
 
-/** @throws UsageError */
-export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS]?: string }): TrackerSettings {
+/**
+ * @param exactMasks Whether the first masks are given, not found: a window would enlarge what is wrong with those.
+ * @throws UsageError
+ */
+export function trackerSettings(
+  options: { [name in keyof typeof TRACKER_OPTIONS]?: string },
+  { exactMasks = true }: { exactMasks?: boolean } = {},
+): TrackerSettings {
   const named = oneOf('tracker', options.tracker, [...TRACKER_KINDS, ...trackerModels()]);
   const asked = TRACKER_KINDS.find((kind) => kind === named) ?? kindOfModel(named);
   const tracker = asked ?? kindOfModel(options.model) ?? TRACKER_KINDS[0];
@@ -124,7 +131,7 @@ export function trackerSettings(options: { [name in keyof typeof TRACKER_OPTIONS
     memoryPolicy: oneOf('memory-policy', options['memory-policy'], POLICIES),
     strays: oneOf('strays', options.strays, STRAYS),
     quality: oneOf('quality', options.quality, QUALITIES),
-    zoom: oneOf('zoom', options.zoom, ZOOMS),
+    zoom: oneOf('zoom', options.zoom, ZOOMS) ?? (!exactMasks && hasUseFor(tracker, 'zoom') ? 'off' : undefined),
   };
   const identity = {
     model: hasUseFor(tracker, 'model') ? model : tracker,

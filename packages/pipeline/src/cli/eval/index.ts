@@ -241,7 +241,7 @@ function planOf(dataset: (typeof DATASETS)[number], options: EvalOptions): EvalP
   if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
   const clicks = positiveNumber('clicks', options.clicks, { whole: true });
   if (options.segmenter !== undefined && clicks === undefined) throw new UsageError('--segmenter goes with --clicks');
-  const settings = track ? trackerSettings(options) : undefined;
+  const settings = track ? trackerSettings(options, { exactMasks: options.clicks === undefined }) : undefined;
   return {
     root: options.root!,
     results,

@@ -179,7 +179,6 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
   if (operands.length > 1) {
     throw new UsageError(`track takes one source, not ${operands.length}: ${operands.join(', ')}`);
   }
-  const settings = trackerSettings(options);
   const unkept = (['from', 'to', 'mode', 'resume'] as const).find((name) => options[name] !== undefined);
   if (options.project && unkept) throw new UsageError(`--project does not go with --${unkept}`);
   const discovery = discoverySettings(options);
@@ -192,6 +191,7 @@ function planOf({ options, operands, tokens }: Arguments<typeof TRACK_OPTIONS>) 
   // What is shown in the first frame is a first mask; what is shown later needs a session, which tracks both ways.
   const later = shown?.some(({ prompts }) => prompts.some(({ frame }) => frame !== from)) ?? false;
   if (shown) checkPromptUse(options, later);
+  const settings = trackerSettings(options, { exactMasks: !shown && !discovery });
   const stray = (['segmenter', 'detector'] as const).find(
     (name) => !discovery && options[name] !== undefined && !(name === 'segmenter' && shown),
   );
