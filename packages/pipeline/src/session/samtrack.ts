@@ -223,7 +223,8 @@ export class SamTrack {
       longTermGap: longTermGap ?? null,
       memoryPolicy: memoryPolicy ?? null,
       ...(strays && { strays }),
-      ...(zoom && { zoom }),
+      // `off` is the default.
+      ...(zoom === 'auto' && { zoom }),
       ...(quality && { quality }),
     };
     return new SamTrack(assistants, tracker, new SharedTracker(tracker), identity);

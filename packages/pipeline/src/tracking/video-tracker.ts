@@ -128,6 +128,7 @@ type KeptFrame = {
   readonly objects: number | null;
   readonly given: readonly number[] | null;
   readonly around: Bounds | null;
+  readonly before: Bounds | null;
 };
 
 /**
@@ -363,6 +364,7 @@ export class VideoTracker implements FrameTracker {
         objects: entry.objects ?? null,
         given: entry.given ? [...entry.given] : null,
         around: entry.around ?? null,
+        before: entry.before ?? null,
       }));
     const window = this.#window ?? null;
     const state: VideoState = { height, width, window, windowStays: this.#windowStays, kept, tracker: inner.state };
@@ -395,9 +397,10 @@ export class VideoTracker implements FrameTracker {
     const wanted = this.#wanted.get(index);
     if (!wanted) return;
     this.#wanted.delete(index);
-    const { objects, given, recent, remembered, around } = wanted;
+    const { objects, given, recent, remembered, around, before } = wanted;
     const reference = objects === null ? {} : { objects, given: given ? new Set(given) : undefined };
-    const entry: Remembered = { ...this.#entry(frame, labels), around: around ?? undefined, ...reference };
+    const placed = { around: around ?? undefined, before: before ?? undefined };
+    const entry: Remembered = { ...this.#entry(frame, labels), ...placed, ...reference };
     if (remembered) this.#remembered.push(entry);
     if (recent) this.#follow(entry);
   }

@@ -157,8 +157,11 @@ describe('samtrack track with prompts', () => {
     expect(readFileSync(at('p.samtrack'), 'utf8')).toContain('"blue"');
     const before = masksOf('project');
     expect(before).toEqual(masksOf('late'));
-    expect(await samtrack(track('project', ...argv))).toMatchObject({ status: 0 });
-    expect(masksOf('project')).toEqual(before);
+    // With the prompts again, and without.
+    for (const again of [argv, argv.slice(0, 2)]) {
+      expect(await samtrack(track('project', ...again))).toMatchObject({ status: 0 });
+      expect(masksOf('project')).toEqual(before);
+    }
   });
 
   it('writes what it has when it is stopped', async () => {
