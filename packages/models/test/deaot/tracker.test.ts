@@ -14,6 +14,7 @@ import {
   type TrackerOptions,
 } from '../../src/index.js';
 import { deaotManifest } from '../fixtures/deaot/manifest.js';
+import { scene } from '../tracking/scene.js';
 
 const SIZE = { height: 48, width: 64 };
 const PIXELS = SIZE.height * SIZE.width;
@@ -36,22 +37,7 @@ afterAll(() => {
   shutdown(runtime);
 });
 
-/** A frame with coloured waves, each its own. */
-function frame(index: number): Uint8Array {
-  const rgba = new Uint8Array(PIXELS * 4).fill(255);
-  for (let i = 0; i < PIXELS; i++) {
-    const [x, y] = [i % SIZE.width, Math.floor(i / SIZE.width)];
-    for (let c = 0; c < 3; c++)
-      rgba[i * 4 + c] = 128 + 100 * Math.sin((x + index) / (5 + c) + (y - index) / (9 - 2 * c));
-  }
-  return rgba;
-}
-
-/** Objects 1..count as vertical stripes over the upper half. */
-const stripes = (count: number) =>
-  Int32Array.from({ length: PIXELS }, (_, i) =>
-    i < PIXELS / 2 ? 1 + Math.floor(((i % SIZE.width) * count) / SIZE.width) : 0,
-  );
+const { frame, stripes } = scene(SIZE);
 
 const read = async (t: Tensor) => new Float32Array(await runtime.read(t));
 
