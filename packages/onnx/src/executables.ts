@@ -25,7 +25,12 @@ export class Executable {
   }
 
   async #compile(): Promise<Session> {
-    const weights = this.weights.map(({ name, data, arrange }) => ({ name, values: data.values!, arrange }));
+    const weights = this.weights.map(({ name, data, arrange }) => ({
+      name,
+      source: data,
+      values: data.values!,
+      arrange,
+    }));
     try {
       return await this.runtime.compile(this.model, weights);
     } catch (cause) {

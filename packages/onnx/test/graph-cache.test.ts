@@ -1,9 +1,11 @@
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -126,21 +128,49 @@ describe('graphs on disk', () => {
     expect(entries()).toEqual([]);
   });
 
+  const KEY = '0123456789'.repeat(4);
   it('stay those of the process that was the first, where two make the same at once', async () => {
     const [one, two] = [new GraphCache('test', { folder }), new GraphCache('test', { folder })];
     let second: Promise<string | undefined> | undefined;
-    const first = await one.entry('key', async (empty) => {
+    const first = await one.entry(KEY, async (empty) => {
       writeFileSync(join(empty, 'graph.onnx'), 'graph');
       // Makes all of its own meanwhile.
-      second = two.entry('key', async (other) => writeFileSync(join(other, 'graph.onnx'), 'graph'));
+      second = two.entry(KEY, async (other) => writeFileSync(join(other, 'graph.onnx'), 'graph'));
       await second;
     });
     expect(await second).toBe(first);
-    expect(readdirSync(folder)).toEqual(['key']);
+    expect(readdirSync(folder)).toEqual([KEY]);
     expect(readFileSync(join(first!, 'graph.onnx'), 'utf8')).toBe('graph');
-    expect(await new GraphCache('test', { folder }).entry('key', () => Promise.reject(new Error('made anew')))).toBe(
+    expect(await new GraphCache('test', { folder }).entry(KEY, () => Promise.reject(new Error('made anew')))).toBe(
       first,
     );
+  });
+
+  it('leave alone what else is in the folder', async () => {
+    const foreign = ['notes/entry.json', 'mine.tmp-1/thesis.txt', `${KEY}x/entry.json`, 'entry.json'];
+    for (const path of foreign) {
+      mkdirSync(join(folder, path, '..'), { recursive: true });
+      writeFileSync(join(folder, path), '{"a.txt":{"size":1}}');
+      utimesSync(join(folder, path, '..'), 1, 1);
+    }
+    symlinkSync('nowhere', join(folder, 'link'));
+    const before = readdirSync(folder);
+    // The second does not fit beside the first.
+    await product(2, { cache: { folder, limitMB: 3 } });
+    await product(3, { cache: { folder, limitMB: 1.8 } });
+    const after = readdirSync(folder);
+    expect(before.filter((name) => !after.includes(name))).toEqual([]);
+    for (const path of foreign) expect(readFileSync(join(folder, path), 'utf8')).toBe('{"a.txt":{"size":1}}');
+    expect(after.length).toBe(before.length + 1);
+  });
+
+  it('are told apart where an array is filled anew', () => {
+    const cache = new GraphCache('test', { folder });
+    const values = new Float32Array(4);
+    const keyOf = (source: object) => cache.key(new Uint8Array(1), [{ name: 'w', source, values }]);
+    const zeros = keyOf({});
+    values.fill(1);
+    expect(keyOf({})).not.toBe(zeros);
   });
 
   it('are done without where nothing can be written', async () => {

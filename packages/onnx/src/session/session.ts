@@ -24,13 +24,15 @@ export interface GraphCacheOptions {
 export interface Weight {
   /** Of the constant, and the location that the graph has for it. */
   readonly name: string;
+  /** What has these values for good: an array may be filled anew for another one. */
+  readonly source: object;
   readonly values: Values;
   /** From the order of `values` to the constant's. */
   readonly arrange?: (values: Float32Array) => Float32Array;
 }
 
 /** What a weight is in the graph. */
-export function weightBytes({ values, arrange }: Weight): Uint8Array {
+export function weightBytes({ values, arrange }: Pick<Weight, 'values' | 'arrange'>): Uint8Array {
   const { buffer, byteOffset, byteLength } = arrange ? arrange(values as Float32Array) : values;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes, writ
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Values } from '../../tensors.js';
 import type { GraphCacheOptions, Weight } from '../session.js';
 
 /** Changes with what an entry is. */
@@ -12,11 +11,14 @@ const DEFAULT_LIMIT_MB = 2000;
 /** Graphs with less in constants, in bytes, are compiled sooner than looked up. */
 const LEAST_BYTES = 2 ** 20;
 /** What is stored is larger than the weights by as much: ONNX Runtime's arrangement comes on top of them. */
-const STORED_RATIO = 1.3;
+const STORED_RATIO = 1.4;
 /** A process that writes an entry for longer, in milliseconds, has died. */
 const ABANDONED_AFTER = 3_600_000;
 /** In the names of entries that are being written. */
 const UNFINISHED = '.tmp-';
+/** Names of entries, and of those that are being written. What else is in the folder is not ours. */
+const ENTRY = /^[0-9a-f]{40}$/;
+const UNFINISHED_ENTRY = /^[0-9a-f]{40}\.tmp-\w{6}$/;
 /** Tells which files belong to an entry, and how they were written; it is written last, and its time is that of the last use. */
 const SUMMARY = 'entry.json';
 
@@ -32,11 +34,13 @@ const defaultFolder = (): string =>
  * damaged, or cannot be read, is as good as none: whoever looks for it makes it anew.
  */
 export class GraphCache {
-  readonly #digests = new WeakMap<Values, Buffer>();
+  readonly #digests = new WeakMap<object, Buffer>();
   /** Entries that this process made or checked. */
   readonly #whole = new Set<string>();
   readonly #folder: string;
   readonly #limit: number;
+  /** Whether nothing can be written: then nothing is compiled to be written. */
+  #unusable = false;
 
   /** @param maker What compiles: entries of others are of no use to it. */
   constructor(
@@ -60,19 +64,19 @@ export class GraphCache {
   /** Whether a graph is worth it, and fits. */
   takes(weights: readonly Weight[]): boolean {
     const bytes = weights.reduce((sum, { values }) => sum + values.byteLength, 0);
-    return bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
+    return !this.#unusable && bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
   }
 
   /** Of a graph with these weights. */
   key(model: Uint8Array, weights: readonly Weight[]): string {
     const hash = createHash('sha256').update(`${FORMAT} ${this.maker} ${model.length} `).update(model);
-    for (const { values } of weights) hash.update(this.#digest(values));
+    for (const weight of weights) hash.update(this.#digest(weight));
     return hash.digest('hex').slice(0, 40);
   }
 
-  #digest(values: Values): Buffer {
-    let digest = this.#digests.get(values);
-    if (!digest) this.#digests.set(values, (digest = createHash('sha256').update(values).digest()));
+  #digest({ source, values }: Weight): Buffer {
+    let digest = this.#digests.get(source);
+    if (!digest) this.#digests.set(source, (digest = createHash('sha256').update(values).digest()));
     return digest;
   }
 
@@ -86,7 +90,9 @@ export class GraphCache {
         return folder;
       }
       await this.#make(folder, write);
-    } catch {
+    } catch (error) {
+      // Errors of the file system have a code.
+      this.#unusable ||= (error as NodeJS.ErrnoException).code !== undefined;
       return undefined;
     }
     await this.#evict(key).catch(() => {});
@@ -97,7 +103,7 @@ export class GraphCache {
   async forget(key: string): Promise<void> {
     const folder = join(this.#folder, key);
     this.#whole.delete(folder);
-    await rm(folder, { recursive: true, force: true }).catch(() => {});
+    await remove(folder);
   }
 
   async #isWhole(folder: string): Promise<boolean> {
@@ -129,7 +135,7 @@ export class GraphCache {
       await rename(temporary, folder);
       this.#whole.add(folder);
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true }).catch(() => {});
+      await remove(temporary);
       throw error;
     }
   }
@@ -139,28 +145,44 @@ export class GraphCache {
     const entries: { path: string; used: number; bytes: number }[] = [];
     for (const name of await readdir(this.#folder)) {
       const path = join(this.#folder, name);
-      const summary = await readSummary(path);
-      const { mtimeMs } = await stat(summary ? join(path, SUMMARY) : path);
-      if (summary) {
-        const bytes = Object.values(summary).reduce((sum, file) => sum + file.bytes, 0);
-        entries.push({ path, used: name === newest ? Number.POSITIVE_INFINITY : mtimeMs, bytes });
-      } else if (name.includes(UNFINISHED) && Date.now() - mtimeMs > ABANDONED_AFTER) {
-        await rm(path, { recursive: true, force: true });
+      if (UNFINISHED_ENTRY.test(name)) {
+        if (Date.now() - (await lastUse(path)) > ABANDONED_AFTER) await remove(path);
+        continue;
       }
+      const summary = ENTRY.test(name) ? await readSummary(path) : undefined;
+      if (!summary) continue;
+      const bytes = Object.values(summary).reduce((sum, file) => sum + file.bytes, 0);
+      const used = name === newest ? Number.POSITIVE_INFINITY : await lastUse(join(path, SUMMARY));
+      entries.push({ path, used, bytes });
     }
     let total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { path, used, bytes } of entries.sort((a, b) => a.used - b.used)) {
       if (total <= this.#limit || used === Number.POSITIVE_INFINITY) return;
       this.#whole.delete(path);
-      await rm(path, { recursive: true, force: true });
+      await remove(path);
       total -= bytes;
     }
   }
 }
 
+/** Others may be at the same folder: what is gone, or cannot be removed, is left to them. */
+const remove = (path: string) => rm(path, { recursive: true, force: true }).catch(() => {});
+
+/** In milliseconds; now for what is gone. */
+const lastUse = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Date.now(),
+  );
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** @returns undefined for what no entry says */
 async function readSummary(folder: string): Promise<Summary | undefined> {
   try {
-    return JSON.parse(await readFile(join(folder, SUMMARY), 'utf8')) as Summary;
+    const summary = JSON.parse(await readFile(join(folder, SUMMARY), 'utf8')) as Summary;
+    const files = Object.values(summary);
+    return files.length > 0 && files.every((file) => isSize(file.bytes) && isSize(file.crc32)) ? summary : undefined;
   } catch {
     return undefined;
   }
