@@ -1,3 +1,4 @@
+import { OperandError, transpose } from '@samtrack/kernels';
 import { randomTensor } from '@samtrack/kernels/testing';
 import { tensor } from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -19,6 +20,14 @@ describe('the CPU engine', () => {
       code: 'refused',
       message: expect.stringMatching(/MatMul/),
     });
+  });
+
+  it('refuses what the operations refuse on a GPU', () => {
+    const x = engine.allocate([2, 3]);
+    // @ts-expect-error misspelt
+    expect(() => transpose(x, { inot: x })).toThrow(OperandError);
+    expect(() => transpose([1, 2] as never)).toThrow(/x is to be a tensor/);
+    expect(transpose(x).shape).toEqual([3, 2]);
   });
 
   it('compiles a graph once, however long the memory is that it reads', async () => {

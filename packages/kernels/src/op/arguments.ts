@@ -89,33 +89,47 @@ export const listOf =
 
 type Fields<T> = { readonly [Name in keyof Required<T>]: Check };
 
+const notAnObject = (value: unknown, argument: string): Complaint | undefined =>
+  typeof value !== 'object' || value === null || isTensor(value)
+    ? { argument, message: `${argument} is to be an object, got ${said(value)}` }
+    : undefined;
+
+const NOTHING = {};
+
 /** An object with these fields, whatever else it holds: a geometry, the weights of a layer. */
-export const record =
-  <T extends object>(checks: Fields<T>): Check =>
-  (value = {}, argument) => {
-    if (typeof value !== 'object' || value === null || isTensor(value)) {
-      return { argument, message: `${argument} is to be an object, got ${said(value)}` };
-    }
-    for (const name in checks) {
-      const complaint = checks[name]((value as Record<string, unknown>)[name], name);
+export const record = <T extends object>(checks: Fields<T>): Check => {
+  const known = Object.entries<Check>(checks);
+  return (value = NOTHING, argument) => {
+    const complaint = notAnObject(value, argument);
+    if (complaint) return complaint;
+    for (const [name, check] of known) {
+      const complaint = check((value as Record<string, unknown>)[name], name);
       if (complaint) return complaint;
     }
     return undefined;
   };
+};
 
 /** An object with these fields and no other: options, of which one that is misspelt would otherwise be passed over in silence. */
-export const fields =
-  <T extends object>(checks: Fields<T>): Check =>
-  (value, argument) => {
-    if (typeof value === 'object' && value !== null && !isTensor(value)) {
-      for (const name in value) {
-        if (name in checks) continue;
-        const message = `${argument} has no \`${name}\`; there is ${Object.keys(checks).join(', ')}`;
-        return { argument: name, message };
+export const fields = <T extends object>(checks: Fields<T>): Check => {
+  const known = new Map(Object.entries<Check>(checks));
+  const needed = [...known].filter(([name, check]) => check(undefined, name));
+  return (value = NOTHING, argument) => {
+    const complaint = notAnObject(value, argument);
+    if (complaint) return complaint;
+    // Calls give few of many options.
+    for (const name in value as object) {
+      const check = known.get(name);
+      if (!check) {
+        return { argument: name, message: `${argument} has no \`${name}\`; there is ${[...known.keys()].join(', ')}` };
       }
+      const complaint = check((value as Record<string, unknown>)[name], name);
+      if (complaint) return complaint;
     }
-    return record<T>(checks)(value, argument);
+    for (const [name, check] of needed) if (!(name in (value as object))) return check(undefined, name);
+    return undefined;
   };
+};
 
 /** The tensors in arguments or results, however deep in lists and objects. */
 export function tensorsIn(values: unknown, found: Tensor[] = []): Tensor[] {

@@ -100,13 +100,13 @@ export function defineOp<Args extends unknown[], Result, Shape extends object = 
   const call = (...args: Args): Result => {
     const found = findRuntime();
     const own = found ? undefined : currentEngineOps()?.[name];
-    if (own) return Reflect.apply(own, undefined, args) as Result;
-    const runtime = found ?? getRuntime();
+    const runtime = own ? undefined : (found ?? getRuntime());
     for (let i = 0; i < takes.length; i++) {
       const [argument, check] = takes[i]!;
       const complaint = check(args[i], argument);
       if (complaint) throw new OperandError(name, complaint.argument, complaint.message);
     }
+    if (!runtime) return Reflect.apply(own!, undefined, args) as Result;
     const result = run(new Call(op as never, runtime, args), ...args);
     if (tapeIsOn()) {
       addToTape(name, tensorsIn(args), tensorsIn(result), () => {
