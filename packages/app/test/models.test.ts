@@ -153,7 +153,7 @@ describeApp('the manager of models', (open) => {
     const row = app.page.locator('.model', { hasText: entry.title });
     await row.getByRole('button', { name: /^Get/ }).click();
     await row.getByRole('button', { name: /^Download/ }).click();
-    const name = entry.file.replace('.pth', '.f16.safetensors');
+    const name = `${entry.file}.f16.safetensors`;
     const here = app.page.locator('.model', { hasText: name });
     await expect.poll(() => here.textContent()).toMatch(/14\.8 MB as float16|15 MB as float16/);
     // It is listed once, and what was downloaded is gone.

@@ -134,6 +134,8 @@ describeApp('prompts', (open) => {
     await app.page.mouse.up();
     await app.waitForObjects(1);
     const painted = await areaOf(app, 1);
+    // A line of 50 pixels, 24 wide, with round ends.
+    expect(Math.abs(painted - (50 * 24 + Math.PI * 144))).toBeLessThan(40);
     const raster = new Uint8Array(96 * 64);
     paintLine(
       raster,

@@ -4,6 +4,7 @@ import type { BirpcReturn } from 'birpc';
 import { openChannel } from '../channel.js';
 import { scriptUrl } from '../page/trusted.js';
 import type { ModelRole, NetApi, NetPageApi, NetReport, StoredModel } from '../protocol.js';
+import { ROLES } from '../roles.js';
 import { attempt, engine, parameters, report } from './engine.js';
 import { change, settings } from './settings.js';
 import { tell } from './view.js';
@@ -40,13 +41,6 @@ export function urlOf(entry: CatalogEntry): string | undefined {
   if (mirror) return new URL(entry.file, new URL(mirror, location.href)).href;
   return entry.source.kind === 'url' ? entry.source.url : undefined;
 }
-
-const ROLES: Readonly<Record<CatalogEntry['family'], readonly ModelRole[]>> = {
-  deaot: ['tracker'],
-  sam: ['segmenter'],
-  sam2: ['segmenter', 'tracker'],
-  'grounding-dino': ['detector'],
-};
 
 /** What a checkpoint can be used as. */
 export const rolesOf = ({ family }: CatalogEntry): readonly ModelRole[] => ROLES[family];

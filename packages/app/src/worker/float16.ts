@@ -19,20 +19,14 @@ export const canBeHalved = (checkpoint: Checkpoint, { family }: Architecture): b
     return dtype === 'f32' && shape.length > 1 && HALVED[family]?.(key);
   });
 
-/** Name of the file that holds a checkpoint as float16. */
-const halvedName = (file: string): string => `${file.replace(/\.(pth|pt|safetensors)$/i, '')}.f16.safetensors`;
+/** Name of the file that holds a checkpoint as float16; files of other endings have others. */
+const halvedName = (file: string): string => `${file}.f16.safetensors`;
 
-/** Writes a checkpoint as float16 among the models. @throws CheckpointError, OutputError; nothing is left of it then */
+/** Writes a checkpoint as float16 among the models. @throws CheckpointError, OutputError; what was there before is still there then */
 export async function writeHalved(checkpoint: Checkpoint, { family }: Architecture, file: string): Promise<string> {
   const { entries, metadata } = await storedAs(checkpoint, 'f16', { halved: HALVED[family] });
   const name = halvedName(file);
   const said = { ...metadata, source: file };
-  const folder = await folderOf('models');
-  try {
-    await writeFile(folder, name, streamSafetensors(entries, { metadata: said }));
-  } catch (error) {
-    await folder.removeEntry(name).catch(() => {});
-    throw error;
-  }
+  await writeFile(await folderOf('models'), name, streamSafetensors(entries, { metadata: said }));
   return name;
 }

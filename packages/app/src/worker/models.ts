@@ -8,16 +8,10 @@ import {
   openCheckpoint,
 } from '@samtrack/models/checkpoint';
 import { OutputError } from 'samtrack';
-import type { ModelRole, StoredModel } from '../protocol.js';
+import type { StoredModel } from '../protocol.js';
+import { ROLES } from '../roles.js';
 import { canBeHalved, writeHalved } from './float16.js';
 import { folderOf, modelFile, writeFile } from './storage.js';
-
-const ROLES: Readonly<Record<Architecture['family'], readonly ModelRole[]>> = {
-  deaot: ['tracker'],
-  sam: ['segmenter'],
-  sam2: ['segmenter', 'tracker'],
-  'grounding-dino': ['detector'],
-};
 
 /**
  * Opens a checkpoint, and does something with what its tensors tell that it is.

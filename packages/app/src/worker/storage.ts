@@ -43,7 +43,12 @@ export async function writeFile(
   name: string,
   data: Blob | string | AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  let isNew = false;
   try {
+    isNew = await folder.getFileHandle(name).then(
+      () => false,
+      () => true,
+    );
     const handle = await folder.getFileHandle(name, { create: true });
     const stream = await handle.createWritable();
     try {
@@ -55,6 +60,8 @@ export async function writeFile(
       throw error;
     }
   } catch (cause) {
+    // What was there before is still there, whole; an empty file is not left.
+    if (isNew) await folder.removeEntry(name).catch(() => {});
     const { name: kind, message } = cause as DOMException;
     const full = kind === 'QuotaExceededError';
     throw new OutputError(full ? 'disk-full' : 'write-failed', name, full ? 'no storage left' : message, { cause });

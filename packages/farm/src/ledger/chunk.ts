@@ -73,6 +73,9 @@ export async function writeLatest(
   return { path, object, bytes: (await stat(file)).size, sha256: digest };
 }
 
+/** Names that `writeLatest` gives. */
+const LATEST = /^(\d+)\.[0-9a-f]{32}$/;
+
 /** Removes what `writeLatest` has stored for a claim or earlier ones. @param kept stays */
 export async function removeLatest(
   storage: Storage,
@@ -83,7 +86,8 @@ export async function removeLatest(
   const folder = latestFolder(key);
   for (const name of await storage.list(folder)) {
     const object = `${folder}/${name}`;
-    if (Number.parseInt(name, 10) > claim || kept.some((file) => file.object === object)) continue;
+    const [, owner] = LATEST.exec(name) ?? [];
+    if (owner === undefined || Number(owner) > claim || kept.some((file) => file.object === object)) continue;
     await storage.remove(object);
   }
 }

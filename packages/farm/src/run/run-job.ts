@@ -157,7 +157,8 @@ class Work {
       const { chunk, files } = await this.results.finish();
       onBeat();
       await this.ledger.append({ type: 'done', frames, seconds: this.progress.seconds, chunk, files, notes });
-      await this.tidy();
+      // The job is done, whatever becomes of what is of no use any more.
+      await this.tidy().catch(() => {});
       return { status: 'done', frames, tracked: this.progress.tracked };
     } catch (error) {
       const stop = error instanceof Stopped ? error.reason : signal.aborted ? 'cancel' : undefined;
@@ -234,8 +235,11 @@ class Work {
     const latest = await this.results.commitLatest(state.latest, token);
     const chunk = await this.results.commit(open);
     const frames = this.progress.done - (open === undefined ? 0 : 1);
-    if (chunk) await this.ledger.append({ type: 'commit', frames, chunk, ...(latest.length > 0 && { latest }) });
-    if (latest.length > 0) await this.tidy(latest);
+    if (chunk) {
+      await this.ledger.append({ type: 'commit', frames, chunk, ...(latest.length > 0 && { latest }) });
+      // Only now nothing refers to the earlier ones.
+      if (latest.length > 0) await this.tidy(latest);
+    }
     this.options.onBeat();
     this.sinceCommit = open === undefined ? 0 : 1;
   }

@@ -7,6 +7,7 @@ import {
   noReference,
   noUpdate,
   OutOfBudgetError,
+  TrackerError,
 } from '../tracking/errors.js';
 import { checkLabels, FrameInput } from '../tracking/frame-input.js';
 import {
@@ -212,7 +213,10 @@ export class LabelPropagationTracker implements Tracker {
   }
 
   async restore(snapshot: TrackerSnapshot): Promise<void> {
-    const { objects, references, recent } = snapshot.state as PropagationState;
+    const { objects, references, recent } = snapshot.state as Partial<PropagationState>;
+    if (objects === undefined || !references || !recent) {
+      throw new TrackerError('snapshot', 'This is no snapshot of label propagation.');
+    }
     const channels = channelsOf(objects);
     this.#checkBudget(references.length + recent.length, channels);
     const tokens = this.#grid.height * this.#grid.width;

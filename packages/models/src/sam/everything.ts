@@ -19,6 +19,7 @@ import { components8 } from '../masks/regions.js';
 import { type Crop, cropBoxes, touchesCropEdge } from './crops.js';
 import { type EverythingOptions, type OutputMode, type ResolvedOptions, resolveOptions } from './everything-options.js';
 import { SamPredictor } from './predictor.js';
+import { clampedPrompt } from './prompt.js';
 import { chosenIou, type DecodedBatch, type MaskChoice, type PromptModel } from './prompt-model.js';
 import { measureMasks, readMasks } from './read-masks.js';
 import { cropImage, type ImageSize, type Point, scalePoint } from './transforms.js';
@@ -167,9 +168,6 @@ async function* passes(
   }
 }
 
-/** Largest logit of a mask that is a prompt again (sam2, `sam2_image_predictor.py`, `_predict`). */
-const MAX_PROMPT_LOGIT = 32;
-
 /** Every mask of a pass as the prompt of a single one, beside its point (sam2, `automatic_mask_generator.py`, `refine_with_m2m`). */
 async function* refined(
   pass: DecodedBatch,
@@ -181,7 +179,7 @@ async function* refined(
     .read(pass.logits)
     .then((bytes) => new Float32Array(bytes))
     .finally(() => disposeBatch(pass));
-  const clamped = logits.map((logit) => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit)));
+  const clamped = clampedPrompt(logits);
   const pixels = height * width;
   const owners = pass.indices.flatMap((index) => Array.from({ length: alternatives }, () => index));
   const prompts = promptsOf(

@@ -87,3 +87,10 @@ export function framePrompt(prompt: SamPrompt, frame: PromptFrame, name = 'The p
 /** A point that is said to be on the object and beside it. */
 export const contradictoryPoint = (points: readonly Point[], labels: readonly number[]): Point | undefined =>
   points.find(([x, y], i) => labels[i] === 1 && points.some(([u, v], k) => labels[k] === 0 && u === x && v === y));
+
+/** Largest logit of a mask that is a prompt again (sam2, `sam2_image_predictor.py`, `_predict`). */
+const MAX_PROMPT_LOGIT = 32;
+
+/** Logits of a mask, of any size, as those of a prompt. */
+export const clampedPrompt = (logits: Float32Array): Float32Array =>
+  logits.map((logit) => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit)));

@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { PointLabel } from '../sam/point-embedder.js';
-import { contradictoryPoint } from '../sam/prompt.js';
+import { clampedPrompt, contradictoryPoint } from '../sam/prompt.js';
 import type { Point } from '../sam/transforms.js';
 import type { ObjectPrompt, Size } from '../tracking/index.js';
 import { Sam2Error } from './error.js';
@@ -44,11 +44,6 @@ export const terminated = ({ points, labels }: FramePoints): FramePoints =>
 /** Whether the mask is the best of three: where one point or none leaves open what is meant. */
 export const isAmbiguous = ({ points }: FramePoints): boolean => points.length <= 1;
 
-/** Largest logit of a mask that is a prompt again. */
-const MAX_PROMPT_LOGIT = 32;
-
 /** An earlier mask of a frame as a prompt, float32 [lowRes, lowRes]; the caller's to dispose. */
-export function maskPrompt({ lowRes }: Pick<ObjectOutput, 'lowRes'>, side: number): Tensor {
-  const clamped = lowRes.map((logit) => Math.max(-MAX_PROMPT_LOGIT, Math.min(MAX_PROMPT_LOGIT, logit)));
-  return tensor(clamped, [side, side]);
-}
+export const maskPrompt = ({ lowRes }: Pick<ObjectOutput, 'lowRes'>, side: number): Tensor =>
+  tensor(clampedPrompt(lowRes), [side, side]);

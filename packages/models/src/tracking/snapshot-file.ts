@@ -29,9 +29,10 @@ export async function* storedSnapshot({ state, tensors }: TrackerSnapshot, about
     dtype: 'f32',
     shape,
     data: async () => {
-      const { buffer } = await read();
-      await checksum.add(key, shape, new Uint8Array(buffer));
-      return new Uint8Array(buffer);
+      const { buffer, byteOffset, byteLength } = await read();
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+      await checksum.add(key, shape, bytes);
+      return bytes;
     },
   }));
   yield* streamSafetensors([...entries, { key: CHECKSUM, dtype: 'u8', shape: [32], data: () => checksum.value() }], {

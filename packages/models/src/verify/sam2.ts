@@ -5,6 +5,7 @@ import type { Box } from '../masks/box.js';
 import { disposeAll } from '../nn/tidy.js';
 import { segmentEverything } from '../sam/everything.js';
 import { PointLabel } from '../sam/point-embedder.js';
+import { clampedPrompt } from '../sam/prompt.js';
 import type { Point } from '../sam/transforms.js';
 import { frameInput } from '../sam2/frame-input.js';
 import { blockRows } from '../sam2/image-encoder.js';
@@ -263,8 +264,7 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
     comparison.check(`${name}.masks4`, raw.masks);
     comparison.check(`${name}.ious4`, raw.iou);
     const pixels = model.lowRes ** 2;
-    const clamped = (i: number) =>
-      raw.masks.slice(i * pixels, (i + 1) * pixels).map((x) => Math.max(-32, Math.min(32, x)));
+    const clamped = (i: number) => clampedPrompt(raw.masks.slice(i * pixels, (i + 1) * pixels));
     for (const multi of prompt.multimask) {
       const chosen = multi ? [1, 2, 3] : [model.choose(raw, false, STABILITY_FALLBACK).mask];
       const kind = `${name}.${multi ? 'multi' : 'single'}`;

@@ -59,9 +59,12 @@ describe.each([
 
   it('find what direct ones find, to the bit, and hold no more the longer the video is', async () => {
     const frames = FULL + 5;
-    const { found } = await track(direct, frames);
+    const { found, held } = await track(direct, frames);
     const replayed = await track(replaying, frames);
     expect(replayed.found).toEqual(found);
+    expect(found.some(({ labels }) => labels.some((id) => id > 0))).toBe(true);
+    // Captures have buffers of their own.
+    expect(replayed.held.at(-1)).toBeGreaterThan(held.at(-1)!);
     expect(new Set(replayed.held.slice(FULL)).size).toBe(1);
     // What an earlier video left is of use to the next, and does not pile up; prompts are captured when they come again.
     const again = await track(replaying, frames);
