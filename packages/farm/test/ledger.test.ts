@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { removeLatest } from '../src/ledger/chunk.js';
 import { type Entry, stateOf } from '../src/ledger/entries.js';
 import { Ledger } from '../src/ledger/ledger.js';
 import { openStorage } from '../src/storage/open.js';
@@ -47,6 +48,17 @@ describe('ledger', () => {
     await ledger.claim(claim('a'), {});
     await ledger.append({ type: 'commit', frames: 64, chunk });
     expect((await Ledger.open(storage, KEY)).entries.map(({ type }) => type)).toEqual(['claim', 'commit']);
+  });
+
+  it('removes states of its own claim and earlier ones, and nothing else', async () => {
+    const storage = await freshStorage();
+    const digest = 'c'.repeat(32);
+    const names = [`1.${digest}`, `2.${digest}`, `3.${digest}`, 'notes.txt', '1abc', `2.${'d'.repeat(32)}`];
+    const latest = `jobs/ab/${KEY}/latest`;
+    for (const name of names) await storage.write(`${latest}/${name}`, new TextEncoder().encode(name));
+    const kept = { path: 'memory.safetensors', object: `${latest}/2.${digest}`, bytes: 1, sha256: digest };
+    await removeLatest(storage, KEY, 2, [kept]);
+    expect((await storage.list(latest)).sort()).toEqual(['1abc', `2.${digest}`, `3.${digest}`, 'notes.txt']);
   });
 
   it('names a line that is none', async () => {
