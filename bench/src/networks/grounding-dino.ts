@@ -10,6 +10,8 @@ import { groundingDinoManifest, highestScores } from '@samtrack/models/testing';
 import { clone, keep, type Tensor, type Tensor2D, type Tensor3D } from '@tensorflow/tfjs-core';
 import type { Network } from './network.js';
 
+/** Relative difference of scores that rounding explains. */
+const TIE = 1e-5;
 /** Tokens of "[CLS] a cat . a remote control . [SEP]". */
 const TOKENS = 9;
 /** The phrases, with the stops that end them. */
@@ -50,7 +52,14 @@ export function groundingDino(
             onStage: (stage) => onPart?.(stage),
             rank: (scores, count) => {
               const highest = highestScores(scores, count);
-              return (selected ??= highest);
+              selected ??= highest;
+              for (const [i, token] of selected.entries()) {
+                const [taken, own] = [scores[token]!, scores[highest[i]!]!];
+                if (Math.abs(taken - own) > TIE * Math.abs(own)) {
+                  throw new Error(`${name}: query ${i} has a score of ${own}, and ${taken} on the first runner`);
+                }
+              }
+              return selected;
             },
             onQueries: (queries) => {
               last = keep(clone(queries));
