@@ -42,8 +42,9 @@ describeApp('a session', (open) => {
     await oneObject(app);
     await copied(app);
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    // Masks are gathered for a second before they are written; that many frames take longer.
     await app.page.waitForFunction(
-      () => Number(document.querySelector('.progress progress')?.getAttribute('value')) > 4,
+      () => Number(document.querySelector('.progress progress')?.getAttribute('value')) > 10,
     );
     await app.page.reload();
     await app.page.waitForSelector('.object');
