@@ -38,6 +38,7 @@ const project = (
     root,
     include,
     globalSetup,
+    setupFiles: [fileURLToPath(new URL('scripts/compare-typed-arrays.mjs', import.meta.url))],
     expect: { poll: { timeout: pollTimeout } },
     sequence: { groupOrder },
     pool: 'forks' as const,
