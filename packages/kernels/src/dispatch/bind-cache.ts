@@ -1,5 +1,5 @@
 import type { Program } from './kernel.js';
-import { packedUniforms } from './uniforms.js';
+import { WordMap } from './word-map.js';
 
 /** Bind groups kept; a frame of the largest model uses about 600. */
 const MAX_BIND_GROUPS = 8192;
@@ -15,9 +15,11 @@ interface CompiledProgram {
 /** The caches that make a dispatch cheap: pipelines, uniform buffers, bind groups. */
 export class BindCache {
   readonly #compiled = new Map<Program, CompiledProgram>();
-  readonly #uniformBuffers = new Map<string, { id: number; buffer: GPUBuffer }>();
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #uniformBuffers = new WordMap<{ id: number; buffer: GPUBuffer }>(MAX_UNIFORM_BUFFERS);
+  readonly #bindGroups = new WordMap<GPUBindGroup>(MAX_BIND_GROUPS);
   readonly #bufferIds = new WeakMap<GPUBuffer, number>();
+  /** Program, buffers and uniforms of the bind group that is asked for. */
+  readonly #bound = new Uint32Array(64);
   #nextId = 1;
 
   constructor(private readonly device: GPUDevice) {}
@@ -47,48 +49,41 @@ export class BindCache {
     return compiled;
   }
 
-  /** @param uniforms What `packUniforms` said of those that it packed last. */
+  /** @param uniforms What `packUniforms` returned. */
   bindGroup(
     program: Program,
     compiled: CompiledProgram,
     buffers: readonly GPUBuffer[],
-    uniforms: string,
+    uniforms: Uint32Array<ArrayBuffer>,
   ): GPUBindGroup {
-    let key = String(compiled.id);
+    const bound = this.#bound;
+    let length = 0;
+    bound[length++] = compiled.id;
     for (const buffer of buffers) {
       let id = this.#bufferIds.get(buffer);
       if (id === undefined) this.#bufferIds.set(buffer, (id = this.#nextId++));
-      key += `,${id}`;
+      bound[length++] = id;
     }
-    const uniform = program.uniformWords > 0 ? this.#uniformBuffer(program, uniforms) : undefined;
-    if (uniform) key += `,${uniform.id}`;
-    const known = this.#bindGroups.get(key);
-    if (known) return known;
-    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    if (uniform) entries.push({ binding: entries.length, resource: { buffer: uniform.buffer } });
-    const bindGroup = this.device.createBindGroup({ layout: compiled.layout, entries });
-    if (this.#bindGroups.size >= MAX_BIND_GROUPS) this.#bindGroups.delete(this.#bindGroups.keys().next().value!);
-    this.#bindGroups.set(key, bindGroup);
-    return bindGroup;
+    const uniform = program.uniformWords > 0 ? this.#uniformBuffer(uniforms, program.uniformWords) : undefined;
+    if (uniform) bound[length++] = uniform.id;
+    return this.#bindGroups.get(bound, length, () => {
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      if (uniform) entries.push({ binding: entries.length, resource: { buffer: uniform.buffer } });
+      return this.device.createBindGroup({ layout: compiled.layout, entries });
+    });
   }
 
-  /** Uniform buffers are immutable and shared by content: the same shapes recur every frame. */
-  #uniformBuffer(program: Program, key: string) {
-    const known = this.#uniformBuffers.get(key);
-    if (known) return known;
-    const words = packedUniforms(program);
-    const buffer = this.device.createBuffer({
-      size: words.byteLength,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  /**
+   * Uniform buffers are immutable and shared by content: the same shapes recur every frame. None is destroyed, since captured
+   * graphs may use it: bind groups keep it alive as long as they need it.
+   */
+  #uniformBuffer(words: Uint32Array<ArrayBuffer>, length: number) {
+    return this.#uniformBuffers.get(words, length, () => {
+      const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      const buffer = this.device.createBuffer({ size: 4 * length, usage });
+      this.device.queue.writeBuffer(buffer, 0, words, 0, length);
+      return { id: this.#nextId++, buffer };
     });
-    this.device.queue.writeBuffer(buffer, 0, words);
-    const uniform = { id: this.#nextId++, buffer };
-    // Not destroyed: captured graphs may use it. Bind groups keep it alive as long as they need it.
-    if (this.#uniformBuffers.size >= MAX_UNIFORM_BUFFERS) {
-      this.#uniformBuffers.delete(this.#uniformBuffers.keys().next().value!);
-    }
-    this.#uniformBuffers.set(key, uniform);
-    return uniform;
   }
 
   /** Forgets the bind groups, which keep their buffers alive. */

@@ -88,13 +88,25 @@ function readSource(name: string, template: string, includes: NonNullable<Kernel
   return source;
 }
 
+/** What launches of a kernel say, one thing after the other: names and values of parameters, and which optional tensors there are. */
+class Said {
+  program: Program | undefined;
+  readonly #further = new Map<unknown, Said>();
+
+  and(thing: unknown): Said {
+    let said = this.#further.get(thing);
+    if (!said) this.#further.set(thing, (said = new Said()));
+    return said;
+  }
+}
+
 /** A kernel and its programs. Of `defineKernel`. */
 export class Kernel {
   readonly name: string;
   /** All that its programs are made from, for fingerprints. */
   readonly sources: readonly string[];
   readonly #switches: readonly (readonly [binding: string, parameter: string])[];
-  readonly #programs = new Map<string, Program>();
+  readonly #root = new Said();
   readonly #parameters: ReadonlySet<string>;
 
   constructor(private readonly spec: KernelSpec) {
@@ -146,19 +158,25 @@ export class Kernel {
    *   be bound.
    */
   program(params: KernelParams | undefined, tensors: KernelTensors): Program {
-    let key = '';
+    let said = this.#root;
     for (const parameter in params) {
-      if (params[parameter] !== undefined) key += `|${parameter}=${params[parameter]}`;
+      const value = params[parameter];
+      if (value !== undefined) said = said.and(parameter).and(value);
     }
-    for (const [binding, parameter] of this.#switches) key += `|${parameter}=${tensors[binding] !== undefined}`;
-    const known = this.#programs.get(key);
-    if (known) return known;
-    this.#knows(params ?? {});
-    const switches = Object.fromEntries(
-      this.#switches.map(([binding, name]) => [name, tensors[binding] !== undefined]),
-    );
-    const program = this.#expand(key, { ...this.spec.params, ...params, ...switches } as WgslParams);
-    this.#programs.set(key, program);
+    for (const [binding] of this.#switches) said = said.and(tensors[binding] !== undefined);
+    return (said.program ??= this.#make(params, tensors));
+  }
+
+  #make(params: KernelParams = {}, tensors: KernelTensors): Program {
+    this.#knows(params);
+    const given = Object.entries(params).filter(([, value]) => value !== undefined);
+    const switches = this.#switches.map(([binding, name]) => [name, tensors[binding] !== undefined] as const);
+    const key = [...given, ...switches].map(([name, value]) => `|${name}=${value}`).join('');
+    const program = this.#expand(key, {
+      ...this.spec.params,
+      ...params,
+      ...Object.fromEntries(switches),
+    } as WgslParams);
     programs.set(program.key, program);
     return program;
   }
@@ -186,10 +204,13 @@ export class Kernel {
  */
 export const defineKernel = (spec: KernelSpec): Kernel => new Kernel(spec);
 
-/** Complains about the names that a launch has beyond those of the WGSL. */
-export function refuseUnknown(program: Program, given: object, known: readonly string[], kind: string): never {
-  const unknown = Object.keys(given).find(
-    (name) => (given as Record<string, unknown>)[name] !== undefined && !known.includes(name),
-  )!;
-  throw new KernelDefinitionError(program.name, unknown, `is no ${kind} of it; there is ${known.join(', ') || 'none'}`);
+/**
+ * The place of a name among those that the WGSL declares.
+ * @param next The place to look at first: launches name things in the order of the WGSL, as a rule.
+ * @throws KernelDefinitionError for a name that it does not declare.
+ */
+export function placeOf(program: Program, kind: string, known: readonly string[], name: string, next: number): number {
+  const place = known[next] === name ? next : known.indexOf(name);
+  if (place >= 0) return place;
+  throw new KernelDefinitionError(program.name, name, `is no ${kind} of it; there is ${known.join(', ') || 'none'}`);
 }

@@ -79,7 +79,7 @@ export class Recorder {
       pass ??= encoder.beginComputePass();
       if (step.pipeline !== pipeline) pass.setPipeline((pipeline = step.pipeline));
       pass.setBindGroup(0, step.bindGroup);
-      pass.dispatchWorkgroups(...step.workgroups);
+      pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1], step.workgroups[2]);
       this.dispatchCount++;
     }
     pass?.end();
@@ -87,8 +87,11 @@ export class Recorder {
   }
 }
 
-function encodeStep(pass: GPUComputePassEncoder, step: Extract<RecordedStep, { pipeline: unknown }>): void {
-  pass.setPipeline(step.pipeline);
-  pass.setBindGroup(0, step.bindGroup);
-  pass.dispatchWorkgroups(...step.workgroups);
+function encodeStep(
+  pass: GPUComputePassEncoder,
+  { pipeline, bindGroup, workgroups }: Extract<RecordedStep, { pipeline: unknown }>,
+): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
 }

@@ -55,6 +55,21 @@ export function bufferOf(backend: PrivateBackend, tensor: TensorInfo): GPUBuffer
   return backend.tensorMap.get(tensor.dataId).resource!;
 }
 
+/**
+ * The GPU buffer of a tensor that a launch reads or writes: the backend keeps it until the launch is submitted, and forgets the
+ * CPU copy of what is written.
+ */
+export function bindBuffer(backend: PrivateBackend, { dataId }: TensorInfo, written: boolean): GPUBuffer {
+  let data = backend.tensorMap.get(dataId);
+  if (!data.resource) {
+    backend.uploadToGPU(dataId);
+    data = backend.tensorMap.get(dataId);
+  }
+  backend.commandQueueOwnedIds.add(dataId);
+  if (written) data.values = null;
+  return data.resource!;
+}
+
 /** The values of a tensor that has no GPU buffer yet, as they would be uploaded; nothing when it has one, or no values. */
 export function valuesOnCpu(backend: PrivateBackend, tensor: TensorInfo): Float32Array | Int32Array | undefined {
   const { resource, values } = backend.tensorMap.get(tensor.dataId);
@@ -79,8 +94,8 @@ export function reclaim(backend: PrivateBackend): void {
 }
 
 /** A new, uninitialised tensor with a GPU buffer, tracked by tfjs's tidy scopes. */
-export function allocateTensor(backend: PrivateBackend, shape: number[], dtype: 'float32' | 'int32'): Tensor {
-  return engine().makeTensorFromTensorInfo(backend.makeTensorInfo(shape, dtype)) as Tensor;
+export function allocateTensor(backend: PrivateBackend, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor {
+  return engine().makeTensorFromTensorInfo(backend.makeTensorInfo(shape as number[], dtype)) as Tensor;
 }
 
 /** Makes tfjs forget the CPU copy of a tensor that a kernel has just written in place. */

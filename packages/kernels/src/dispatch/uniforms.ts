@@ -1,4 +1,4 @@
-import { KernelDefinitionError, type KernelUniforms, type Program, refuseUnknown } from './kernel.js';
+import { KernelDefinitionError, type KernelUniforms, type Program, placeOf } from './kernel.js';
 
 const MAX_WORDS = 1024;
 const words = new Uint32Array(MAX_WORDS);
@@ -21,16 +21,20 @@ function refuse(program: Program, index: number, value: unknown): never {
 }
 
 /**
- * Puts uniforms in the places that a program's `struct Params` gives them, for `packedUniforms`.
- * @returns A text that is equal for equal contents.
+ * Puts uniforms in the places that a program's `struct Params` gives them.
+ * @returns The first `program.uniformWords` of these words are its uniform buffer, until something else is packed.
  * @throws KernelDefinitionError for a name that is missing or unknown, a fraction where an integer belongs, a list of another length.
  */
-export function packUniforms(program: Program, values: KernelUniforms): string {
+export function packUniforms(program: Program, values: KernelUniforms): Uint32Array<ArrayBuffer> {
   const { uniforms, uniformKeys, uniformWords } = program;
   words.fill(0, 0, uniformWords);
-  for (let i = 0; i < uniforms.length; i++) {
+  let given = 0;
+  let next = 0;
+  for (const name in values) {
+    const value = values[name];
+    if (value === undefined) continue;
+    const i = placeOf(program, 'uniform', uniformKeys, name, next);
     const { type, offset, length } = uniforms[i]!;
-    const value = values[uniformKeys[i]!];
     const list = length > 1 ? (value as readonly number[]) : undefined;
     if (list && (!Array.isArray(list) || list.length !== length)) refuse(program, i, value);
     for (let j = 0; j < length; j++) {
@@ -39,14 +43,12 @@ export function packUniforms(program: Program, values: KernelUniforms): string {
       if (type === 'f32') floats[offset + j] = number as number;
       else words[offset + j] = number as number;
     }
+    given++;
+    next = i + 1;
   }
-  let given = 0;
-  for (const name in values) if (values[name] !== undefined) given++;
-  if (given !== uniforms.length) refuseUnknown(program, values, uniformKeys, 'uniform');
-  let key = '';
-  for (let i = 0; i < uniformWords; i++) key += `,${words[i]}`;
-  return key;
+  if (given < uniforms.length) {
+    const missing = uniformKeys.findIndex((name) => values[name] === undefined);
+    refuse(program, missing, undefined);
+  }
+  return words;
 }
-
-/** What was packed last. */
-export const packedUniforms = ({ uniformWords }: Program): Uint32Array<ArrayBuffer> => words.slice(0, uniformWords);

@@ -31,7 +31,7 @@ function said(value: unknown): string {
 }
 
 const isTensor = (value: unknown): value is TensorInfo =>
-  typeof value === 'object' && value !== null && 'dataId' in value && 'dtype' in value;
+  typeof value === 'object' && (value as Partial<TensorInfo> | null)?.dataId !== undefined;
 
 /** A check that wants something, and says so. */
 const wanting =
@@ -43,8 +43,9 @@ const wanting =
 export const tensorOf =
   (...dtypes: readonly TensorInfo['dtype'][]): Check =>
   (value, argument) => {
-    if (value instanceof Tensor && value.isDisposed) return { argument, message: `${argument} was disposed` };
-    if (isTensor(value) && (dtypes.length === 0 || dtypes.includes(value.dtype))) return undefined;
+    const right = isTensor(value) && (dtypes.length === 0 || dtypes.includes(value.dtype));
+    if (right && !(value as Partial<Tensor>).isDisposed) return undefined;
+    if (right) return { argument, message: `${argument} was disposed` };
     const wanted = dtypes.length > 0 ? `a tensor of ${dtypes.join(' or ')}` : 'a tensor';
     const hint = isTensor(value) && dtypes.length === 1 ? `: cast it, tf.cast(${argument}, '${dtypes[0]}')` : '';
     return { argument, message: `${argument} is to be ${wanted}, got ${said(value)}${hint}` };

@@ -36,7 +36,7 @@ export class LayerNorm {
 
   /** @param x float32 [..., channels]. */
   forward(x: Tensor, activation?: Activation): Tensor {
-    return this.ops.layerNorm(x, this.weight, this.bias, { ...this.options, activation });
+    return this.ops.layerNorm(x, this.weight, this.bias, { activation, ...this.options });
   }
 }
 

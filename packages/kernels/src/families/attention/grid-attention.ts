@@ -34,16 +34,13 @@ export function gridKernels(op: string, window: boolean): GridKernels {
 /** An attention over a grid with everything resolved. */
 export interface GridAttention {
   readonly headSize: number;
-  /** Factor of the dot products. */
-  readonly scale: number;
-  /** Size of the grid of keys; one row where they are no grid. */
-  readonly gridHeight: number;
+  /** Width of the grid of keys; their number where they are no grid. */
   readonly gridWidth: number;
   readonly relative?: RelativeTerms;
   /** Queries that a subgroup of `broadcast` owns. */
   readonly broadcastQueries: number;
   readonly tensors: KernelTensors;
-  /** Geometry of the operands. */
+  /** `scale` of the dot products, `gridHeight` and `gridWidth` of the keys, and the geometry of the operands. */
   readonly uniforms: KernelUniforms;
   /** Workgroups, where each owns so many queries. */
   readonly workgroups: (queries: number) => readonly [x: number, y: number, z: number];
@@ -70,17 +67,15 @@ export function launchBroadcast(runtime: Runtime, kernel: Kernel, attention: Gri
       SLOT_WIDTH: slotWidth,
       SLOT_HEIGHT: slotHeight,
     },
-    tensors: { ...attention.tensors, relative: relative?.tensor },
+    tensors: { relative: relative?.tensor, ...attention.tensors },
     uniforms: {
-      ...gridUniforms(attention),
       head4,
       lanes: subgroupSize,
-      ...(relative && {
-        relativeStride4: relative.stride / 4,
-        relativeColumns4: relative.columns / 4,
-        slotColumns4: slotWidth / 4,
-        slotRows: slotHeight,
-      }),
+      relativeStride4: relative && relative.stride / 4,
+      relativeColumns4: relative && relative.columns / 4,
+      slotColumns4: relative && slotWidth / 4,
+      slotRows: relative && slotHeight,
+      ...attention.uniforms,
     },
     workgroups: attention.workgroups(broadcastQueries),
   });
@@ -120,18 +115,12 @@ export function launchWorkgroups(
   const { relative } = attention;
   runtime.launch(kernel, {
     params,
-    tensors: { ...attention.tensors, relative: relative?.tensor },
+    tensors: { relative: relative?.tensor, ...attention.tensors },
     uniforms: {
-      ...gridUniforms(attention),
-      ...(relative && { relativeStride: relative.stride, relativeColumns: relative.columns }),
+      relativeStride: relative?.stride,
+      relativeColumns: relative?.columns,
+      ...attention.uniforms,
     },
     workgroups: attention.workgroups(WORKGROUP_QUERIES),
   });
 }
-
-const gridUniforms = ({ scale, gridHeight, gridWidth, uniforms }: GridAttention): KernelUniforms => ({
-  scale,
-  gridHeight,
-  gridWidth,
-  ...uniforms,
-});

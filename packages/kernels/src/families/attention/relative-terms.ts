@@ -76,12 +76,12 @@ export function relativeTerms(runtime: Runtime, input: RelativeTermsInput): Rela
     runtime.launch(broadcast, {
       params: { SG: subgroupSize, LOADS: Math.ceil(ROWS / subgroupSize) },
       tensors,
-      uniforms: { ...uniforms, rowUnits },
+      uniforms: { rowUnits, ...uniforms },
       workgroups: [rowUnits + units(width, height, columns4), heads, batch],
     });
   } else {
     const invocations = batch * height * width * heads * terms4;
-    runtime.launch(direct, { tensors, uniforms: { ...uniforms, batch }, invocations });
+    runtime.launch(direct, { tensors, uniforms: { batch, ...uniforms }, invocations });
   }
   return { tensor: out, stride: 4 * terms4, columns: 4 * rows4 };
 }

@@ -170,7 +170,7 @@ function sumOverImage(
     batch: chunks,
     a: { ...matrixView(weights), batchStride: columns * chunk },
     b: { ...matrixView(block), batchStride: chunk * channels },
-    out: { ...matrixView(sums), batchStride: columns * channels, row: firstChunk * columns },
+    out: { row: firstChunk * columns, ...matrixView(sums) },
     epilogue: {},
   });
   weights.dispose();

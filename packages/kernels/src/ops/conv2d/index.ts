@@ -102,9 +102,9 @@ export const conv2d = defineOp({
       b: { tensor: weight, offset: 0, rowStride: n, batchStride: 0 },
       out: { tensor: out, offset: 0, rowStride: n, batchStride: 0, row: 0 },
       epilogue: { bias, residual, finalRelu, activation },
-      ...(!pointwise && {
-        conv: { inHeight, inWidth, outWidth, kernelHeight, kernelWidth, stride, dilation, padTop, padLeft },
-      }),
+      conv: pointwise
+        ? undefined
+        : { inHeight, inWidth, outWidth, kernelHeight, kernelWidth, stride, dilation, padTop, padLeft },
     });
     return out;
   },

@@ -98,12 +98,23 @@ export const depthwiseConv = defineOp({
     const variant = call.choose({ kernelHeight, kernelWidth, stride, dilation, outHeight, outWidth, channels });
     const c4 = channels / 4;
     const tensors = { x, weight, bias, out };
-    const sizes = { c4, inHeight, inWidth, outHeight, outWidth, padTop, padLeft };
     if (variant === 'direct') {
       call.launch(direct, {
         params: { ACTIVATION: activation },
         tensors,
-        uniforms: { ...sizes, kernelHeight, kernelWidth, stride, dilation },
+        uniforms: {
+          c4,
+          inHeight,
+          inWidth,
+          outHeight,
+          outWidth,
+          padTop,
+          padLeft,
+          kernelHeight,
+          kernelWidth,
+          stride,
+          dilation,
+        },
         invocations: outHeight * outWidth * c4,
       });
       return out;
@@ -120,7 +131,7 @@ export const depthwiseConv = defineOp({
         QUEUE: depthwiseQueue(kernelWidth, stride, dilation),
       },
       tensors,
-      uniforms: { ...sizes, strip, strips },
+      uniforms: { c4, inHeight, inWidth, outHeight, outWidth, padTop, padLeft, strip, strips },
       invocations: outHeight * strips * c4,
     });
     return out;

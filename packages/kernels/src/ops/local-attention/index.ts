@@ -124,8 +124,8 @@ export const localGatedAttention = defineOp({
     const scoreThreads = threadsOf(32);
     const weights = call.allocate([blocks * 8, window * columns]);
     call.launch(scores, {
-      params: { ...paramsOf(scoreThreads), PER_LANE: Math.ceil(columns / scoreThreads) },
-      tensors: { ...operands, scores: weights },
+      params: { PER_LANE: Math.ceil(columns / scoreThreads), ...paramsOf(scoreThreads) },
+      tensors: { scores: weights, ...operands },
       uniforms: {
         width,
         height,

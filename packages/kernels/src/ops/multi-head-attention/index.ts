@@ -13,9 +13,8 @@ import {
 import { fields, float32, number, optional, record, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
-import { type MatrixView, matrixView } from '../../op/view.js';
 import directWgsl from './direct.wgsl';
-import { launchKeysInRegisters, launchSplitKeys, PLAIN_KERNELS } from './plain.js';
+import { launchKeysInRegisters, launchSplitKeys, type OperandUniforms, PLAIN_KERNELS } from './plain.js';
 import {
   broadcastQueries,
   type MultiHeadAttentionShape,
@@ -76,55 +75,43 @@ export function attentionShape(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  { heads, mask, relative, ...options }: MultiHeadAttentionOptions,
+  options: MultiHeadAttentionOptions,
 ): AttentionShape {
-  const operands = { query, key, value };
-  const expect = (holds: boolean, expected: string) => {
-    if (!holds) throw new ShapeError('multi-head-attention', expected, mask ? { ...operands, mask } : operands);
-  };
-  for (const { rank } of [query, key, value]) expect(rank === 2 || rank === 3, 'operands of [T, C] or [batch, T, C]');
+  const { heads, mask, relative } = options;
+  const wrong = (expected: string) => new ShapeError('multi-head-attention', expected, { query, key, value, mask });
+  const operands = [query, key, value];
+  if (operands.some(({ rank }) => rank !== 2 && rank !== 3)) throw wrong('operands of [T, C] or [batch, T, C]');
   const channels = options.channels ?? query.shape.at(-1)!;
   const headSize = channels / heads;
-  expect(
-    heads > 0 && headSize > 0 && headSize % 4 === 0,
-    `${channels} channels to be ${heads} heads of a multiple of 4`,
-  );
-  const { queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
-  for (const [tensor, column] of [
-    [query, queryColumn],
-    [key, keyColumn],
-    [value, valueColumn],
-  ] as const) {
-    const width = tensor.shape.at(-1)!;
-    expect(
-      column >= 0 && column % 4 === 0 && width % 4 === 0 && column + channels <= width,
-      `columns ${column} to ${column + channels}, rows and first columns a multiple of 4,`,
-    );
+  if (!(heads > 0 && headSize > 0 && headSize % 4 === 0)) {
+    throw wrong(`${channels} channels to be ${heads} heads of a multiple of 4`);
   }
-  const batches = [query, key, value].map((t) => (t.rank === 3 ? t.shape[0]! : 1));
+  const { queryColumn = 0, keyColumn = 0, valueColumn = 0 } = options;
+  const columns = [queryColumn, keyColumn, valueColumn];
+  for (let i = 0; i < operands.length; i++) {
+    const [width, column] = [operands[i]!.shape.at(-1)!, columns[i]!];
+    if (!(column >= 0 && column % 4 === 0 && width % 4 === 0 && column + channels <= width)) {
+      throw wrong(`columns ${column} to ${column + channels}, rows and first columns a multiple of 4,`);
+    }
+  }
+  const batches = operands.map(({ rank, shape }) => (rank === 3 ? shape[0]! : 1));
   const batch = Math.max(...batches);
-  expect(
-    batches.every((b) => b === batch || b === 1),
-    'batches that are equal or 1',
-  );
+  if (batches.some((b) => b !== batch && b !== 1)) throw wrong('batches that are equal or 1');
   const [queries, keys] = [query.shape.at(-2)!, key.shape.at(-2)!];
-  expect(queries > 0 && keys > 0 && value.shape.at(-2) === keys, 'a query at least, and as many values as keys');
-  if (mask) {
-    expect(
-      mask.rank === 2 && [1, queries].includes(mask.shape[0]!) && mask.shape[1] === keys,
-      `a mask of [${queries} or 1, ${keys}]`,
-    );
+  if (queries === 0 || keys === 0 || value.shape.at(-2) !== keys) {
+    throw wrong('a query at least, and as many values as keys');
+  }
+  if (mask && (mask.rank !== 2 || ![1, queries].includes(mask.shape[0]!) || mask.shape[1] !== keys)) {
+    throw wrong(`a mask of [${queries} or 1, ${keys}]`);
   }
   if (relative) {
     const { height, width, rows, columns } = relative;
-    expect(queries === height * width && keys === queries, `${height} x ${width} queries and keys`);
+    if (queries !== height * width || keys !== queries) throw wrong(`${height} x ${width} queries and keys`);
     if (rows.size !== (2 * height - 1) * headSize || columns.size !== (2 * width - 1) * headSize) {
-      throw new ShapeError('multi-head-attention', `tables of ${2 * height - 1} and ${2 * width - 1} x ${headSize}`, {
-        rows,
-        columns,
-      });
+      const expected = `tables of ${2 * height - 1} and ${2 * width - 1} x ${headSize}`;
+      throw new ShapeError('multi-head-attention', expected, { rows, columns });
     }
-    expect(query.rank === 2 || query.shape[0] === batch, 'a query for each batch');
+    if (query.rank === 3 && query.shape[0] !== batch) throw wrong('a query for each batch');
   }
   return { batch, queries, keys, channels, headSize };
 }
@@ -181,16 +168,23 @@ export const multiHeadAttention = defineOp({
     const { scale = 1 / Math.sqrt(headSize) } = options;
     const batched = [query, key, value].some(({ rank }) => rank === 3);
     const out = call.allocate(batched ? [batch, queries, channels] : [queries, channels]);
-    const present = { mask: mask !== undefined, relative: relative !== undefined };
-    const variant = call.choose({ batch, heads, queries, keys, headSize, ...present });
-    const tensors = { query, key, value };
-    const geometry = operandUniforms(
-      matrixView(query, queryColumn),
-      matrixView(key, keyColumn),
-      matrixView(value, valueColumn),
-    );
+    const [masked, placed] = [mask !== undefined, relative !== undefined];
+    const variant = call.choose({ batch, heads, queries, keys, headSize, mask: masked, relative: placed });
+    const uniforms: OperandUniforms = {
+      scale,
+      queries,
+      queryStride4: query.shape.at(-1)! / 4,
+      keyStride4: key.shape.at(-1)! / 4,
+      valueStride4: value.shape.at(-1)! / 4,
+      queryOffset4: queryColumn / 4,
+      keyOffset4: keyColumn / 4,
+      valueOffset4: valueColumn / 4,
+      queryBatch4: batchStride(query) / 4,
+      keyBatch4: batchStride(key) / 4,
+      valueBatch4: batchStride(value) / 4,
+    };
     if (variant === 'keys-in-registers' || variant === 'split-keys') {
-      const attention = { tensors, out, batch, heads, headSize, queries, keys, scale, geometry };
+      const attention = { tensors: { query, key, value }, out, batch, heads, headSize, queries, keys, uniforms };
       (variant === 'split-keys' ? launchSplitKeys : launchKeysInRegisters)(runtime, attention);
       return out;
     }
@@ -202,13 +196,11 @@ export const multiHeadAttention = defineOp({
       relativeTerms(runtime, { ...relative, query, queryColumn, heads, headSize, sides, broadcast: shuffles });
     const attention: GridAttention = {
       headSize,
-      scale,
-      gridHeight,
       gridWidth,
       relative: terms,
       broadcastQueries: broadcastQueries(queries, keys),
-      tensors: { ...tensors, mask, out },
-      uniforms: { queries, ...geometry, maskStride: mask && mask.shape[0]! > 1 ? keys : 0 },
+      tensors: { query, key, value, mask, out },
+      uniforms: { gridHeight, gridWidth, maskStride: mask && mask.shape[0]! > 1 ? keys : 0, ...uniforms },
       workgroups: (rows) => [Math.ceil(queries / rows), heads, batch],
     };
     if (variant === 'broadcast') launchBroadcast(runtime, broadcast, attention);
@@ -219,17 +211,6 @@ export const multiHeadAttention = defineOp({
   },
 });
 
-/** Where the kernels find the rows of the operands, counted in vectors of 4. */
-function operandUniforms(query: MatrixView, key: MatrixView, value: MatrixView): Readonly<Record<string, number>> {
-  return {
-    queryStride4: query.rowStride / 4,
-    keyStride4: key.rowStride / 4,
-    valueStride4: value.rowStride / 4,
-    queryOffset4: query.offset / 4,
-    keyOffset4: key.offset / 4,
-    valueOffset4: value.offset / 4,
-    queryBatch4: query.batchStride / 4,
-    keyBatch4: key.batchStride / 4,
-    valueBatch4: value.batchStride / 4,
-  };
-}
+/** Numbers from one matrix of an operand to the next; 0 where one serves every batch. */
+const batchStride = ({ rank, shape: [batch, rows, columns] }: Tensor): number =>
+  rank === 3 && batch! > 1 ? rows! * columns! : 0;

@@ -115,7 +115,7 @@ export const preprocess = defineOp({
     const [stdR, stdG, stdB] = std;
     call.launch(normalise, {
       params: { METHOD: method },
-      tensors: { pixels, ...tables, out },
+      tensors: { pixels, out, ...tables },
       uniforms: { inWidth, inHeight, outWidth: width, outHeight: height, meanR, meanG, meanB, stdR, stdG, stdB },
       invocations: height * width,
     });

@@ -18,13 +18,20 @@ export interface BoxSineEmbeddingOptions {
 export const sineFrequency = (i: number, channels: number, temperature: number): number =>
   (2 * Math.PI) / temperature ** ((2 * i) / channels);
 
+const lists = new Map<string, string>();
+
 /** The frequencies as a WGSL list of pairs: two for each vector of 4 channels. */
 function frequencies(channels: number, temperature: number): string {
+  const key = `${channels},${temperature}`;
+  const known = lists.get(key);
+  if (known !== undefined) return known;
   const pairs = Array.from({ length: channels / 4 }, (_, i) => {
     const [a, b] = [sineFrequency(2 * i, channels, temperature), sineFrequency(2 * i + 1, channels, temperature)];
     return `vec2f(${a.toExponential()}, ${b.toExponential()})`;
   });
-  return pairs.join(', ');
+  const list = pairs.join(', ');
+  lists.set(key, list);
+  return list;
 }
 
 /**

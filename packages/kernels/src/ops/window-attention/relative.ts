@@ -105,13 +105,13 @@ export const relativeWindowAttention = defineOp({
     const variant = call.choose(geometry);
     const sides = [window, window] as const;
     const source = { query: qkv, queryColumn: 0, heads, headSize, height, width, sides, rows, columns };
-    const relative = relativeTerms(runtime, { ...source, broadcast: variant === 'broadcast' });
+    const relative = relativeTerms(runtime, { broadcast: variant === 'broadcast', ...source });
     const out = call.allocate([height * width, channels]);
     const tensors = { qkv, qkvBias, out };
     if (variant === 'direct') {
       launchWindow(runtime, direct, geometry, {
         params: {},
-        tensors: { ...tensors, positions: relative.tensor },
+        tensors: { positions: relative.tensor, ...tensors },
         uniforms: { relativeStride: relative.stride, relativeColumns: relative.columns },
       });
     } else {
@@ -120,13 +120,19 @@ export const relativeWindowAttention = defineOp({
       const [launch, kernel] = variant === 'broadcast' ? [launchBroadcast, broadcast] : [launchTiled, tiled];
       launch(runtime, kernel, {
         headSize,
-        scale: 1 / Math.sqrt(headSize),
-        gridHeight: window,
         gridWidth: window,
         relative,
         broadcastQueries: BROADCAST_QUERIES,
         tensors,
-        uniforms: { height, width, windowsX, c4: channels / 4 },
+        uniforms: {
+          scale: 1 / Math.sqrt(headSize),
+          gridHeight: window,
+          gridWidth: window,
+          height,
+          width,
+          windowsX,
+          c4: channels / 4,
+        },
         workgroups: (queries) => [windows, heads, Math.ceil((window * window) / queries)],
       });
     }
