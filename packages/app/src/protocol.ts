@@ -329,8 +329,8 @@ export interface EngineApi {
     canvas: OffscreenCanvas;
     engine: EngineKind | 'auto';
     presenter: 'auto' | '2d';
-    /** Delay of each frame of the toy engine, in milliseconds. */
-    delay?: number;
+    /** How fast the toy engine goes. */
+    toy?: ToyPace;
   }): Promise<Capabilities>;
   /** Draws on another canvas from now on: after a report that the one before was lost. */
   draw(canvas: OffscreenCanvas): void;
@@ -386,6 +386,8 @@ export interface EngineApi {
   /** Stores a downloaded checkpoint as float16, where that was measured to be right. */
   halveModel(file: string): Promise<StoredModel>;
   removeModel(file: string): Promise<void>;
+  /** How it is once what was asked for until now is done, but for runs; the page has been told of all of it by then. */
+  settled(): Promise<Snapshot>;
   snapshot(): Promise<Snapshot>;
   /** Of a frame's masks, or of one object's; empty where there are none. */
   labelHash(frame: number, object?: number): Promise<string>;
@@ -410,6 +412,14 @@ export interface Snapshot {
   readonly time: number;
   readonly device: string;
   readonly memory?: MemoryView;
+}
+
+/** How fast the toy engine tracks. */
+export interface ToyPace {
+  /** Waited before each frame, in milliseconds. */
+  readonly delay?: number;
+  /** Frames before each of which it waits until somebody posts its number to the channel `samtrack toy`; later it does not wait again. */
+  readonly holds?: readonly number[];
 }
 
 /** What the worker tells of its own accord. The newest of a kind counts, except for `columns` and `notices`, which add up. */

@@ -1,7 +1,14 @@
-import type { Server } from 'node:http';
 import { findChromium, hasChromium } from '@samtrack/chromium';
 import { decode } from 'fast-png';
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type ConsoleMessage,
+  chromium,
+  type Page,
+  type Request,
+} from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { serveFolder } from '../serve.mjs';
 import type { EngineKind, Snapshot } from '../src/protocol.js';
@@ -26,6 +33,13 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly query?: string;
   /** Default `toy`. */
   readonly engine?: EngineKind | 'auto';
+  /**
+   * Default: with WebGL where the engine is none of the toy's. It is drawn by software here, which takes much longer than all else that the
+   * toy's tests do.
+   */
+  readonly present?: 'auto' | '2d';
+  /** In a browser profile that no other test has, for what changes more of it than its storage. */
+  readonly fresh?: boolean;
   /** Run in the page before anything else. */
   readonly before?: string;
   /** Run in the engine's worker before anything else. */
@@ -38,10 +52,19 @@ export interface OpenOptions extends BrowserContextOptions {
   readonly expected?: RegExp;
 }
 
+/** A file as it is dropped. */
+export interface DroppedFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly type?: string;
+}
+
 /** A page in which the app runs. */
 export class App {
   /** What nobody wants to see: errors in the console, requests to other hosts, violations of the page's policy. */
   readonly problems: string[] = [];
+
+  readonly #expected: RegExp | undefined;
 
   constructor(
     readonly page: Page,
@@ -49,21 +72,32 @@ export class App {
     readonly origin: string,
     expected: RegExp | undefined,
   ) {
-    const note = (text: string) => {
-      if (!expected?.test(text)) this.problems.push(text);
-    };
-    page.on('pageerror', ({ message }) => note(`error: ${message}`));
-    page.on('console', (message) => {
-      if (message.type() === 'error') note(`console: ${message.text()}`);
-    });
-    context.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(origin) && !/^(blob|data):/.test(url)) note(`request to ${url}`);
-    });
+    this.#expected = expected;
+    page.on('pageerror', this.#onError).on('console', this.#onConsole);
+    context.on('request', this.#onRequest);
+  }
+
+  /** Looks no more for what is wrong in the page. */
+  leave(): void {
+    this.page.off('pageerror', this.#onError).off('console', this.#onConsole).removeAllListeners('dialog');
+    this.context.off('request', this.#onRequest);
+  }
+
+  readonly #onError = ({ message }: Error) => this.#note(`error: ${message}`);
+  readonly #onConsole = (message: ConsoleMessage) => {
+    if (message.type() === 'error') this.#note(`console: ${message.text()}`);
+  };
+  readonly #onRequest = (request: Request) => {
+    const url = request.url();
+    if (!url.startsWith(this.origin) && !/^(blob|data|about):/.test(url)) this.#note(`request to ${url}`);
+  };
+
+  #note(text: string): void {
+    if (!this.#expected?.test(text)) this.problems.push(text);
   }
 
   /** Drops files on the page. */
-  async drop(...files: readonly { name: string; bytes: Uint8Array; type?: string; path?: string }[]): Promise<void> {
+  async drop(...files: readonly DroppedFile[]): Promise<void> {
     const plain = files.map(({ name, bytes, type = '' }) => ({
       name,
       type,
@@ -82,18 +116,46 @@ export class App {
 
   /** Opens the clip of plain shapes. */
   async openClip(frames?: number): Promise<void> {
-    await this.drop({ name: 'shapes.zip', bytes: clipZip(frames), type: 'application/zip' });
+    await this.opens({ name: 'shapes.zip', bytes: clipZip(frames), type: 'application/zip' });
+  }
+
+  /** Drops a file that becomes a project, and waits for that. */
+  async opens(file: DroppedFile): Promise<void> {
+    const { project } = await this.snapshot();
+    await this.drop(file);
+    await expect.poll(async () => (await this.snapshot()).project).not.toBe(project);
     await this.ready();
   }
 
   /** Waits until a project is open and its frame is shown. */
   async ready(): Promise<void> {
-    await this.page.waitForSelector('.stage canvas', { timeout: 30_000 });
+    await this.page.waitForSelector('.stage canvas');
     await this.page.waitForFunction(() => !document.querySelector('.stage-busy, .page-busy'));
+    await this.snapshot();
   }
 
+  /** Where the engine is, once what was asked of it is done. The page knows it then, and shows it. */
   snapshot(): Promise<Snapshot> {
-    return this.page.evaluate(() => globalThis.samtrack.snapshot());
+    return this.page.evaluate(() => globalThis.samtrack.settled());
+  }
+
+  /** Waits until the toy tracker, which was opened with `holds`, waits before that frame on its way forward. */
+  async held(frame: number): Promise<void> {
+    await expect.poll(async () => (await this.snapshot()).frame).toBe(frame - 1);
+  }
+
+  /** Waits until the engine has heard that the run is to end, whatever it waits for. */
+  async stopping(): Promise<void> {
+    await this.page.waitForFunction(async () => (await globalThis.samtrack.snapshot()).run === 'stopping');
+  }
+
+  /** Lets the tracker go on to a frame; it does not wait there again. */
+  async release(frame: number): Promise<void> {
+    await this.page.evaluate((held) => {
+      const channel = new BroadcastChannel('samtrack toy');
+      channel.postMessage(held);
+      channel.close();
+    }, frame);
   }
 
   /** What the masks of a frame are, or one object's, as a hash; empty where there are none. */
@@ -161,6 +223,8 @@ export class App {
           cause,
         });
       });
+    // What made them is over, and the new one is chosen.
+    await this.snapshot();
   }
 
   /** Tracks, and waits for the end. */
@@ -172,15 +236,13 @@ export class App {
   async run(start: () => Promise<unknown>): Promise<void> {
     const { runs } = await this.snapshot();
     await start();
-    await expect.poll(async () => (await this.snapshot()).runs, { timeout: 90_000 }).toBeGreaterThan(runs);
+    await expect.poll(async () => (await this.snapshot()).runs).toBeGreaterThan(runs);
   }
 
   /** Waits until nothing runs. */
   async idle(): Promise<void> {
-    await this.page.waitForFunction(() => document.querySelector('.progress') === null, undefined, {
-      timeout: 120_000,
-    });
-    await expect.poll(async () => (await this.snapshot()).run, { timeout: 60_000 }).not.toBe('running');
+    await expect.poll(async () => (await this.snapshot()).run).not.toMatch(/running|stopping/);
+    await this.page.locator('.progress').waitFor({ state: 'detached' });
   }
 
   /** Red, green and blue of what is on the screen at a pixel of the video. */
@@ -231,51 +293,120 @@ if (!hasChromium()) {
   );
 }
 
-/** Tests of the app in one Chromium; each test opens pages of its own, and what is wrong in any of them fails it. */
+/** What takes longer than this has failed, however much else the machine has to do; milliseconds. */
+const LIMIT_MS = 60_000;
+
+/** The browsers of a file's tests, by their flags. */
+const browsers = new Map<string, Promise<Browser>>();
+let served: ReturnType<typeof serveFolder> | undefined;
+afterAll(async () => {
+  for (const browser of browsers.values()) await (await browser).close();
+  const { server } = (await served) ?? {};
+  server?.closeAllConnections();
+  server?.close();
+});
+
+/** A page in a browser profile of its own, which tests use one after the other. */
+interface Seat {
+  readonly context: BrowserContext;
+  readonly page: Page;
+}
+
+const take = async (browser: Browser, options: BrowserContextOptions): Promise<Seat> => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(LIMIT_MS);
+  return { context, page: await newPage(context) };
+};
+
+async function newPage(context: BrowserContext): Promise<Page> {
+  const page = await context.newPage();
+  // Native pickers cannot be driven from here; without them the page takes what other browsers have.
+  await page.addInitScript(
+    `for (const name of ['showOpenFilePicker', 'showSaveFilePicker', 'showDirectoryPicker']) delete globalThis[name];`,
+  );
+  return page;
+}
+
+/** Leaves nothing of the test before: a page that is somewhere else has no worker that could write, and then what is stored is removed. */
+async function empty({ context, page }: Seat, origin: string): Promise<void> {
+  await page.goto('about:blank');
+  const session = await context.newCDPSession(page);
+  await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
+  await session.detach();
+}
+
+/**
+ * Tests of the app. Each test opens pages of its own, and what is wrong in any of them fails it. A page that has been at the app takes a third
+ * of the time to come there again, so a test that changes nothing of the profile but what is stored leaves its page, emptied, to the next one.
+ * @param alone in a browser that no others use, for what breaks it
+ */
 export function describeApp(
   title: string,
   tests: (open: (options?: OpenOptions) => Promise<App>) => void,
-  { flags = WEBGPU }: { flags?: readonly string[] } = {},
+  { flags = WEBGPU, alone = false }: { flags?: readonly string[]; alone?: boolean } = {},
 ): void {
-  describe.skipIf(!hasChromium())(title, { timeout: 120_000 }, () => {
-    let browser: Browser | undefined;
-    let server: Server | undefined;
+  describe.skipIf(!hasChromium())(title, { timeout: 180_000 }, () => {
+    let browser: Browser;
     let origin = '';
     let opened: App[] = [];
+    /** Pages that the next test may have, by what they were opened with. */
+    const seats = new Map<string, Seat>();
+    /** Those of the test under way. */
+    const lent = new Map<Seat, string>();
     beforeAll(async () => {
-      ({ server, origin } = await serveFolder(APP_FOLDER));
-      browser = await chromium.launch({ executablePath: findChromium(), args: [...FLAGS, ...flags] });
+      served ??= serveFolder(APP_FOLDER);
+      ({ origin } = await served);
+      const key = alone ? title : flags.join(' ');
+      if (!browsers.has(key)) {
+        browsers.set(key, chromium.launch({ executablePath: findChromium(), args: [...FLAGS, ...flags] }));
+      }
+      browser = await browsers.get(key)!;
     });
-    afterEach(async () => {
+    afterEach(async ({ task }) => {
       const problems = opened.flatMap((app) => app.problems);
-      for (const context of new Set(opened.map((app) => app.context))) await context.close();
+      for (const app of opened) app.leave();
+      const whole = task.result?.state !== 'fail' && problems.length === 0;
+      const kept = new Set([...lent.keys()].filter(({ context }) => whole && context.pages().length === 1));
+      for (const seat of kept) seats.set(lent.get(seat)!, seat);
+      const contexts = new Set([...opened, ...lent.keys()].map(({ context }) => context));
+      for (const { context } of kept) contexts.delete(context);
+      for (const context of contexts) await context.close();
       opened = [];
+      lent.clear();
       expect(problems).toEqual([]);
     });
     afterAll(async () => {
-      await browser?.close();
-      server?.closeAllConnections();
-      server?.close();
+      for (const { context } of seats.values()) await context.close();
     });
-    tests(async ({ query = '', engine = 'toy', before, beforeEngine, at, context, expected, ...options } = {}) => {
-      const own = context ?? (await browser!.newContext({ viewport: { width: 1280, height: 800 }, ...options }));
-      own.setDefaultTimeout(30_000);
-      const page = await own.newPage();
-      // Native pickers cannot be driven from here; without them the page takes what other browsers have.
-      await page.addInitScript(
-        `for (const name of ['showOpenFilePicker', 'showSaveFilePicker', 'showDirectoryPicker']) delete globalThis[name];
-         ${before ?? ''}`,
-      );
+
+    async function seatFor(options: BrowserContextOptions): Promise<Seat> {
+      const key = JSON.stringify(options);
+      const left = seats.get(key);
+      seats.delete(key);
+      const seat = left ?? (await take(browser, options));
+      lent.set(seat, key);
+      if (left) await empty(left, origin);
+      return seat;
+    }
+
+    tests(async (asked = {}) => {
+      const { query = '', engine = 'toy', before, beforeEngine, at, context: given, expected, fresh, ...rest } = asked;
+      const { present = engine === 'toy' ? '2d' : 'auto', ...options } = rest;
+      const own = fresh || at !== undefined || before !== undefined || beforeEngine !== undefined;
+      const { context, page } = given
+        ? { context: given, page: await newPage(given) }
+        : await (own ? take(browser, options) : seatFor(options));
+      if (before) await page.addInitScript(before);
       if (beforeEngine) {
-        await own.route('**/engine.js', async (route) => {
+        await context.route('**/engine.js', async (route) => {
           const response = await route.fetch();
           await route.fulfill({ response, body: `${beforeEngine};${await response.text()}` });
         });
       }
       const address = at ? at(origin) : origin;
-      const app = new App(page, own, address, expected);
+      const app = new App(page, context, address, expected);
       opened.push(app);
-      await page.goto(`${address}/?engine=${engine}&offline=no&${query}`);
+      await page.goto(`${address}/?engine=${engine}&present=${present}&offline=no&${query}`);
       await page.waitForSelector('.start h1, .workspace, .take-over');
       return app;
     });

@@ -10,17 +10,36 @@ async function oneObject(app: App): Promise<void> {
   await app.waitForObjects(1);
 }
 
+/** Waits until a text is in a file of a folder of the browser's storage. What changes while it is read is read again. */
+const untilStored = (app: App, folders: readonly string[], text: string) =>
+  app.page.waitForFunction(
+    async ([path, wanted]) => {
+      try {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of path) folder = await folder.getDirectoryHandle(name);
+        for await (const handle of folder.values()) {
+          if (handle.kind !== 'file' || handle.name.endsWith('.crswap')) continue;
+          if ((await (await (handle as FileSystemFileHandle).getFile()).text()).includes(wanted)) return true;
+        }
+      } catch {
+        // Not there yet.
+      }
+      return false;
+    },
+    [folders, text] as const,
+    { polling: 50 },
+  );
+
 /** Waits until the video was copied, so that a reload finds it. */
-const copied = (app: App) =>
-  app.page.waitForFunction(async () => {
-    const home = await (await navigator.storage.getDirectory()).getDirectoryHandle('samtrack');
-    const projects = await home.getDirectoryHandle('projects');
-    for await (const handle of projects.values()) {
-      const text = await (await (handle as FileSystemFileHandle).getFile()).text();
-      if (text.includes('"source":"copy"')) return true;
-    }
-    return false;
-  });
+const copied = (app: App) => untilStored(app, ['samtrack', 'projects'], '"source":"copy"');
+
+/** Tracks up to the frame before which the toy waits, and waits until all masks before it are stored: they are gathered before they are written. */
+async function trackTo(app: App, frame: number): Promise<void> {
+  await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+  await app.held(frame);
+  const { project } = await app.snapshot();
+  await untilStored(app, [`${project}.masks`], `{"frame":${frame - 1},`);
+}
 
 describeApp('a session', (open) => {
   it('is there again after a reload, masks, history and all', async () => {
@@ -30,7 +49,8 @@ describeApp('a session', (open) => {
     await copied(app);
     const before = await app.hashes(CLIP.frames);
     await app.page.reload();
-    await app.page.waitForSelector('.object');
+    await app.waitForObjects(1);
+    await app.ready();
     expect(await app.objects()).toEqual(['object 1']);
     expect(await app.hashes(CLIP.frames)).toEqual(before);
     await app.page.keyboard.press('Control+z');
@@ -38,29 +58,27 @@ describeApp('a session', (open) => {
   });
 
   it('goes on after a reload in the middle of a run', async () => {
-    const app = await open({ query: 'delay=150' });
+    const app = await open({ query: 'holds=6' });
     await oneObject(app);
     await copied(app);
-    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
-    // Masks are gathered for a second before they are written; that many frames take longer.
-    await app.page.waitForFunction(
-      () => Number(document.querySelector('.progress progress')?.getAttribute('value')) > 10,
-    );
+    await trackTo(app, 6);
+    const before = await app.hashes(6);
     await app.page.reload();
-    await app.page.waitForSelector('.object');
+    await app.waitForObjects(1);
+    await app.ready();
     await expect.poll(async () => (await app.notices()).join()).toMatch(/last run stopped/);
-    expect(await app.hash(1)).not.toBe('');
-    await app.page.getByRole('button', { name: 'Resume' }).click();
-    await expect.poll(() => app.hash(LAST), { timeout: 60_000 }).not.toBe('');
+    expect(await app.hashes(7)).toEqual([...before, '']);
+    await app.release(6);
+    await app.run(() => app.page.getByRole('button', { name: 'Resume' }).click());
+    expect((await app.hashes(CLIP.frames)).every(Boolean)).toBe(true);
   });
 
   it('is there after its page has crashed in the middle of a run', async () => {
-    const app = await open({ query: 'delay=400', expected: /crash/i });
+    const app = await open({ query: 'holds=6', expected: /crash/i });
     await oneObject(app);
     await copied(app);
-    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
-    await expect.poll(() => app.hash(3)).not.toBe('');
-    const before = await app.hashes(4);
+    await trackTo(app, 6);
+    const before = await app.hashes(6);
     const session = await app.context.newCDPSession(app.page);
     const crashed = app.page.waitForEvent('crash');
     session.send('Page.crash').catch(() => {
@@ -70,7 +88,8 @@ describeApp('a session', (open) => {
     const again = await open({ context: app.context });
     await again.page.locator('.recent-open', { hasText: 'Run stopped at frame' }).click();
     await again.waitForObjects(1);
-    expect(await again.hashes(4)).toEqual(before);
+    await again.ready();
+    expect(await again.hashes(7)).toEqual([...before, '']);
     await again.run(() => again.page.getByRole('button', { name: 'Resume' }).click());
     expect(await again.hash(LAST)).not.toBe('');
   });
@@ -112,7 +131,8 @@ describeApp('a session', (open) => {
     await copied(app);
     const second = await open({ context: app.context });
     await second.page.locator('.recent-open').click();
-    await second.page.waitForSelector('.object');
+    await second.waitForObjects(1);
+    await second.ready();
     expect(await second.page.locator('.saved').textContent()).toMatch(/read-only/);
     await second.click(80, 46);
     await expect.poll(async () => (await second.notices()).join()).toMatch(/Another tab/);
@@ -120,26 +140,28 @@ describeApp('a session', (open) => {
     await second.page.getByRole('button', { name: 'Take over' }).click();
     await expect.poll(() => second.page.locator('.saved').textContent()).not.toMatch(/read-only/);
     await expect.poll(() => app.page.locator('.saved').textContent()).toMatch(/read-only/);
+    await second.ready();
     await second.page.keyboard.press('n');
     await second.click(80, 46);
     await second.waitForObjects(2);
   });
 
   it('loses nothing when the storage is full', async () => {
-    const app = await open({ query: 'delay=30' });
+    const app = await open({ fresh: true });
     await oneObject(app);
     await copied(app);
     const session = await app.context.newCDPSession(app.page);
     const { usage } = await session.send('Storage.getUsageAndQuota', { origin: app.origin });
     await session.send('Storage.overrideQuotaForOrigin', { origin: app.origin, quotaSize: usage + 300 });
-    await app.page.getByRole('button', { name: 'Track', exact: true }).click();
-    await expect.poll(async () => (await app.notices()).join(), { timeout: 30_000 }).toMatch(/no storage left/i);
+    await app.track();
+    expect((await app.snapshot()).run).toBe('failed');
+    expect((await app.notices()).join()).toMatch(/no storage left/i);
     await app.page.getByRole('button', { name: 'Free storage' }).first().click();
     await app.page.getByRole('dialog', { name: 'Storage' }).waitFor();
     await app.page.keyboard.press('Escape');
     await session.send('Storage.overrideQuotaForOrigin', { origin: app.origin });
     await app.track();
-    await expect.poll(() => app.hash(LAST)).not.toBe('');
+    expect((await app.hashes(CLIP.frames)).every(Boolean)).toBe(true);
   });
 });
 
@@ -199,14 +221,10 @@ describeApp('a camera', (open) => {
 
 describeApp('the page', (open) => {
   it('works without a network after the first load', async () => {
-    const app = await open();
-    await app.page.goto(`${app.origin}/?engine=toy`);
-    await app.page.waitForFunction(
-      () => navigator.serviceWorker.ready.then((ready) => ready.active?.state === 'activated'),
-      undefined,
-      {
-        timeout: 60_000,
-      },
+    const app = await open({ fresh: true });
+    await app.page.goto(`${app.origin}/?engine=toy&present=2d`);
+    await app.page.waitForFunction(() =>
+      navigator.serviceWorker.ready.then((ready) => ready.active?.state === 'activated'),
     );
     await app.context.setOffline(true);
     await app.page.reload();

@@ -122,6 +122,27 @@ describe('reports', () => {
     expect(sent[1]!.notices).toHaveLength(2);
   });
 
+  it('are known to be taken, those under way and those that wait', async () => {
+    const shown: (() => void)[] = [];
+    const outbox = new Outbox(() => new Promise((resolve) => shown.push(resolve)));
+    const taken: string[] = [];
+    const note = (what: string) => outbox.taken().then(() => taken.push(what));
+    await note('nothing');
+    outbox.add({ playing: true });
+    const first = note('first');
+    await vi.waitFor(() => expect(shown).toHaveLength(1));
+    outbox.add({ playing: false });
+    const second = note('second');
+    expect(taken).toEqual(['nothing']);
+    shown[0]!();
+    await first;
+    expect(taken).toEqual(['nothing', 'first']);
+    await vi.waitFor(() => expect(shown).toHaveLength(2));
+    shown[1]!();
+    await second;
+    expect(taken).toEqual(['nothing', 'first', 'second']);
+  });
+
   it('columns that whole lanes contain are left out', async () => {
     const sent: Report[] = [];
     const outbox = new Outbox(async (report) => void sent.push(report));

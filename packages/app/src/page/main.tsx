@@ -57,6 +57,7 @@ if ('serviceWorker' in navigator && parameters.get('offline') !== 'no') {
 
 /** For whoever looks into the console, and the tests. */
 const handle = {
+  settled: () => engine().settled(),
   snapshot: () => engine().snapshot(),
   labelHash: (frame: number, object?: number) => engine().labelHash(frame, object),
   areas: (frame: number) => engine().areas(frame),

@@ -5,7 +5,7 @@ import { scriptUrl } from '../page/trusted.js';
 import type { EngineApi, EngineKind, PageApi, Report } from '../protocol.js';
 import { alarmed, capabilities, receive, takeOver, tell } from './view.js';
 
-/** What the address says about how to run: `?engine=cpu`, `?present=2d`, `?delay=20`. */
+/** What the address says about how to run: `?engine=cpu`, `?present=2d`, `?delay=20`, `?holds=3,7`. */
 export const parameters = new URLSearchParams(location.search);
 
 /** Batches are shown before the next one is asked for; a page in the background has no frames to wait for. */
@@ -60,7 +60,10 @@ export async function startEngine(): Promise<void> {
     canvas: stageCanvas.value.transferControlToOffscreen(),
     engine: wanted ?? 'auto',
     presenter: parameters.get('present') === '2d' ? '2d' : 'auto',
-    delay: Number(parameters.get('delay') ?? 0),
+    toy: {
+      delay: Number(parameters.get('delay') ?? 0),
+      holds: parameters.get('holds')?.split(',').map(Number),
+    },
   });
 }
 

@@ -17,9 +17,9 @@ import {
   TrackerSegmenter,
 } from 'samtrack';
 import { failureOf } from '../channel.js';
-import type { EngineKind, EngineStatus, ModelChoice, ModelRole } from '../protocol.js';
+import type { EngineKind, EngineStatus, ModelChoice, ModelRole, ToyPace } from '../protocol.js';
 import { modelFile } from './storage.js';
-import { ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
+import { paced, ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
 
 /** What the tracker that comes with the page is called in project files, as the command line calls it. */
 const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 641 } as const;
@@ -33,18 +33,17 @@ const builtInSegmenter = (): Segmenter =>
 /** Which engine there is, and why there is no better one. */
 export async function chooseEngine(
   wanted: EngineKind | 'auto',
-  delay = 0,
-): Promise<{ kind: EngineKind; device: string; reason?: string; delay: number }> {
-  if (wanted === 'toy') return { kind: 'toy', device: 'toy engine', delay };
-  if (wanted === 'none') return { kind: 'none', device: 'none', reason: 'switched off', delay };
-  const cpu = (reason: string) => ({ kind: 'cpu' as const, device: 'processor', reason, delay });
+): Promise<{ kind: EngineKind; device: string; reason?: string }> {
+  if (wanted === 'toy') return { kind: 'toy', device: 'toy engine' };
+  if (wanted === 'none') return { kind: 'none', device: 'none', reason: 'switched off' };
+  const cpu = (reason: string) => ({ kind: 'cpu' as const, device: 'processor', reason });
   if (wanted === 'cpu') return cpu('chosen');
   if (!navigator.gpu) return cpu('missing');
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
   if (!adapter) return cpu('no-adapter');
   const { description, device, vendor, architecture } = adapter.info;
   const name = description || device || [vendor, architecture].filter(Boolean).join(' ');
-  return { kind: 'webgpu', device: name || 'WebGPU', delay };
+  return { kind: 'webgpu', device: name || 'WebGPU' };
 }
 
 /** Says that a prompt has no model that could answer it. */
@@ -127,12 +126,13 @@ export class Engine implements FrameTracker {
   #identity: { model: string; weights: string; longEdge: number | null } = EMBEDDED;
   #loading: Promise<FrameTracker> | undefined;
   #loaded: FrameTracker | undefined;
+  #toyTracker: ToyTracker | undefined;
   #models: SamTrack | undefined;
 
   constructor(
     readonly kind: EngineKind,
     private readonly options: {
-      delay: number;
+      toy?: ToyPace;
       reason?: string;
       onStatus: (status: EngineStatus) => void;
       /** The GPU was lost, and has been opened again. */
@@ -142,6 +142,7 @@ export class Engine implements FrameTracker {
     this.segmenter = new SegmenterSlot(() => this.load());
     this.detector = new DetectorSlot(() => this.load());
     if (kind === 'toy') {
+      this.#toyTracker = new ToyTracker(paced(options.toy ?? {}));
       this.segmenter.current = new ToySegmenter();
       this.detector.current = new ToyDetector();
     } else if (kind !== 'none') this.segmenter.current = builtInSegmenter();
@@ -164,9 +165,9 @@ export class Engine implements FrameTracker {
   }
 
   async #load(): Promise<FrameTracker> {
-    const { onStatus, onRecovered, delay } = this.options;
-    if (this.kind === 'toy') {
-      this.#loaded = new ToyTracker(delay);
+    const { onStatus, onRecovered } = this.options;
+    if (this.#toyTracker) {
+      this.#loaded = this.#toyTracker;
     } else {
       onStatus({ state: 'loading', fraction: 0 });
       const chosen = this.#choices.get('tracker');

@@ -26,8 +26,10 @@ import { type Input, Workspace } from './workspace.js';
 
 /** Tabs ask each other here to let go of a project. */
 const tabs = new BroadcastChannel('samtrack');
-/** How long another tab has for that, in milliseconds; one that is gone holds nothing. */
+/** How long another tab has to answer, in milliseconds; one that is gone holds nothing. */
 const RELEASE_MS = 4000;
+/** How long it has from then on until it has let go. */
+const RELEASING_MS = 60_000;
 
 /** An image folder or video this large is not copied. */
 const COPY_LIMIT = 2e9;
@@ -44,11 +46,11 @@ class Main implements EngineApi {
   #size = { width: 300, height: 150 };
   readonly #report = (report: Report) => outbox.add(report);
 
-  async start({ canvas, engine, presenter, delay }: Parameters<EngineApi['start']>[0]): Promise<Capabilities> {
-    const { kind, device, reason, ...rest } = await chooseEngine(engine, delay);
+  async start({ canvas, engine, presenter, toy }: Parameters<EngineApi['start']>[0]): Promise<Capabilities> {
+    const { kind, device, reason } = await chooseEngine(engine);
     this.#device = device;
     this.#engine = new Engine(kind, {
-      ...rest,
+      toy,
       reason,
       onStatus: (status) => this.#report({ engine: status }),
       onRecovered: () =>
@@ -188,17 +190,17 @@ class Main implements EngineApi {
 
   /** A session keeps the budget that it was opened with, so it is opened again. */
   async budget(megabytes: number | undefined): Promise<void> {
-    await this.#again(megabytes);
+    await this.#again({ memoryMB: megabytes });
   }
 
   /** Opens what is open once more: with another budget, or to look at, while another tab writes to it. */
-  async #again(memoryMB?: number): Promise<void> {
+  async #again(how: { memoryMB?: number | undefined; look?: boolean }): Promise<void> {
     const { id, name, kept, input, viewer } = this.#project;
     if ('camera' in input) throw new SessionError('bad-option', 'a camera cannot be opened a second time: begin anew');
     const { frame } = viewer;
     await this.#open?.close();
     this.#open = undefined;
-    await this.#enter(input, id, name, kept, { memoryMB, keepCopy: false });
+    await this.#enter(input, id, name, kept, how);
     await this.seek(frame);
   }
 
@@ -234,6 +236,15 @@ class Main implements EngineApi {
   addModel = addModel;
   halveModel = halveModel;
   removeModel = removeModel;
+
+  async settled(): Promise<Snapshot> {
+    await this.#open?.settled();
+    const snapshot = await this.snapshot();
+    // Who asked for what is done now is answered first.
+    await new Promise((resolve) => setTimeout(resolve));
+    await outbox.taken();
+    return snapshot;
+  }
 
   async snapshot(): Promise<Snapshot> {
     const open = this.#open;
@@ -274,13 +285,14 @@ class Main implements EngineApi {
     id: string,
     name: string,
     kept: ProjectRecord['source'],
-    { memoryMB }: OpenRequest,
+    { memoryMB, look = false }: { memoryMB?: number | undefined; look?: boolean },
   ): Promise<SourceView> {
     const workspace = await Workspace.open(input, {
       id,
       name,
       kept,
       memoryMB,
+      look,
       engine: this.#engine,
       presenter: this.#presenter,
       report: this.#report,
@@ -309,13 +321,13 @@ class Main implements EngineApi {
 
   async #released({ release, by }: { release?: string; by?: string }): Promise<void> {
     if (!release || this.#open?.id !== release || this.#open.readOnly) return;
-    // The other tab takes the lock as soon as it is free; this one then opens what is stored.
+    // The other tab takes the lock as soon as it is free; this one opens what is stored, to look at.
     const { session } = this.#open;
+    tabs.postMessage({ releasing: release, to: by });
     await this.#open.runner.stop();
     await session.close();
     tabs.postMessage({ released: release, to: by });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await this.#again().catch((error) => this.#tell(error));
+    await this.#again({ look: true }).catch((error) => this.#tell(error));
   }
 
   async #askRelease(id: string): Promise<void> {
@@ -323,14 +335,19 @@ class Main implements EngineApi {
     const by = crypto.randomUUID();
     await new Promise<void>((resolve) => {
       const listener = ({ data }: MessageEvent) => {
-        if (data.released === id && data.to === by) done();
+        if (data.to !== by) return;
+        if (data.released === id) done();
+        if (data.releasing !== id) return;
+        // It is there, and at work on a frame: that may take a while.
+        clearTimeout(timer);
+        timer = setTimeout(done, RELEASING_MS);
       };
       const done = () => {
         tabs.removeEventListener('message', listener);
         clearTimeout(timer);
         resolve();
       };
-      const timer = setTimeout(done, RELEASE_MS);
+      let timer = setTimeout(done, RELEASE_MS);
       tabs.addEventListener('message', listener);
       tabs.postMessage({ release: id, by });
     });

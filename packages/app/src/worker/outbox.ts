@@ -10,6 +10,10 @@ const INTERVAL_MS = 16;
 export class Outbox {
   #waiting: Report | undefined;
   #sending = false;
+  /** The batch under way. */
+  #sent: Promise<void> = Promise.resolve();
+  /** Who waits until what waits now was taken. */
+  #listeners: (() => void)[] = [];
 
   constructor(private readonly send: (report: Report) => Promise<void>) {}
 
@@ -24,15 +28,24 @@ export class Outbox {
     if (!this.#sending) void this.#drain();
   }
 
+  /** Resolves when the page has taken in everything that was added before. */
+  taken(): Promise<void> {
+    return this.#waiting ? new Promise((resolve) => this.#listeners.push(resolve)) : this.#sent;
+  }
+
   async #drain(): Promise<void> {
     this.#sending = true;
     // What is reported together arrives together.
     await Promise.resolve();
     while (this.#waiting) {
       const report = this.#waiting;
+      const listeners = this.#listeners;
       this.#waiting = undefined;
+      this.#listeners = [];
       // A page that is being closed answers no more.
-      await this.send(report).catch(() => {});
+      this.#sent = this.send(report).catch(() => {});
+      await this.#sent;
+      for (const listener of listeners) listener();
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
     this.#sending = false;

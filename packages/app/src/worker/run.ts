@@ -1,11 +1,4 @@
-import {
-  Discoverer,
-  type DiscovererOptions,
-  describedBy,
-  everything,
-  type QueuedProposal,
-  type Session,
-} from 'samtrack';
+import { Discoverer, type DiscovererOptions, describedBy, everything, type Session } from 'samtrack';
 import { failureOf } from '../channel.js';
 import type { DiscoveryRequest, Report, RunOutcome, RunStatus, TrackRequest } from '../protocol.js';
 import type { Engine } from './engine.js';
@@ -40,7 +33,7 @@ export class Runner {
     private readonly viewer: Viewer,
     private readonly engine: Engine,
     private readonly report: (report: Report) => void,
-    private readonly onCandidates: (waiting: readonly QueuedProposal[]) => void,
+    private readonly onCandidates: () => void,
   ) {}
 
   get status(): RunStatus {
@@ -133,7 +126,7 @@ export class Runner {
           },
           { columns: [columnOf(this.session, result)], memory: result.memory },
         );
-        if (request.discovery) this.onCandidates(this.queue?.waiting ?? []);
+        if (request.discovery) this.onCandidates();
         await breathe();
         if (signal.aborted) break;
       }

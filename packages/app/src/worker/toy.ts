@@ -16,6 +16,7 @@ import type {
   SegmentPrompt,
 } from 'samtrack';
 import { emptyLabelMap, encodeRle, rleArea, rleBbox } from 'samtrack/io';
+import type { ToyPace } from '../protocol.js';
 
 /** Colours closer than this, summed over the channels, are the same. */
 const TOLERANCE = 60;
@@ -28,6 +29,25 @@ const colourAt = ({ rgba, width }: RgbaImage, x: number, y: number) => {
   return [rgba[at]!, rgba[at + 1]!, rgba[at + 2]!] as const;
 };
 
+/** Makes what waits as a pace says. */
+export function paced({ delay = 0, holds = [] }: ToyPace): (frame: number) => Promise<void> {
+  const held = new Map<number, { gone: Promise<void>; go: () => void }>();
+  for (const frame of holds) {
+    let go = () => {};
+    const gone = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    held.set(frame, { gone, go });
+  }
+  if (holds.length > 0) {
+    new BroadcastChannel('samtrack toy').onmessage = ({ data }) => held.get(data)?.go();
+  }
+  return async (frame) => {
+    await held.get(frame)?.gone;
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+  };
+}
+
 /** Tracks each object by the mean colour of its newest reference. */
 export class ToyTracker implements FrameTracker {
   readonly recallsExactly = true;
@@ -36,8 +56,8 @@ export class ToyTracker implements FrameTracker {
   #colours = new Map<number, readonly number[]>();
   #references: number[] = [];
 
-  /** @param delay Of each frame, in milliseconds. */
-  constructor(private readonly delay = 0) {}
+  /** @param pace Waits before each frame. */
+  constructor(private readonly pace: (frame: number) => Promise<void>) {}
 
   get memorisedFrames() {
     return this.#references.map((frame) => ({ frame, reference: true }));
@@ -66,8 +86,8 @@ export class ToyTracker implements FrameTracker {
     return (await this.predict(frame)).labels;
   }
 
-  async predict({ width, height, rgba }: Frame): Promise<FoundMasks> {
-    if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
+  async predict({ index, width, height, rgba }: Frame): Promise<FoundMasks> {
+    await this.pace(index);
     const labels = emptyLabelMap(width, height);
     const distances = new Map<number, number[]>();
     for (let i = 0; i < labels.data.length; i++) {

@@ -7,7 +7,6 @@ import {
   openProjectStorage,
   openSource,
   type ProjectStorage,
-  type QueuedProposal,
   readMask,
   Session,
   SessionError,
@@ -16,7 +15,7 @@ import {
   type VideoSource,
 } from 'samtrack';
 import { encodeRle } from 'samtrack/io';
-import { failureOf } from '../channel.js';
+import { failureOf, latestOnly } from '../channel.js';
 import type {
   AnnotationView,
   CandidateView,
@@ -49,7 +48,9 @@ export interface WorkspaceOptions {
   readonly name: string;
   readonly engine: Engine;
   readonly presenter: Presenter;
-  readonly memoryMB?: number;
+  readonly memoryMB?: number | undefined;
+  /** Opened as it is stored, whether another tab writes to it or not. */
+  readonly look?: boolean;
   readonly report: (report: Report) => void;
   /** Where the project's source is, for the list of projects. */
   readonly kept: ProjectRecord['source'];
@@ -92,6 +93,9 @@ export class Workspace {
   #stale: ProjectView['stale'] = { forward: [], backward: [] };
   #record: ProjectRecord;
   readonly #edits = new SerialQueue();
+  readonly #saves = new SerialQueue();
+  /** Their pictures take a while: what is told last is what waits now. */
+  readonly #tellCandidates = latestOnly(() => this.#candidates());
   readonly #thumbs = new Map<number, { frame: number; thumb: ImageBitmap }>();
 
   private constructor(
@@ -105,7 +109,7 @@ export class Workspace {
     const { report, engine, presenter, id, name, kept } = options;
     this.viewer = new Viewer(presenter, session, report);
     this.viewer.staleIn = (frame) => this.#staleIn(frame);
-    this.runner = new Runner(session, this.viewer, engine, report, (waiting) => void this.#candidates(waiting));
+    this.runner = new Runner(session, this.viewer, engine, report, () => void this.#tellCandidates());
     const { width, height, frameCount } = this.source;
     this.#record = {
       id,
@@ -146,13 +150,16 @@ export class Workspace {
         ownsSource: true,
       });
     let session: Session;
-    let readOnly = false;
+    let readOnly = options.look === true;
+    const look = async () => open(await snapshotOf(id));
     try {
-      session = await open(openProjectStorage(id)).catch(async (error) => {
-        if (!(error instanceof OutputError && error.code === 'busy')) throw error;
-        readOnly = true;
-        return open(await snapshotOf(id));
-      });
+      session = await (readOnly
+        ? look()
+        : open(openProjectStorage(id)).catch((error) => {
+            if (!(error instanceof OutputError && error.code === 'busy')) throw error;
+            readOnly = true;
+            return look();
+          }));
     } catch (error) {
       await source.close();
       throw error;
@@ -202,6 +209,11 @@ export class Workspace {
       await this.#save();
       return result;
     });
+  }
+
+  /** Waits until everything that was asked for until now is done, but for runs. */
+  settled(): Promise<void> {
+    return this.#edits.idle();
   }
 
   /** Tells the page everything that follows from the events. */
@@ -316,7 +328,7 @@ export class Workspace {
         queue.take(key);
       });
     }
-    await this.#candidates(queue.waiting);
+    await this.#tellCandidates();
   }
 
   /** The source was copied: from now on the project opens without asking for it. */
@@ -369,7 +381,8 @@ export class Workspace {
     return new Set(inside ? this.session.objects.filter(({ locked }) => !locked).map(({ id }) => id) : []);
   }
 
-  async #candidates(waiting: readonly QueuedProposal[]): Promise<void> {
+  async #candidates(): Promise<void> {
+    const { waiting = [] } = this.runner.queue ?? {};
     const views: CandidateView[] = [];
     for (const { key, frame, firstFrame, seen, label, score, area, bbox, mask } of waiting) {
       let thumb = this.#thumbs.get(key);
@@ -398,9 +411,11 @@ export class Workspace {
       frame: this.viewer.frame,
       running,
     };
+    const record = this.#record;
     try {
-      await writeRecord(this.#record);
-      this.options.report({ saved: this.#record.changed });
+      // One after the other: of two that are written at the same time the older one may end last.
+      await this.#saves.run(() => writeRecord(record));
+      this.options.report({ saved: record.changed });
     } catch (error) {
       this.options.report({ notices: [{ kind: 'error', message: failureOf(error).message, action: 'storage' }] });
     }

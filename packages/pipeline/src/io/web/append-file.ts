@@ -7,14 +7,16 @@ const BATCH = 1 << 20;
 const LATEST = 1000;
 
 /**
- * A file in OPFS. Its writable streams copy the file when they open, so bytes are gathered and written in batches; `sync` and
- * `close` write what is left.
+ * A file in OPFS. Its writable streams copy the file when they open, so bytes are gathered and written in batches, the last of them by
+ * `sync`, by `close`, or when they have waited long enough.
  */
 export class WebAppendFile implements AppendFile {
   #flushed = performance.now();
   #stored: number;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
+  /** Writes what waits where nothing comes after it. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -36,7 +38,10 @@ export class WebAppendFile implements AppendFile {
       this.#pending.push(copy);
       this.#pendingBytes += copy.length;
       const due = performance.now() - this.#flushed > LATEST;
-      if (due || this.#pendingBytes >= BATCH) {
+      if (!due && this.#pendingBytes < BATCH) {
+        // What fails then is kept, and told by what is written next.
+        this.#timer ??= setTimeout(() => void this.sync().catch(() => {}), LATEST);
+      } else {
         try {
           await this.#flush();
         } catch (error) {
@@ -81,6 +86,8 @@ export class WebAppendFile implements AppendFile {
   }
 
   async #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#pendingBytes === 0) return;
     const data = new Uint8Array(this.#pendingBytes);
     let at = 0;
