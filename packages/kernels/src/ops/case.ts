@@ -5,7 +5,7 @@ import type { AdapterClass } from '../device/adapter.js';
 /** Deterministic test data: flat values with their shape. Integers make an int32 tensor. */
 export interface CaseTensor {
   shape: number[];
-  values: Float32Array | Int32Array;
+  readonly values: Float32Array | Int32Array;
 }
 
 /**
@@ -65,12 +65,35 @@ export function randomValues(count: number, seed = 1): Float32Array {
   return values;
 }
 
-/** A random tensor for a case. */
-export function randomTensor(shape: number[], seed = 1, scale = 1): CaseTensor {
-  const values = randomValues(
-    shape.reduce((a, b) => a * b, 1),
-    seed,
-  );
-  if (scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= scale;
-  return { shape, values };
+/** A tensor whose values are made when they are first asked for: most programs that load the cases run few of them. */
+export function lazyTensor(shape: number[], make: () => CaseTensor['values']): CaseTensor {
+  let values: CaseTensor['values'] | undefined;
+  return {
+    shape,
+    get values() {
+      values ??= make();
+      return values;
+    },
+  };
+}
+
+/**
+ * A random tensor for a case.
+ * @param change makes of the scaled values others, by their index
+ */
+export function randomTensor(
+  shape: number[],
+  seed = 1,
+  scale = 1,
+  change?: (value: number, index: number) => number,
+): CaseTensor {
+  return lazyTensor(shape, () => {
+    const values = randomValues(
+      shape.reduce((a, b) => a * b, 1),
+      seed,
+    );
+    if (scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= scale;
+    if (change) for (let i = 0; i < values.length; i++) values[i] = change(values[i]!, i);
+    return values;
+  });
 }

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { fusedOps, initialize, type Runtime, shutdown } from '@samtrack/kernels';
 import { randomValues } from '@samtrack/kernels/testing';
-import { memory, type Tensor4D, tensor } from '@tensorflow/tfjs-core';
+import { memory, type Tensor, type Tensor4D, tensor } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TinyViT } from '../../src/encoders/tiny-vit.js';
 import {
   type Manifest,
   openManifest,
@@ -12,6 +13,7 @@ import {
   segmentEverything,
   WeightReader,
 } from '../../src/index.js';
+import { Replay } from '../../src/nn/replay.js';
 import type { SamImageEncoder } from '../../src/sam/image-encoder.js';
 import { type ImageEncoderOptions, loadImageEncoder } from '../../src/sam/load-encoder.js';
 import { samTinyManifest } from '../fixtures/sam/manifest.js';
@@ -63,12 +65,29 @@ describe('a replayed image encoder', () => {
     for (const encoder of [plain, replayed]) encoder.dispose();
   });
 
-  it('may be a TinyViT', { timeout: 300_000 }, async () => {
-    const encoder = await load(MOBILE_SAM, { replay: true });
-    const first = await encode(encoder, 1);
-    expect(await encode(encoder, 2)).not.toEqual(first);
-    expect(await encode(encoder, 1)).toEqual(first);
-    encoder.dispose();
+  it('may have a TinyViT, of which a small image tells as much', async () => {
+    const weights = new WeightReader(openManifest(MOBILE_SAM));
+    const backbone = await TinyViT.load(weights, 'image_encoder.', fusedOps);
+    const owned = weights.handOver();
+    const passes = new Replay({ ops: fusedOps, replay: true, shapes: 1 });
+    const run = async (seed: number, replayed: boolean) => {
+      const pixels = tensor(randomValues(160 * 160 * 3, seed), [160, 160, 3]);
+      const forward = (inputs: { pixels: Tensor }) => backbone.forward(inputs.pixels);
+      const out = passes.at('image').call({ pixels }, forward, { captured: replayed });
+      pixels.dispose();
+      const values = new Float32Array(await runtime.read(out));
+      out.dispose();
+      return values;
+    };
+    const seen = new Set<string>();
+    for (const seed of [1, 2, 3, 1]) {
+      const expected = await run(seed, false);
+      expect(await run(seed, true)).toEqual(expected);
+      seen.add(expected.join());
+    }
+    expect(seen.size).toBe(3);
+    passes.dispose();
+    owned.dispose();
   });
 
   it('records nothing anew, gives results that stay, and shows intermediates to those who ask', async () => {
@@ -136,11 +155,14 @@ describe('a replayed SAM', () => {
           await predictor.predict(click([10 * phase + 5, 20])),
           await predictor.predict({ ...click([40, 30]), mask: first[0]!.lowRes }),
           await predictor.predict(click([40, 30], [50, 10], [3, 3]), { masks: 'single' }),
-          await predictor.predictBatch(Array.from({ length: 34 }, (_, i) => click([2 * i, i]))),
           await predictor.predict({ box: [10, 10, 50 + phase, 40] }),
         ]);
+        // Of its two full passes and the rest, the second is captured, and forgotten after the call.
+        if (phase === 1)
+          found.push(await predictor.predictBatch(Array.from({ length: 34 }, (_, i) => click([2 * i, i]))));
       }
-      expect(found[1]).toEqual(found[0]);
+      const half = found.length / 2;
+      expect(found.slice(half)).toEqual(found.slice(0, half));
       seen.add(JSON.stringify(found[0]));
     }
     expect(seen.size).toBe(3);
@@ -148,22 +170,23 @@ describe('a replayed SAM', () => {
   });
 
   it('segments everything alike, in no more memory from image to image', async () => {
+    // Three full passes, of which one runs as it is, one is captured and one replayed, and a single prompt.
     const options = { pointsPerSide: 7, predIouThresh: 0, stabilityScoreThresh: 0 };
     const bytes: number[] = [];
     for (let phase = 0; phase < 3; phase++) {
-      const expected = await segmentEverything(plain, picture(phase), options);
-      expect(await segmentEverything(replayed, picture(phase), options)).toEqual(expected);
-      expect(expected.length).toBeGreaterThan(0);
+      const found = await segmentEverything(replayed, picture(phase), options);
       bytes.push(runtime.memory().allocatedBytes);
+      if (phase === 1) continue;
+      expect(found).toEqual(await segmentEverything(plain, picture(phase), options));
+      expect(found.length).toBeGreaterThan(0);
     }
     expect(bytes[2]).toBe(bytes[1]);
   });
 
   it('stops in the midst and goes on', async () => {
-    const options = { pointsPerSide: 7, pointsPerBatch: 32, predIouThresh: 0, stabilityScoreThresh: 0 };
+    const options = { pointsPerSide: 6, pointsPerBatch: 32, predIouThresh: 0, stabilityScoreThresh: 0 };
     const expected = await segmentEverything(plain, picture(7), options);
-    // The rest of a batch may be one prompt, which stays captured from its second use on.
-    for (let i = 0; i < 2; i++) await segmentEverything(replayed, picture(7), options);
+    await segmentEverything(replayed, picture(7), options);
     const before = memory().numTensors;
     const controller = new AbortController();
     const stopped = segmentEverything(replayed, picture(7), {

@@ -25,8 +25,7 @@ interface BiAttentionCase {
 function biAttentionCase(c: BiAttentionCase): OpCase<Ops> {
   const { tokens, text, channels = 32, width = 32, scale = 1, masked = 0, plain, workspaceBytes, bench } = c;
   const columns = 4 * text;
-  const keyBias = randomTensor([columns], 3);
-  for (let i = columns - 4 * masked; i < columns; i++) keyBias.values[i] = -1e30;
+  const keyBias = randomTensor([columns], 3, 1, (value, i) => (i < columns - 4 * masked ? value : -1e30));
   const inputs: OpCase<Ops>['inputs'] = {
     image: randomTensor([tokens, channels], 1),
     keys: randomTensor([channels, columns], 2, scale),

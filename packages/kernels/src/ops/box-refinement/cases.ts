@@ -7,8 +7,7 @@ type Ops = { refineBoxes: Signature<typeof refineBoxes> };
 
 function refineCase(name: string, queries: number, reach: number, options: RefineBoxesOptions = {}): OpCase<Ops> {
   const { eps = 1e-3 } = options;
-  const boxes = randomTensor([queries, 4], 2);
-  for (let i = 0; i < boxes.values.length; i++) boxes.values[i] = boxes.values[i]! * 0.55 + 0.5;
+  const boxes = randomTensor([queries, 4], 2, 1, (value) => value * 0.55 + 0.5);
   return {
     op: 'box-refinement',
     name: `${queries} boxes, ${name}`,

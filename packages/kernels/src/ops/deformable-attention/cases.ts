@@ -1,5 +1,5 @@
 import type { Portable } from '../../op/signature.js';
-import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, lazyTensor, type OpCase, randomTensor } from '../case.js';
 import type { DeformableAttentionShape, deformableAttention } from './index.js';
 import { deformableAttentionReference } from './reference.js';
 
@@ -24,23 +24,24 @@ interface DeformableCase extends DeformableAttentionShape {
 /** Points or boxes whose centres also lie a little outside of the image. */
 function references(queries: number, boxes: boolean): CaseTensor {
   const width = boxes ? 4 : 2;
-  const tensor = randomTensor([queries, width], 3);
-  for (let i = 0; i < tensor.values.length; i++) {
-    const unit = tensor.values[i]! / 2 + 0.5;
-    tensor.values[i] = i % width < 2 ? unit * 1.1 - 0.05 : unit * 0.5;
-  }
-  return tensor;
+  return randomTensor([queries, width], 3, 1, (value, i) => {
+    const unit = value / 2 + 0.5;
+    return i % width < 2 ? unit * 1.1 - 0.05 : unit * 0.5;
+  });
 }
 
 /** Centres of the pixels of every level, as shares of the image. */
 function gridCentres(levels: DeformableCase['levels']): CaseTensor {
-  const centres = levels.flatMap(({ height, width }) =>
-    Array.from({ length: height * width }, (_, i) => [
-      ((i % width) + 0.5) / width,
-      (Math.floor(i / width) + 0.5) / height,
-    ]),
-  );
-  return { shape: [centres.length, 2], values: Float32Array.from(centres.flat()) };
+  const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
+  return lazyTensor([pixels, 2], () => {
+    const centres = levels.flatMap(({ height, width }) =>
+      Array.from({ length: height * width }, (_, i) => [
+        ((i % width) + 0.5) / width,
+        (Math.floor(i / width) + 0.5) / height,
+      ]),
+    );
+    return Float32Array.from(centres.flat());
+  });
 }
 
 function deformableCase({
@@ -58,9 +59,8 @@ function deformableCase({
   const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);
   const channels = heads * headSize;
   const samples = heads * levels.length * points;
-  const projection = randomTensor([queries, 3 * samples], 2);
-  for (let i = 0; i < projection.values.length; i++)
-    projection.values[i]! *= i % (3 * samples) < 2 * samples ? reach : 3;
+  const isOffset = (i: number) => i % (3 * samples) < 2 * samples;
+  const projection = randomTensor([queries, 3 * samples], 2, 1, (value, i) => value * (isOffset(i) ? reach : 3));
   const inputs = {
     value: randomTensor([pixels, channels], 1),
     projection,

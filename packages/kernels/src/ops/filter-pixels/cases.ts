@@ -1,19 +1,21 @@
-import { type CaseTensor, type OpCase, randomTensor, randomValues } from '../case.js';
+import { type CaseTensor, lazyTensor, type OpCase, randomTensor, randomValues } from '../case.js';
 import { type FilterPixelsOptions, filterPixels } from './index.js';
 import { filterPixelsReference } from './reference.js';
 
 /** A filter of some width around each output's place, with random weights that sum to 1. */
 function taps(input: number, output: number, width: number, seed: number): CaseTensor {
-  const random = randomValues(output * width, seed);
-  const values = new Int32Array(output * (2 + width));
-  for (let i = 0; i < output; i++) {
-    const first = Math.min(input - 1, Math.floor((i * input) / output));
-    const count = Math.min(width, input - first);
-    const weights = Array.from({ length: count }, (_, k) => random[i * width + k]! + 1.01);
-    const sum = weights.reduce((a, b) => a + b);
-    values.set([first, count, ...weights.map((w) => Math.floor((w / sum) * 2 ** 22))], i * (2 + width));
-  }
-  return { shape: [output, 2 + width], values };
+  return lazyTensor([output, 2 + width], () => {
+    const random = randomValues(output * width, seed);
+    const values = new Int32Array(output * (2 + width));
+    for (let i = 0; i < output; i++) {
+      const first = Math.min(input - 1, Math.floor((i * input) / output));
+      const count = Math.min(width, input - first);
+      const weights = Array.from({ length: count }, (_, k) => random[i * width + k]! + 1.01);
+      const sum = weights.reduce((a, b) => a + b);
+      values.set([first, count, ...weights.map((w) => Math.floor((w / sum) * 2 ** 22))], i * (2 + width));
+    }
+    return values;
+  });
 }
 
 function filterCase(
@@ -26,7 +28,7 @@ function filterCase(
   const words = Math.ceil((input.height * input.width * input.channels) / 4);
   const shape = { input, channels, ...(frame ? { frame } : {}) };
   const inputs = {
-    pixels: { shape: [words], values: new Int32Array(randomValues(words, 3).map((v) => Math.floor(v * 2 ** 31))) },
+    pixels: lazyTensor([words], () => new Int32Array(randomValues(words, 3).map((v) => Math.floor(v * 2 ** 31)))),
     columns: taps(input.width, width, count, 4),
     rows: taps(input.height, height, count, 5),
     table: randomTensor([3, 256], 6),

@@ -1,5 +1,5 @@
 import type { Signature } from '../../op/signature.js';
-import { type OpCase, randomTensor, randomValues } from '../case.js';
+import { lazyTensor, type OpCase, randomTensor, randomValues } from '../case.js';
 import type { gatherRows } from './index.js';
 import { gatherRowsReference } from './reference.js';
 
@@ -12,12 +12,11 @@ const gatherCase = (height: number, columns: number, count: number, filled: bool
   name: `${count} of [${height}, ${columns}]${filled ? ', filled' : ''}`,
   inputs: {
     x: randomTensor([height, columns], 1),
-    rows: {
-      shape: [count],
-      values: Int32Array.from(randomValues(count, 2), (v) => Math.floor((v + 0.8) * (height / 2))).map((row) =>
+    rows: lazyTensor([count], () =>
+      Int32Array.from(randomValues(count, 2), (v) => Math.floor((v + 0.8) * (height / 2))).map((row) =>
         Math.max(-1, Math.min(height - 1, row)),
       ),
-    },
+    ),
     ...(filled ? { fill: randomTensor([columns], 3) } : {}),
   },
   build: (ops, { x, rows, fill }) => ops.gatherRows(x!, rows!, fill),

@@ -3,7 +3,7 @@ import type { Activation } from '../../families/activation/index.js';
 import { type MatmulVariant, supportedMatmul } from '../../families/matmul/index.js';
 import { asFloat16 } from '../../op/float16.js';
 import type { Portable } from '../../op/signature.js';
-import { type BenchRequest, benchOf, type CaseTensor, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type CaseTensor, lazyTensor, type OpCase, randomTensor } from '../case.js';
 import { gemm } from './index.js';
 import { gemmReference } from './reference.js';
 
@@ -140,32 +140,33 @@ function batchCase(batch: number, m: number, n: number, k: number): OpCase<Ops> 
 }
 
 /** Multiples of 1/1024 below 1, which float16 holds exactly, and their bit patterns. */
-function halves(count: number): { values: Float32Array; bits: Uint16Array } {
-  const values = randomTensor([count], 2).values.map((x) => Math.round(x * 1023) / 1024) as Float32Array;
-  const bits = Uint16Array.from(values, (value) => {
-    if (value === 0) return 0;
-    const exponent = Math.floor(Math.log2(Math.abs(value)));
-    const fraction = (Math.abs(value) / 2 ** exponent - 1) * 1024;
-    return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | fraction;
-  });
-  return { values, bits };
+function halves(count: number): { halved: CaseTensor; bits(): Uint16Array } {
+  const halved = randomTensor([count], 2, 1, (x) => Math.round(x * 1023) / 1024);
+  const bits = () =>
+    Uint16Array.from(halved.values, (value) => {
+      if (value === 0) return 0;
+      const exponent = Math.floor(Math.log2(Math.abs(value)));
+      const fraction = (Math.abs(value) / 2 ** exponent - 1) * 1024;
+      return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | fraction;
+    });
+  return { halved, bits };
 }
 
 /** B in pairs of float16. */
 function halfCase(m: number, n: number, k: number): OpCase<Ops> {
-  const { values, bits } = halves(k * n);
+  const { halved, bits } = halves(k * n);
   return {
     op: 'gemm',
     name: `${m}x${n}x${k}, b in pairs of float16`,
     inputs: {
       a: randomTensor([m, k], 1),
-      b: { shape: [k, n / 2], values: new Int32Array(bits.buffer) },
+      b: lazyTensor([k, n / 2], () => new Int32Array(bits().buffer)),
       bias: randomTensor([n], 3),
     },
     variants: (adapter) => smallTiles(supportedMatmul({ m, n, k, aligned: n % 4 === 0 }, adapter)),
     kernelsOnly: true,
     build: (ops, { a, b, bias }) => ops.gemm(a!, asFloat16(b!), { bias }),
-    reference: ({ a, bias }) => [gemmReference(a!.values, values, { m, n, k }, { bias: bias!.values })],
+    reference: ({ a, bias }) => [gemmReference(a!.values, halved.values, { m, n, k }, { bias: bias!.values })],
   };
 }
 

@@ -20,8 +20,8 @@ interface GroupNormCase {
 
 function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance, bench }: GroupNormCase): OpCase<Ops> {
   const channels = shape.at(-1)!;
-  const x = randomTensor(shape, 1);
-  for (let i = 0; i < x.values.length; i++) x.values[i]! += offset + (i % channels) / channels;
+  const x = randomTensor(shape, 1, 1, (value, i) => value + (offset + (i % channels) / channels));
+  const elements = shape.reduce((a, b) => a * b);
   const options = activation ? { activation } : {};
   return {
     op: 'group-norm',
@@ -36,8 +36,8 @@ function groupNormCase({ name, shape, groups, activation, offset = 0, tolerance,
     ...(tolerance ? { tolerance } : {}),
     ...benchOf(bench, {
       size: `${shape.join('x')}-${groups}`,
-      flops: 8 * x.values.length,
-      bytes: 8 * x.values.length,
+      flops: 8 * elements,
+      bytes: 8 * elements,
       weights: ['weight', 'bias'],
     }),
   };

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Signature } from '../../op/signature.js';
-import { type BenchRequest, benchOf, type OpCase, randomTensor, randomValues } from '../case.js';
+import { type BenchRequest, benchOf, lazyTensor, type OpCase, randomTensor, randomValues } from '../case.js';
 import { type IdEmbeddingGeometry, type idEmbedding, makeIdBank } from './index.js';
 import { idEmbeddingReference } from './reference.js';
 
@@ -39,7 +39,9 @@ function idCase(c: IdCase): OpCase<Ops> {
   return {
     op: 'id-embedding',
     name: `labels ${c.labelHeight}x${c.labelWidth} at ${c.height}x${c.width}, kernel ${c.kernelSize}, ids from ${c.firstId}`,
-    inputs: { labels: { shape: [c.labelHeight, c.labelWidth], values: labelMap(c.labelHeight, c.labelWidth, 25) } },
+    inputs: {
+      labels: lazyTensor([c.labelHeight, c.labelWidth], () => labelMap(c.labelHeight, c.labelWidth, 25)),
+    },
     build: (ops, { labels }) => withBank((made) => ops.idEmbedding(labels!, made, c)),
     reference: ({ labels }) => [idEmbeddingReference(labels!.values, kernel.values, bias.values, { ...c, classes })],
     ...benchOf(c.bench, {

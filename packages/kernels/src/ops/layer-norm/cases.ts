@@ -23,8 +23,7 @@ interface LayerNormCase {
 function layerNormCase(c: LayerNormCase): OpCase<Ops> {
   const { tokens, channels, groups = 1, eps = 1e-5, offset = 0, scale = 1, activation } = c;
   const width = groups * channels;
-  const x = randomTensor([tokens, width], 1, scale);
-  for (let i = 0; i < x.values.length; i++) x.values[i]! += offset;
+  const x = randomTensor([tokens, width], 1, scale, (value) => value + offset);
   const options = { groups, eps, activation };
   return {
     op: 'layer-norm',

@@ -19,8 +19,7 @@ interface MaxPoolCase {
 
 function maxPoolCase({ shape, size, stride = size, padding = 0, offset = 0, bench }: MaxPoolCase): OpCase<Ops> {
   const [height, width, channels] = shape;
-  const x = randomTensor([...shape], 1);
-  for (let i = 0; i < x.values.length; i++) x.values[i]! += offset;
+  const x = randomTensor([...shape], 1, 1, (value) => value + offset);
   const outputs =
     convOutput(height, size, stride, 1, 2 * padding) * convOutput(width, size, stride, 1, 2 * padding) * channels;
   return {

@@ -1,20 +1,23 @@
 import { tidy } from '@tensorflow/tfjs-core';
-import { type OpCase, randomValues } from '../case.js';
+import { lazyTensor, type OpCase, randomValues } from '../case.js';
 import { makeResizePlan, preprocess, suitableResize } from './index.js';
 import { preprocessReference } from './reference.js';
 
 function preprocessCase(inHeight: number, inWidth: number, height: number, width: number): OpCase {
   const method = suitableResize(inHeight, inWidth, height, width);
-  const values = new Int32Array(randomValues(inHeight * inWidth, 3).map((v) => Math.floor((v + 1) * 2 ** 31)));
-  // Smooth content beside noise shows a shifted grid. Means of it often lie half-way between two grey levels and may round
-  // either way, so the area method gets noise only.
-  for (let i = 0; method !== 'area' && i < values.length; i++) {
-    values[i] = (((i % inWidth) * 5) & 0xff) | (((Math.floor(i / inWidth) * 3) & 0xff) << 8) | (values[i]! & ~0xffff);
-  }
+  const pixels = lazyTensor([inHeight, inWidth], () => {
+    const values = new Int32Array(randomValues(inHeight * inWidth, 3).map((v) => Math.floor((v + 1) * 2 ** 31)));
+    // Smooth content beside noise shows a shifted grid. Means of it often lie half-way between two grey levels and may round
+    // either way, so the area method gets noise only.
+    for (let i = 0; method !== 'area' && i < values.length; i++) {
+      values[i] = (((i % inWidth) * 5) & 0xff) | (((Math.floor(i / inWidth) * 3) & 0xff) << 8) | (values[i]! & ~0xffff);
+    }
+    return values;
+  });
   return {
     op: 'preprocess',
     name: `${inHeight}x${inWidth} -> ${height}x${width}, ${method}`,
-    inputs: { pixels: { shape: [inHeight, inWidth], values } },
+    inputs: { pixels },
     kernelsOnly: true,
     build: (_, { pixels }) => tidy(() => preprocess(pixels!, makeResizePlan(inHeight, inWidth, height, width))),
     reference: ({ pixels }) => [

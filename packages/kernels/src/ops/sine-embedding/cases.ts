@@ -7,8 +7,7 @@ type Ops = { boxSineEmbedding: Signature<typeof boxSineEmbedding> };
 
 function sineCase(queries: number, options: BoxSineEmbeddingOptions = {}, reach = 1): OpCase<Ops> {
   const { channels = 128, temperature = 10_000 } = options;
-  const boxes = randomTensor([queries, 4], 1);
-  for (let i = 0; i < boxes.values.length; i++) boxes.values[i] = reach * (boxes.values[i]! / 2 + 0.5);
+  const boxes = randomTensor([queries, 4], 1, 1, (value) => reach * (value / 2 + 0.5));
   return {
     op: 'sine-embedding',
     name: `${queries} boxes up to ${reach}, ${channels} channels each`,
