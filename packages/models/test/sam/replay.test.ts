@@ -67,7 +67,7 @@ describe('a replayed image encoder', () => {
 
   it('may have a TinyViT, of which a small image tells as much', async () => {
     const weights = new WeightReader(openManifest(MOBILE_SAM));
-    const backbone = await TinyViT.load(weights, 'image_encoder.', fusedOps);
+    const backbone = await TinyViT.load(weights, '', fusedOps);
     const owned = weights.handOver();
     const passes = new Replay({ ops: fusedOps, replay: true, shapes: 1 });
     const run = async (seed: number, replayed: boolean) => {

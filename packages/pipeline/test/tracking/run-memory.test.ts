@@ -93,7 +93,6 @@ it('the default model, whose masks tell all, goes on with the same bytes and sto
   }
 });
 
-/** A run that is killed or stopped, on either engine; what the CPU engine does is looked at closer, since what differs are snapshots alone. */
 describe.each<[string, VideoTrackerOptions]>([
   ['DeAOT-L on the GPU', { model: 'deaot-l', weights: deaotL, engine: 'webgpu' }],
   ['DeAOT-L on the CPU', { model: 'deaot-l', weights: deaotL, engine: 'cpu' }],
@@ -101,8 +100,6 @@ describe.each<[string, VideoTrackerOptions]>([
   ['label propagation on the CPU', { tracker: 'propagation', weights: DEAOT_T_WEIGHTS, engine: 'cpu' }],
   ['SAM 2.1 on the CPU', { tracker: 'sam2.1-tiny', weights: SAM2_MINI, engine: 'cpu' }],
 ])('%s', (name, options) => {
-  /** Whatever the engine, the writer and the file are the same. */
-  const onCpu = it.runIf(options.engine === 'cpu');
   let tracker: VideoTracker;
   let undisturbed: Record<string, string>;
   /** Folders as they are when the run is killed in frame 15, and stopped at frame 10. */
@@ -173,7 +170,7 @@ describe.each<[string, VideoTrackerOptions]>([
     },
   );
 
-  onCpu('loses nothing where the disk has no room for it', async () => {
+  it('loses nothing where the disk has no room for it', async () => {
     const open: typeof nodeFiles.open = (path, ...rest) =>
       String(path).includes('memory.safetensors')
         ? Promise.reject(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }))
@@ -186,50 +183,34 @@ describe.each<[string, VideoTrackerOptions]>([
   });
 });
 
-it.each(['webgpu', 'cpu'])(
-  'samtrack track, killed with -9 and resumed, leaves the bytes of one run, %s',
-  async (engine) => {
-    const bin = fileURLToPath(new URL('../../bin/samtrack.mjs', import.meta.url));
-    const mask = writeMask(join(folder, 'mask.png'), makeMask(SIZE));
-    const long = writeFrames(join(folder, `long-${engine}`), 90, SIZE);
-    const samtrack = (out: string, kill: boolean, ...more: string[]) =>
-      new Promise<string>((resolve, reject) => {
-        const argv = [
-          bin,
-          'track',
-          long,
-          '--mask',
-          mask,
-          '--model',
-          'deaot-l',
-          '--weights',
-          deaotL,
-          '--engine',
-          engine,
-        ];
-        const child = spawn(process.execPath, [...argv, '--no-overlay', '--out', out, ...more], {
-          stdio: ['ignore', 'ignore', 'pipe'],
-        });
-        let said = '';
-        child.stderr.on('data', (text) => (said += text));
-        const watch = setInterval(() => {
-          if (kill && existsSync(join(out, 'memory.safetensors'))) child.kill('SIGKILL');
-        }, 5);
-        child.on('close', (status, signal) => {
-          clearInterval(watch);
-          const expected = kill ? signal === 'SIGKILL' : status === 0;
-          if (expected) resolve(said);
-          else reject(new Error(`status ${status}, signal ${signal}: ${said}`));
-        });
+it('samtrack track, killed with -9 and resumed, leaves the bytes of one run', { timeout: 240_000 }, async () => {
+  const bin = fileURLToPath(new URL('../../bin/samtrack.mjs', import.meta.url));
+  const mask = writeMask(join(folder, 'mask.png'), makeMask(SIZE));
+  const long = writeFrames(join(folder, 'long'), 90, SIZE);
+  const samtrack = (out: string, kill: boolean, ...more: string[]) =>
+    new Promise<string>((resolve, reject) => {
+      const argv = [bin, 'track', long, '--mask', mask, '--model', 'deaot-l', '--weights', deaotL, '--engine', 'cpu'];
+      const child = spawn(process.execPath, [...argv, '--no-overlay', '--out', out, ...more], {
+        stdio: ['ignore', 'ignore', 'pipe'],
       });
-    const [alone, out] = [join(folder, `alone-${engine}`), join(folder, `killed-${engine}`)];
-    await samtrack(alone, false);
-    await samtrack(out, true);
-    const left = readdirSync(join(out, 'masks')).length;
-    expect(left).toBeGreaterThanOrEqual(65);
-    expect(left).toBeLessThan(90);
-    await samtrack(out, false, '--resume');
-    expect(resultsOf(out)).toEqual(resultsOf(alone));
-  },
-  240_000,
-);
+      let said = '';
+      child.stderr.on('data', (text) => (said += text));
+      const watch = setInterval(() => {
+        if (kill && existsSync(join(out, 'memory.safetensors'))) child.kill('SIGKILL');
+      }, 5);
+      child.on('close', (status, signal) => {
+        clearInterval(watch);
+        const expected = kill ? signal === 'SIGKILL' : status === 0;
+        if (expected) resolve(said);
+        else reject(new Error(`status ${status}, signal ${signal}: ${said}`));
+      });
+    });
+  const [alone, out] = [join(folder, 'alone'), join(folder, 'killed')];
+  await samtrack(alone, false);
+  await samtrack(out, true);
+  const left = readdirSync(join(out, 'masks')).length;
+  expect(left).toBeGreaterThanOrEqual(65);
+  expect(left).toBeLessThan(90);
+  await samtrack(out, false, '--resume');
+  expect(resultsOf(out)).toEqual(resultsOf(alone));
+});
