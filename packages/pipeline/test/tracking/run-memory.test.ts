@@ -145,30 +145,30 @@ describe.each<[string, VideoTrackerOptions]>([
     expect(resultsOf(out)).toEqual(undisturbed);
   });
 
-  onCpu(
-    'goes on from the masks where what is stored is damaged, of another build or without all masks, and says so',
-    async () => {
-      const damaged = killedAt(killed, `damaged ${name}`);
-      const memory = readFileSync(join(damaged, 'memory.safetensors'));
-      memory[memory.length >> 1]! ^= 1;
-      writeFileSync(join(damaged, 'memory.safetensors'), memory);
-      const { warnings, ...rest } = await run(tracker, damaged);
-      expect(rest).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
-      expect(warnings[0]).toMatch(/from the stored masks alone, .*memory\.safetensors is damaged: its checksum/);
+  // Engines differ in what they remember; how it is stored and missed is looked at on one of them.
+  if (options.engine === 'webgpu') return;
 
-      const other = killedAt(killed, `other ${name}`);
-      expect(await run(tracker, other, { build: '2.0' })).toMatchObject({
-        frames: FRAMES,
-        complete: true,
-        warnings: [expect.stringMatching(/of another version/)],
-      });
+  it('goes on from the masks where what is stored is damaged, of another build or without all masks, and says so', async () => {
+    const damaged = killedAt(killed, `damaged ${name}`);
+    const memory = readFileSync(join(damaged, 'memory.safetensors'));
+    memory[memory.length >> 1]! ^= 1;
+    writeFileSync(join(damaged, 'memory.safetensors'), memory);
+    const { warnings, ...rest } = await run(tracker, damaged);
+    expect(rest).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
+    expect(warnings[0]).toMatch(/from the stored masks alone, .*memory\.safetensors is damaged: its checksum/);
 
-      const incomplete = killedAt(killed, `incomplete ${name}`);
-      rmSync(join(incomplete, 'masks', '00006.png'));
-      expect(await run(tracker, incomplete)).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
-      expect(Object.keys(resultsOf(incomplete))).toEqual(Object.keys(undisturbed));
-    },
-  );
+    const other = killedAt(killed, `other ${name}`);
+    expect(await run(tracker, other, { build: '2.0' })).toMatchObject({
+      frames: FRAMES,
+      complete: true,
+      warnings: [expect.stringMatching(/of another version/)],
+    });
+
+    const incomplete = killedAt(killed, `incomplete ${name}`);
+    rmSync(join(incomplete, 'masks', '00006.png'));
+    expect(await run(tracker, incomplete)).toMatchObject({ frames: FRAMES, complete: true, error: undefined });
+    expect(Object.keys(resultsOf(incomplete))).toEqual(Object.keys(undisturbed));
+  });
 
   it('loses nothing where the disk has no room for it', async () => {
     const open: typeof nodeFiles.open = (path, ...rest) =>
