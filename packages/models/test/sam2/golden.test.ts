@@ -3,13 +3,13 @@
  * video engine event by event, with late objects, corrections, both directions and removal. The fixture is a part of that run
  * that fits into the repository; `SAMTRACK_GOLDENS` names a folder of whole ones, `NAME.manifest.json` and `NAME.taps.safetensors`.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initialize, type Runtime, shutdown, stockOps } from '@samtrack/kernels';
 import { memory } from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../src/checkpoint/index.js';
+import { openCheckpoint, openManifest } from '../../src/checkpoint/index.js';
 import type { Sam2LoadOptions } from '../../src/sam2/model.js';
 import { verifySam2 } from '../../src/verify/index.js';
 
@@ -21,8 +21,16 @@ afterAll(() => shutdown(runtime));
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/sam2', import.meta.url));
 
-async function compare(folder: string, name: string, options?: Sam2LoadOptions & { runs?: readonly string[] }) {
-  const manifest = await openCheckpoint(join(folder, `${name}.manifest.json`));
+/** @param without parts of the manifest that are left out, and not run */
+async function compare(
+  folder: string,
+  name: string,
+  options?: Sam2LoadOptions & { runs?: readonly string[] },
+  without: readonly string[] = [],
+) {
+  const file = join(folder, `${name}.manifest.json`);
+  const parts = Object.entries(JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>);
+  const manifest = openManifest(Object.fromEntries(parts.filter(([part]) => !without.includes(part))), file);
   const taps = await openCheckpoint(join(folder, `${name}.taps.safetensors`));
   try {
     return await verifySam2(manifest, taps, options);
@@ -55,7 +63,8 @@ describe('a small SAM 2.1 computes what the published implementation does', () =
   });
 
   it('with stock operations, in images and one run', { timeout: 600_000 }, async () => {
-    const results = await compare(FIXTURES, 'sam2-mini', { ops: stockOps, runs: ['A'] });
+    // Segmenting everything asks for nothing else of the operations, and often.
+    const results = await compare(FIXTURES, 'sam2-mini', { ops: stockOps, runs: ['A'] }, ['amg_config']);
     expect(results.filter(({ pass }) => !pass)).toEqual([]);
   });
 });

@@ -58,7 +58,7 @@ describe.each([
   }
 
   it('find what direct ones find, to the bit, and hold no more the longer the video is', async () => {
-    const frames = FULL + 5;
+    const frames = FULL + 3;
     const { found, held } = await track(direct, frames);
     const replayed = await track(replaying, frames);
     expect(replayed.found).toEqual(found);
@@ -67,8 +67,8 @@ describe.each([
     expect(replayed.held.at(-1)).toBeGreaterThan(held.at(-1)!);
     expect(new Set(replayed.held.slice(FULL)).size).toBe(1);
     // What an earlier video left is of use to the next, and does not pile up; prompts are captured when they come again.
-    const again = await track(replaying, frames);
-    expect(again.found).toEqual(found);
+    const again = await track(replaying, 8);
+    expect(again.found).toEqual(found.slice(0, 7));
     expect(again.held.at(-1)).toBeLessThan(1.01 * replayed.held.at(-1)!);
   });
 
