@@ -49,6 +49,12 @@ const project = (
   },
 });
 
+/** What a page shows comes when it comes on a busy machine. */
+const page = {
+  globalSetup: [fileURLToPath(new URL('packages/app/test/build.ts', import.meta.url))],
+  pollTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -67,12 +73,9 @@ export default defineConfig({
       project('models', 'packages/models'),
       project('onnx', 'packages/onnx'),
       project('pipeline', 'packages/pipeline'),
-      // What a page shows comes when it comes on a busy machine. After the others: budgets of time are judged without their load.
-      project('app', 'packages/app', {
-        globalSetup: [fileURLToPath(new URL('packages/app/test/build.ts', import.meta.url))],
-        pollTimeout: 30_000,
-        groupOrder: 1,
-      }),
+      project('app', 'packages/app', { ...page, include: ['test/!(budgets).test.ts'] }),
+      // After the others: budgets of time are judged without their load.
+      project('app-budgets', 'packages/app', { ...page, include: ['test/budgets.test.ts'], groupOrder: 1 }),
       project('farm', 'packages/farm'),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),

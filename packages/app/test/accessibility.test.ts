@@ -79,13 +79,14 @@ const WAYS: readonly { options?: OpenOptions; states: Readonly<Record<string, (a
   },
   { options: { engine: 'none' }, states: { 'without a GPU': async () => {} } },
   {
-    options: { query: 'delay=300' },
+    options: { query: 'holds=3' },
     states: {
       tracking: async (app) => {
         await app.openClip();
         await app.click(12, 12);
         await app.waitForObjects(1);
         await app.page.keyboard.press('f');
+        await app.held(3);
         await app.page.waitForSelector('.progress');
       },
     },

@@ -209,6 +209,17 @@ export class App {
     await this.page.mouse.click(at.x, at.y, options);
   }
 
+  /** Gives an object another name, by the keyboard. */
+  async rename(id: number, name: string): Promise<void> {
+    const { keyboard } = this.page;
+    await keyboard.press(String(id));
+    await keyboard.press('F2');
+    await this.page.locator('.object-name input:focus').waitFor();
+    await keyboard.type(name);
+    await keyboard.press('Enter');
+    await expect.poll(() => this.objects()).toContain(name);
+  }
+
   /** Names of the objects, from the list. */
   objects(): Promise<string[]> {
     return this.page.locator('.object-select strong').allInnerTexts();

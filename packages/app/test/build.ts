@@ -1,7 +1,10 @@
 import { buildApp } from '../build.mjs';
 import { APP_FOLDER } from './folder.js';
 
-/** Builds the page once, before all tests. */
+const BUILT = Symbol.for('samtrack app built for its tests');
+const shared = globalThis as { [BUILT]?: Promise<unknown> };
+
+/** Builds the page once, before all tests of all projects that have it. */
 export default async function setup(): Promise<void> {
-  await buildApp(APP_FOLDER);
+  await (shared[BUILT] ??= buildApp(APP_FOLDER));
 }

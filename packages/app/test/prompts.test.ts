@@ -23,8 +23,11 @@ describeApp('prompts', (open) => {
       await app.waitForObjects(1);
       expect((await points())[0]).toBe('+ 13, 13');
       const at = await app.place(12, 12);
+      const scale = () => app.page.evaluate(() => globalThis.samtrack.viewport().scale);
+      const before = await scale();
       await app.page.mouse.move(at.x, at.y);
       await app.page.mouse.wheel(0, -700);
+      await expect.poll(scale).toBeGreaterThan(before);
       await app.page.getByRole('radio', { name: /Select/ }).click();
       await app.page.mouse.move(at.x, at.y);
       await app.page.mouse.down();
@@ -71,8 +74,11 @@ describeApp('prompts', (open) => {
     const at = await app.place(12, 12);
     await app.page.keyboard.down('Shift');
     await app.page.mouse.move(at.x, at.y, { steps: 3 });
+    const plain = [220, 50, 47];
+    await expect.poll(() => app.drawnAt(16, 16)).not.toEqual(plain);
     await app.page.keyboard.up('Shift');
     await app.page.keyboard.press('Escape');
+    await expect.poll(() => app.drawnAt(16, 16)).toEqual(plain);
     expect((await app.snapshot()).head).toEqual([false, false]);
     expect(await app.objects()).toEqual([]);
   });
@@ -105,7 +111,6 @@ describeApp('prompts', (open) => {
       [40, 50],
     ] as const) {
       await app.click(x, y);
-      await app.page.waitForTimeout(320);
     }
     await app.page.keyboard.press('Enter');
     await app.waitForObjects(3);
@@ -199,14 +204,11 @@ describeApp('prompts', (open) => {
 
 describeApp('objects', (open) => {
   it('are renamed, coloured, hidden, locked, merged, split and deleted', async () => {
-    const app = await open();
+    const app = await open({ present: 'auto' });
     await app.openClip();
     await app.drop({ name: 'mask.png', bytes: maskPng(0), type: 'image/png' });
     await app.waitForObjects(2);
-    await app.page.keyboard.press('1');
-    await app.page.keyboard.press('F2');
-    await app.page.keyboard.type('square');
-    await app.page.keyboard.press('Enter');
+    await app.rename(1, 'square');
     await expect.poll(() => app.objects()).toEqual(['square', 'object 2']);
     await app.page.getByLabel('Colour of square').fill('#00ff88');
     await expect.poll(() => app.page.getByLabel('Colour of square').inputValue()).toBe('#00ff88');

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type Frame, openSource, type VideoSource } from 'samtrack';
 import { expect, it } from 'vitest';
-import { describeApp, leastOf } from './app.js';
+import { describeApp } from './app.js';
 import { CLIP, clipZip, maskPng } from './clip.js';
 
 /** Four places of a picture, and their colours, around which it has hardly an edge: the screen shows it larger. */
@@ -27,24 +27,7 @@ function flatPlaces({ width, height, rgba }: Frame): { x: number; y: number; col
   return chosen;
 }
 
-describeApp('the empty page', (open) => {
-  it('can be used within two seconds, and asks nobody else for anything', async () => {
-    const app = await open();
-    const seconds = await leastOf(2, async () => {
-      const start = performance.now();
-      await app.page.reload();
-      await app.page.waitForSelector('.start h1');
-      return (performance.now() - start) / 1000;
-    });
-    console.log(`first interaction: ${seconds.toFixed(2)} s`);
-    expect(seconds).toBeLessThan(2);
-    for (const name of ['Choose a file', 'Image folder', 'Camera', 'Link']) {
-      expect(await app.page.getByRole('button', { name: new RegExp(name) }).isEnabled()).toBe(true);
-    }
-    expect(await app.page.title()).toBe('SAMTrack');
-    expect(await app.page.locator('html').getAttribute('lang')).toBe('en');
-  });
-
+describeApp('the page', (open) => {
   it('opens the demo clip with its 60 frames, as it is in Node', async () => {
     const app = await open({ present: 'auto' });
     await app.page.getByRole('button', { name: /Try the demo clip/ }).click();

@@ -16,6 +16,9 @@ import { stageSize, toStage, viewport } from '../state/viewport.js';
 import { hexOf } from '../ui/objects.js';
 import { draft, pointerAt } from './gestures.js';
 
+/** The mark that the pointer went down on. One that came under a resting finger meanwhile is not meant by what the finger does next. */
+export const pressed: { mark: EventTarget | null } = { mark: null };
+
 const path = (points: readonly Point[]) => points.map((at) => toStage(at).join(',')).join(' ');
 
 /** The points and boxes that were given in the shown frame. */
@@ -53,8 +56,14 @@ function Given() {
                   class={`mark ${on ? 'on' : 'off'}`}
                   transform={`translate(${x} ${y})`}
                   aria-label={`${on ? 'Plus' : 'Minus'} point ${i + 1} of ${view?.name}: remove`}
-                  onPointerDown={(event) => event.stopPropagation()}
-                  onClick={remove}
+                  onPointerDown={(event) => {
+                    event.stopPropagation();
+                    pressed.mark = event.currentTarget;
+                  }}
+                  onClick={({ detail, currentTarget }) => {
+                    // Assistive technology clicks without a pointer.
+                    if (detail === 0 || pressed.mark === currentTarget) void remove();
+                  }}
                   onKeyDown={(event) => {
                     if (event.key === 'Enter' || event.key === ' ' || event.key === 'Delete') {
                       event.preventDefault();

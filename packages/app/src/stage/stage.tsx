@@ -21,7 +21,7 @@ import { Button } from '../ui/button.js';
 import { stateOf } from '../ui/objects.js';
 import { clickAt, closePolygon, draft, Gestures, panning } from './gestures.js';
 import { Loupe } from './loupe.js';
-import { Marks } from './marks.js';
+import { Marks, pressed } from './marks.js';
 
 /** How far the keyboard's cursor goes, in video pixels. */
 const STEP = 4;
@@ -138,6 +138,9 @@ export function Stage() {
         aria-label={description}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: an application is interactive
         tabIndex={0}
+        onPointerDownCapture={() => {
+          pressed.mark = null;
+        }}
         onPointerDown={on('down')}
         onPointerMove={on('move')}
         onPointerUp={on('up')}
