@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.mjs';
 
 const wgslAsText: Plugin = {
   name: 'wgsl-as-text',
@@ -57,7 +58,9 @@ const page = {
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // On two cores one more than that: a third of the files wait for pages and processes most of their time.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
       project('kernels', 'packages/kernels', { include: ['src/**/*.test.ts', 'test/browser/**/*.test.ts'] }),
       // Subgroup sizes 4 and 16, which Mesa's software rasteriser takes from its vector width.
