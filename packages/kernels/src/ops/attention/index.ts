@@ -66,9 +66,12 @@ export const gatedAttention = defineOp({
       });
     }
     for (const { tensor, gate } of values) {
-      if (tensor.shape[0]! < validKeys) throw call.wrong(`values of ${validKeys} rows`, { keys, tensor });
-      if (gate && gate.size !== tokens * tensor.shape[1]!)
+      if (tensor.rank !== 2 || tensor.shape[0]! < validKeys) {
+        throw call.wrong(`values of ${validKeys} rows`, { keys, tensor });
+      }
+      if (gate && gate.size !== tokens * tensor.shape[1]!) {
         throw call.wrong('a gate as large as the result', { tensor, gate });
+      }
     }
     const padded = Math.ceil(validKeys / 4) * 4;
     const width = values.reduce((sum, { tensor }) => sum + tensor.shape[1]!, 0);

@@ -122,6 +122,9 @@ export const biAttention = defineOp({
       const operands = { image, keys, keyBias, values };
       throw call.wrong(`keys [${channels}, 4 L], values [4 L, *], channels in fours,`, operands);
     }
+    if ((bias && bias.size !== width) || (residual && residual.size !== tokens * width)) {
+      throw call.wrong(`a bias of ${width} and a residual of [${tokens}, ${width}]`, { bias, residual });
+    }
     const plan = planBiAttention({ tokens, columns, channels }, options.workspaceBytes);
     const variant = call.choose({ tokens, columns, channels, width });
     const out = call.allocate([tokens, width]);

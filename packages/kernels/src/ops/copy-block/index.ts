@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anyTensor, fields, float32, listOf, number, numbers, optional } from '../../op/arguments.js';
+import { anyTensor, fields, float32, listOf, number, numbers, OperandError, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import copyBlockWgsl from './copy-block.wgsl';
 
@@ -49,6 +49,10 @@ export const copyBlock = defineOp({
     if (x.rank !== 2 || target.rank !== 2 || !fits || !targetFits) {
       throw call.wrong(`room for [${rows}, ${columns}]`, { x, target });
     }
+    if (x.dtype !== target.dtype) {
+      const message = `target is to be a tensor of ${x.dtype}, as x is, got one of ${target.dtype}`;
+      throw new OperandError('copy-block', 'target', message);
+    }
     const vector = [width, column, columns, targetWidth, targetColumn].every((n) => n % 4 === 0);
     const unit = vector ? 4 : 1;
     const same = x.dataId === target.dataId;
@@ -82,13 +86,19 @@ export const concatColumns = defineOp({
   },
   kernels: [],
   run(call, parts: readonly { x: Tensor; columns?: readonly [number, number] }[]): Tensor {
-    const widths = parts.map(({ x, columns }) => columns?.[1] ?? x.shape[1]!);
-    const out = call.allocate([parts[0]!.x.shape[0]!, widths.reduce((a, b) => a + b, 0)]);
+    const rows = parts[0]?.x.shape[0] ?? 0;
+    let width = 0;
+    for (const { x, columns: [first, count] = [0, x.shape[1]!] } of parts) {
+      const fits = x.rank === 2 && x.shape[0] === rows && first + count <= x.shape[1]!;
+      if (!fits) throw call.wrong(`${rows} rows of at least ${first + count} columns`, { x });
+      width += count;
+    }
+    const out = call.allocate([rows, width]);
     let column = 0;
-    parts.forEach(({ x, columns }, i) => {
-      copyBlock(x, out, { column }, { column: columns?.[0] ?? 0, columns: widths[i]! });
-      column += widths[i]!;
-    });
+    for (const { x, columns: [first, count] = [0, x.shape[1]!] } of parts) {
+      copyBlock(x, out, { column }, { column: first, columns: count });
+      column += count;
+    }
     return out;
   },
 });

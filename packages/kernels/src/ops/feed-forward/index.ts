@@ -3,7 +3,6 @@ import type { AdapterClass } from '../../device/adapter.js';
 import { type Activation, activation } from '../../families/activation/index.js';
 import { fields, float32, number, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
-import { float32OrFloat16 } from '../../op/float16.js';
 import { gemm } from '../gemm/index.js';
 
 /** A linear layer. */
@@ -43,18 +42,23 @@ export const feedForward = defineOp({
   name: 'feed-forward',
   takes: {
     x: float32,
-    first: record<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
-    second: record<LinearLayer>({ weight: float32OrFloat16, bias: float32 }),
+    first: record<LinearLayer>({ weight: float32, bias: float32 }),
+    second: record<LinearLayer>({ weight: float32, bias: float32 }),
     options: fields<FeedForwardOptions>({ activation, residual: optional(float32), workspaceBytes: optional(number) }),
   },
   kernels: [],
   run(call, x: Tensor, first: LinearLayer, second: LinearLayer, options: FeedForwardOptions): Tensor {
     const { activation, residual, workspaceBytes = workspace(call.adapter) } = options;
-    const [tokens] = x.shape as [number, number];
+    const [tokens, inputs] = x.shape as [number, number];
     const [hidden, width] = second.weight.shape as [number, number];
-    if (x.rank !== 2 || first.weight.shape[1] !== hidden) {
+    const ranks = [x, first.weight, second.weight].every(({ rank }) => rank === 2);
+    if (!ranks || first.weight.shape[0] !== inputs || first.weight.shape[1] !== hidden) {
       const layers = { first: first.weight, second: second.weight };
       throw call.wrong('tokens, and layers that follow each other,', { x, ...layers });
+    }
+    if (first.bias.size !== hidden || second.bias.size !== width || (residual && residual.size !== tokens * width)) {
+      const added = { first: first.bias, second: second.bias, residual };
+      throw call.wrong(`biases of ${hidden} and ${width}, and a residual of [${tokens}, ${width}]`, added);
     }
     const out = call.allocate([tokens, width]);
     const most = Math.max(1, Math.floor(workspaceBytes / (4 * hidden)));

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anyTensor, anything, fields, number } from '../../op/arguments.js';
+import { anything, fields, float32, int32, number } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import columnsWgsl from './columns.wgsl';
 import rowsWgsl from './rows.wgsl';
@@ -38,12 +38,12 @@ export interface FilterPixelsOptions {
 export const filterPixels = defineOp({
   name: 'filter-pixels',
   takes: {
-    pixels: anyTensor,
+    pixels: int32,
     options: fields<FilterPixelsOptions>({
       input: anything,
-      columns: anyTensor,
-      rows: anyTensor,
-      table: anyTensor,
+      columns: int32,
+      rows: int32,
+      table: float32,
       channels: number,
       frame: anything,
     }),
@@ -51,10 +51,9 @@ export const filterPixels = defineOp({
   kernels: [filterRows, filterColumns],
   run(call, pixels: Tensor, { input, columns, rows, table, channels, frame }: FilterPixelsOptions): Tensor {
     const words = Math.ceil((input.height * input.width * input.channels) / 4);
-    if (pixels.dtype !== 'int32' || pixels.size !== words) throw call.wrong(`pixels int32 [${words}]`, { pixels });
-    if (columns.rank !== 2 || rows.rank !== 2 || columns.dtype !== 'int32' || rows.dtype !== 'int32') {
-      throw call.wrong('columns and rows int32 [outputs, 2 + taps]', { columns, rows });
-    }
+    if (pixels.size !== words) throw call.wrong(`pixels [${words}]`, { pixels });
+    if (columns.rank !== 2 || rows.rank !== 2)
+      throw call.wrong('columns and rows [outputs, 2 + taps]', { columns, rows });
     if (table.size !== 3 * 256) throw call.wrong('a table [3, 256]', { table });
     const [width, height] = [columns.shape[0]!, rows.shape[0]!];
     const { height: frameHeight, width: frameWidth } = frame ?? { height, width };

@@ -74,9 +74,12 @@ export const idEmbedding = defineOp({
   run(call, labels: Tensor, bank: IdBank, geometry: IdEmbeddingGeometry): Tensor {
     const { height, width, stride, padding, firstId = 1 } = geometry;
     const { sums, bias } = bank;
-    const [classes, kernel, , channels] = sums.shape as [number, number, number, number];
-    if (labels.rank !== 2 || labels.dtype !== 'int32') throw call.wrong('an int32 label map [H, W]', { labels });
-    if (channels % 32 !== 0) throw call.wrong('channels that are a multiple of 32', { sums });
+    const [classes, kernel, edges, channels] = sums.shape as [number, number, number, number];
+    if (labels.rank !== 2) throw call.wrong('a label map [H, W]', { labels });
+    if (sums.rank !== 4 || channels % 32 !== 0) throw call.wrong('channels that are a multiple of 32', { sums });
+    if (bank.kernel.size !== kernel ** 2 * classes * channels || edges !== kernel + 1 || bias.size !== channels) {
+      throw call.wrong('a bank of `makeIdBank`', { ...bank });
+    }
     const [labelHeight, labelWidth] = labels.shape as [number, number];
     const outHeight = Math.floor((height + 2 * padding - kernel) / stride) + 1;
     const outWidth = Math.floor((width + 2 * padding - kernel) / stride) + 1;

@@ -2,7 +2,6 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { type Activation, activation } from '../../families/activation/index.js';
 import { fields, float32, listOf, numbers, optional } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
-import { float32OrFloat16 } from '../../op/float16.js';
 import { gemm } from '../gemm/index.js';
 
 /** One of the products whose results stand side by side. */
@@ -34,7 +33,7 @@ export const linearConcat = defineOp({
     parts: listOf(
       fields<LinearPart>({
         x: float32,
-        weight: float32OrFloat16,
+        weight: float32,
         bias: optional(float32),
         activation,
         residual: optional(float32),
@@ -44,8 +43,20 @@ export const linearConcat = defineOp({
   },
   kernels: [],
   run(call, parts: readonly LinearPart[]): Tensor {
-    const width = parts.reduce((sum, { weight }) => sum + weight.shape[1]!, 0);
-    const tensor = call.allocate([parts[0]!.x.shape[0]!, width]);
+    const rows = parts[0]?.x.shape[0] ?? 0;
+    let width = 0;
+    for (const { x, weight, bias, residual, xColumns = [0, x.shape[1]!] } of parts) {
+      const [inputs, outputs] = weight.shape as [number, number];
+      const product = x.rank === 2 && x.shape[0] === rows && xColumns[1] === inputs && weight.rank === 2;
+      if (!product || xColumns[0] + inputs > x.shape[1]!) {
+        throw call.wrong(`${rows} rows of as many columns as a weight has rows`, { x, weight });
+      }
+      if ((bias && bias.size !== outputs) || (residual && residual.size !== rows * outputs)) {
+        throw call.wrong(`a bias of ${outputs} and a residual of [${rows}, ${outputs}]`, { bias, residual });
+      }
+      width += outputs;
+    }
+    const tensor = call.allocate([rows, width]);
     let column = 0;
     for (const { x, weight, bias, activation, residual, xColumns } of parts) {
       gemm(x, weight, { bias, activation, residual, aColumns: xColumns, into: { tensor, column } });

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anyTensor, anything, fields, float32, number, optional } from '../../op/arguments.js';
+import { fields, float32, int32, number, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import maskResampleWgsl from './mask-resample.wgsl';
 import type { MaskPlan } from './plan.js';
@@ -51,11 +51,11 @@ function resampling(output: keyof typeof OUTPUTS) {
     name: `mask-${output}`,
     takes: {
       logits: float32,
-      plan: anything,
+      plan: record<Pick<MaskPlan, 'side' | 'columns' | 'rows'>>({ side: number, columns: float32, rows: float32 }),
       options: fields<MaskResampleOptions>({
         threshold: optional(number),
         offset: optional(number),
-        selected: optional(anyTensor),
+        selected: optional(int32),
       }),
     },
     kernels: [kernel],
@@ -66,8 +66,9 @@ function resampling(output: keyof typeof OUTPUTS) {
       if (logits.size === 0 || logits.shape.at(-1) !== side || logits.shape.at(-2) !== side) {
         throw call.wrong(`logits [..., ${side}, ${side}]`, { logits });
       }
-      if (selected && (selected.rank !== 1 || selected.dtype !== 'int32')) {
-        throw call.wrong('selected int32 [K]', { selected });
+      if (selected && selected.rank !== 1) throw call.wrong('selected [K]', { selected });
+      if (columns.size !== 4 * width || rows.size !== 4 * height) {
+        throw call.wrong(`a plan of columns [${width}, 4] and rows [${height}, 4]`, { columns, rows });
       }
       const masks = selected?.size ?? logits.size / side ** 2;
       const out = call.allocate(...(OUTPUTS[output] as OutputOf)(masks, height, width));

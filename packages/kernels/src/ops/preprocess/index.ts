@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anyTensor, anything, numbers, optional, record } from '../../op/arguments.js';
+import { int32, numbers, optional, record } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import preprocessWgsl from './preprocess.wgsl';
 
@@ -57,6 +57,9 @@ const AREA_FROM = 1.5;
 
 /** A resize from one size to another, prepared once. */
 export interface ResizePlan {
+  /** Size of what is resized. */
+  inHeight: number;
+  inWidth: number;
   height: number;
   width: number;
   /** `copy` where the size does not change. */
@@ -77,11 +80,11 @@ export function makeResizePlan(
   width: number,
   method: ResizeMethod = suitableResize(inHeight, inWidth, height, width),
 ): ResizePlan {
-  if (inHeight === height && inWidth === width) return { height, width, method: 'copy' };
-  if (method === 'area') return { height, width, method };
+  const sizes = { inHeight, inWidth, height, width };
+  if (inHeight === height && inWidth === width) return { method: 'copy', ...sizes };
+  if (method === 'area') return { method, ...sizes };
   return {
-    height,
-    width,
+    ...sizes,
     method,
     tables: {
       columns: tensor(bicubicTable(inWidth, width), [width, 5], 'int32'),
@@ -95,21 +98,27 @@ export function makeResizePlan(
  *
  * @param pixels int32 [H, W], each word the bytes R, G, B, A in memory order.
  * @returns float32 [plan.height, plan.width, 4]; the fourth channel is zero.
- * @throws ShapeError when `pixels` is not an int32 matrix.
+ * @throws ShapeError when `pixels` are not of the size that the plan was made for.
  * @see OpenCV, `resize` of 8-bit images: https://docs.opencv.org/4.x/da/d54/group__imgproc__transform.html
  */
 export const preprocess = defineOp({
   name: 'preprocess',
   takes: {
-    pixels: anyTensor,
-    plan: anything,
+    pixels: int32,
+    plan: record<Pick<ResizePlan, 'tables'>>({
+      tables: optional(record<NonNullable<ResizePlan['tables']>>({ columns: int32, rows: int32 })),
+    }),
     statistics: optional(record<ImageStatistics>({ mean: numbers, std: numbers })),
   },
   kernels: [normalise],
   run(call, pixels: Tensor, plan: ResizePlan, { mean, std }: ImageStatistics = IMAGENET): Tensor {
-    if (pixels.rank !== 2 || pixels.dtype !== 'int32') throw call.wrong('int32 pixels [H, W]', { pixels });
-    const [inHeight, inWidth] = pixels.shape as [number, number];
-    const { height, width, method, tables } = plan;
+    const { inHeight, inWidth, height, width, method, tables } = plan;
+    if (pixels.rank !== 2 || pixels.shape[0] !== inHeight || pixels.shape[1] !== inWidth) {
+      throw call.wrong(`pixels [${inHeight}, ${inWidth}], for which the plan was made,`, { pixels });
+    }
+    if (tables && (tables.columns.size !== 5 * width || tables.rows.size !== 5 * height)) {
+      throw call.wrong(`tables [${width}, 5] and [${height}, 5]`, { ...tables });
+    }
     const out = call.allocate([height, width, 4]);
     const [meanR, meanG, meanB] = mean;
     const [stdR, stdG, stdB] = std;
