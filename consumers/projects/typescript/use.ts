@@ -1,5 +1,6 @@
 // Everything that is exported, used once: what a `.d.ts` names must resolve.
 import * as kernels from '@samtrack/kernels';
+import * as takes from '@samtrack/kernels/arguments';
 import * as tuning from '@samtrack/kernels/tuning';
 import * as models from '@samtrack/models';
 import * as checkpoint from '@samtrack/models/checkpoint';
@@ -15,6 +16,7 @@ import * as metrics from 'samtrack/metrics';
 
 export const modules = [
   kernels,
+  takes,
   tuning,
   models,
   checkpoint,

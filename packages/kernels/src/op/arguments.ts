@@ -1,4 +1,8 @@
-import { Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+/**
+ * What arguments of an operation may be, for `takes` of `defineOp`.
+ * @module
+ */
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 
 /** An argument of an operation that it cannot take: of another kind or dtype, disposed, or unknown. Nothing was computed. */
 export class OperandError extends Error {
@@ -131,16 +135,6 @@ export const fields = <T extends object>(checks: Fields<T>): Check => {
     return undefined;
   };
 };
-
-/** The tensors in arguments or results, however deep in lists and objects. */
-export function tensorsIn(values: unknown, found: Tensor[] = []): Tensor[] {
-  if (values instanceof Tensor) found.push(values);
-  else if (Array.isArray(values)) for (const value of values) tensorsIn(value, found);
-  else if (typeof values === 'object' && values !== null && !ArrayBuffer.isView(values)) {
-    for (const value of Object.values(values)) tensorsIn(value, found);
-  }
-  return found;
-}
 
 /** The kernel that a call forces, if any; `Call.choose` looks whether there is one of that name. */
 export const variant: Check = optional(wanting((value) => typeof value === 'string', 'the name of a kernel'));

@@ -1,10 +1,10 @@
-import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core';
+import { Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { AdapterClass } from '../device/adapter.js';
 import type { Choosable, Work } from '../dispatch/chooser.js';
 import type { Kernel } from '../dispatch/kernel.js';
 import { currentEngineOps, findRuntime, getRuntime, type Launch, type Runtime } from '../dispatch/runtime.js';
 import { addToTape, tapeIsOn } from '../dispatch/tfjs.js';
-import { type Check, OperandError, tensorsIn } from './arguments.js';
+import { type Check, OperandError } from './arguments.js';
 import { ShapeError } from './shape-error.js';
 
 /** The declaration of an operation. */
@@ -118,4 +118,14 @@ export function defineOp<Args extends unknown[], Result, Shape extends object = 
   Object.defineProperty(call, 'name', { value: name });
   const op = Object.assign(call, { kernels, supported, select, rounding, work }) as Op<Args, Result, Shape, Variant>;
   return op;
+}
+
+/** The tensors in arguments or results, however deep in lists and objects. */
+function tensorsIn(values: unknown, found: Tensor[] = []): Tensor[] {
+  if (values instanceof Tensor) found.push(values);
+  else if (Array.isArray(values)) for (const value of values) tensorsIn(value, found);
+  else if (typeof values === 'object' && values !== null && !ArrayBuffer.isView(values)) {
+    for (const value of Object.values(values)) tensorsIn(value, found);
+  }
+  return found;
 }

@@ -21,7 +21,7 @@ export interface Block {
  *
  * @param x [R, C]; the whole of it by default.
  * @param target [R2, C2] of the same dtype; returned.
- * @throws ShapeError when the rectangle does not fit.
+ * @throws ShapeError when the rectangle does not fit; OperandError when the dtypes differ.
  * @see `torch.Tensor.copy_` between slices: https://pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
  */
 export const copyBlock = defineOp({
@@ -75,6 +75,7 @@ export const copyBlock = defineOp({
 
 /**
  * Matrices side by side, [R, C1 + C2 + ...]; `columns` takes only [first, count] of a part.
+ * @throws ShapeError when they have not equally many rows.
  * @see `torch.cat`: https://pytorch.org/docs/stable/generated/torch.cat.html
  */
 export const concatColumns = defineOp({
