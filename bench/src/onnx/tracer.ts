@@ -123,7 +123,7 @@ export class OnnxTracer extends OnnxTrace {
       if (!used.has(name)) continue;
       weights.push({
         path: name,
-        data: weightBytes({ values: await this.#constants.values(data), ...(arrange ? { arrange } : {}) }),
+        data: weightBytes(await this.#constants.values(data), arrange),
       });
     }
     this.#constants.dispose();

@@ -17,7 +17,7 @@ import { frameOps } from './frame-ops/index.js';
 import type { Host, HostOutput } from './host.js';
 import { onnxOps } from './ops/index.js';
 import type { BoundPort, OnnxRuntime } from './session/session.js';
-import { type Layout, rowsOf, type TensorData, type Values } from './tensors.js';
+import { ConstantData, type Layout, rowsOf, type TensorData, type Values } from './tensors.js';
 import { OnnxTrace, type TracedWeight } from './trace.js';
 
 /** Something to do in its turn. */
@@ -48,8 +48,8 @@ export class OnnxEngine implements Engine, Host {
   /** Disposed since the last graph. */
   readonly #released: TensorData[] = [];
   #nextId = 0;
-  /** Memory of weights and other constants. */
-  #constantBytes = 0;
+  /** Weights and the like. */
+  readonly #constants = new Set<ConstantData>();
   #last: Promise<void> = Promise.resolve();
   #pending = 0;
   #failure: Error | undefined;
@@ -95,9 +95,11 @@ export class OnnxEngine implements Engine, Host {
 
   /** Registers values that never change. */
   constant(values: Values, shape: readonly number[]): object {
-    this.#constantBytes += values.byteLength;
-    const dtype = values instanceof Int32Array ? 'int32' : 'float32';
-    return this.#add({ dtype, shape, layout: 'rows', constant: true, values });
+    const dataId = {};
+    const data = new ConstantData(this.#nextId++, values, shape);
+    this.#tensors.set(dataId, data);
+    this.#constants.add(data);
+    return dataId;
   }
 
   #add(data: Omit<TensorData, 'id' | 'refs'>): object {
@@ -110,8 +112,8 @@ export class OnnxEngine implements Engine, Host {
   release(dataId: object): void {
     const data = this.data(dataId);
     this.#tensors.delete(dataId);
-    if (data.constant) {
-      this.#constantBytes -= data.values!.byteLength;
+    if (data instanceof ConstantData) {
+      this.#constants.delete(data);
       this.#executables.forget(data);
     } else if (data.values) this.#released.push(data);
     if (this.#trace.graph.empty) this.#giveBack();
@@ -354,9 +356,11 @@ export class OnnxEngine implements Engine, Host {
     this.#executables.trim();
   }
 
-  /** Of tensors: ONNX Runtime's own memory, with its copies of weights, comes on top. */
+  /** Of tensors: ONNX Runtime's own memory comes on top, with weights that are only there. */
   memory(): { usedBytes: number; allocatedBytes: number } {
-    let [usedBytes, allocatedBytes] = [this.#constantBytes, this.#constantBytes];
+    const constants = [...this.#constants].filter(({ inMemory }) => inMemory);
+    const constantBytes = constants.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let [usedBytes, allocatedBytes] = [constantBytes, constantBytes];
     for (const pool of this.#pools) {
       usedBytes += pool.usedBytes;
       allocatedBytes += pool.bytes;

@@ -1,6 +1,6 @@
 import { OnnxEngineError } from './error.js';
 import type { OnnxRuntime, Session } from './session/session.js';
-import type { TensorData } from './tensors.js';
+import type { ConstantData, TensorData } from './tensors.js';
 import type { TracedWeight } from './trace.js';
 
 /** Compiled graphs that nobody uses at the moment and that are kept for captures to come. */
@@ -25,12 +25,8 @@ export class Executable {
   }
 
   async #compile(): Promise<Session> {
-    const weights = this.weights.map(({ name, data, arrange }) => ({
-      name,
-      source: data,
-      values: data.values!,
-      arrange,
-    }));
+    // Only constants are weights.
+    const weights = this.weights.map(({ name, data, arrange }) => ({ name, source: data as ConstantData, arrange }));
     try {
       return await this.runtime.compile(this.model, weights);
     } catch (cause) {

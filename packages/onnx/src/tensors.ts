@@ -28,6 +28,44 @@ export interface TensorData extends Layout {
   refs: number;
 }
 
+/** Data made from values: in memory, until they are kept elsewhere, from where they are read when they are asked for. */
+export class ConstantData implements TensorData {
+  readonly constant = true;
+  readonly dtype: 'float32' | 'int32';
+  readonly byteLength: number;
+  layout: 'rows' | 'image' = 'rows';
+  refs = 1;
+  #values: Values | undefined;
+  #read: (() => Values['buffer']) | undefined;
+
+  constructor(
+    readonly id: number,
+    values: Values,
+    public shape: readonly number[],
+  ) {
+    this.#values = values;
+    this.byteLength = values.byteLength;
+    this.dtype = values instanceof Int32Array ? 'int32' : 'float32';
+  }
+
+  get values(): Values {
+    if (this.#values) return this.#values;
+    const bytes = this.#read!();
+    return this.dtype === 'int32' ? new Int32Array(bytes) : new Float32Array(bytes);
+  }
+
+  /** Whether they take memory. */
+  get inMemory(): boolean {
+    return this.#values !== undefined;
+  }
+
+  /** Lets go of the memory. @param read Gives the bytes, the same each time. */
+  keepElsewhere(read: () => ArrayBuffer): void {
+    this.#values = undefined;
+    this.#read = read;
+  }
+}
+
 /** The contents channels last, in the order of the tensor's own shape; the contents themselves where they lie like that. */
 export function rowsOf(values: Values, { layout, shape }: Layout, size: number): Values {
   if (layout === 'rows') return values;

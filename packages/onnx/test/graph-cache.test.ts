@@ -14,10 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { randomTensor } from '@samtrack/kernels/testing';
-import { tensor } from '@tensorflow/tfjs-core';
+import { reshape, tensor } from '@tensorflow/tfjs-core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { initializeCpu, type RuntimeOptions, shutdownCpu } from '../src/index.js';
 import { GraphCache } from '../src/session/node/graph-cache.js';
+import { ConstantData } from '../src/tensors.js';
 
 let folder: string;
 beforeEach(() => {
@@ -167,15 +168,75 @@ describe('graphs on disk', () => {
   it('are told apart where an array is filled anew', () => {
     const cache = new GraphCache('test', { folder });
     const values = new Float32Array(4);
-    const keyOf = (source: object) => cache.key(new Uint8Array(1), [{ name: 'w', source, values }]);
-    const zeros = keyOf({});
+    const key = () => cache.key(new Uint8Array(1), [{ name: 'w', source: new ConstantData(0, values, [4]) }]);
+    const zeros = key();
     values.fill(1);
-    expect(keyOf({})).not.toBe(zeros);
+    expect(key()).not.toBe(zeros);
   });
 
   it('are done without where nothing can be written', async () => {
     const taken = join(folder, 'file');
     writeFileSync(taken, '');
     expect(await product(2, { cache: { folder: taken } })).toBe(await product(2, { cache: false }));
+  });
+});
+
+describe('weights', () => {
+  const values = (shape: number[], seed: number) => randomTensor(shape, seed).values as Float32Array<ArrayBuffer>;
+
+  /** Products and convolutions with the same weights, of several sizes: each is a graph of its own. */
+  async function results(
+    options: RuntimeOptions['cache'],
+    between: () => void = () => {},
+  ): Promise<{ results: string[]; memory: number[] }> {
+    const engine = await initializeCpu({ threads: 1, cache: options });
+    try {
+      const matrix = tensor(values([512, 600], 2), [512, 600]);
+      const filters = tensor(values([3, 3, 64, 512], 3), [3, 3, 64, 512]);
+      const memory = [engine.memory().usedBytes];
+      const results: string[] = [];
+      for (const side of [4, 5]) {
+        const image = engine.allocate([side, side, 64]);
+        engine.write(image, values([side, side, 64], 4));
+        const channels = engine.ops.conv2d(image, filters, { padding: 1 });
+        const rows = reshape(channels, [side * side, 512]);
+        const product = engine.ops.gemm(rows, matrix);
+        results.push(new Float32Array(await engine.read(product)).join());
+        for (const one of [image, channels, rows, product]) one.dispose();
+        engine.trim();
+        memory.push(engine.memory().usedBytes);
+        between();
+      }
+      for (const one of [matrix, filters]) results.push((await one.data()).join());
+      return { results, memory };
+    } finally {
+      await shutdownCpu(engine);
+    }
+  }
+  const BYTES = 4 * (512 * 600 + 3 * 3 * 64 * 512);
+
+  it('leave the memory once a graph keeps them, and are read again for another', async () => {
+    const expected = await results(false);
+    expect(expected.memory).toEqual([BYTES, BYTES, BYTES]);
+    for (const _ of ['made', 'found'])
+      expect(await results({ folder })).toEqual({ ...expected, memory: [BYTES, 0, 0] });
+  });
+
+  it('can be read when the graph that keeps them is gone', async () => {
+    const expected = (await results(false)).results;
+    const clear = () => {
+      for (const name of entries()) rmSync(join(folder, name), { recursive: true });
+    };
+    expect((await results({ folder }, clear)).results).toEqual(expected);
+  });
+
+  it('are on disk once: where ONNX Runtime has them as they came, they are not added', async () => {
+    await results({ folder });
+    for (const name of entries()) {
+      const { size } = statSync(join(folder, name, 'sources.weights'));
+      // The filters, which it arranges anew.
+      expect(size).toBe(4 * 3 * 3 * 64 * 512);
+    }
+    expect(entries()).toHaveLength(2);
   });
 });

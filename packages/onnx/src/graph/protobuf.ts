@@ -1,4 +1,8 @@
-/** Encoder for the few parts of protocol buffers that ONNX files consist of (https://protobuf.dev/programming-guides/encoding). */
+/*
+ * The few parts of protocol buffers that ONNX files consist of (https://protobuf.dev/programming-guides/encoding).
+ */
+
+/** Encoder of a message. */
 export class Message {
   readonly #chunks: Uint8Array[] = [];
   #length = 0;
@@ -64,4 +68,28 @@ function varint(value: number): Uint8Array {
   }
   bytes.push(Number(rest));
   return Uint8Array.from(bytes);
+}
+
+/** The parts of a message that have a length, which strings and messages have: the number of their field, and what is in them. */
+export function* fields(message: Uint8Array): Generator<[field: number, bytes: Uint8Array]> {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    // No shifts: these end at 32 bits.
+    for (let factor = 1; ; factor *= 128) {
+      const byte = message[at++]!;
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const type = tag % 8;
+    if (type === 2) {
+      const length = varint();
+      yield [Math.floor(tag / 8), message.subarray(at, at + length)];
+      at += length;
+    } else if (type === 0) varint();
+    else at += type === 1 ? 8 : 4;
+  }
 }

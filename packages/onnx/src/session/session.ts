@@ -1,4 +1,4 @@
-import type { Values } from '../tensors.js';
+import type { ConstantData, Values } from '../tensors.js';
 
 /** Options of ONNX Runtime. */
 export interface RuntimeOptions {
@@ -24,15 +24,14 @@ export interface GraphCacheOptions {
 export interface Weight {
   /** Of the constant, and the location that the graph has for it. */
   readonly name: string;
-  /** What has these values for good: an array may be filled anew for another one. */
-  readonly source: object;
-  readonly values: Values;
-  /** From the order of `values` to the constant's. */
+  /** What has its values, and need not have them in memory. */
+  readonly source: ConstantData;
+  /** From the order of the source's values to the constant's. */
   readonly arrange?: (values: Float32Array) => Float32Array;
 }
 
-/** What a weight is in the graph. */
-export function weightBytes({ values, arrange }: Pick<Weight, 'values' | 'arrange'>): Uint8Array {
+/** What values are in the graph. */
+export function weightBytes(values: Values, arrange?: Weight['arrange']): Uint8Array {
   const { buffer, byteOffset, byteLength } = arrange ? arrange(values as Float32Array) : values;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
@@ -60,6 +59,6 @@ export interface OnnxRuntime {
   readonly name: string;
   readonly threads: number;
   bind(port: Port): BoundPort;
-  /** @param weights The graph's external constants. Their values are not needed afterwards. */
+  /** @param weights The graph's external constants. Where the runtime keeps their values for good, these leave the memory. */
   compile(model: Uint8Array, weights: readonly Weight[]): Promise<Session>;
 }

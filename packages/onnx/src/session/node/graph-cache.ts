@@ -6,11 +6,11 @@ import { crc32 } from 'node:zlib';
 import type { GraphCacheOptions, Weight } from '../session.js';
 
 /** Changes with what an entry is. */
-const FORMAT = 2;
+const FORMAT = 3;
 const DEFAULT_LIMIT_MB = 2000;
 /** Graphs with less in constants, in bytes, are compiled sooner than looked up. */
 const LEAST_BYTES = 2 ** 20;
-/** What is stored is larger than the weights by as much: ONNX Runtime's arrangement comes on top of them. */
+/** What is stored is larger than the weights by about as much: ONNX Runtime folds constants, and arranges filters anew. */
 const STORED_RATIO = 1.4;
 /** A process that writes an entry for longer, in milliseconds, has died. */
 const ABANDONED_AFTER = 3_600_000;
@@ -63,7 +63,7 @@ export class GraphCache {
 
   /** Whether a graph is worth it, and fits. */
   takes(weights: readonly Weight[]): boolean {
-    const bytes = weights.reduce((sum, { values }) => sum + values.byteLength, 0);
+    const bytes = weights.reduce((sum, { source }) => sum + source.byteLength, 0);
     return !this.#unusable && bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
   }
 
@@ -74,9 +74,9 @@ export class GraphCache {
     return hash.digest('hex').slice(0, 40);
   }
 
-  #digest({ source, values }: Weight): Buffer {
+  #digest({ source }: Weight): Buffer {
     let digest = this.#digests.get(source);
-    if (!digest) this.#digests.set(source, (digest = createHash('sha256').update(values).digest()));
+    if (!digest) this.#digests.set(source, (digest = createHash('sha256').update(source.values).digest()));
     return digest;
   }
 

@@ -13,6 +13,7 @@ import {
   weightBytes,
 } from '../session.js';
 import { GraphCache } from './graph-cache.js';
+import { indexWeights, keepWeights } from './kept-weights.js';
 
 type Ort = typeof import('onnxruntime-node');
 type Options = InferenceSession.SessionOptions;
@@ -66,8 +67,8 @@ class NodeRuntime implements OnnxRuntime {
   }
 
   /**
-   * The graph from the cache, where it is put if need be. ONNX Runtime maps its weights: what its kernels take as it is takes no
-   * memory of the process, and they have their own arrangement of the rest. (ONNX Runtime 1.30 could keep that too, but crashes with it.)
+   * The graph from the cache, where it is put if need be. ONNX Runtime maps its weights, which take no memory of the process then, and
+   * nobody else needs them in memory.
    */
   async #cached(model: Uint8Array, weights: readonly Weight[]): Promise<InferenceSession | undefined> {
     const cache = this.#cache;
@@ -80,12 +81,14 @@ class NodeRuntime implements OnnxRuntime {
       };
       const session = await this.#create(model, weights, { optimizedModelFilePath: join(empty, GRAPH) }, saving);
       await session.release();
+      await indexWeights(empty, GRAPH, WEIGHTS, weights);
     };
     // One that is whole and yet refused is made anew.
     for (let attempt = 0; attempt < 2; attempt++) {
       const folder = await cache.entry(key, save);
       if (!folder) return undefined;
       try {
+        await keepWeights(folder, weights);
         return await this.#create(join(folder, GRAPH), [], { graphOptimizationLevel: 'disabled' });
       } catch {
         await cache.forget(key);
@@ -100,9 +103,22 @@ class NodeRuntime implements OnnxRuntime {
       graphOptimizationLevel: 'all',
       intraOpNumThreads: this.threads,
       logSeverityLevel: 3,
-      externalData: weights.map((weight) => ({ path: weight.name, data: weightBytes(weight) })),
-      // Between frames its threads would go on spinning, and take the cores from whoever decodes and encodes video.
-      extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' }, ...session } },
+      // Memory that is planned for later runs comes on top of the first one's, which are as fast without.
+      enableMemPattern: false,
+      externalData: weights.map(({ name, source, arrange }) => ({
+        path: name,
+        data: weightBytes(source.values, arrange),
+      })),
+      extra: {
+        session: {
+          // Matrices that are packed beforehand are copies of all weights of a transformer, and products no faster with them.
+          disable_prepacking: '1',
+          // Between frames its threads would go on spinning, and take the cores from whoever decodes and encodes video.
+          intra_op: { allow_spinning: '0' },
+          inter_op: { allow_spinning: '0' },
+          ...session,
+        },
+      },
       ...more,
     };
     const { create } = this.ort.InferenceSession;

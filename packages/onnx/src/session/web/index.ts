@@ -45,7 +45,10 @@ export async function loadRuntime({
           executionProviders: ['wasm'],
           graphOptimizationLevel: 'all',
           logSeverityLevel: 3,
-          externalData: weights.map((weight) => ({ path: weight.name, data: weightBytes(weight) })),
+          externalData: weights.map(({ name, source, arrange }) => ({
+            path: name,
+            data: weightBytes(source.values, arrange),
+          })),
         }),
       ),
   };
