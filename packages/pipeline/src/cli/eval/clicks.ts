@@ -131,7 +131,11 @@ async function scoreSequence(
   const scores: ObjectScores[] = [];
   try {
     for await (const frame of framesNamed(source, chosen)) {
-      const truth = await readMask(join(folder, `${frame.name}.png`), { ...sizeOf(frame), allowEmpty: true });
+      const truth = await readMask(join(folder, `${frame.name}.png`), {
+        ...sizeOf(frame),
+        allowEmpty: true,
+        dataSet: true,
+      });
       for (const object of labelIds(truth)) {
         const pixels = Uint8Array.from(truth.data, (id) => (id === object ? 1 : 0));
         const start = performance.now();

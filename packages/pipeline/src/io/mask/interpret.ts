@@ -1,7 +1,8 @@
 import { MaskError } from '../errors.js';
 import type { LabelMap } from '../label-map.js';
-import { palette } from '../palette.js';
-import type { MaskPicture } from './picture.js';
+import { type PaletteName, palette } from '../palette.js';
+import { type EdgeEvidence, edgeEvidence } from './edges.js';
+import { type MaskPicture, pack } from './picture.js';
 import { structureOf, type ValueStructure } from './structure.js';
 
 /** How a mask can be read: see `ReadMaskOptions.as`. */
@@ -22,6 +23,13 @@ const MAX_COLOURS = 255;
 /** Numbers that data sets give to objects; 255 beside them is void. */
 const DATA_SET_IDS = 31;
 const VOID = 255;
+/** Values that a label map may have, too: a reading as soft edges then names the option that keeps them. */
+const FEW_LEVELS = DATA_SET_IDS + 1;
+const FULL_SCALE = 255;
+/** Palettes of data sets. */
+const KNOWN_PALETTES = ['voc', 'davis'] as const satisfies readonly PaletteName[];
+/** How far lossy compression moves black and white, as a share of white. */
+const NOISE = 0.16;
 
 const shareOf = (entries: readonly ValueStructure[], key: 'interior' | 'between') => {
   const area = entries.reduce((sum, entry) => sum + entry.area, 0);
@@ -35,10 +43,21 @@ const isGrey = (colour: number, tolerance = 0) => {
   const [r, g, b] = channels(colour);
   return Math.max(r, g, b) - Math.min(r, g, b) <= tolerance;
 };
+const dot = (a: number, b: number) => {
+  const [p, q] = [channels(a), channels(b)];
+  return p[0] * q[0] + p[1] * q[1] + p[2] * q[2];
+};
 const isBlack = (colour: number) => brightest(colour) <= 8;
 const distance = (a: number, b: number) => {
   const [p, q] = [channels(a), channels(b)];
   return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]);
+};
+
+const coloursOf = (which: PaletteName): Uint32Array => {
+  const entries = palette(which);
+  return Uint32Array.from({ length: 256 }, (_, id) =>
+    pack(entries[3 * id]!, entries[3 * id + 1]!, entries[3 * id + 2]!),
+  );
 };
 
 const ambiguous = (name: string, message: string) => new MaskError('ambiguous', name, message);
@@ -85,8 +104,8 @@ export function interpretMask(
   if (values && !picture.lossy) {
     const grey = greyValues(picture, values);
     if (grey) {
-      const soft = softThreshold(grey.values, width, height, grey.max, false);
-      if (soft !== undefined) return result(cut(grey.values, soft), 'binary', softly(soft));
+      const soft = readSoft(grey.values, grey.max, picture, name, result);
+      if (soft) return soft;
     }
     if (!picture.palette || !hasBlackElsewhere(picture.palette, values, opaque)) {
       return readLabels(picture, values, name, result);
@@ -98,7 +117,6 @@ export function interpretMask(
 
 type Result = (ids: Uint16Array, kind: MaskReadingName, more?: string) => MaskReading;
 
-const softly = (threshold: number) => `, soft edges, threshold ${Math.ceil(threshold)}`;
 const cut = (values: Uint16Array, threshold: number) => values.map((value) => (value >= threshold ? 1 : 0));
 
 function coloursWithin(colours: Uint32Array, opaque: Uint8Array | undefined): Set<number> {
@@ -158,40 +176,117 @@ function isNoisy(values: Uint16Array, width: number, height: number, max: number
   return low.length > 0 && shareOf(structures, 'interior') <= 0.2 && shareOf(structures, 'between') >= 0.4;
 }
 
+/** What is taken for black and white with soft edges: where it is cut, or that it may be something else as well. */
+type Softness = { threshold: number; unclear: boolean };
+
 /**
- * Where a black and white picture with soft edges is cut; undefined for any other.
+ * Whether a picture is black and white with soft edges; undefined if it is none.
  *
  * Levels between black and white then lie on edges only, each with a darker and a lighter neighbour, while objects of a label map have
- * an inside. Noise of lossy compression is levelled first, and few pixels may then lie between.
+ * an inside. Objects without one, a pixel or two wide, are told by their edges: see `edgeEvidence`. Noise of lossy compression is levelled first,
+ * and few pixels may then lie between.
  */
-function softThreshold(
+function softness(
   values: Uint16Array,
   width: number,
   height: number,
   max: number,
   lossy: boolean,
-): number | undefined {
+): Softness | undefined {
   const levels = [...new Set(values)].sort((a, b) => a - b);
   const top = levels.at(-1)!;
   if (top < max / 2 || levels.length < 3) return undefined;
   const white = top >= 0.9 * max ? max : top;
-  const noisy = lossy || isNoisy(values, width, height, max, top);
-  const margin = noisy ? 0.16 * max : 0;
-  const levelled = values.map((value) => (value <= margin ? 0 : value >= white - margin ? white : value));
+  const noisy =
+    lossy || isNoisy(values, width, height, max, top) ? noisySoftness(values, width, height, max, white) : undefined;
+  return noisy ?? (lossy ? undefined : cleanSoftness(values, width, height, white, top, levels.length));
+}
+
+/** Of a picture with noise of lossy compression. */
+function noisySoftness(
+  values: Uint16Array,
+  width: number,
+  height: number,
+  max: number,
+  white: number,
+): Softness | undefined {
+  const margin = NOISE * max;
+  const step = 0.12 * white;
+  const levelled = values.map((value) =>
+    value <= margin ? 0 : value >= white - margin ? white : Math.round(Math.round(value / step) * step),
+  );
   const structure = structureOf(levelled, width, height, false);
-  const [black, core] = [structure.get(0), structure.get(white) ?? structure.get(top)];
-  if ((black?.interior ?? 0) === 0) return undefined;
-  const mids = [...structure].filter(([level]) => level !== 0 && level !== white && level !== top).map(([, s]) => s);
-  const middle = white / 2;
-  if (noisy) {
-    const between = mids.reduce((sum, { area }) => sum + area, 0);
-    return (core?.interior ?? 0) > 0 && between <= 0.25 * values.length && shareOf(mids, 'interior') <= 0.15
-      ? middle
-      : undefined;
+  if (!structure.get(0)?.interior || !structure.get(white)?.interior) return undefined;
+  const edges = edgeEvidence(levelled, width, height, white);
+  if (edges.middle > 0.25 * values.length || edges.inside > 0.02) return undefined;
+  const plain = plainAreas(values, width, height, margin);
+  if (plain > Math.max(8, 0.1 * edges.outline)) return undefined;
+  return {
+    threshold: white / 2,
+    unclear: (edges.bent > 0.35 && edges.bentLevels <= 3) || isOneSided(edges),
+  };
+}
+
+/** Whether edges are straight and soft on one side only, which a thin object beside a rectangle looks like. */
+const isOneSided = ({ levels, straightLevels, oneSided }: EdgeEvidence) =>
+  levels <= 2 && levels <= straightLevels && oneSided > 0.4;
+
+/**
+ * Pixels of dark areas without any noise, beside those of the value that most of these have: an object's, since compression leaves one value to
+ * all of the background that has no edge near.
+ */
+function plainAreas(values: Uint16Array, width: number, height: number, margin: number): number {
+  const reach = 3;
+  const areas = new Map<number, number>();
+  for (let y = reach; y < height - reach; y++) {
+    // How many pixels up to this one have columns of equal values, equal to each other.
+    let run = 0;
+    for (let x = 0; x < width; x++) {
+      const own = values[y * width + x]!;
+      let isPlain = own <= margin;
+      for (let v = y - reach; isPlain && v <= y + reach; v++) isPlain = values[v * width + x] === own;
+      run = !isPlain ? 0 : x > 0 && values[y * width + x - 1] === own ? run + 1 : 1;
+      if (run > 2 * reach) areas.set(own, (areas.get(own) ?? 0) + 1);
+    }
   }
-  if (mids.length === 0) return undefined;
-  const isEdge = shareOf(mids, 'interior') <= 0.05 && shareOf(mids, 'between') >= 0.5;
-  return isEdge && ((core?.interior ?? 0) > 0 || levels.length > 32) ? middle : undefined;
+  const sizes = [...areas.values()];
+  return sizes.reduce((sum, size) => sum + size, 0) - Math.max(0, ...sizes);
+}
+
+function cleanSoftness(
+  values: Uint16Array,
+  width: number,
+  height: number,
+  white: number,
+  top: number,
+  levels: number,
+): Softness | undefined {
+  const structure = structureOf(values, width, height, false);
+  if (!structure.get(0)?.interior) return undefined;
+  const hasCore = (structure.get(white) ?? structure.get(top)!).interior > 0;
+  const mids = [...structure].filter(([level]) => level !== 0 && level !== white && level !== top).map(([, s]) => s);
+  if (mids.some(({ interior, area }) => interior > 0.4 * area) || shareOf(mids, 'between') < 0.5) return undefined;
+  if (!hasCore && levels <= FEW_LEVELS) return undefined;
+  const edges = edgeEvidence(values, width, height, white);
+  if (edges.middle === 0 || edges.inside > 0.02) return undefined;
+  if (edges.hardSteps >= 4 && edges.hardSteps > 0.08 * edges.corners) return undefined;
+  return { threshold: white / 2, unclear: edges.bent > 0.4 || edges.between < 0.8 || isOneSided(edges) };
+}
+
+/** The one object of a black and white picture with soft edges; undefined for any other picture. */
+function readSoft(
+  values: Uint16Array,
+  max: number,
+  { width, height, lossy }: MaskPicture,
+  name: string,
+  result: Result,
+): MaskReading | undefined {
+  const soft = softness(values, width, height, max, lossy);
+  if (!soft) return undefined;
+  if (soft.unclear) throw lossy ? lossyError(name) : ambiguous(name, THIN);
+  const few = new Set(values).size <= FEW_LEVELS;
+  const more = few && !lossy ? '; --mask-as labels makes each value an object' : HARD_EDGES;
+  return result(cut(values, soft.threshold), 'binary', `, soft edges, threshold ${Math.ceil(soft.threshold)}${more}`);
 }
 
 /** Whether several values occur only on edges between others: an edge of several objects was smoothed. */
@@ -202,6 +297,33 @@ function hasSmoothedEdges(structure: ReadonlyMap<number, ValueStructure>): boole
   return edges.length >= 3;
 }
 
+/**
+ * Whether small ids in a row, such as 1, 2, 3, lead from one to the other wherever two others would meet, pixel by pixel: rounding leaves no other
+ * trace of smoothing there.
+ */
+function hasRamps(ids: Uint16Array, width: number, height: number): boolean {
+  const used = new Set(ids);
+  if (used.size < 3 || used.size > DATA_SET_IDS || Math.max(...used) !== used.size - 1) return false;
+  let [ramps, steps] = [0, 0];
+  for (let y = 2; y < height - 2; y++) {
+    for (let x = 2; x < width - 2; x++) {
+      const at = y * width + x;
+      const own = ids[at]!;
+      for (const step of [1, width]) {
+        const [before, after] = [ids[at - step]!, ids[at + step]!];
+        if ((before < own && own < after) || (before > own && own > after)) ramps++;
+        if (before === own && Math.abs(own - after) >= 2 && after === ids[at + 2 * step]) steps++;
+      }
+    }
+  }
+  return ramps >= 12 && steps < 0.3 * ramps;
+}
+
+const THIN =
+  'what lies between black and white may be the soft edges of one object (--mask-as binary), or thin objects (--mask-as labels)';
+const THIN_COLOURS =
+  'shades between black and its colour may be the soft edges of one object (--mask-as binary), or thin objects (--mask-as colours)';
+const HARD_EDGES = '; several objects need hard edges';
 const SMOOTHED = 'its edges are smoothed between several objects; save it without smoothing, or say';
 
 /** Palette indices or grey values as ids. */
@@ -225,7 +347,7 @@ function readGrey(picture: MaskPicture, ids: Uint16Array, name: string, result: 
   const used = new Set(ids);
   used.delete(0);
   if (used.size === 1 && used.has(max) && max >= 255) return result(cut(ids, 1), 'binary');
-  if (used.size > 3 && hasSmoothedEdges(structureOf(ids, width, height, false))) {
+  if ((used.size > 3 && hasSmoothedEdges(structureOf(ids, width, height, false))) || hasRamps(ids, width, height)) {
     throw ambiguous(name, `${SMOOTHED} --mask-as labels (each value an object) or --mask-as binary (one object)`);
   }
   if (max !== 255) return result(ids, 'labels');
@@ -236,10 +358,6 @@ function readGrey(picture: MaskPicture, ids: Uint16Array, name: string, result: 
 function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: string, result: Result): MaskReading {
   const used = [...new Set(ids)].filter((id) => id !== 0 && id !== VOID);
   if (!ids.includes(VOID) || used.length === 0 || used.includes(254)) return result(ids, 'labels');
-  const voidColours = (['voc', 'davis'] as const).map((which) => {
-    const [r, g, b] = palette(which).subarray(3 * VOID, 3 * VOID + 3);
-    return (r! << 16) | (g! << 8) | b!;
-  });
   const isSmall = used.every((id) => id <= DATA_SET_IDS);
   const isLarge = used.every((id) => id > DATA_SET_IDS);
   const voids = ids.reduce((count, id) => count + (id === VOID ? 1 : 0), 0);
@@ -251,7 +369,7 @@ function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: stri
         'beside small ones (--mask-as labels), or void (then put 0 in its place)',
     );
   }
-  if (isSmall || (entries && voidColours.includes(entries[VOID] ?? 0))) {
+  if (isSmall || (entries && isDataSetPalette(entries, [1, ...used, VOID]))) {
     return result(
       ids.map((id) => (id === VOID ? 0 : id)),
       'labels',
@@ -264,6 +382,13 @@ function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: stri
     '255 may be void or an object; --mask-as labels makes it an object, 0 in its place makes it void',
   );
 }
+
+/** Whether these indices have the colours of a data set's palette; DAVIS's is grey from 22 on, as that of a grey picture is from 0 on. */
+const isDataSetPalette = (entries: Uint32Array, indices: readonly number[]) =>
+  KNOWN_PALETTES.some((which) => {
+    const colours = coloursOf(which);
+    return indices.every((index) => entries[index] === colours[index]);
+  });
 
 /** An annotation of a data set. */
 function readDataSet(values: Uint16Array, opaque: Uint8Array | undefined, result: Result): MaskReading {
@@ -279,14 +404,8 @@ function readDataSet(values: Uint16Array, opaque: Uint8Array | undefined, result
 }
 
 /** Ids of a known palette by colour, so that a palette mask saved as RGB keeps its ids. */
-function paletteLookup(which: 'voc' | 'davis'): Map<number, number> {
-  const colours = palette(which);
-  const byColour = new Map<number, number>();
-  for (let id = 255; id >= 0; id--) {
-    byColour.set((colours[3 * id]! << 16) | (colours[3 * id + 1]! << 8) | colours[3 * id + 2]!, id);
-  }
-  return byColour;
-}
+const paletteLookup = (which: PaletteName) =>
+  new Map([...coloursOf(which).entries()].reverse().map(([id, colour]) => [colour, id]));
 
 function readColours(picture: MaskPicture, name: string, result: Result): MaskReading {
   const { width, height, opaque, lossy } = picture;
@@ -294,14 +413,22 @@ function readColours(picture: MaskPicture, name: string, result: Result): MaskRe
   const used = new Set(colours);
   if ([...used].every((colour) => isGrey(colour, lossy ? 10 : 0))) {
     const grey = Uint16Array.from(colours, brightest);
-    const soft = softThreshold(grey, width, height, 255, lossy);
-    if (soft !== undefined) return result(cut(grey, soft), 'binary', softly(soft));
+    const soft = readSoft(grey, 255, picture, name, result);
+    if (soft) return soft;
     if (lossy && used.size > 2) throw lossyError(name);
     return readGrey({ ...picture, values: grey, max: 255 }, grey, name, result);
   }
-  const structure = used.size <= 4096 ? structureOf(colours, width, height, true) : undefined;
-  const one = oneSmoothedColour(colours, structure, lossy);
-  if (one) return result(one, 'colours', ', soft edges, cut halfway to black');
+  const known = KNOWN_PALETTES.map(paletteLookup).find((byColour) => [...used].every((colour) => byColour.has(colour)));
+  if (!known || lossy) {
+    const shades = shadesOfOne(colours, lossy);
+    const soft = shades && softness(shades, width, height, 255, lossy);
+    if (soft?.unclear && !lossy) throw ambiguous(name, THIN_COLOURS);
+    if (soft && !soft.unclear) {
+      const few = used.size <= FEW_LEVELS;
+      const keep = few && !lossy ? '; --mask-as colours makes each colour an object' : HARD_EDGES;
+      return result(cut(shades!, soft.threshold), 'colours', `, soft edges, cut halfway to black${keep}`);
+    }
+  }
   if (lossy) throw lossyError(name);
   used.delete(0);
   if (used.size > MAX_COLOURS) {
@@ -311,10 +438,7 @@ function readColours(picture: MaskPicture, name: string, result: Result): MaskRe
       `${used.size} different colours: this is a picture or a lossy copy of a mask, not a label mask (at most ${MAX_COLOURS})`,
     );
   }
-  const known = (['voc', 'davis'] as const)
-    .map(paletteLookup)
-    .find((byColour) => [...used].every((colour) => byColour.has(colour)));
-  if (!known && hasSmoothedEdges(structure!)) {
+  if (!known && hasSmoothedEdges(structureOf(colours, width, height, true))) {
     throw ambiguous(name, `${SMOOTHED} --mask-as colours (each colour an object)`);
   }
   if (!known && !opaque && ![...used, ...(colours.includes(0) ? [0] : [])].some(isBlack)) {
@@ -345,39 +469,30 @@ function idsOfColours(colours: Uint32Array, known?: ReadonlyMap<number, number>)
   return Uint16Array.from(colours, (colour) => idOf.get(colour) ?? 0);
 }
 
-/** The one object of a picture of black and another colour with what lies between them; undefined for any other picture. */
-function oneSmoothedColour(
-  colours: Uint32Array,
-  structure: ReadonlyMap<number, ValueStructure> | undefined,
-  lossy: boolean,
-): Uint16Array | undefined {
-  if (!structure) return undefined;
-  const ground = [...structure].filter(([colour]) => isBlack(colour)).map(([, s]) => s);
-  if (shareOf(ground, 'interior') === 0) return undefined;
-  const others = [...structure].filter(([colour]) => !isBlack(colour)).sort(([, a], [, b]) => b.area - a.area);
-  const [main] = others;
-  if (!main || others.length < 2) return undefined;
-  const rest = others.slice(1);
-  if (lossy || rest.length > MAX_COLOURS) {
-    // What is neither black nor the colour must lie between them, and near one of them for the most part.
-    const reach = brightest(main[0]);
-    if (reach < 64) return undefined;
-    let near = 0;
-    let far = 0;
-    for (const [colour, { area }] of structure) {
-      const [a, b] = [distance(colour, 0), distance(colour, main[0])];
-      if (a + b > 1.25 * distance(main[0], 0)) far += area;
-      else if (Math.min(a, b) <= 40) near += area;
-    }
-    if (far > 0.02 * colours.length || near < 0.85 * colours.length) return undefined;
-  } else {
-    const isEdge = shareOf(
-      rest.map(([, s]) => s),
-      'between',
-    );
-    if (main[1].interior === 0 || rest.some(([, s]) => s.interior > 0) || isEdge < 0.8) return undefined;
+/**
+ * How far from black to the one colour of a picture each pixel is, 0 to 255; undefined where other colours are between or beside them.
+ * The colour is the most frequent one that is not black.
+ */
+function shadesOfOne(colours: Uint32Array, lossy: boolean): Uint16Array | undefined {
+  const areas = new Map<number, number>();
+  for (const colour of colours) areas.set(colour, (areas.get(colour) ?? 0) + 1);
+  if (!lossy && areas.size > FULL_SCALE + 1) return undefined;
+  let [main, most] = [0, 0];
+  for (const [colour, area] of areas) if (!isBlack(colour) && area > most) [main, most] = [colour, area];
+  const reach = distance(main, 0);
+  if (most === 0 || (lossy && brightest(main) < 64)) return undefined;
+  const shades = new Map<number, number>();
+  let [near, far] = [0, 0];
+  for (const [colour, area] of areas) {
+    const share = Math.min(1, dot(colour, main) / reach ** 2);
+    const aside = Math.hypot(...channels(colour).map((part, i) => part - share * channels(main)[i]!));
+    if (aside > (lossy ? 0.35 * reach : 2)) far += area;
+    if (Math.min(distance(colour, main), distance(colour, 0)) <= 40) near += area;
+    shades.set(colour, Math.round(FULL_SCALE * share));
   }
-  return Uint16Array.from(colours, (colour) => (distance(colour, main[0]) <= distance(colour, 0) ? 1 : 0));
+  // Compression blurs colours more than brightness.
+  if (lossy ? far > 0.02 * colours.length || near < 0.85 * colours.length : far > 0) return undefined;
+  return Uint16Array.from(colours, (colour) => shades.get(colour)!);
 }
 
 /** The reading that was asked for. */

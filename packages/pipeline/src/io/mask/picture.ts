@@ -19,7 +19,8 @@ export interface MaskPicture {
   lossy: boolean;
 }
 
-const pack = (r: number, g: number, b: number) => (r << 16) | (g << 8) | b;
+/** A colour as 0xRRGGBB. */
+export const pack = (r: number, g: number, b: number) => (r << 16) | (g << 8) | b;
 
 /** Alpha of each pixel as the file says it: a channel, a palette's, or a colour that stands for transparency. */
 function alphaOf({ width, height, kind, channels, depth, data, palette, transparency }: PngSamples) {
