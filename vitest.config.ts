@@ -39,7 +39,9 @@ const project = (
     root,
     include,
     globalSetup,
-    setupFiles: [fileURLToPath(new URL('scripts/compare-typed-arrays.mjs', import.meta.url))],
+    setupFiles: ['compare-typed-arrays', 'poll-gpu-slowly'].map((name) =>
+      fileURLToPath(new URL(`scripts/${name}.mjs`, import.meta.url)),
+    ),
     expect: { poll: { timeout: pollTimeout } },
     sequence: { groupOrder },
     pool: 'forks' as const,

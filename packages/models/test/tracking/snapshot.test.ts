@@ -95,7 +95,7 @@ describe.each([
     withDeAot('deaot-s', (start) => expectSame(() => start(), 7, 10)));
 
   it('of DeAOT-L in two groups, whose memory is full and drops frames', () =>
-    withDeAot('deaot-l', (start) => expectSame(() => start({ memoryMB: 4, longTermGap: 1 }), 12, 20)));
+    withDeAot('deaot-l', (start) => expectSame(() => start({ memoryMB: 4, longTermGap: 1 }), 12, 16)));
 
   it('of label propagation', async () => {
     const model = await LabelPropagationModel.load(openManifest(deaotManifest()));

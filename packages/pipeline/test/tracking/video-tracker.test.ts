@@ -39,7 +39,7 @@ describe('memory of a long video', () => {
     const tracker = await load();
     await tracker.addReference(makeFrame(0, SMALL), makeMask(SMALL));
     const seen = new Set<string>();
-    for (let i = 1; i < 300; i++) {
+    for (let i = 1; i < 120; i++) {
       await tracker.step({ ...makeFrame(i % 40, SMALL), index: i });
       const { rememberedBytes, allocatedBytes } = tracker.memory;
       if (i >= 3) seen.add(`${rememberedBytes} ${allocatedBytes} ${numTensors()}`);
@@ -47,10 +47,9 @@ describe('memory of a long video', () => {
     expect([...seen]).toHaveLength(1);
   });
 
-  it.each([
-    { memoryPolicy: 'fifo', count: 300 },
-    { memoryPolicy: 'sparse', count: 300 },
-  ] as const)('stays within the budget, $memoryPolicy', async ({ memoryPolicy, count }) => {
+  it.each(['fifo', 'sparse'] as const)('stays within the budget, %s', async (memoryPolicy) => {
+    // Ten times what there is room for.
+    const count = 120;
     const memoryMB = 1.5;
     const tracker = await load({ ...deaotL, memoryMB, memoryPolicy, longTermGap: 1 });
     await tracker.addReference(makeFrame(0, SMALL), makeMask(SMALL));
