@@ -136,5 +136,14 @@ export const fields = <T extends object>(checks: Fields<T>): Check => {
   };
 };
 
+/** Options of an operation that has several kernels. */
+export interface VariantOptions<Variant extends string> {
+  /** Forces a kernel; for tests and benchmarks. */
+  variant?: Variant;
+}
+
 /** The kernel that a call forces, if any; `Call.choose` looks whether there is one of that name. */
 export const variant: Check = optional(wanting((value) => typeof value === 'string', 'the name of a kernel'));
+
+/** Options of an operation that has no others. */
+export const variantOptions: Check = fields<VariantOptions<string>>({ variant });

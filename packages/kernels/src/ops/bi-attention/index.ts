@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { launchMatmul, matmulKernels, selectMatmul } from '../../families/matmul/index.js';
-import { fields, float32, number, optional, variant } from '../../op/arguments.js';
+import { fields, float32, number, optional, type VariantOptions, variant } from '../../op/arguments.js';
 import { type Call, defineOp } from '../../op/define.js';
 import { matrixView } from '../../op/view.js';
 import { copyBlock } from '../copy-block/index.js';
@@ -42,11 +42,9 @@ export interface BiAttentionResult {
 }
 
 /** Options of `biAttention`. */
-export interface BiAttentionOptions {
+export interface BiAttentionOptions extends VariantOptions<BiAttentionVariant> {
   /** Scores held at once, in bytes; 32 MiB by default. */
   workspaceBytes?: number;
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: BiAttentionVariant;
 }
 
 /** Heads, which lie side by side in a vector of 4. */

@@ -9,11 +9,20 @@ import {
   selectMatmul,
   supportedMatmul,
 } from '../../families/matmul/index.js';
-import { anything, boolean, fields, float32, number, optional, variant } from '../../op/arguments.js';
+import {
+  anything,
+  boolean,
+  fields,
+  float32,
+  number,
+  optional,
+  type VariantOptions,
+  variant,
+} from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 
 /** Options of `conv2d`. */
-export interface Conv2dOptions {
+export interface Conv2dOptions extends VariantOptions<MatmulVariant> {
   /** Added to every pixel, [N]. */
   bias?: Tensor;
   activation?: Activation;
@@ -25,8 +34,6 @@ export interface Conv2dOptions {
   dilation?: number;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
   padding?: Padding;
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: MatmulVariant;
 }
 
 /** What the choice of a kernel depends on. */

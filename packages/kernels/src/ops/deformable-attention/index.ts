@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { anything, fields, float32, number, record, variant } from '../../op/arguments.js';
+import { anything, float32, number, record, type VariantOptions, variantOptions } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import sampleWgsl from './sample.wgsl';
 
@@ -17,12 +17,6 @@ export interface DeformableAttentionShape {
   heads: number;
   /** Sampling points of a head on each level, a multiple of 4. */
   points: number;
-}
-
-/** Options of `deformableAttention`. */
-export interface DeformableAttentionOptions {
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: DeformableAttentionVariant;
 }
 
 const MAX_LEVELS = 8;
@@ -66,7 +60,7 @@ export const deformableAttention = defineOp({
     projection: float32,
     reference: float32,
     shape: record<DeformableAttentionShape>({ levels: anything, heads: number, points: number }),
-    options: fields<DeformableAttentionOptions>({ variant }),
+    options: variantOptions,
   },
   kernels: Object.values(kernels),
   supported: (_: DeformableShape): readonly DeformableAttentionVariant[] => ['channel', 'head'],
@@ -82,7 +76,7 @@ export const deformableAttention = defineOp({
     projection: Tensor,
     reference: Tensor,
     shape: DeformableAttentionShape,
-    _options: DeformableAttentionOptions = {},
+    _options: VariantOptions<DeformableAttentionVariant> = {},
   ): Tensor {
     const { levels, heads, points } = shape;
     const pixels = levels.reduce((sum, { height, width }) => sum + height * width, 0);

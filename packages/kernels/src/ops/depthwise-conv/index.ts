@@ -3,7 +3,7 @@ import type { AdapterClass } from '../../device/adapter.js';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
 import { convOutput, convPadding, type Padding } from '../../families/convolution.js';
-import { anything, fields, float32, number, optional, variant } from '../../op/arguments.js';
+import { anything, fields, float32, number, optional, type VariantOptions, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import directWgsl from './direct.wgsl';
 import streamingWgsl from './streaming.wgsl';
@@ -12,7 +12,7 @@ import streamingWgsl from './streaming.wgsl';
 export type DepthwiseVariant = 'streaming' | 'direct';
 
 /** Options of `depthwiseConv`. */
-export interface DepthwiseConvOptions {
+export interface DepthwiseConvOptions extends VariantOptions<DepthwiseVariant> {
   /** Added to every pixel, [C]. */
   bias?: Tensor;
   activation?: Activation;
@@ -20,8 +20,6 @@ export interface DepthwiseConvOptions {
   dilation?: number;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
   padding?: Padding;
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: DepthwiseVariant;
 }
 
 /** What the choice of a kernel depends on. */
@@ -98,23 +96,12 @@ export const depthwiseConv = defineOp({
     const variant = call.choose({ kernelHeight, kernelWidth, stride, dilation, outHeight, outWidth, channels });
     const c4 = channels / 4;
     const tensors = { x, weight, bias, out };
+    const sizes = { c4, inHeight, inWidth, outHeight, outWidth, padTop, padLeft };
     if (variant === 'direct') {
       call.launch(direct, {
         params: { ACTIVATION: activation },
         tensors,
-        uniforms: {
-          c4,
-          inHeight,
-          inWidth,
-          outHeight,
-          outWidth,
-          padTop,
-          padLeft,
-          kernelHeight,
-          kernelWidth,
-          stride,
-          dilation,
-        },
+        uniforms: { kernelHeight, kernelWidth, stride, dilation, ...sizes },
         invocations: outHeight * outWidth * c4,
       });
       return out;
@@ -131,7 +118,7 @@ export const depthwiseConv = defineOp({
         QUEUE: depthwiseQueue(kernelWidth, stride, dilation),
       },
       tensors,
-      uniforms: { c4, inHeight, inWidth, outHeight, outWidth, padTop, padLeft, strip, strips },
+      uniforms: { strip, strips, ...sizes },
       invocations: outHeight * strips * c4,
     });
     return out;

@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
 import { WINDOW_INCLUDES } from '../../families/window/index.js';
-import { fields, float32, listOf, number, record, variant } from '../../op/arguments.js';
+import { fields, float32, listOf, number, record, type VariantOptions, variantOptions } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import scoresWgsl from './scores.wgsl';
 import selectWgsl from './select.wgsl';
@@ -72,8 +72,8 @@ const kernelsOf = (variant: LabelPropagationVariant) => {
 const kernels = { broadcast: kernelsOf('broadcast'), workgroup: kernelsOf('workgroup') };
 
 /** Names and values of what each frame has one of: `radius0`, `radius1`, ... */
-const numbered = <T>(name: string, values: readonly T[]): Record<string, T> =>
-  Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]));
+const numbered = <T, K extends keyof T & string>(name: K, frames: readonly T[]): Record<string, T[K]> =>
+  Object.fromEntries(frames.map((frame, i) => [`${name}${i}`, frame[name]]));
 
 /**
  * Labels of a frame's tokens from frames whose labels are known, without anything trained: of all positions in a window of
@@ -95,7 +95,7 @@ export const labelPropagation = defineOp({
       temperature: number,
       topK: number,
     }),
-    options: fields<{ variant?: LabelPropagationVariant }>({ variant }),
+    options: variantOptions,
   },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LabelPropagationShape, adapter): readonly LabelPropagationVariant[] =>
@@ -105,7 +105,7 @@ export const labelPropagation = defineOp({
     flops: 2 * tokens * positions * depth,
     bytes: 4 * tokens * (2 * depth + positions + 2 * channels),
   }),
-  run(call, input: LabelPropagationInput, _options: { variant?: LabelPropagationVariant } = {}): Tensor {
+  run(call, input: LabelPropagationInput, _options: VariantOptions<LabelPropagationVariant> = {}): Tensor {
     const { height, width, query, frames, temperature, topK } = input;
     const tokens = height * width;
     const [, depth] = query.shape as [number, number];
@@ -118,13 +118,10 @@ export const labelPropagation = defineOp({
       throw call.wrong(expected, { query, labels: frames[0]!.labels });
     }
     for (const { key, labels } of frames) {
-      if (
-        key.shape[0] !== tokens ||
-        key.shape[1] !== depth ||
-        labels.shape[0] !== tokens ||
-        labels.shape[1] !== channels
-      )
+      const fits = key.shape[0] === tokens && key.shape[1] === depth;
+      if (!fits || labels.shape[0] !== tokens || labels.shape[1] !== channels) {
         throw call.wrong(`keys [${tokens}, ${depth}], labels [${tokens}, ${channels}]`, { key, labels });
+      }
     }
     const positions = frames.reduce((sum, { radius }) => sum + (2 * radius + 1) ** 2, 0);
     const variant = call.choose({ tokens, positions, depth, channels });
@@ -135,16 +132,16 @@ export const labelPropagation = defineOp({
     let outStride = 0;
     const sections = frames.map(({ radius }) => {
       const side = 2 * radius + 1;
-      const section = { radius, side, columns: 8 + side - 1, outOffset: outStride };
+      const section = { radius, side, columns: 8 + side - 1, offset: outStride };
       outStride += side * section.columns;
       return section;
     });
     const scores = call.allocate([tokens, outStride]);
-    for (const [f, { radius, side, columns, outOffset }] of sections.entries()) {
+    for (const [f, { radius, side, columns, offset }] of sections.entries()) {
       call.launch(kernels[variant].scores, {
         params: { THREADS: threads, QUERY_LOADS: Math.ceil(8 / threads), PER_LANE: Math.ceil(columns / threads) },
         tensors: { query, key: frames[f]!.key, scores },
-        uniforms: { width, height, rowBlocks, depth4: depth / 4, radius, columns, outStride, outOffset },
+        uniforms: { width, height, rowBlocks, depth4: depth / 4, radius, columns, outStride, outOffset: offset },
         workgroups: [rowBlocks * height, side],
       });
     }
@@ -152,32 +149,16 @@ export const labelPropagation = defineOp({
     const out = call.allocate([tokens, channels]);
     call.launch(kernels[variant].select, {
       params: { FRAMES: frames.length, TOP_K: topK },
-      tensors: {
-        scores,
-        ...numbered(
-          'labels',
-          frames.map(({ labels }) => labels),
-        ),
-        out,
-      },
+      tensors: { scores, out, ...numbered('labels', frames) },
       uniforms: {
         width,
         height,
         scoreStride: outStride,
         channels4: channels / 4,
         inverseTemperature: 1 / temperature,
-        ...numbered(
-          'radius',
-          sections.map(({ radius }) => radius),
-        ),
-        ...numbered(
-          'columns',
-          sections.map(({ columns }) => columns),
-        ),
-        ...numbered(
-          'offset',
-          sections.map(({ outOffset }) => outOffset),
-        ),
+        ...numbered('radius', sections),
+        ...numbered('columns', sections),
+        ...numbered('offset', sections),
       },
       workgroups: subgroup ? Math.ceil(tokens / 32) : tokens,
     });

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { ACTIVATION_INCLUDES, type Activation, activation } from '../../families/activation/index.js';
-import { fields, float32, number, optional, variant } from '../../op/arguments.js';
+import { fields, float32, number, optional, type VariantOptions, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import rowWgsl from './row.wgsl';
 import workgroupWgsl from './workgroup.wgsl';
@@ -10,15 +10,13 @@ import workgroupWgsl from './workgroup.wgsl';
 export type LayerNormVariant = 'row' | 'workgroup';
 
 /** Options of `layerNorm`. */
-export interface LayerNormOptions {
+export interface LayerNormOptions extends VariantOptions<LayerNormVariant> {
   /** Equal parts of the channels that are normalised separately, such as a pair of streams side by side. 1 by default. */
   groups?: number;
   /** Added to the variance; 1e-5 by default. */
   eps?: number;
   /** Applied to the result; none by default. */
   activation?: Activation;
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: LayerNormVariant;
 }
 
 const kernels = {

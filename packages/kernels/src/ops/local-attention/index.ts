@@ -2,7 +2,16 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
 import { supportsBroadcast } from '../../families/attention/index.js';
 import { WINDOW_INCLUDES } from '../../families/window/index.js';
-import { fields, float32, listOf, number, numbers, optional, variant } from '../../op/arguments.js';
+import {
+  fields,
+  float32,
+  listOf,
+  number,
+  numbers,
+  optional,
+  type VariantOptions,
+  variantOptions,
+} from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { softmaxRows } from '../softmax/index.js';
 import scoresWgsl from './scores.wgsl';
@@ -78,7 +87,7 @@ export const localGatedAttention = defineOp({
       values: listOf(fields<LocalGatedAttentionInput['values'][number]>({ tensor: float32, gate: optional(float32) })),
       scale: number,
     }),
-    options: fields<{ variant?: LocalAttentionVariant }>({ variant }),
+    options: variantOptions,
   },
   kernels: Object.values(kernels).flatMap((family) => Object.values(family)),
   supported: (_: LocalAttentionShape, adapter): readonly LocalAttentionVariant[] =>
@@ -88,7 +97,7 @@ export const localGatedAttention = defineOp({
     flops: 2 * height * width * window ** 2 * (depth + channels),
     bytes: 4 * height * width * (2 * depth + window ** 2 + 2 * channels),
   }),
-  run(call, input: LocalGatedAttentionInput, _options: { variant?: LocalAttentionVariant } = {}): Tensor {
+  run(call, input: LocalGatedAttentionInput, _options: VariantOptions<LocalAttentionVariant> = {}): Tensor {
     const { height, width, window, query, key, relative, values, scale } = input;
     const tokens = height * width;
     const [queryColumn, depth] = input.queryColumns ?? [0, query.shape[1]!];

@@ -10,7 +10,7 @@ import {
   RELATIVE_KERNELS,
   relativeTerms,
 } from '../../families/attention/index.js';
-import { fields, float32, number, optional, record, variant } from '../../op/arguments.js';
+import { fields, float32, number, optional, record, type VariantOptions, variant } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { ShapeError } from '../../op/shape-error.js';
 import directWgsl from './direct.wgsl';
@@ -41,7 +41,7 @@ export interface RelativePosition {
 }
 
 /** Options of `multiHeadAttention`. */
-export interface MultiHeadAttentionOptions {
+export interface MultiHeadAttentionOptions extends VariantOptions<MultiHeadAttentionVariant> {
   heads: number;
   /** Factor of the dot products; 1 / sqrt(head size) by default. */
   scale?: number;
@@ -54,8 +54,6 @@ export interface MultiHeadAttentionOptions {
   queryColumn?: number;
   keyColumn?: number;
   valueColumn?: number;
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: MultiHeadAttentionVariant;
 }
 
 /** Operands with everything resolved. */

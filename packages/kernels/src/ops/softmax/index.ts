@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { defineKernel } from '../../dispatch/kernel.js';
-import { fields, float32, number, optional, variant } from '../../op/arguments.js';
+import { float32, number, optional, type VariantOptions, variantOptions } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import rowsWgsl from './rows.wgsl';
 
@@ -23,14 +23,14 @@ const kernels = {
  */
 export const softmaxRows = defineOp({
   name: 'softmax',
-  takes: { x: float32, validColumns: optional(number), options: fields<{ variant?: SoftmaxVariant }>({ variant }) },
+  takes: { x: float32, validColumns: optional(number), options: variantOptions },
   kernels: Object.values(kernels),
   supported: (_: { rows: number; columns: number }, { subgroupSize }): readonly SoftmaxVariant[] =>
     subgroupSize > 0 ? ['subgroup', 'workgroup'] : ['workgroup'],
   // Barriers are what costs on a software adapter; a GPU wants more invocations a row than a subgroup has.
   select: (_, { kind, subgroupSize }) => (kind === 'software' && subgroupSize > 0 ? 'subgroup' : 'workgroup'),
   work: ({ rows, columns }) => ({ flops: 5 * rows * columns, bytes: 8 * rows * columns }),
-  run(call, x: Tensor, validColumns: number = x.shape[1]!, _options: { variant?: SoftmaxVariant } = {}): Tensor {
+  run(call, x: Tensor, validColumns: number = x.shape[1]!, _options: VariantOptions<SoftmaxVariant> = {}): Tensor {
     const [rows, columns] = x.shape as [number, number];
     if (x.rank !== 2 || columns % 4 !== 0) throw call.wrong('a matrix whose columns are a multiple of 4', { x });
     const variant = call.choose({ rows, columns });

@@ -1,10 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { fields, float32, number, record, variant } from '../../op/arguments.js';
+import { float32, number, record, type VariantOptions, variantOptions } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
 export {
-  type RelativeWindowAttentionOptions,
   type RelativeWindowAttentionVariant,
   type RelativeWindowShape,
   relativeWindowAttention,
@@ -23,12 +22,6 @@ export interface WindowAttentionShape {
   /** Tokens by which the windows are moved down and right, less than `window`; 0 for plain windows. */
   shift: number;
   heads: number;
-}
-
-/** Options of `windowAttention`. */
-export interface WindowAttentionOptions {
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: WindowAttentionVariant;
 }
 
 const kernels = {
@@ -62,7 +55,7 @@ export const windowAttention = defineOp({
       shift: number,
       heads: number,
     }),
-    options: fields<WindowAttentionOptions>({ variant }),
+    options: variantOptions,
   },
   kernels: Object.values(kernels),
   supported: (_: WindowShape, { subgroupSize }): readonly WindowAttentionVariant[] =>
@@ -78,7 +71,7 @@ export const windowAttention = defineOp({
     qkvBias: Tensor,
     biasTable: Tensor,
     shape: WindowAttentionShape,
-    _options: WindowAttentionOptions = {},
+    _options: VariantOptions<WindowAttentionVariant> = {},
   ): Tensor {
     const { height, width, window, shift, heads } = shape;
     const channels = (qkv.shape[1] ?? 0) / 3;

@@ -8,7 +8,7 @@ import {
   supportsBroadcast,
   supportsTiles,
 } from '../../families/attention/index.js';
-import { fields, float32, number, record, variant } from '../../op/arguments.js';
+import { float32, number, record, type VariantOptions, variantOptions } from '../../op/arguments.js';
 import { defineOp } from '../../op/define.js';
 import { launchWindow, type WindowShape, windowKernel, windowWork } from './window.js';
 
@@ -26,12 +26,6 @@ export interface RelativeWindowShape {
   /** Side of a window in tokens. */
   window: number;
   heads: number;
-}
-
-/** Options of `relativeWindowAttention`. */
-export interface RelativeWindowAttentionOptions {
-  /** Forces a kernel; for tests and benchmarks. */
-  variant?: RelativeWindowAttentionVariant;
 }
 
 /** Tokens of a window below which the tiles of 64 queries and keys are mostly wasted. */
@@ -65,7 +59,7 @@ export const relativeWindowAttention = defineOp({
     rows: float32,
     columns: float32,
     shape: record<RelativeWindowShape>({ height: number, width: number, window: number, heads: number }),
-    options: fields<RelativeWindowAttentionOptions>({ variant }),
+    options: variantOptions,
   },
   kernels: [broadcast, tiled, direct, ...RELATIVE_KERNELS],
   supported: ({ headSize }: WindowShape, adapter) => {
@@ -86,7 +80,7 @@ export const relativeWindowAttention = defineOp({
     rows: Tensor,
     columns: Tensor,
     shape: RelativeWindowShape,
-    _options: RelativeWindowAttentionOptions = {},
+    _options: VariantOptions<RelativeWindowAttentionVariant> = {},
   ): Tensor {
     const { height, width, window, heads } = shape;
     const { runtime } = call;
