@@ -217,7 +217,8 @@ describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
     const [one, two] = [worker(), worker()];
     await untilComputed('redis away', 20);
     await redis.kill();
-    await sleep(2500);
+    // Twice as long as its lock.
+    await sleep(2000);
     // The work goes on without it.
     open();
     await untilStored(spec, 72);
@@ -386,7 +387,7 @@ describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
   });
 
   it('a long video gives way to others after a slice, and goes on behind them', async () => {
-    const { spec: long, open } = gated('long', 120, 118, { pauseMs: 20 });
+    const { spec: long, open } = gated('long', 120, 60, { asks: true });
     const short = toySpec('short', 10);
     await submit(long, short);
     const only = worker({ sliceFrames: 16 });

@@ -1,7 +1,6 @@
 /** A Redis server of a test's own, on a free port of the loopback address. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../src/queue/connection.js';
@@ -16,28 +15,30 @@ const program = PROGRAMS.find((name) => spawnSync('which', [name]).status === 0)
 export const hasRedis = program !== undefined;
 if (!hasRedis) process.stderr.write('skipped: there is no redis-server; install redis-tools, redis or valkey\n');
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+/**
+ * Not one of those that systems give to whoever connects: while the server is down, who tries to reach it there could be given the very
+ * port, and have it.
+ */
+const PORTS = { from: 10_000, to: 30_000 };
+
+const anyPort = () => PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
 
 export class TestRedis {
   private process: ChildProcess | undefined;
 
   private constructor(
     readonly port: number,
-    private readonly folder: string,
+    readonly folder: string,
     private readonly password: string,
   ) {}
 
   /** Starts a server that keeps its data in an append-only file. @param password one that clients have to know */
   static async start(password = ''): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), 'samtrack-redis-')), password);
-    await redis.up();
-    return redis;
+    for (;;) {
+      const redis = new TestRedis(anyPort(), mkdtempSync(join(tmpdir(), 'samtrack-redis-')), password);
+      if (await redis.listens()) return redis;
+      rmSync(redis.folder, { recursive: true, force: true });
+    }
   }
 
   get url(): string {
@@ -46,6 +47,11 @@ export class TestRedis {
 
   /** Starts it again, with the data it had. */
   async up(): Promise<void> {
+    if (!(await this.listens())) throw new Error(`port ${this.port} of the Redis server is another one's now`);
+  }
+
+  /** Starts it. @returns false where its port is taken */
+  private async listens(): Promise<boolean> {
     const options = {
       bind: '127.0.0.1',
       port: this.port,
@@ -55,23 +61,31 @@ export class TestRedis {
       'maxmemory-policy': 'noeviction',
       requirepass: this.password,
     };
-    this.process = spawn(
+    const server = spawn(
       program!,
       Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
       { argv0: program === 'redis-check-rdb' ? 'redis-server' : program!, stdio: 'ignore' },
     );
-    await eventually('an answer of the Redis server', async () => {
-      const { url: redis, password } = this;
-      const client = await connect({ redis, queue: '', ...(password && { password }) }).catch(() => undefined);
-      const ready = (await client?.ping().catch(() => '')) === 'PONG';
-      client?.disconnect();
-      return ready;
-    });
+    this.process = server;
+    return eventually(
+      'an answer of the Redis server',
+      async () => {
+        if (server.exitCode !== null) return false;
+        const { url: redis, password } = this;
+        const client = await connect({ redis, queue: '', ...(password && { password }) }).catch(() => undefined);
+        const said = await client?.info('server').catch(() => '');
+        client?.disconnect();
+        // Another one may answer there.
+        return said?.includes(`process_id:${server.pid}\r`) || undefined;
+      },
+      (answer) => answer !== undefined,
+    ) as Promise<boolean>;
   }
 
   /** Kills it, as a machine that loses power. */
   async kill(): Promise<void> {
     const process = this.process!;
+    if (process.exitCode !== null || process.signalCode !== null) return;
     const gone = new Promise((resolve) => process.once('exit', resolve));
     process.kill('SIGKILL');
     await gone;

@@ -30,7 +30,8 @@ class BadMedia extends Error {
 
 export const toy = {
   async run({ identity, parameters }, context) {
-    const { frames, faults, gate, pauseMs = 0, log } = parameters;
+    // With `asks` the gate is a place to stop at.
+    const { frames, faults, gate, asks = false, pauseMs = 0, log } = parameters;
     const began = performance.now();
     mkdirSync(join(context.folder, 'masks'), { recursive: true });
     writeFileSync(join(context.folder, 'run.json'), JSON.stringify(identity));
@@ -44,6 +45,7 @@ export const toy = {
           while (gate && existsSync(gate)) {
             context.beat();
             context.signal.throwIfAborted();
+            if (asks) await context.frame({ done: frame, total: frames, tracked, seconds: 0 });
             await sleep(10);
           }
           if (take(faults, 'bad-media')) throw new BadMedia(`${identity.name}: frame ${frame} cannot be read`);

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SerialQueue } from '@samtrack/kernels/common';
+import { describe, expect, it } from 'vitest';
 import { DEAOT_T_WEIGHTS, makeMask, writeDeaotL, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
 import { jobFolder, Ledger } from '../src/ledger/ledger.js';
 import { openStorage } from '../src/storage/open.js';
@@ -17,6 +18,8 @@ import { contents } from './toys.js';
 const folder = temporaryFolder();
 const at = (...parts: string[]) => join(folder, ...parts);
 const SIZE = { width: 48, height: 32 };
+/** Longer than anything but the fault takes, on slow machines too, whose storage the test makes wait. */
+const HANG_SECONDS = 30;
 
 /** Everything but what tells when and how long. */
 const resultsOf = (path: string) => {
@@ -25,27 +28,24 @@ const resultsOf = (path: string) => {
   return files;
 };
 
-describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
-  let farm: CommandFarm;
-  beforeAll(async () => {
-    farm = await CommandFarm.start(at('scratch'));
-  });
-  afterAll(() => farm.stop());
-  afterEach(({ task }) => farm.endWorkers(task.result?.state === 'fail'));
-
+/** What a test of faults does, on a farm of its own. */
+function handsOn(farm: CommandFarm) {
   /** Frames and mask of a video, with what `samtrack track` makes of it. */
   async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS], engine: string[] = []) {
     const frames = writeFrames(at(name), count, SIZE);
     const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), ...model];
+    return { frames, options, alone: await tracked(name, frames, [...options, ...engine]) };
+  }
+
+  async function tracked(name: string, frames: string, options: readonly string[]) {
     const out = at(`${name}-alone`);
-    expect(await farm.samtrack(name, 'track', frames, ...options, ...engine, '--out', out)).toMatchObject({
-      status: 0,
-    });
-    return { frames, options, alone: resultsOf(out) };
+    const { status, err } = await farm.here(name, 'track', frames, ...options, '--out', out);
+    expect({ status, err }).toMatchObject({ status: 0 });
+    return resultsOf(out);
   }
 
   async function submit(name: string, frames: string, options: readonly string[]): Promise<string> {
-    const { status, out, err } = await farm.samtrack(name, 'submit', frames, ...options, '--keys');
+    const { status, out, err } = await farm.here(name, 'submit', frames, ...options, '--keys');
     expect({ status, err }).toMatchObject({ status: 0 });
     return out.split('\t')[0]!;
   }
@@ -61,7 +61,7 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
     if (once) writeFileSync(FAULT_FILE, '');
     const programs = fileURLToPath(new URL('faulty-gpu.mjs', import.meta.url));
     const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame) };
-    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', '20', ...more], env);
+    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', String(HANG_SECONDS), ...more], env);
   }
 
   async function onStorage<T>(name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
@@ -78,146 +78,183 @@ describe.skipIf(!hasRedis)('faults, with the real tracker', () => {
 
   async function fetched(name: string) {
     const out = at(`${name}-fetched`);
-    expect(await farm.samtrack(name, 'jobs', 'fetch', '--all', '--out', out)).toMatchObject({ status: 0 });
+    const { status, err } = await farm.here(name, 'jobs', 'fetch', '--all', '--out', out);
+    expect({ status, err }).toMatchObject({ status: 0 });
     return resultsOf(join(out, name));
   }
+  return { farm, video, tracked, submit, faultyWorker, onStorage, entriesOf, stateOf, fetched };
+}
 
-  it('one video through all of them ends with the bytes of a run without any', async () => {
-    const { frames, options, alone } = await video('unlucky', 34);
-    const key = await submit('unlucky', frames, options);
+/** Two tests run at a time, since most of what they do is waiting. */
+const turns = [new SerialQueue(), new SerialQueue()];
+let next = 0;
 
-    // Line 0 is a claim, 1 the first 8 frames. With 16 tracked, its child is killed.
-    farm.holdLine(2, { once: true });
-    const one = faultyWorker('unlucky', 'hung', 18, { once: true });
-    await farm.held(1);
-    process.kill(one.child!, 'SIGKILL');
-    await one.says(/crashed: ended by SIGKILL/);
-    await farm.held(0);
-    farm.release();
-    // Another child has a claim (line 3), stores 16 (line 4), and hangs.
-    await one.says(/crashed: .*no sign of life for 20 s/);
-    // While the third one (line 6) stores 24 (line 7), Redis dies and the storage is away, then full.
-    farm.holdLine(7);
-    await farm.held(1);
-    await farm.redis.kill();
-    farm.s3.failure = 503;
-    farm.release();
-    await one.says(/waiting: .*ServiceUnavailable/);
-    farm.s3.failure = 507;
-    await one.says(/waiting: .*(full|no space|quota)/i);
-    // As it stores 32 (line 8), another one whose clock is wrong takes the job over: the first sleeps past its lock.
-    farm.holdLine(8, { once: true });
-    farm.s3.failure = undefined;
-    await farm.redis.up();
-    await farm.held(1);
-    one.signal('SIGSTOP');
-    const skew = {
-      NODE_OPTIONS: `--import ${new URL('skewed-clock.mjs', import.meta.url).href}`,
-      SKEW_HOURS: '-30',
-    };
-    const two = farm.worker('unlucky', 'two', [], skew);
-    await eventually(
-      'a claim of the second worker',
-      async () => (await entriesOf('unlucky', key)).map(({ type }) => type),
-      (types) => types.filter((type) => type === 'claim').length === 4,
-    );
-    one.signal('SIGCONT');
-    farm.release();
-    await one.says(/fenced: .*two-.* has taken it over/);
-    await two.says('unlucky: done, 34 frames');
-
-    expect(await fetched('unlucky')).toEqual(alone);
-    const types = (await entriesOf('unlucky', key)).map(({ type }) => type);
-    expect(types).toEqual([
-      ...['claim', 'commit', 'crash', 'claim', 'commit', 'crash', 'claim', 'commit'],
-      ...['claim', 'commit', 'done'],
-    ]);
+const onFarm = (test: (hands: ReturnType<typeof handsOn>) => Promise<void>) => () =>
+  turns[next++ % turns.length]!.run(async () => {
+    const farm = await CommandFarm.start(at('scratch'));
+    let failed = true;
+    try {
+      await test(handsOn(farm));
+      failed = false;
+    } finally {
+      await farm.endWorkers(failed);
+      await farm.stop();
+    }
   });
 
-  it('a video that crashes its child three times is put aside; then the GPU is checked, and others have their turn', async () => {
-    const { frames, options, alone } = await video('good', 4);
-    const poison = writeFrames(at('poison'), 3, SIZE);
-    await submit('good', poison, options);
-    const only = faultyWorker('poison', 'crashed', 2, { queue: 'good' });
-    await only.says(/poison: quarantined: in quarantine: it crashed 3 times on one/);
-    await submit('good', frames, options);
-    await only.says('good: done, 4 frames');
-    expect(only.said).toMatch(
-      /takes no more jobs until the GPU passes its check.*the GPU has passed its check.*good: started/s,
-    );
-    expect(await fetched('good')).toEqual(alone);
-    expect((await farm.samtrack('good', 'jobs', 'quarantine')).out).toMatch(/poison +it crashed 3 times on one/);
-  });
+describe.skipIf(!hasRedis).concurrent('faults, with the real tracker', { timeout: 600_000 }, () => {
+  it(
+    'one video through all of them ends with the bytes of a run without any',
+    onFarm(async ({ farm, video, submit, faultyWorker, entriesOf, fetched }) => {
+      const { frames, options, alone } = await video('unlucky', 34);
+      const key = await submit('unlucky', frames, options);
 
-  it('a GPU that is lost on the way is opened again, and the bytes are the same', async () => {
-    const { frames, options, alone } = await video('lost', 12, undefined, ['--engine', 'webgpu']);
-    await submit('lost', frames, options);
-    const worker = faultyWorker('lost', 'lost', 6, { once: true, more: ['--engine', 'webgpu'] });
-    await worker.says('lost: done, 12 frames');
-    expect(worker.said).toMatch(/opened again and the run goes on/);
-    expect(await fetched('lost')).toEqual(alone);
-  });
+      // Line 0 is a claim, 1 the first 8 frames. With 16 tracked, its child is killed.
+      farm.holdLine(2, { once: true });
+      const one = faultyWorker('unlucky', 'hung', 18, { once: true });
+      await farm.held(1);
+      process.kill(one.child!, 'SIGKILL');
+      await one.says(/crashed: ended by SIGKILL/);
+      await farm.held(0);
+      farm.release();
+      farm.holdLine(7);
+      // Another child has a claim (line 3), stores 16 (line 4), and hangs.
+      await one.says(/crashed: .*no sign of life for 30 s/);
+      // While the third one (line 6) stores 24 (line 7), Redis dies and the storage is away, then full.
+      await farm.held(1);
+      await farm.redis.kill();
+      farm.s3.failure = 503;
+      farm.release();
+      await one.says(/waiting: .*ServiceUnavailable/);
+      farm.s3.failure = 507;
+      await one.says(/waiting: .*(full|no space|quota)/i);
+      // As it stores 32 (line 8), another one whose clock is wrong takes the job over: the first sleeps past its lock.
+      farm.holdLine(8, { once: true });
+      farm.s3.failure = undefined;
+      await farm.redis.up();
+      await farm.held(1);
+      const skew = {
+        NODE_OPTIONS: `--import ${new URL('skewed-clock.mjs', import.meta.url).href}`,
+        SKEW_HOURS: '-30',
+      };
+      const two = farm.worker('unlucky', 'two', [], skew);
+      await two.says(/worker two-/);
+      one.signal('SIGSTOP');
+      await eventually(
+        'a claim of the second worker',
+        async () => (await entriesOf('unlucky', key)).map(({ type }) => type),
+        (types) => types.filter((type) => type === 'claim').length === 4,
+      );
+      one.signal('SIGCONT');
+      farm.release();
+      await one.says(/fenced: .*two-.* has taken it over/);
+      await two.says('unlucky: done, 34 frames');
+
+      expect(await fetched('unlucky')).toEqual(alone);
+      const types = (await entriesOf('unlucky', key)).map(({ type }) => type);
+      expect(types).toEqual([
+        ...['claim', 'commit', 'crash', 'claim', 'commit', 'crash', 'claim', 'commit'],
+        ...['claim', 'commit', 'done'],
+      ]);
+    }),
+  );
+
+  it(
+    'a video that crashes its child three times is put aside; then the GPU is checked, and others have their turn',
+    onFarm(async ({ farm, video, submit, faultyWorker, fetched }) => {
+      const { frames, options, alone } = await video('good', 4);
+      const poison = writeFrames(at('poison'), 3, SIZE);
+      await submit('good', poison, options);
+      const only = faultyWorker('poison', 'crashed', 2, { queue: 'good' });
+      await only.says(/poison: quarantined: in quarantine: it crashed 3 times on one/);
+      await submit('good', frames, options);
+      await only.says('good: done, 4 frames');
+      expect(only.said).toMatch(
+        /takes no more jobs until the GPU passes its check.*the GPU has passed its check.*good: started/s,
+      );
+      expect(await fetched('good')).toEqual(alone);
+      expect((await farm.here('good', 'jobs', 'quarantine')).out).toMatch(/poison +it crashed 3 times on one/);
+    }),
+  );
+
+  it(
+    'a GPU that is lost on the way is opened again, and the bytes are the same',
+    onFarm(async ({ video, submit, faultyWorker, fetched }) => {
+      const { frames, options, alone } = await video('lost', 12, undefined, ['--engine', 'webgpu']);
+      await submit('lost', frames, options);
+      const worker = faultyWorker('lost', 'lost', 6, { once: true, more: ['--engine', 'webgpu'] });
+      await worker.says('lost: done, 12 frames');
+      expect(worker.said).toMatch(/opened again and the run goes on/);
+      expect(await fetched('lost')).toEqual(alone);
+    }),
+  );
 
   it.each(['webgpu', 'cpu'])(
     'a model of several layers, whose memory masks do not tell, goes on with it, %s',
-    async (engine) => {
-      const name = `deep-${engine}`;
-      const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
-      const { frames, options, alone } = await video(name, 30, model, ['--engine', engine]);
-      const key = await submit(name, frames, options);
-      // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
-      const more = ['--engine', engine];
-      const one = faultyWorker(name, 'crashed', 15, { once: true, more });
-      await one.says(/crashed: ended by SIGKILL/);
-      farm.holdLine(4);
-      await farm.held(1);
-      const ending = one.end('SIGTERM');
-      await one.says('stopping');
-      farm.release();
-      await ending;
-      const { frames: stored } = await stateOf(name, key);
-      const two = farm.worker(name, 'two', more);
-      await two.says(`${name}: done, 30 frames`);
-      expect(await fetched(name)).toEqual(alone);
-      const entries = await entriesOf(name, key);
-      expect(entries.map(({ type }) => type).filter((type) => type !== 'commit')).toEqual([
-        ...['claim', 'crash', 'claim', 'release', 'claim', 'done'],
-      ]);
-      // Of what the tracker remembered the latest state was there, and is gone; no frame was tracked twice but those after it.
-      const commits = entries.flatMap((entry) => (entry.type === 'commit' ? [entry] : []));
-      expect(commits.every(({ latest }) => latest?.[0]?.path === 'memory.safetensors')).toBe(true);
-      expect(stored).toBeGreaterThan(16);
-      const objects = await onStorage(name, (storage) => storage.list(`${jobFolder(key)}/latest`));
-      expect(objects).toEqual([]);
-    },
+    async (engine) =>
+      onFarm(async ({ farm, video, submit, faultyWorker, onStorage, entriesOf, stateOf, fetched }) => {
+        const name = `deep-${engine}`;
+        const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
+        const { frames, options, alone } = await video(name, 30, model, ['--engine', engine]);
+        const key = await submit(name, frames, options);
+        // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
+        const more = ['--engine', engine];
+        farm.holdLine(4);
+        const one = faultyWorker(name, 'crashed', 15, { once: true, more });
+        await one.says(/crashed: ended by SIGKILL/);
+        await farm.held(1);
+        const ending = one.end('SIGTERM');
+        await one.says('stopping');
+        farm.release();
+        await ending;
+        const { frames: stored } = await stateOf(name, key);
+        const two = farm.worker(name, 'two', more);
+        await two.says(`${name}: done, 30 frames`);
+        expect(await fetched(name)).toEqual(alone);
+        const entries = await entriesOf(name, key);
+        expect(entries.map(({ type }) => type).filter((type) => type !== 'commit')).toEqual([
+          ...['claim', 'crash', 'claim', 'release', 'claim', 'done'],
+        ]);
+        // Of what the tracker remembered the latest state was there, and is gone; no frame was tracked twice but those after it.
+        const commits = entries.flatMap((entry) => (entry.type === 'commit' ? [entry] : []));
+        expect(commits.every(({ latest }) => latest?.[0]?.path === 'memory.safetensors')).toBe(true);
+        expect(stored).toBeGreaterThan(16);
+        const objects = await onStorage(name, (storage) => storage.list(`${jobFolder(key)}/latest`));
+        expect(objects).toEqual([]);
+      })(),
   );
 
-  it('a model of several layers whose GPU is lost goes on from what is stored', async () => {
-    const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
-    const { frames, options, alone } = await video('deep-lost', 14, model, ['--engine', 'webgpu']);
-    await submit('deep-lost', frames, options);
-    const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, more: ['--engine', 'webgpu'] });
-    await worker.says('deep-lost: done, 14 frames');
-    expect(worker.said).toMatch(/crashed: .*goes on from what is stored/);
-    expect(await fetched('deep-lost')).toEqual(alone);
-  });
+  it(
+    'a model of several layers whose GPU is lost goes on from what is stored',
+    onFarm(async ({ video, submit, faultyWorker, fetched }) => {
+      const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
+      const { frames, options, alone } = await video('deep-lost', 14, model, ['--engine', 'webgpu']);
+      await submit('deep-lost', frames, options);
+      const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, more: ['--engine', 'webgpu'] });
+      await worker.says('deep-lost: done, 14 frames');
+      expect(worker.said).toMatch(/crashed: .*goes on from what is stored/);
+      expect(await fetched('deep-lost')).toEqual(alone);
+    }),
+  );
 
-  it('prompts on a later frame, tracked backward too: killed on the way it begins anew, to the same bytes', async () => {
-    const frames = writeFrames(at('later'), 8, SIZE);
-    const objects = [
-      { name: 'left', prompts: [{ frame: 0, box: [2, 6, 18, 28] }] },
-      { name: 'right', prompts: [{ frame: 5, points: [[38, 16]], labels: [1] }] },
-    ];
-    writeFileSync(at('later.json'), JSON.stringify({ objects }));
-    const options = ['--prompts', at('later.json'), '--weights', DEAOT_T_WEIGHTS];
-    const out = at('later-alone');
-    expect(await farm.samtrack('later', 'track', frames, ...options, '--out', out)).toMatchObject({ status: 0 });
-    const key = await submit('later', frames, options);
-    const worker = faultyWorker('later', 'crashed', 4, { once: true });
-    await worker.says('later: done, 8 frames');
-    expect(await fetched('later')).toEqual(resultsOf(out));
-    expect((await entriesOf('later', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
-  });
+  it(
+    'prompts on a later frame, tracked backward too: killed on the way it begins anew, to the same bytes',
+    onFarm(async ({ tracked, submit, faultyWorker, entriesOf, fetched }) => {
+      const frames = writeFrames(at('later'), 8, SIZE);
+      const objects = [
+        { name: 'left', prompts: [{ frame: 0, box: [2, 6, 18, 28] }] },
+        { name: 'right', prompts: [{ frame: 5, points: [[38, 16]], labels: [1] }] },
+      ];
+      writeFileSync(at('later.json'), JSON.stringify({ objects }));
+      const options = ['--prompts', at('later.json'), '--weights', DEAOT_T_WEIGHTS];
+      const alone = await tracked('later', frames, options);
+      const key = await submit('later', frames, options);
+      const worker = faultyWorker('later', 'crashed', 4, { once: true });
+      await worker.says('later: done, 8 frames');
+      expect(await fetched('later')).toEqual(alone);
+      expect((await entriesOf('later', key)).map(({ type }) => type)).toEqual(['claim', 'crash', 'claim', 'done']);
+    }),
+  );
 
   it('a GPU that is not there is not right', async () => {
     expect(await gpuIsRight(['--adapter', 'no such adapter'])).toBe(false);

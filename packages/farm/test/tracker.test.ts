@@ -26,6 +26,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
   });
   afterAll(() => farm.stop());
   afterEach(({ task }) => farm.endWorkers(task.result?.state === 'fail'));
+  const here = (queue: string, ...argv: string[]) => farm.here(queue, ...argv);
   const samtrack = (queue: string, ...argv: string[]) => farm.samtrack(queue, ...argv);
 
   it('a video that is killed and drained on the way ends with the bytes of samtrack track', async () => {
@@ -63,9 +64,9 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     expect(resultsOf(at('fetched', 'waves'))).toEqual(resultsOf(at('alone')));
 
     // The same once more costs nothing.
-    const again = await samtrack('tracked', 'submit', frames, ...options, '--keys');
+    const again = await here('tracked', 'submit', frames, ...options, '--keys');
     expect(again).toMatchObject({ err: expect.stringContaining('1 done before') });
-    const { out } = await samtrack('tracked', 'jobs', 'show', again.out.split('\t')[0]!);
+    const { out } = await here('tracked', 'jobs', 'show', again.out.split('\t')[0]!);
     // A start that loses its lock before it has claimed anything leaves a gap; the numbers only rise.
     const starts = [...out.matchAll(/by (one|two|three)-.*, start (\d+)/g)].map(([, by, start]) => ({
       by,
@@ -89,12 +90,12 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     const options = ['--prompts', prompts, ...TINY];
     farm.worker('prompted', 'one');
     const [alone, submitted] = await Promise.all([
-      samtrack('prompted', 'track', frames, ...options, '--out', at('prompted-alone')),
+      here('prompted', 'track', frames, ...options, '--out', at('prompted-alone')),
       samtrack('prompted', 'submit', frames, ...options, '--wait'),
     ]);
     expect(alone).toMatchObject({ status: 0 });
     expect(submitted).toMatchObject({ status: 0 });
-    expect(await samtrack('prompted', 'jobs', 'fetch', '--all', '--out', at('fetched'))).toMatchObject({ status: 0 });
+    expect(await here('prompted', 'jobs', 'fetch', '--all', '--out', at('fetched'))).toMatchObject({ status: 0 });
     expect(resultsOf(at('fetched', 'prompted'))).toEqual(resultsOf(at('prompted-alone')));
     expect(readdirSync(at('fetched', 'prompted', 'masks'))).toHaveLength(8);
   });
@@ -103,7 +104,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     const root = at('davis');
     await makeDavis(root);
     const options = ['davis', '--root', root, '--split', 'made', '--run', '--long-edge', '113'];
-    const one = await samtrack('evaluated', 'eval', ...options, '--results', at('alone-davis'));
+    const one = await here('evaluated', 'eval', ...options, '--results', at('alone-davis'));
 
     const [first] = [farm.worker('evaluated', 'one'), farm.worker('evaluated', 'two')];
     // Each has tracked a sequence, and cannot say so: then one of them dies.
@@ -135,7 +136,7 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     writeFileSync(join(root, 'JPEGImages', '480p', 'second', '00003.png'), 'no picture');
     farm.worker('broken', 'one');
     const options = ['davis', '--root', root, '--split', 'made', '--run', '--long-edge', '113'];
-    const { status, err } = await samtrack('broken', 'eval', ...options, '--results', at('broken-davis'), '--farm');
+    const { status, err } = await here('broken', 'eval', ...options, '--results', at('broken-davis'), '--farm');
     expect(status).toBe(1);
     expect(err).toMatch(/no scores of second: there is no table without them/);
     expect(err).toMatch(/second: .*00003\.png/);
@@ -156,11 +157,11 @@ describe.skipIf(!hasRedis)('samtrack worker', () => {
     [['worker', '--lock-seconds', '0'], /--lock-seconds needs a positive number/, 2],
   ])('%j says what is wrong', async (argv, message, status) => {
     (await openStorage(farm.storageOf('usage'), { create: true })).close();
-    expect(await samtrack('usage', ...argv)).toMatchObject({ status, err: expect.stringMatching(message) });
+    expect(await here('usage', ...argv)).toMatchObject({ status, err: expect.stringMatching(message) });
   });
 
   it('a server that cannot be reached is named, without its password', async () => {
-    const { status, err } = await samtrack('usage', 'jobs', 'list', '--redis', 'redis://me:secret@127.0.0.1:1/0');
+    const { status, err } = await here('usage', 'jobs', 'list', '--redis', 'redis://me:secret@127.0.0.1:1/0');
     expect(status).toBe(1);
     expect(err).toMatch(/redis:\/\/me:\*\*\*@127\.0\.0\.1:1\/0: .*ECONNREFUSED/);
   });

@@ -19,7 +19,7 @@ process.on('disconnect', () => process.exit(1));
 
 const storage = await openStorage(where);
 const redis = await connect({ redis: url, queue }, { patient: true });
-const executor = new ChildExecutor({ storage: where, ...child }, (text) => tell({ type: 'note', text }));
+const executor = new ChildExecutor({ storage: where, pauseSeconds, ...child }, (text) => tell({ type: 'note', text }));
 const supervisor = new Supervisor({
   redis,
   queue,

@@ -40,6 +40,7 @@ SIGTERM or Ctrl-C: the frame at work is finished, what is done is stored, the jo
   --lock-seconds N      a worker that says nothing for so long has lost its job; default 30
   --hang-seconds N      a frame that takes longer is hung, and the child is ended; default 300
   --patience-seconds N  how long a job waits for a storage that is away or full before it is given back; default 600
+  --pause-seconds N     before the next try of whatever did not work: storage, a crashed child, another's job; default 2
   --chunk N             frames that are stored at a time, and computed again where a worker is killed; default 64
   --slice N             frames after which a video is given back if others wait; default 4096
   --programs MODULE     what jobs do, from a module of one's own (README of @samtrack/farm); default what samtrack does
@@ -59,6 +60,7 @@ const OPTIONS = {
   'lock-seconds': { type: 'string' },
   'hang-seconds': { type: 'string' },
   'patience-seconds': { type: 'string' },
+  'pause-seconds': { type: 'string' },
   chunk: { type: 'string' },
   slice: { type: 'string' },
   programs: { type: 'string' },
@@ -77,12 +79,13 @@ export const workerCommand = defineCommand({
 
 async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const address = farmAddress(options);
-  const number = (name: 'lock-seconds' | 'hang-seconds' | 'patience-seconds' | 'slice' | 'chunk', otherwise: number) =>
+  const number = (name: `${'lock' | 'hang' | 'patience' | 'pause'}-seconds` | 'slice' | 'chunk', otherwise: number) =>
     positiveNumber(name, options[name], { whole: name === 'slice' || name === 'chunk' }) ?? otherwise;
   const settings = {
     lockSeconds: number('lock-seconds', 30),
     hangSeconds: number('hang-seconds', 300),
     patienceSeconds: number('patience-seconds', 600),
+    pauseSeconds: number('pause-seconds', 2),
     sliceFrames: number('slice', 4096),
     chunkFrames: number('chunk', 64),
   };
@@ -93,7 +96,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   const report = new Report(options.quiet);
   // An address that is wrong is told now; a server that goes away later is waited for.
   (await connect(address)).disconnect();
-  const storage = await storageOnceThere(address.storage, report);
+  const storage = await storageOnceThere(address.storage, settings.pauseSeconds, report);
   const redis = await connect(address, { patient: true });
   const traces = options.traces === undefined ? undefined : await openTraces(options.traces, 'samtrack-worker');
   const executor = new ChildExecutor(
@@ -102,6 +105,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       scratch: options.scratch ?? join(tmpdir(), 'samtrack-worker'),
       hangSeconds: settings.hangSeconds,
       patienceSeconds: settings.patienceSeconds,
+      pauseSeconds: settings.pauseSeconds,
       chunkFrames: settings.chunkFrames,
       engine,
       ...(options.programs ? { programs: pathToFileURL(options.programs).href } : {}),
@@ -117,6 +121,7 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     healthy: () => gpuIsRight(engineArguments(options)),
     ...(options.host ? { host: options.host } : {}),
     lockSeconds: settings.lockSeconds,
+    pauseSeconds: settings.pauseSeconds,
     sliceFrames: settings.sliceFrames,
     telemetry: traces?.telemetry,
     onEvent: (event) => {
@@ -147,14 +152,14 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
 }
 
 /** The storage; one that is not there yet is waited for, as a share that is being mounted, or the first submission. */
-async function storageOnceThere(where: string, report: Report): Promise<Storage> {
+async function storageOnceThere(where: string, pauseSeconds: number, report: Report): Promise<Storage> {
   for (let announced = false; ; announced = true) {
     try {
       return await openStorage(where);
     } catch (error) {
       if (!isFarmError(error, 'storage-away')) throw error;
       if (!announced) report.note(`waiting: ${error.message}`);
-      await sleep(2000);
+      await sleep(pauseSeconds * 1000);
     }
   }
 }

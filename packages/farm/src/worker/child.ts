@@ -44,6 +44,7 @@ async function work(request: JobRequest): Promise<void> {
     const { signal } = cancelling;
     const storage = patient(await openStorage(settings.storage), {
       seconds: settings.patienceSeconds,
+      ...(settings.pauseSeconds !== undefined && { pause: settings.pauseSeconds }),
       signal,
       onWait: ({ message }) => {
         beat();

@@ -11,6 +11,8 @@ export interface ChildSettings {
   hangSeconds: number;
   /** Seconds to wait for a storage that is away or full. */
   patienceSeconds: number;
+  /** Seconds between two tries of it; default 2. */
+  pauseSeconds?: number;
   chunkFrames?: number;
   /** What networks run on. */
   engine?: EngineOptions;
