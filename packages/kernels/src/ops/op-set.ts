@@ -1,4 +1,3 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Portable, Signature } from '../op/signature.js';
 import { gatedAttention } from './attention/index.js';
 import { stockGatedAttention } from './attention/stock.js';
@@ -42,7 +41,7 @@ import { stockMaskLogits } from './mask-logits/stock.js';
 import type { maskBits, maskStatistics, maskValues } from './mask-resample/index.js';
 import { maxPool } from './max-pool/index.js';
 import { stockMaxPool } from './max-pool/stock.js';
-import { type MultiHeadAttentionOptions, multiHeadAttention } from './multi-head-attention/index.js';
+import { multiHeadAttention } from './multi-head-attention/index.js';
 import { stockMultiHeadAttention } from './multi-head-attention/stock.js';
 import { patchMerge } from './patch-merge/index.js';
 import { stockPatchMerge } from './patch-merge/stock.js';
@@ -57,46 +56,7 @@ import { relativeWindowAttention, windowAttention } from './window-attention/ind
 import { stockRelativeWindowAttention } from './window-attention/relative-stock.js';
 import { stockWindowAttention } from './window-attention/stock.js';
 
-/**
- * The operations that networks are written in. Two sets exist: the kernels of this package, and their unfused twins from
- * stock tfjs operations. A network built on either computes the same function, which is how the kernels are tested at
- * the level of whole models and what their speed is compared with.
- */
-export interface OpSet {
-  gemm: Portable<typeof gemm>;
-  conv2d: Portable<typeof conv2d>;
-  layerNorm: Portable<typeof layerNorm>;
-  groupNorm: Portable<typeof groupNorm>;
-  depthwiseConv: Portable<typeof depthwiseConv>;
-  linearConcat: Signature<typeof linearConcat>;
-  gatedAttention: Portable<typeof gatedAttention>;
-  localGatedAttention: Portable<typeof localGatedAttention>;
-  idEmbedding: Signature<typeof idEmbedding>;
-  concatColumns: Signature<typeof concatColumns>;
-  transpose: Portable<typeof transpose>;
-  resizeBilinear: Portable<typeof resizeBilinear>;
-  maxPool: Portable<typeof maxPool>;
-  broadcastAdd: Signature<typeof broadcastAdd>;
-  gatherRows: Signature<typeof gatherRows>;
-  maskLogits: Signature<typeof maskLogits>;
-  multiHeadAttention: (
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    options: Omit<MultiHeadAttentionOptions, 'variant'>,
-  ) => Tensor;
-  patchMerge: Signature<typeof patchMerge>;
-  relativeWindowAttention: Portable<typeof relativeWindowAttention>;
-  windowAttention: Portable<typeof windowAttention>;
-  deformableAttention: Portable<typeof deformableAttention>;
-  biAttention: Portable<typeof biAttention>;
-  feedForward: Signature<typeof feedForward>;
-  boxSineEmbedding: Signature<typeof boxSineEmbedding>;
-  refineBoxes: Signature<typeof refineBoxes>;
-}
-
-/** Hand-written kernels. */
-export const fusedOps: OpSet = {
+const fused = {
   gemm,
   conv2d,
   layerNorm,
@@ -123,6 +83,16 @@ export const fusedOps: OpSet = {
   boxSineEmbedding,
   refineBoxes,
 };
+
+/**
+ * The operations that networks are written in. Two sets exist: the kernels of this package, and their unfused twins from
+ * stock tfjs operations. A network built on either computes the same function, which is how the kernels are tested at
+ * the level of whole models and what their speed is compared with.
+ */
+export type OpSet = { [Name in keyof typeof fused]: Portable<(typeof fused)[Name]> };
+
+/** Hand-written kernels. */
+export const fusedOps: OpSet = fused;
 
 /** What happens around networks: pixels become inputs, logits become labels and masks, memories are written. */
 export interface FrameOps {
