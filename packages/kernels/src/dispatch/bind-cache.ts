@@ -18,8 +18,8 @@ export class BindCache {
   readonly #uniformBuffers = new WordMap<{ id: number; buffer: GPUBuffer }>(MAX_UNIFORM_BUFFERS);
   readonly #bindGroups = new WordMap<GPUBindGroup>(MAX_BIND_GROUPS);
   readonly #bufferIds = new WeakMap<GPUBuffer, number>();
-  /** Program, buffers and uniforms of the bind group that is asked for. */
-  readonly #bound = new Uint32Array(64);
+  /** Program, buffers and uniforms of the bind group that is asked for; WebGPU knows no bindings beyond 1000. */
+  readonly #bound = new Uint32Array(1002);
   #nextId = 1;
 
   constructor(private readonly device: GPUDevice) {}

@@ -95,7 +95,7 @@ export function reclaim(backend: PrivateBackend): void {
 
 /** A new, uninitialised tensor with a GPU buffer, tracked by tfjs's tidy scopes. */
 export function allocateTensor(backend: PrivateBackend, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor {
-  return engine().makeTensorFromTensorInfo(backend.makeTensorInfo(shape as number[], dtype)) as Tensor;
+  return engine().makeTensorFromTensorInfo(backend.makeTensorInfo([...shape], dtype)) as Tensor;
 }
 
 /** Makes tfjs forget the CPU copy of a tensor that a kernel has just written in place. */

@@ -1,7 +1,7 @@
+import { MAX_UNIFORM_WORDS } from '../wgsl/index.js';
 import { KernelDefinitionError, type KernelUniforms, type Program, placeOf } from './kernel.js';
 
-const MAX_WORDS = 1024;
-const words = new Uint32Array(MAX_WORDS);
+const words = new Uint32Array(MAX_UNIFORM_WORDS);
 const floats = new Float32Array(words.buffer);
 
 /** Whether a number can be stored in a uniform as it is. A float may lose digits, but has to be a number. */

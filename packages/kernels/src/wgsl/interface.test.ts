@@ -64,6 +64,14 @@ describe('uniforms', () => {
     expect(readInterface(BINDING).uniformWords).toBe(0);
   });
 
+  it('are as many as a buffer holds', () => {
+    const list = (count: number) => readInterface(`struct Params { a: array<vec4u, ${count}> }\n${BINDING}${UNIFORM}`);
+    expect(list(4096).uniformWords).toBe(16384);
+    expect(() => list(4097)).toThrow(
+      expect.objectContaining({ field: 'Params', message: expect.stringContaining('takes 65552 bytes') }),
+    );
+  });
+
   it.each(['bool', 'f16', 'mat2x2f', 'Other', 'array<u32, 4>', 'array<vec2f, 4>'])('are no %s', (type) => {
     expect(() => uniformsOf(`a: u32, odd: ${type}`)).toThrow(expect.objectContaining({ field: 'odd' }));
   });

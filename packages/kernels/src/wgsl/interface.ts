@@ -31,6 +31,9 @@ export interface WgslInterface {
   readonly folds: boolean;
 }
 
+/** What WebGPU promises of a uniform buffer: 64 KiB. */
+export const MAX_UNIFORM_WORDS = 16384;
+
 /** A declaration that does not hold together; `field` is the binding or the uniform at fault. */
 export class WgslInterfaceError extends Error {
   override readonly name = 'WgslInterfaceError';
@@ -117,10 +120,14 @@ export function readInterface(wgsl: string): WgslInterface {
   }
   const uniforms = readStruct(members);
   const last = uniforms.at(-1);
+  const uniformWords = last ? Math.ceil((last.offset + last.length) / 4) * 4 : 0;
+  if (uniformWords > MAX_UNIFORM_WORDS) {
+    throw new WgslInterfaceError('Params', `takes ${4 * uniformWords} bytes, and a uniform buffer has 65536 at most`);
+  }
   return {
     bindings,
     uniforms,
-    uniformWords: last ? Math.ceil((last.offset + last.length) / 4) * 4 : 0,
+    uniformWords,
     workgroupSize: readWorkgroupSize(text),
     folds: /\bnum_workgroups\b/.test(text),
   };
