@@ -56,7 +56,41 @@ import { relativeWindowAttention, windowAttention } from './window-attention/ind
 import { stockRelativeWindowAttention } from './window-attention/relative-stock.js';
 import { stockWindowAttention } from './window-attention/stock.js';
 
-const fused = {
+/**
+ * The operations that networks are written in. Two sets exist: the kernels of this package, and their unfused twins from
+ * stock tfjs operations. A network built on either computes the same function, which is how the kernels are tested at
+ * the level of whole models and what their speed is compared with.
+ */
+export interface OpSet {
+  gemm: Portable<typeof gemm>;
+  conv2d: Portable<typeof conv2d>;
+  layerNorm: Portable<typeof layerNorm>;
+  groupNorm: Portable<typeof groupNorm>;
+  depthwiseConv: Portable<typeof depthwiseConv>;
+  linearConcat: Signature<typeof linearConcat>;
+  gatedAttention: Portable<typeof gatedAttention>;
+  localGatedAttention: Portable<typeof localGatedAttention>;
+  idEmbedding: Signature<typeof idEmbedding>;
+  concatColumns: Signature<typeof concatColumns>;
+  transpose: Portable<typeof transpose>;
+  resizeBilinear: Portable<typeof resizeBilinear>;
+  maxPool: Portable<typeof maxPool>;
+  broadcastAdd: Signature<typeof broadcastAdd>;
+  gatherRows: Signature<typeof gatherRows>;
+  maskLogits: Signature<typeof maskLogits>;
+  multiHeadAttention: Portable<typeof multiHeadAttention>;
+  patchMerge: Signature<typeof patchMerge>;
+  relativeWindowAttention: Portable<typeof relativeWindowAttention>;
+  windowAttention: Portable<typeof windowAttention>;
+  deformableAttention: Portable<typeof deformableAttention>;
+  biAttention: Portable<typeof biAttention>;
+  feedForward: Signature<typeof feedForward>;
+  boxSineEmbedding: Signature<typeof boxSineEmbedding>;
+  refineBoxes: Signature<typeof refineBoxes>;
+}
+
+/** Hand-written kernels. */
+export const fusedOps: OpSet = {
   gemm,
   conv2d,
   layerNorm,
@@ -83,16 +117,6 @@ const fused = {
   boxSineEmbedding,
   refineBoxes,
 };
-
-/**
- * The operations that networks are written in. Two sets exist: the kernels of this package, and their unfused twins from
- * stock tfjs operations. A network built on either computes the same function, which is how the kernels are tested at
- * the level of whole models and what their speed is compared with.
- */
-export type OpSet = { [Name in keyof typeof fused]: Portable<(typeof fused)[Name]> };
-
-/** Hand-written kernels. */
-export const fusedOps: OpSet = fused;
 
 /** What happens around networks: pixels become inputs, logits become labels and masks, memories are written. */
 export interface FrameOps {
