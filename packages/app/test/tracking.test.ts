@@ -31,7 +31,7 @@ async function tracked(app: App): Promise<void> {
 
 describeApp('tracking', (open) => {
   it('fills the lanes, and goes to the least certain frame', async () => {
-    const app = await open({ present: 'auto' });
+    const app = await open();
     await tracked(app);
     await app.page.keyboard.press('w');
     // The disc goes in frame 14 and comes back in 17: its area changes at once.

@@ -7,7 +7,7 @@ import { CLIP, maskPng } from './clip.js';
 /** A first-time user's way from the empty page to an exported archive, on the clip that comes with the page. */
 describeApp('a first-time user', (open) => {
   it('comes from the empty page to an archive in four clicks with a mouse', async () => {
-    const app = await open({ present: 'auto' });
+    const app = await open();
     let actions = 0;
     const click = async (name: string | RegExp) => {
       await app.page.getByRole('button', { name, exact: typeof name === 'string' }).click();
