@@ -131,8 +131,8 @@ export class Runtime {
     const program = kernel.program(launch.params, tensors);
     const [x, y = 1, z = 1] = workgroupsOf(program, launch);
     if (x * y * z === 0) return;
-    const buffers = this.#buffersOf(program, tensors);
     const packed = packUniforms(program, uniforms);
+    const buffers = this.#buffersOf(program, tensors);
     const compiled = this.#cache.compile(program);
     const bindGroup = this.#cache.bindGroup(program, compiled, buffers, packed);
     this.#recorder.record({ name: program.name, pipeline: compiled.pipeline, bindGroup, workgroups: [x, y, z] });
