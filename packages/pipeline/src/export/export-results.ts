@@ -1,9 +1,10 @@
-import { MaskError } from '../io/errors.js';
-import type { FrameSource } from '../io/frame-source.js';
+import { FrameError, MaskError } from '../io/errors.js';
+import type { Frame, FrameSource } from '../io/frame-source.js';
 import type { OutputFolder } from '../io/output-folder.js';
 import { OwnedFolder } from '../io/owned-folder.js';
 import { decodeLabelPng } from '../io/palette-png.js';
 import { fileInput } from '../io/run-inputs.js';
+import { frameNumber } from '../io/video-source.js';
 import type { ObjectInfo } from './coco-json.js';
 import type { ExportContext } from './exporter.js';
 import { EXPORT_FORMATS, type ExportFormat, openExporters } from './formats.js';
@@ -43,7 +44,37 @@ export interface ExportSummary {
 }
 
 /**
- * Writes the results of an earlier run in other formats. Frames without a mask are left out, and counted.
+ * The frames of a source, and names of those that cannot be read but need not be.
+ * @param waiting names of the frames that have to be read
+ * @throws FrameError for these, as a source does
+ */
+async function* readableFrames(
+  source: FrameSource,
+  waiting: ReadonlySet<string>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Frame | { broken: string }> {
+  const nameOf = (index: number) => source.frameNames?.[index] ?? frameNumber(index);
+  for (let from = 0; ; ) {
+    try {
+      for await (const frame of source.frames({ from, signal })) {
+        yield frame;
+        from = frame.index + 1;
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof FrameError) || error.index < from || waiting.has(nameOf(error.index))) throw error;
+      from = error.index + 1;
+      yield { broken: nameOf(error.index) };
+      const { frameCount = from } = source;
+      if (waiting.size > 0 && from < frameCount) continue;
+      while (from < frameCount) yield { broken: nameOf(from++) };
+      return;
+    }
+  }
+}
+
+/**
+ * Writes the results of an earlier run in other formats. Frames without a mask are left out, and counted, also those that cannot be read.
  *
  * Throws `MaskError` (`not-found` where no frame has a mask, `size-mismatch`, and those of exporters), `OutputError` (as `ResultWriter.open`), `SourceError`,
  * `FrameError`, and the signal's reason; unfinished files are removed then.
@@ -84,7 +115,11 @@ export async function exportResults({
     const withoutMask: string[] = [];
     const waiting = new Set(masks);
     try {
-      for await (const frame of source.frames({ signal })) {
+      for await (const frame of readableFrames(source, waiting, signal)) {
+        if ('broken' in frame) {
+          withoutMask.push(frame.broken);
+          continue;
+        }
         if (!waiting.delete(frame.name)) {
           withoutMask.push(frame.name);
           continue;

@@ -206,6 +206,23 @@ describe('samtrack export', () => {
     });
   });
 
+  it('passes over broken frames that have no mask, and no others', async () => {
+    const root = world('broken');
+    mkdirSync(join(root, 'masks'));
+    for (const name of ['00000', '00002']) writeMask(join(root, 'masks', `${name}.png`), makeMask(SIZE));
+    const run = (...more: string[]) => {
+      const out = ['--out', join(root, `out-${more.length}`)];
+      return samtrack(['export', root, '--source', join(root, 'frames'), '--format', 'csv', ...out, ...more]);
+    };
+    for (const name of ['00001', '00003']) writeFileSync(join(root, 'frames', `${name}.png`), 'no picture');
+    expect(await run('--partial')).toMatchObject({
+      status: 0,
+      err: expect.stringMatching(/2 frames exported; 2 frames without a mask: 00001, 00003/),
+    });
+    writeFileSync(join(root, 'frames', '00002.png'), 'no picture');
+    expect(await run('--partial', '--json')).toMatchObject({ status: 1, err: expect.stringMatching(/00002\.png/) });
+  });
+
   it('does not write over what it reads', async () => {
     const root = world('over');
     mkdirSync(join(root, 'davis'));
