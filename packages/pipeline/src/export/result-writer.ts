@@ -135,21 +135,12 @@ export class ResultWriter {
    * throws. All but the last two before anything is written.
    */
   static async open(options: ResultWriterOptions): Promise<ResultWriter> {
-    const { overlay = {}, coco = {}, source, masksFolder = RESULT_FILES.masks } = options;
-    const formats: ExportFormat[] = [
-      ...(coco ? (['coco'] as const) : []),
-      ...(overlay ? (['overlay'] as const) : []),
-      ...(options.formats ?? []),
-    ];
+    const { overlay = {}, coco = {}, source } = options;
+    const { formats, claim } = plannedOf(options);
     const record = await recordOf(options);
-    const makes = [
-      ...formats.map((format) => EXPORT_FORMATS[format].path),
-      masksFolder === '' ? './' : `${masksFolder}/`,
-    ];
-    const inputs = [...(source.inputs ?? []), ...(options.inputs ?? [])];
-    const folder = await OwnedFolder.claim(options.folder, { inputs, makes });
+    const folder = await OwnedFolder.claim(options.folder, claim);
     try {
-      const done = await prepare(folder, record, options, makes);
+      const done = await prepare(folder, record, options, claim.makes);
       const { engines = [] } = done.size > 0 ? (folder.before as StoredRun) : {};
       record.engines = [...new Set([...engines, ...(options.engine === undefined ? [] : [options.engine])])];
       await folder.describe({ ...record });
@@ -170,6 +161,17 @@ export class ResultWriter {
       await folder.release();
       throw error;
     }
+  }
+
+  /**
+   * Whether results may go into the folder, as `open` decides it, but before there is anything to write: what is there is left as it is. Whether a
+   * run can be gone on with is seen only with its `identity`.
+   * Throws `OutputError`: `input`, `foreign`, `busy`, `not-empty`, and with an identity `resume-mismatch`.
+   */
+  static async check(options: Omit<ResultWriterOptions, 'engine' | 'onReplace'>): Promise<void> {
+    const { claim } = plannedOf(options);
+    const record = options.identity && (await recordOf(options));
+    await OwnedFolder.check(options.folder, claim, (folder) => refuse(folder, record, options, claim.makes));
   }
 
   /**
@@ -414,26 +416,48 @@ function parseRecord(bytes: Uint8Array): StoredRun | undefined {
   }
 }
 
+/** The formats of a run, and what its folder is claimed for. */
+function plannedOf({
+  overlay = {},
+  coco = {},
+  source,
+  masksFolder = RESULT_FILES.masks,
+  ...options
+}: Pick<ResultWriterOptions, 'overlay' | 'coco' | 'source' | 'masksFolder' | 'formats' | 'inputs'>) {
+  const formats: ExportFormat[] = [
+    ...(coco ? (['coco'] as const) : []),
+    ...(overlay ? (['overlay'] as const) : []),
+    ...(options.formats ?? []),
+  ];
+  const makes = [
+    ...formats.map((format) => EXPORT_FORMATS[format].path),
+    masksFolder === '' ? './' : `${masksFolder}/`,
+  ];
+  return { formats, claim: { inputs: [...(source.inputs ?? []), ...(options.inputs ?? [])], makes } };
+}
+
 /**
- * Does with an earlier run's results what was asked for.
+ * Refuses a folder in which something is in the way of a run.
+ * @param record of the run; without it, whether an earlier one is the same is not asked
  * @param makes what the run will make
- * @returns names of the frames whose masks stay
+ * @returns files of an earlier run, and which of them are masks
  */
-async function prepare(
+async function refuse(
   folder: OwnedFolder,
-  record: RunRecord,
-  { existing = 'error', masksFolder = RESULT_FILES.masks, source, onReplace }: ResultWriterOptions,
+  record: RunRecord | undefined,
+  { existing = 'error', masksFolder = RESULT_FILES.masks, source }: ResultWriterOptions,
   makes: readonly string[],
-): Promise<Set<string>> {
+): Promise<{ owned: string[]; masks: string[] }> {
   const owned = await folder.owned();
   const masks = owned.filter((path) => isMaskIn(masksFolder, path));
   const isMade = (path: string) => makes.some((made) => path === made || (made.endsWith('/') && path.startsWith(made)));
   await folder.refuseForeignIn(makes, source.frameNames);
+  const before = folder.before as StoredRun | undefined;
   if (existing === 'resume') {
-    if (masks.length > 0) checkResumable(folder, folder.before as StoredRun, record);
+    if (record && masks.length > 0) checkResumable(folder, before, record);
   } else {
     const inTheWay = existing === 'replace' ? [] : owned.filter((path) => isMaskIn(masksFolder, path) || isMade(path));
-    if (inTheWay.length > 0 && !(existing === 'renew' && isSame(folder.before as StoredRun, record))) {
+    if (inTheWay.length > 0 && !(existing === 'renew' && (!record || isSame(before, record)))) {
       const what = masks.length > 0 ? `${masks.length} masks` : inTheWay[0];
       throw new OutputError(
         'not-empty',
@@ -442,6 +466,22 @@ async function prepare(
       );
     }
   }
+  return { owned, masks };
+}
+
+/**
+ * Does with an earlier run's results what was asked for.
+ * @param makes what the run will make
+ * @returns names of the frames whose masks stay
+ */
+async function prepare(
+  folder: OwnedFolder,
+  record: RunRecord,
+  options: ResultWriterOptions,
+  makes: readonly string[],
+): Promise<Set<string>> {
+  const { existing = 'error', onReplace } = options;
+  const { owned, masks } = await refuse(folder, record, options, makes);
   await folder.removeUnfinished();
   // Killed from here on, the folder must not pass for a complete run.
   if (folder.before) await folder.describe({ ...folder.before, complete: false });

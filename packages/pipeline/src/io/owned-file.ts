@@ -39,11 +39,8 @@ export async function makeOwnedFile<T>(
 /** Whether `makeOwnedFile` may make a file, before there is anything to write. Throws as it does. */
 export async function checkOwnedFile(path: string, inputs: readonly RunInput[]): Promise<void> {
   const { folder, name } = split(path);
-  const output = openOutputFolder(folder);
-  await (await output.guard(inputs))(name);
-  if ((await output.digest(name)) === undefined) return;
-  const owned = await OwnedFolder.claim(output, { inputs, makes: [name], record: HIDDEN_RECORD });
-  await owned.refuseForeign([name]).finally(() => owned.release());
+  const claim = { inputs, makes: [name], record: HIDDEN_RECORD };
+  await OwnedFolder.check(openOutputFolder(folder), claim, (owned) => owned.refuseForeign([name]));
 }
 
 /** `makeOwnedFile` of data in memory. */

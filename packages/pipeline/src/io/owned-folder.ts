@@ -91,6 +91,29 @@ export class OwnedFolder implements OutputFolder {
     }
   }
 
+  /**
+   * Whether a run may take a folder, before there is anything to write: what is there is looked at, and left as it is.
+   * @param look throws where what is there is in the way; not called where there is nothing
+   * @throws OutputError as `claim`, and what `look` throws
+   */
+  static async check(
+    folder: OutputFolder,
+    claim: ClaimOptions,
+    look: (owned: OwnedFolder) => Promise<unknown>,
+  ): Promise<void> {
+    const { inputs = [], makes = [] } = claim;
+    const folders = new Set(['', ...makes.filter((path) => path.endsWith('/')).map(innerFolder)]);
+    let isEmpty = true;
+    for (const inner of folders) if ((await folder.list(inner)).length > 0) isEmpty = false;
+    if (isEmpty) {
+      const check = await folder.guard(inputs);
+      for (const path of makes) await check(path);
+      return;
+    }
+    const owned = await OwnedFolder.claim(folder, claim);
+    await look(owned).finally(() => owned.release());
+  }
+
   get label(): string {
     return this.folder.label;
   }

@@ -187,7 +187,7 @@ describe('samtrack track with prompts', () => {
     expect([changed(190, 95), changed(180, 90), changed(30, 40), changed(120, 20)]).toEqual([true, true, true, false]);
     expect(await samtrack(track('preview', ...two, '--preview'))).toMatchObject({
       status: 1,
-      err: expect.stringMatching(/preview\.png.*is there already; --overwrite replaces it/),
+      err: expect.stringMatching(/^samtrack track: .*preview\.png.*is there already; --overwrite replaces it/),
     });
     expect(await samtrack(track('preview', ...two, '--preview', '--overwrite'))).toMatchObject({ status: 0 });
     // A picture is no result that a run would trip over.

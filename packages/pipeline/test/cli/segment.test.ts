@@ -1,5 +1,5 @@
 /** `samtrack segment` as a user runs it, on a small model with procedural weights. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decodeRle, decompressRle } from '@samtrack/models/masks';
@@ -80,6 +80,16 @@ describe('samtrack segment', () => {
     expect(lines[1]!.split(',')).toHaveLength(lines[0]!.split(',').length);
     const first = decode(readFileSync(join(out, 'masks', '0.png')));
     expect([...first.data].filter((v) => v === 255)).toHaveLength(annotations[0].area);
+  });
+
+  it('refuses a folder with a file of the user before the network is loaded', async () => {
+    const out = join(folder, 'taken');
+    mkdirSync(join(out, 'masks'), { recursive: true });
+    writeFileSync(join(out, 'masks', '0.png'), 'mine');
+    const argv = ['segment', image, '--weights', weights, '--points', '30,20', '--each', '--out', out];
+    const { status, err } = await samtrack(argv);
+    expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/0\.png: was not made by samtrack/) });
+    expect(err).not.toMatch(/engine|loading/);
   });
 
   it('saves the embedding of an image and uses it again', async () => {

@@ -120,12 +120,17 @@ describe('samtrack track', () => {
     expect(existsSync(at('stopped', 'overlay.mp4'))).toBe(true);
     expect(readdirSync(at('stopped')).filter((name) => name.endsWith('.partial'))).toEqual([]);
 
-    expect(await samtrack(track('stopped'))).toMatchObject({
+    const again = await samtrack(track('stopped'));
+    expect(again).toMatchObject({
       status: 1,
       err: expect.stringMatching(/holds \d masks of an earlier run; go on with it \(--resume\), replace/),
     });
+    // Said before the engine is opened and the weights are read.
+    expect(again.err).not.toMatch(/engine|loading/);
+    expect(stopped.err).toMatch(/engine/);
     const other = await samtrack(track('stopped', '--resume', '--long-edge', '49'));
     expect(other).toMatchObject({ status: 1, err: expect.stringMatching(/longEdge was not given and is now 49/) });
+    expect(other.err).not.toMatch(/engine|loading/);
     expect(masksOf('stopped')).toEqual(kept);
 
     expect(await samtrack(track('stopped', '--resume'))).toMatchObject({ status: 0 });

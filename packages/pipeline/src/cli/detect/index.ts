@@ -84,7 +84,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
     const inputs = await listInputs(operands);
     const pictures = options.out === undefined ? undefined : await pictureFiles(options.out, inputs);
     const read = inputs.map((file) => fileInput(file, 'an image that is looked at'));
-    for (const file of [options.json, options.coco]) {
+    // Names of videos' frames are not known yet.
+    const drawn = pictures ? inputs.filter((input) => IMAGE_EXTENSION.test(input)).map(pictures) : [];
+    for (const file of [options.json, options.coco, ...drawn]) {
       if (file === undefined) continue;
       await checkFolder(file);
       await checkOwnedFile(file, read);
@@ -186,7 +188,6 @@ async function pictureFiles(out: string, inputs: readonly string[]): Promise<(fr
   if (PICTURE.test(out)) {
     const single = inputs.length === 1 && IMAGE_EXTENSION.test(inputs[0]!);
     if (!single) throw new UsageError(`--out is a folder where there are several images, not ${out}`);
-    await checkFolder(out);
     return () => out;
   }
   await mkdir(out, { recursive: true });

@@ -132,6 +132,8 @@ export async function trackSequence(
     };
     const kept = { folder, source, identity, masks: { bits: 8 }, masksFolder: '' } as const;
     if (!overwrite && (await ResultWriter.isComplete(kept))) return undefined;
+    const into = { ...kept, inputs, overlay: false, coco: false, existing: overwrite ? 'replace' : 'resume' } as const;
+    await ResultWriter.check(into);
     const range = (await sequence.range?.()) ?? {};
     let firstMask = await sequence.firstMask(source);
     const held = (tracker = await host.acquire(settings));
@@ -145,11 +147,7 @@ export async function trackSequence(
     }
     const reviser = await sequence.reviser?.();
     const writer = await ResultWriter.open({
-      ...kept,
-      inputs,
-      overlay: false,
-      coco: false,
-      existing: overwrite ? 'replace' : 'resume',
+      ...into,
       engine: held.engineName,
       onReplace: (files) => reportReplaced(report, folder.label, files),
     });

@@ -11,7 +11,7 @@ import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-op
 import { interruptible } from '../common/interrupt.js';
 import { Report } from '../common/progress.js';
 import { WANTED_HELP, WANTED_OPTIONS, type WantedMasks, wantedMasks } from './options.js';
-import { type SegmentedObject, writeObjects } from './output.js';
+import { checkObjects, type SegmentedObject, writeObjects } from './output.js';
 
 const HELP = `Usage: samtrack segment IMAGE --out FOLDER (prompts | --everything) [options]
 
@@ -88,6 +88,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
   const report = new Report(options.quiet);
 
   return interruptible(async (signal) => {
+    const each = options.each ?? false;
+    await checkObjects(folder, input, { each });
     const frame = await readFrame(input, frameNumber, signal);
     const opened = await openEngine(engine);
     report.note(opened.reason);
@@ -96,7 +98,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
       try {
         const objects = await segment(predictor, frame, wanted, { ...options, report, signal });
         report.end();
-        await writeObjects(folder, input, frame, objects, { each: options.each ?? false });
+        await writeObjects(folder, input, frame, objects, { each });
         for (const [i, { area, predictedIou, stability }] of objects.entries()) {
           process.stdout.write(`${[i + 1, area, predictedIou.toFixed(4), stability.toFixed(4)].join('\t')}\n`);
         }

@@ -70,6 +70,22 @@ function metadataCsv(objects: readonly SegmentedObject[]): string {
   return `${[CSV_COLUMNS, ...lines].join('\n')}\n`;
 }
 
+const MADE = ['mask.png', 'overlay.png', 'masks.json'];
+const METADATA = 'masks/metadata.csv';
+const claimOf = (input: string, makes: readonly string[]) => ({
+  inputs: [fileInput(input, 'the image')],
+  makes,
+  record: HIDDEN_RECORD,
+});
+
+/** Whether `writeObjects` may write into a folder, before there is anything to write. Throws as it does. */
+export function checkObjects(path: string, input: string, { each }: { each: boolean }): Promise<void> {
+  const makes = each ? [...MADE, 'masks/0.png', METADATA] : MADE;
+  return OwnedFolder.check(openOutputFolder(path), claimOf(input, [...makes, ...(each ? ['masks/'] : [])]), (folder) =>
+    folder.refuseForeign(makes),
+  );
+}
+
 /**
  * Writes mask.png (object ids), overlay.png and masks.json into a folder; with `each`, also a black and white PNG for each
  * mask, numbered from 0, and metadata.csv, as the published mask generator does. Of what is there, only what samtrack made is replaced.
@@ -98,11 +114,10 @@ export async function writeObjects(
       const data = decodeRle(mask).map((pixel) => pixel * 255);
       files.set(`masks/${i}.png`, encode({ width, height, channels: 1, depth: 8, data }));
     }
-    files.set('masks/metadata.csv', metadataCsv(objects));
+    files.set(METADATA, metadataCsv(objects));
   }
   const makes = [...files.keys()];
-  const inputs = [fileInput(input, 'the image')];
-  const folder = await OwnedFolder.claim(openOutputFolder(path), { inputs, makes, record: HIDDEN_RECORD });
+  const folder = await OwnedFolder.claim(openOutputFolder(path), claimOf(input, makes));
   try {
     await folder.refuseForeign(makes);
     if (each) await folder.clear('masks');

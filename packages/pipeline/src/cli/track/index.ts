@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { describedBy, everything } from '../../discovery/index.js';
-import { type ObjectInfo, type ResultSummary, ResultWriter } from '../../export/index.js';
+import { type ObjectInfo, type ResultSummary, ResultWriter, type RunIdentity } from '../../export/index.js';
 import {
   clipSource,
   FrameError,
   type FrameSource,
   fileInput,
+  type LabelMap,
   labelDigest,
   labelIds,
   MASK_READINGS,
@@ -265,6 +266,31 @@ export async function trackVideo(
             dataSet: options.mask === undefined,
             onMeaning: (meaning) => report.note(`${maskFile}: ${meaning}`),
           });
+    const results = {
+      folder: openOutputFolder(out),
+      source,
+      masks: { palette: plan.palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
+      overlay: options['no-overlay'] ? false : {},
+      coco: options['no-coco'] ? false : {},
+      formats: plan.formats,
+      inputs: inputsOf(maskFile, options.project, [settings.weights, segmenter?.weights, detector?.weights]),
+      existing,
+    } as const;
+    const identityOf = async (mask: LabelMap | undefined): Promise<RunIdentity> => ({
+      ...(await runIdentity(settings)),
+      // A project has masks of its own.
+      ...(options.project === undefined
+        ? { mask: mask ? { name: basename(maskFile ?? 'prompts'), digest: await labelDigest(mask) } : null }
+        : { project: basename(options.project) }),
+      ...(shown && { prompts: JSON.stringify(shown) }),
+      ...recorded(range),
+      ...discovery?.identity,
+      ...(segmenter && { segmenter: await namedWeights(segmenter.weights) }),
+      ...(detector && { detector: await namedWeights(detector.weights) }),
+    });
+    // Where results may not go is said before models are loaded; the masks of prompts are not known before.
+    const identity = existing === 'resume' && !shown ? await identityOf(firstMask) : undefined;
+    await ResultWriter.check({ ...results, identity });
     // Weights first: results that are there are replaced only once there is something to replace them with.
     const begin = (session: Session) =>
       shown
@@ -292,33 +318,11 @@ export async function trackVideo(
       if (shown && !project) firstMask = (await showPrompts(source, shown, masks!, host))[0]!.labels;
       const infos = shown ? promptedInfos(shown) : new Map<number, ObjectInfo>();
       const writer = await ResultWriter.open({
-        folder: openOutputFolder(out),
-        source,
-        masks: { palette: plan.palette, bits: bits === undefined ? 'auto' : bits === '8' ? 8 : 16 },
-        overlay: options['no-overlay'] ? false : {},
-        coco: options['no-coco'] ? false : {},
-        formats: plan.formats,
+        ...results,
         objects: infos,
-        inputs: inputsOf(maskFile, options.project, [settings.weights, segmenter?.weights, detector?.weights]),
-        existing,
         engine: tracker.engineName,
         onReplace: (files) => reportReplaced(report, resolve(out), files),
-        identity: {
-          ...(await runIdentity(settings)),
-          // A project has masks of its own.
-          ...(options.project === undefined
-            ? {
-                mask: firstMask
-                  ? { name: basename(maskFile ?? 'prompts'), digest: await labelDigest(firstMask) }
-                  : null,
-              }
-            : { project: basename(options.project) }),
-          ...(shown && { prompts: JSON.stringify(shown) }),
-          ...recorded(range),
-          ...discovery?.identity,
-          ...(segmenter && { segmenter: await namedWeights(segmenter.weights) }),
-          ...(detector && { detector: await namedWeights(detector.weights) }),
-        },
+        identity: await identityOf(firstMask),
       });
       const memory = own && (await RunMemory.open(own, writer, version()));
       let finding: DiscoveryRun | undefined;

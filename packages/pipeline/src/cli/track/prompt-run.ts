@@ -1,10 +1,11 @@
 /** Prompts of a run of `samtrack track`: turning them into masks, saying what came of them, and drawing it. */
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Segmenter } from '../../assist/index.js';
 import { type EngineOptions, openEngine } from '../../engine/index.js';
 import type { ResultSummary } from '../../export/index.js';
 import {
+  checkOwnedFile,
   drawOverlay,
   type FrameSource,
   idColour,
@@ -100,15 +101,37 @@ export async function previewPrompts(
   engine: EngineOptions,
   host: TrackingHost,
 ): Promise<{ summary: ResultSummary }> {
+  const overwrite = existing === 'replace';
+  const shown = [...new Set(objects.flatMap(({ prompts }) => prompts.map(({ frame }) => frame)))];
+  const known = shown.length === 1 ? [''] : source.frameNames && shown.map((frame) => source.frameNames![frame]!);
+  if (known) await checkPreview(previewFiles(folder, known), overwrite, source.inputs);
   const opened = await openEngine(engine);
   host.report.note(opened.reason);
   try {
     const frames = await showPrompts(source, objects, segmenter, host);
-    const files = await writePreview(folder, frames, existing === 'replace', source.inputs);
+    const files = await writePreview(folder, frames, overwrite, source.inputs);
     return { summary: { frames: 0, complete: true, files, warnings: [] } };
   } finally {
     segmenter.dispose();
     opened.close();
+  }
+}
+
+/** Where the pictures of frames of these names go. */
+const previewFiles = (folder: string, frames: readonly string[]) =>
+  frames.map((name) => join(folder, frames.length > 1 ? `preview-${name}.png` : 'preview.png'));
+
+/** Refuses pictures that are there, unless they may be overwritten and samtrack made them. Throws OutputError. */
+async function checkPreview(
+  files: readonly string[],
+  overwrite: boolean,
+  inputs: readonly RunInput[] = [],
+): Promise<void> {
+  for (const file of files) {
+    if (!overwrite && existsSync(file)) {
+      throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it if samtrack made it');
+    }
+    await checkOwnedFile(file, inputs);
   }
 }
 
@@ -123,16 +146,11 @@ async function writePreview(
   overwrite: boolean,
   inputs: readonly RunInput[] = [],
 ): Promise<string[]> {
-  const names = frames.map(({ frame }) => (frames.length > 1 ? `preview-${frame.name}.png` : 'preview.png'));
-  const files = names.map((name) => join(folder, name));
-  for (const file of overwrite ? [] : files) {
-    const there = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (there)
-      throw new OutputError('not-empty', file, 'is there already; --overwrite replaces it if samtrack made it');
-  }
+  const files = previewFiles(
+    folder,
+    frames.map(({ frame }) => frame.name),
+  );
+  await checkPreview(files, overwrite, inputs);
   const { default: sharp } = await import('sharp');
   for (const [i, prompted] of frames.entries()) {
     const { width, height, rgba } = prompted.frame;
@@ -144,5 +162,5 @@ async function writePreview(
       .toBuffer();
     await writeOwnedFile(files[i]!, png, inputs);
   }
-  return names;
+  return files.map((file) => basename(file));
 }
