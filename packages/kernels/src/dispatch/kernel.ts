@@ -88,15 +88,15 @@ function readSource(name: string, template: string, includes: NonNullable<Kernel
   return source;
 }
 
-/** What launches of a kernel say, one thing after the other: names and values of parameters, and which optional tensors there are. */
-class Said {
+/** A node of the tree by which a kernel's programs are found: down by names and values of parameters, then by which tensors there are. */
+class ProgramNode {
   program: Program | undefined;
-  readonly #further = new Map<unknown, Said>();
+  readonly #children = new Map<unknown, ProgramNode>();
 
-  and(thing: unknown): Said {
-    let said = this.#further.get(thing);
-    if (!said) this.#further.set(thing, (said = new Said()));
-    return said;
+  child(key: unknown): ProgramNode {
+    let child = this.#children.get(key);
+    if (!child) this.#children.set(key, (child = new ProgramNode()));
+    return child;
   }
 }
 
@@ -106,7 +106,7 @@ export class Kernel {
   /** All that its programs are made from, for fingerprints. */
   readonly sources: readonly string[];
   readonly #switches: readonly (readonly [binding: string, parameter: string])[];
-  readonly #root = new Said();
+  readonly #root = new ProgramNode();
   readonly #parameters: ReadonlySet<string>;
 
   constructor(private readonly spec: KernelSpec) {
@@ -158,13 +158,13 @@ export class Kernel {
    *   be bound.
    */
   program(params: KernelParams | undefined, tensors: KernelTensors): Program {
-    let said = this.#root;
+    let node = this.#root;
     for (const parameter in params) {
       const value = params[parameter];
-      if (value !== undefined) said = said.and(parameter).and(value);
+      if (value !== undefined) node = node.child(parameter).child(value);
     }
-    for (const [binding] of this.#switches) said = said.and(tensors[binding] !== undefined);
-    return (said.program ??= this.#make(params, tensors));
+    for (const [binding] of this.#switches) node = node.child(tensors[binding] !== undefined);
+    return (node.program ??= this.#make(params, tensors));
   }
 
   #make(params: KernelParams = {}, tensors: KernelTensors): Program {
