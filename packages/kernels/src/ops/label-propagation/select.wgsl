@@ -26,6 +26,8 @@ const NONE = -1.0e30;
 #if SHARED
 var<workgroup> heads: array<f32, 32>;
 var<workgroup> sources: array<u32, 32>;
+var<workgroup> tops: array<f32, ${TOP_K}>;
+var<workgroup> top_sources: array<u32, ${TOP_K}>;
 #endif
 
 @compute @workgroup_size(32)
@@ -81,28 +83,37 @@ fn main(
   }
 #endunroll
 #if SHARED
-  // The lists are sorted: the best of all lanes' heads is next, and its lane moves its list up.
-#unroll k 0 TOP_K
-  heads[lane] = best0;
-  sources[lane] = source0;
-  workgroupBarrier();
-  var top$k = NONE;
-  var top_source$k = 0xffffffffu;
-  for (var l = 0u; l < 32u; l++) {
-    if (heads[l] > top$k || (heads[l] == top$k && sources[l] < top_source$k)) {
-      top$k = heads[l];
-      top_source$k = sources[l];
+  // The lists are sorted: the best of all lanes' heads is next, and its lane moves its list up. A loop, since a software
+  // rasteriser compiles every barrier for a minute where there are many.
+  for (var k = 0u; k < ${TOP_K}u; k++) {
+    heads[lane] = best0;
+    sources[lane] = source0;
+    workgroupBarrier();
+    var top = NONE;
+    var top_source = 0xffffffffu;
+    for (var l = 0u; l < 32u; l++) {
+      if (heads[l] > top || (heads[l] == top && sources[l] < top_source)) {
+        top = heads[l];
+        top_source = sources[l];
+      }
+    }
+    if (lane == 0u) {
+      tops[k] = top;
+      top_sources[k] = top_source;
+    }
+    workgroupBarrier();
+    if (source0 == top_source && best0 == top) {
+#unroll i 1 TOP_K
+      best${i - 1} = best$i;
+      source${i - 1} = source$i;
+#endunroll
+      best${TOP_K - 1} = NONE;
+      source${TOP_K - 1} = 0xffffffffu;
     }
   }
-  workgroupBarrier();
-  if (source0 == top_source$k && best0 == top$k) {
-#unroll i 1 TOP_K
-    best${i - 1} = best$i;
-    source${i - 1} = source$i;
-#endunroll
-    best${TOP_K - 1} = NONE;
-    source${TOP_K - 1} = 0xffffffffu;
-  }
+#unroll k 0 TOP_K
+  let top$k = tops[$k];
+  let top_source$k = top_sources[$k];
 #endunroll
 #else
 #unroll k 0 TOP_K
