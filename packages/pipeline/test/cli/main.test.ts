@@ -61,6 +61,18 @@ describe('samtrack', () => {
     [['track', 'a', '--out'], /^samtrack track: --out needs a value\n/],
     [['track', 'a', '--out', 'o', '--resume', '--overwrite'], /--resume and --overwrite/],
     [['track', 'a', '--out', 'o', '--model', 'deaot-xl'], /--model is one of deaot-t, .*, not "deaot-xl"/],
+    [
+      ['track', 'a', '--out', 'o', '--tracker', 'deaot-t', '--model', 'deaot-l'],
+      /deaot-t and model deaot-l are two models/,
+    ],
+    [
+      ['track', 'a', '--out', 'o', '--tracker', 'deaot', '--model', 'sam2.1-tiny'],
+      /no model "sam2.1-tiny"; there are deaot-t/,
+    ],
+    [
+      ['track', 'a', '--out', 'o', '--tracker', 'propagation', '--model', 'deaot-t'],
+      /--model is for --tracker deaot and sam2/,
+    ],
     [['track', 'a', '--out', 'o', '--model', 'swinb-deaot-l'], /no weights of swinb-deaot-l come with samtrack/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb', '-3'], /--memory-mb/],
     [['track', 'a', '--out', 'o', '--weights', 'w', '--memory-mb=-3'], /--memory-mb needs a positive number, not "-3"/],

@@ -229,7 +229,7 @@ describe('samtrack track --tracker', () => {
   });
 
   it.each<[string[], RegExp]>([
-    [['--tracker', 'sam2.1-tiny', '--model', 'deaot-t'], /--model/],
+    [['--tracker', 'sam2.1-tiny', '--model', 'deaot-t'], /model deaot-t are two models/],
     [['--tracker', 'sam2.1-tiny', '--long-term-gap', '3'], /--long-term-gap is for --tracker deaot/],
     [
       ['--tracker', 'sam2.1-tiny'],

@@ -3,13 +3,14 @@ import { basename } from 'node:path';
 import type { MemoryPolicy } from '@samtrack/models';
 import type { EngineOptions } from '../../engine/index.js';
 import type { NamedDigest, RunIdentity } from '../../export/index.js';
+import { TrackingError } from '../../tracking/errors.js';
 import type { TrackProgress } from '../../tracking/track.js';
 import {
-  kindOfModel,
   TRACKER_KINDS,
   TRACKERS,
   type TrackerKind,
   type TrackerModel,
+  trackerChoice,
   trackerModels,
 } from '../../tracking/tracker-kinds.js';
 import { type Quality, VideoTracker } from '../../tracking/video-tracker.js';
@@ -96,6 +97,19 @@ export interface TrackerSettings {
   };
 }
 
+/** `trackerChoice` of options as they were typed. @throws UsageError */
+function choiceOf({ tracker, model }: { tracker?: string; model?: string }): ReturnType<typeof trackerChoice> {
+  const given = {
+    tracker: oneOf('tracker', tracker, [...TRACKER_KINDS, ...trackerModels()]),
+    model: oneOf('model', model, MODELS),
+  };
+  try {
+    return trackerChoice(given);
+  } catch (error) {
+    throw error instanceof TrackingError ? new UsageError(error.message) : error;
+  }
+}
+
 /**
  * @param exactMasks Whether the first masks are given, not found: a window would enlarge what is wrong with those.
  * @throws UsageError
@@ -104,9 +118,7 @@ export function trackerSettings(
   options: { [name in keyof typeof TRACKER_OPTIONS]?: string },
   { exactMasks = true }: { exactMasks?: boolean } = {},
 ): TrackerSettings {
-  const named = oneOf('tracker', options.tracker, [...TRACKER_KINDS, ...trackerModels()]);
-  const asked = TRACKER_KINDS.find((kind) => kind === named) ?? kindOfModel(named);
-  const tracker = asked ?? kindOfModel(options.model) ?? TRACKER_KINDS[0];
+  const { tracker, model } = choiceOf(options);
   for (const name of Object.keys(SPECIAL) as (keyof typeof SPECIAL)[]) {
     if (options[name] === undefined || hasUseFor(tracker, name)) continue;
     const kinds = TRACKER_KINDS.filter((kind) => hasUseFor(kind, name));
@@ -117,12 +129,6 @@ export function trackerSettings(
       '--quality and --long-edge both say how large the input of the network is: one of them is enough',
     );
   }
-  const own = trackerModels().find((model) => model === named);
-  if (own && options.model !== undefined && options.model !== own) {
-    throw new UsageError(`--tracker ${own} and --model ${options.model} are two models`);
-  }
-  const model =
-    oneOf('model', options.model, asked ? TRACKERS[asked].models : MODELS) ?? own ?? TRACKERS[tracker].models[0];
   const weights = options.weights ?? defaultWeights(model);
   const tracking = {
     longEdge: positiveNumber('long-edge', options['long-edge'], { whole: true }),
