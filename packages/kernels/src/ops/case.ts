@@ -97,3 +97,15 @@ export function randomTensor(
     return values;
   });
 }
+
+/** Two results of a reference as the columns of one matrix of so many rows. */
+export function sideBySide(left: Float64Array, right: Float64Array, rows: number): Float64Array {
+  const out = new Float64Array(left.length + right.length);
+  const [leftWidth, rightWidth] = [left.length / rows, right.length / rows];
+  for (let row = 0, at = 0; row < rows; row++) {
+    out.set(left.subarray(row * leftWidth, (row + 1) * leftWidth), at);
+    out.set(right.subarray(row * rightWidth, (row + 1) * rightWidth), at + leftWidth);
+    at += leftWidth + rightWidth;
+  }
+  return out;
+}

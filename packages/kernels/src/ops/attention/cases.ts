@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { supportedMatmul } from '../../families/matmul/index.js';
 import type { Portable } from '../../op/signature.js';
-import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor, sideBySide } from '../case.js';
 import { smallTiles } from '../gemm/cases.js';
 import type { GatedAttentionInput, gatedAttention } from './index.js';
 import { gatedAttentionReference } from './reference.js';
@@ -54,12 +54,7 @@ function attentionCase({
       const shape = { tokens, depth, capacity, validKeys, channels, scale };
       const left = gatedAttentionReference(query!.values, keys!.values, v1!.values, gate!.values, shape);
       const right = gatedAttentionReference(query!.values, keys!.values, v2!.values, undefined, shape);
-      const out = new Float64Array(tokens * channels * 2);
-      for (let t = 0; t < tokens; t++) {
-        out.set(left.subarray(t * channels, (t + 1) * channels), t * channels * 2);
-        out.set(right.subarray(t * channels, (t + 1) * channels), t * channels * 2 + channels);
-      }
-      return [out];
+      return [sideBySide(left, right, tokens)];
     },
     ...benchOf(bench, {
       size: `${tokens}x${validKeys}`,

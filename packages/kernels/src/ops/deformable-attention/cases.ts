@@ -91,25 +91,18 @@ function deformableCase({
 /** Of Grounding DINO's encoder. */
 const ENCODER = { heads: 8, headSize: 32, points: 4, grid: true };
 
+const maps = (...levels: [height: number, width: number][]) => levels.map(([height, width]) => ({ height, width }));
+
 /** The pyramid of an image of 800 x 1333 at strides 8 to 64. */
-const PYRAMID = [
-  { height: 100, width: 167 },
-  { height: 50, width: 84 },
-  { height: 25, width: 42 },
-  { height: 13, width: 21 },
-];
+const PYRAMID = maps([100, 167], [50, 84], [25, 42], [13, 21]);
 
 /** One level and many, maps of one pixel, points far outside, more queries than a workgroup, more than one step of points. */
 export const cases: OpCase<Ops>[] = [
-  deformableCase({ queries: 3, levels: [{ height: 1, width: 1 }], heads: 1, headSize: 4, points: 4, reach: 0.5 }),
-  deformableCase({ queries: 5, levels: [{ height: 3, width: 7 }], heads: 2, headSize: 8, points: 8, reach: 6 }),
+  deformableCase({ queries: 3, levels: maps([1, 1]), heads: 1, headSize: 4, points: 4, reach: 0.5 }),
+  deformableCase({ queries: 5, levels: maps([3, 7]), heads: 2, headSize: 8, points: 8, reach: 6 }),
   deformableCase({
     queries: 19,
-    levels: [
-      { height: 6, width: 5 },
-      { height: 1, width: 3 },
-      { height: 2, width: 1 },
-    ],
+    levels: maps([6, 5], [1, 3], [2, 1]),
     heads: 3,
     headSize: 20,
     points: 4,
@@ -117,12 +110,7 @@ export const cases: OpCase<Ops>[] = [
   }),
   deformableCase({
     queries: 37,
-    levels: [
-      { height: 16, width: 20 },
-      { height: 8, width: 10 },
-      { height: 4, width: 5 },
-      { height: 2, width: 3 },
-    ],
+    levels: maps([16, 20], [8, 10], [4, 5], [2, 3]),
     heads: 8,
     headSize: 32,
     points: 4,
@@ -132,28 +120,16 @@ export const cases: OpCase<Ops>[] = [
   }),
   deformableCase({
     queries: 9,
-    levels: PYRAMID.concat({ height: 7, width: 11 }),
+    levels: PYRAMID.concat(maps([7, 11])),
     heads: 2,
     headSize: 16,
     points: 4,
     tolerance: 2e-11,
   }),
-  deformableCase({
-    queries: 7,
-    levels: [{ height: 4, width: 4 }],
-    heads: 2,
-    headSize: 8,
-    points: 4,
-    reach: 1e9,
-  }),
+  deformableCase({ queries: 7, levels: maps([4, 4]), heads: 2, headSize: 8, points: 4, reach: 1e9 }),
   deformableCase({
     queries: 1424,
-    levels: [
-      { height: 25, width: 42 },
-      { height: 13, width: 21 },
-      { height: 7, width: 11 },
-      { height: 4, width: 6 },
-    ],
+    levels: maps([25, 42], [13, 21], [7, 11], [4, 6]),
     ...ENCODER,
     bench: { run: 'quick' },
   }),

@@ -1,5 +1,5 @@
 import type { Signature } from '../../op/signature.js';
-import { type OpCase, randomTensor } from '../case.js';
+import { type OpCase, randomTensor, sideBySide } from '../case.js';
 import { gemmReference } from '../gemm/reference.js';
 import type { LinearPart, linearConcat } from './index.js';
 
@@ -37,12 +37,7 @@ export const cases: OpCase<Ops>[] = [
         { m, n: 40, k },
         { bias: b2!.values, residual: residual!.values },
       );
-      const out = new Float64Array(m * 64);
-      for (let i = 0; i < m; i++) {
-        out.set(left.subarray(i * 24, i * 24 + 24), i * 64);
-        out.set(right.subarray(i * 40, i * 40 + 40), i * 64 + 24);
-      }
-      return [out];
+      return [sideBySide(left, right, m)];
     },
   },
 ];

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Portable } from '../../op/signature.js';
-import { type BenchRequest, benchOf, type OpCase, randomTensor } from '../case.js';
+import { type BenchRequest, benchOf, type OpCase, randomTensor, sideBySide } from '../case.js';
 import { type LocalGatedAttentionInput, localGatedAttention } from './index.js';
 import { localGatedAttentionReference } from './reference.js';
 
@@ -61,12 +61,7 @@ function localCase({ height, width, window, depth, channels, bench }: LocalCase)
         undefined,
         shape,
       );
-      const out = new Float64Array(tokens * channels * 2);
-      for (let t = 0; t < tokens; t++) {
-        out.set(left.subarray(t * channels, (t + 1) * channels), t * channels * 2);
-        out.set(right.subarray(t * channels, (t + 1) * channels), t * channels * 2 + channels);
-      }
-      return [out];
+      return [sideBySide(left, right, tokens)];
     },
     ...benchOf(bench, {
       size: `${height}x${width}`,

@@ -79,49 +79,18 @@ function maskCases(c: MaskCase, seed: number): OpCase[] {
   ];
 }
 
-const square = (side: number) => ({ height: side, width: side });
+const size = (height: number, width = height) => ({ height, width });
 
 /** Up and down, one pixel, words of 32 rows and strips of 64 columns that end below, at and above their lengths. */
 export const cases: OpCase[] = [
-  ...maskCases({ masks: 1, side: 4, frame: 16, input: square(16), output: square(1) }, 1),
-  ...maskCases({ masks: 2, side: 4, frame: 16, input: { height: 1, width: 16 }, output: { height: 2, width: 65 } }, 2),
+  ...maskCases({ masks: 1, side: 4, frame: 16, input: size(16), output: size(1) }, 1),
+  ...maskCases({ masks: 2, side: 4, frame: 16, input: size(1, 16), output: size(2, 65) }, 2),
+  ...maskCases({ masks: 3, side: 16, frame: 64, input: size(48, 64), output: size(31, 63) }, 3),
+  ...maskCases({ masks: 3, side: 16, frame: 64, input: size(64, 37), output: size(97, 56), threshold: 0.5 }, 14),
   ...maskCases(
-    { masks: 3, side: 16, frame: 64, input: { height: 48, width: 64 }, output: { height: 31, width: 63 } },
-    3,
-  ),
-  ...maskCases(
-    {
-      masks: 3,
-      side: 16,
-      frame: 64,
-      input: { height: 64, width: 37 },
-      output: { height: 97, width: 56 },
-      threshold: 0.5,
-    },
-    14,
-  ),
-  ...maskCases(
-    {
-      masks: 5,
-      side: 12,
-      frame: 48,
-      input: { height: 32, width: 48 },
-      output: { height: 64, width: 128 },
-      offset: 0.25,
-      selected: [4, 0, 3],
-    },
+    { masks: 5, side: 12, frame: 48, input: size(32, 48), output: size(64, 128), offset: 0.25, selected: [4, 0, 3] },
     5,
   ),
-  ...maskCases({ masks: 2, side: 5, frame: 20, input: square(20), output: square(20), offset: 2 }, 6),
-  ...maskCases(
-    {
-      masks: 24,
-      side: 256,
-      frame: 1024,
-      input: { height: 576, width: 1024 },
-      output: { height: 1080, width: 1920 },
-      bench: true,
-    },
-    7,
-  ),
+  ...maskCases({ masks: 2, side: 5, frame: 20, input: size(20), output: size(20), offset: 2 }, 6),
+  ...maskCases({ masks: 24, side: 256, frame: 1024, input: size(576, 1024), output: size(1080, 1920), bench: true }, 7),
 ];
