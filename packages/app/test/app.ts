@@ -369,7 +369,8 @@ export function describeApp(
       ({ origin } = await served);
       const key = alone ? title : flags.join(' ');
       if (!browsers.has(key)) {
-        browsers.set(key, chromium.launch({ executablePath: findChromium(), args: [...FLAGS, ...flags] }));
+        const args = [...FLAGS, ...flags];
+        browsers.set(key, chromium.launch({ executablePath: findChromium(), args, timeout: LIMIT_MS }));
       }
       browser = await browsers.get(key)!;
     });

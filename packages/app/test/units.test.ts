@@ -6,6 +6,9 @@ import { isMeant, sortOut } from '../src/state/inputs.js';
 import { Outbox } from '../src/worker/outbox.js';
 import { insideOf, paintLine } from '../src/worker/paint.js';
 
+/** Waits until something is so, however busy the machine is. */
+const until = (look: () => void) => vi.waitFor(look, { timeout: 60_000 });
+
 describe('the table of scenarios', () => {
   const rows = readFileSync(new URL('../TESTS.md', import.meta.url), 'utf8')
     .split('\n')
@@ -78,7 +81,7 @@ describe('of calls that come faster than they are done', () => {
     });
     const all = [call(1), call(2), call(3)];
     finish();
-    await vi.waitFor(() => expect(done).toEqual([1]));
+    await until(() => expect(done).toEqual([1]));
     finish();
     await Promise.all(all);
     expect(done).toEqual([1, 3]);
@@ -109,14 +112,14 @@ describe('reports', () => {
     });
     const column = (frame: number) => ({ columns: [{ frame, entries: [] }] });
     outbox.add({ playing: true });
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await until(() => expect(sent).toHaveLength(1));
     for (let frame = 0; frame < 50; frame++) outbox.add({ ...column(frame), presented: { frame, time: 0, ids: [] } });
     outbox.add({ notices: [{ kind: 'info', message: 'a' }] });
     outbox.add({ notices: [{ kind: 'info', message: 'b' }] });
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(sent).toHaveLength(1);
     shown();
-    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    await until(() => expect(sent).toHaveLength(2));
     expect(sent[1]!.columns).toHaveLength(50);
     expect(sent[1]!.presented!.frame).toBe(49);
     expect(sent[1]!.notices).toHaveLength(2);
@@ -130,14 +133,14 @@ describe('reports', () => {
     await note('nothing');
     outbox.add({ playing: true });
     const first = note('first');
-    await vi.waitFor(() => expect(shown).toHaveLength(1));
+    await until(() => expect(shown).toHaveLength(1));
     outbox.add({ playing: false });
     const second = note('second');
     expect(taken).toEqual(['nothing']);
     shown[0]!();
     await first;
     expect(taken).toEqual(['nothing', 'first']);
-    await vi.waitFor(() => expect(shown).toHaveLength(2));
+    await until(() => expect(shown).toHaveLength(2));
     shown[1]!();
     await second;
     expect(taken).toEqual(['nothing', 'first', 'second']);
@@ -149,7 +152,7 @@ describe('reports', () => {
     outbox.add({ columns: [{ frame: 1, entries: [] }] });
     outbox.add({ lanes: [] });
     outbox.add({ columns: [{ frame: 2, entries: [] }] });
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await until(() => expect(sent).toHaveLength(1));
     expect(sent[0]!.columns?.map(({ frame }) => frame)).toEqual([2]);
   });
 });
