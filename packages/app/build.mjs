@@ -34,6 +34,16 @@ const filesIn = (folder) =>
     .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
     .sort();
 
+/** By what sessions know the tracker that comes with the page: as `contentDigest` of the pipeline says it. */
+async function embeddedDigest() {
+  const entry = join(root, 'packages', 'pipeline', 'src', 'io', 'content-digest.ts');
+  const { outputFiles } = await build({ entryPoints: [entry], format: 'esm', write: false });
+  const { bytesDigest } = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
+  );
+  return bytesDigest(readFileSync(join(root, 'weights', 'embedded', 'deaot-t.safetensors')));
+}
+
 /**
  * @param {string} outdir is emptied first
  * @returns the scripts' sizes by esbuild's account
@@ -66,6 +76,7 @@ export async function buildApp(outdir) {
   });
   await run({
     entryPoints: { engine: source('worker/main.ts'), net: source('net/main.ts') },
+    define: { EMBEDDED_DIGEST: JSON.stringify(await embeddedDigest()) },
   });
   await run({ entryPoints: { viewer: source('embed/viewer.ts') } });
   for (const [from, to] of Object.entries(COPIED)) cpSync(join(root, from), join(outdir, to), { recursive: true });

@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { type App, describeApp } from './app.js';
 import { CLIP, clipZip } from './clip.js';
 
 const LAST = CLIP.frames - 1;
+
+/** The tracker that comes with the page. */
+const EMBEDDED = new URL('../../../weights/embedded/deaot-t.safetensors', import.meta.url);
 
 async function oneObject(app: App): Promise<void> {
   await app.openClip();
@@ -123,6 +127,31 @@ describeApp('a session', (open) => {
     await expect.poll(async () => (await app.notices()).join()).toMatch(/frameCount was 24; that of "shapes" is 5/);
     await app.drop({ name: 'shapes.zip', bytes: clipZip() });
     await app.waitForObjects(1);
+  });
+
+  it('knows its tracker by content, whatever the file is called', async () => {
+    const app = await open({ engine: 'none' });
+    await app.openClip();
+    await app.page.keyboard.press('d');
+    await app.click(12, 12);
+    await app.waitForObjects(1);
+    await copied(app);
+    const use = async (name: string, bytes: Uint8Array) => {
+      await app.drop({ name, bytes });
+      await expect.poll(async () => (await app.notices()).join()).toContain(`${name}: `);
+      await expect.poll(async () => (await app.notices()).join()).toMatch(/ready as the tracker/);
+      await app.page.getByRole('button', { name: 'Close the project' }).click();
+      await app.page.locator('.recent-open').click();
+    };
+    const own = readFileSync(EMBEDDED);
+    await use('renamed.safetensors', own);
+    await app.waitForObjects(1);
+    const other = Uint8Array.from(own);
+    other[other.length - 1]! ^= 1;
+    await use('deaot-t.safetensors', other);
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/weights were "deaot-t\.safetensors"; "deaot-t\.safetensors" has other content/);
   });
 
   it('is read-only in a second tab, until that takes it over', async () => {

@@ -16,6 +16,7 @@ import {
   SmallSegmenter,
   TrackerSegmenter,
 } from 'samtrack';
+import { blobDigest } from 'samtrack/io';
 import { failureOf } from '../channel.js';
 import type { EngineKind, EngineStatus, ModelChoice, ModelRole, ToyPace } from '../protocol.js';
 import { modelFile } from './storage.js';
@@ -23,6 +24,9 @@ import { paced, ToyDetector, ToySegmenter, ToyTracker } from './toy.js';
 
 /** What the tracker that comes with the page is called in project files, as the command line calls it. */
 const EMBEDDED = { model: 'deaot-t', weights: 'deaot-t.safetensors', longEdge: 641 } as const;
+
+/** By what it is known again; the build says it. */
+declare const EMBEDDED_DIGEST: string;
 
 const bundled = (file: string) => new URL(`models/${file}`, self.location.href).href;
 
@@ -123,6 +127,7 @@ export class Engine implements FrameTracker {
   readonly segmenter: SegmenterSlot;
   readonly detector: DetectorSlot;
   readonly #choices = new Map<ModelRole, string>();
+  readonly #digests = new Map<string, string>();
   #identity: { model: string; weights: string; longEdge: number | null } = EMBEDDED;
   #loading: Promise<FrameTracker> | undefined;
   #loaded: FrameTracker | undefined;
@@ -148,10 +153,25 @@ export class Engine implements FrameTracker {
     } else if (kind !== 'none') this.segmenter.current = builtInSegmenter();
   }
 
-  /** What masks depend on beside events and video, as it stands in project files. */
-  get identity(): Readonly<Record<string, string | number | null>> {
-    const identity = this.kind === 'toy' ? { model: 'toy', weights: 'none', longEdge: null } : this.#identity;
-    return { ...identity, longTermGap: null, memoryPolicy: null };
+  /**
+   * What masks depend on beside events and video, as it stands in project files. Weights are known by their content, whatever the file is called.
+   * @throws SessionError, NotFoundError where the file is gone
+   */
+  async identity(): Promise<Readonly<Record<string, string | number | null>>> {
+    const others = { longTermGap: null, memoryPolicy: null };
+    if (this.kind === 'toy') return { model: 'toy', weights: 'none', longEdge: null, ...others };
+    const { model, weights, longEdge } = this.#identity;
+    const chosen = this.#choices.get('tracker');
+    const weightsDigest = chosen ? await this.#digestOf(await modelFile(chosen)) : EMBEDDED_DIGEST;
+    const own = weightsDigest === EMBEDDED_DIGEST ? EMBEDDED.longEdge : longEdge;
+    return { model, weights, weightsDigest, longEdge: own, ...others };
+  }
+
+  async #digestOf(file: File): Promise<string> {
+    const key = `${file.name} ${file.size} ${file.lastModified}`;
+    const digest = this.#digests.get(key) ?? (await blobDigest(file));
+    this.#digests.set(key, digest);
+    return digest;
   }
 
   /** Loads the tracker, unless it is there. @throws DeviceError, CheckpointError */

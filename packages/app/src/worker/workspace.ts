@@ -138,11 +138,11 @@ export class Workspace {
       const most = `${presenter.largestSide} pixels a side`;
       throw new SourceError('unsupported', name, `${width}x${height} pixels; this browser shows at most ${most}`);
     }
-    const open = (storage: ProjectStorage) =>
+    const open = async (storage: ProjectStorage) =>
       Session.open({
         source,
         shared: new SharedTracker(engine),
-        identity: options.identity ?? engine.identity,
+        identity: options.identity ?? (await engine.identity()),
         segmenter: engine.segmenter,
         detector: engine.detector,
         storage,

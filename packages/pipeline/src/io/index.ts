@@ -12,7 +12,7 @@ export {
   prepareCodecs,
 } from '#platform';
 export { clipSource } from './clip-source.js';
-export { bytesDigest, type Content, contentDigest } from './content-digest.js';
+export { blobDigest, bytesDigest, type Content, contentDigest } from './content-digest.js';
 export * from './errors.js';
 export * from './frame-source.js';
 export { type ImageEntry, type ImageSourceOptions, imageSource, type RgbaImage } from './image-source.js';

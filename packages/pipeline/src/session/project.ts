@@ -138,10 +138,11 @@ function checkTracker(file: string, { tracker: before }: ProjectHeader, { tracke
     if (key === (known ? 'weights' : 'weightsDigest')) continue;
     if (before[key] !== now[key]) {
       const said = (value: unknown) => ((value ?? null) === null ? 'not given' : JSON.stringify(value));
-      throw new SessionError(
-        'tracker-mismatch',
-        `${file}: ${key} was ${said(before[key])} and is now ${said(now[key])}`,
-      );
+      const what =
+        key === 'weightsDigest'
+          ? `weights were ${said(before.weights)}; ${said(now.weights)} has other content`
+          : `${key} was ${said(before[key])} and is now ${said(now[key])}`;
+      throw new SessionError('tracker-mismatch', `${file}: ${what}`);
     }
   }
 }
