@@ -1,4 +1,4 @@
-import { EnvHttpProxyAgent, type Response, fetch as undiciFetch } from 'undici';
+import type { EnvHttpProxyAgent, Response } from 'undici';
 
 export type { Response };
 
@@ -15,15 +15,23 @@ export interface HttpOptions {
  * Node's own `fetch` knows nothing of these variables.
  */
 export function openHttp({ timeout }: HttpOptions): { get: Get; close(): Promise<void> } {
-  const dispatcher = new EnvHttpProxyAgent({ headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } });
+  let dispatcher: EnvHttpProxyAgent | undefined;
   return {
-    get: (url, headers, signal) =>
-      // identity: a compressed answer would have other lengths than the file.
-      undiciFetch(url, {
+    get: async (url, headers, signal) => {
+      // Loaded by whoever downloads: it takes a tenth of a second, and most find their weights here.
+      const undici = await import('undici');
+      dispatcher ??= new undici.EnvHttpProxyAgent({
+        headersTimeout: timeout,
+        bodyTimeout: timeout,
+        connect: { timeout },
+      });
+      return undici.fetch(url, {
         dispatcher,
+        // identity: a compressed answer would have other lengths than the file.
         headers: { 'Accept-Encoding': 'identity', 'User-Agent': 'samtrack', ...headers },
         signal: signal ?? null,
-      }),
-    close: () => dispatcher.destroy(),
+      });
+    },
+    close: async () => dispatcher?.destroy(),
   };
 }
