@@ -1,8 +1,12 @@
 import { bicubicTable, type FrameOps, IMAGENET, type ResizePlan, ShapeError } from '@samtrack/kernels';
 import type { Host } from '../host.js';
+import type { Values } from '../tensors.js';
 
-/** A resized picture, 8 bits a channel: planes of red, green and blue. */
-type Planes = readonly [Uint8ClampedArray, Uint8ClampedArray, Uint8ClampedArray];
+/** For each channel, what becomes of its 256 values. */
+type Tables = readonly Float32Array[];
+
+/** Resizes pixels and looks their values up: to planes of red, green and blue, one after the other. */
+type Resize = (rgba: Uint8Array, tables: Tables, planes: Values) => void;
 
 /** `preprocess`, with planes of three channels for a result. */
 export const preprocess =
@@ -13,72 +17,93 @@ export const preprocess =
     }
     const [inHeight, inWidth] = pixels.shape as [number, number];
     const { height, width } = plan;
-    const resize = RESIZES[plan.method];
+    // Made once for all frames, where this is replayed.
+    const resize = RESIZES[plan.method](inHeight, inWidth, plan);
     const tables = mean.map((m, c) => Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - m) / std[c]!));
     const layout = { layout: 'image', shape: [1, 3, height, width] } as const;
     const [out] = host.host([pixels], [{ shape: [height, width, 4], layout }], ([words], [planes]) => {
-      const bytes = new Uint8Array(words!.buffer, words!.byteOffset, words!.byteLength);
-      for (const [c, plane] of resize(bytes, inHeight, inWidth, plan).entries()) {
-        const table = tables[c]!;
-        const first = c * height * width;
-        for (let i = 0; i < plane.length; i++) planes![first + i] = table[plane[i]!]!;
-      }
+      resize(new Uint8Array(words!.buffer, words!.byteOffset, words!.byteLength), tables, planes!);
     });
     return out!;
   };
 
-type Resize = (rgba: Uint8Array, inHeight: number, inWidth: number, plan: ResizePlan) => Planes;
+type MakeResize = (inHeight: number, inWidth: number, plan: ResizePlan) => Resize;
 
-const RESIZES: Readonly<Record<ResizePlan['method'], Resize>> = { copy, bicubic, area };
+const RESIZES: Readonly<Record<ResizePlan['method'], MakeResize>> = { copy, bicubic, area };
 
-const planesOf = (size: number): Planes => [
-  new Uint8ClampedArray(size),
-  new Uint8ClampedArray(size),
-  new Uint8ClampedArray(size),
-];
-
-function copy(rgba: Uint8Array): Planes {
-  const out = planesOf(rgba.length / 4);
-  for (const [c, plane] of out.entries()) for (let i = 0; i < plane.length; i++) plane[i] = rgba[4 * i + c]!;
-  return out;
+function copy(): Resize {
+  return (rgba, tables, planes) => {
+    const size = rgba.length / 4;
+    for (const [c, table] of tables.entries()) {
+      for (let i = 0; i < size; i++) planes[c * size + i] = table[rgba[4 * i + c]!]!;
+    }
+  };
 }
 
 /**
  * In the 11-bit fixed-point arithmetic of OpenCV, without anti-aliasing: rows first, exactly, and rounded to 8 bits at the
  * end.
  */
-function bicubic(rgba: Uint8Array, inHeight: number, inWidth: number, { height, width }: ResizePlan): Planes {
+function bicubic(inHeight: number, inWidth: number, { height, width }: ResizePlan): Resize {
   const columns = tapsOf(inWidth, width, 4);
-  const rows = tapsOf(inHeight, height, 3 * width);
-  const narrow = new Int32Array(inHeight * width * 3);
-  for (let y = 0, out = 0; y < inHeight; y++) {
-    const row = 4 * y * inWidth;
-    for (let x = 0; x < width; x++, out += 3) {
-      const tap = 8 * x;
-      const [a, b] = [row + columns[tap]!, row + columns[tap + 1]!];
-      const [d, e] = [row + columns[tap + 2]!, row + columns[tap + 3]!];
-      const [wa, wb] = [columns[tap + 4]!, columns[tap + 5]!];
-      const [wd, we] = [columns[tap + 6]!, columns[tap + 7]!];
-      narrow[out] = wa * rgba[a]! + wb * rgba[b]! + wd * rgba[d]! + we * rgba[e]!;
-      narrow[out + 1] = wa * rgba[a + 1]! + wb * rgba[b + 1]! + wd * rgba[d + 1]! + we * rgba[e + 1]!;
-      narrow[out + 2] = wa * rgba[a + 2]! + wb * rgba[b + 2]! + wd * rgba[d + 2]! + we * rgba[e + 2]!;
-    }
-  }
-  const out = planesOf(height * width);
-  for (let y = 0; y < height; y++) {
-    const [a, b, d, e, wa, wb, wd, we] = rows.subarray(8 * y, 8 * y + 8) as unknown as [
-      ...[number, number, number, number],
-      ...[number, number, number, number],
-    ];
-    for (let c = 0; c < 3; c++) {
-      const plane = out[c]!;
-      for (let x = 0, at = c; x < width; x++, at += 3) {
-        const sum = wa * narrow[a + at]! + wb * narrow[b + at]! + wd * narrow[d + at]! + we * narrow[e + at]!;
-        plane[y * width + x] = (sum + (1 << 21)) >> 22;
+  const rows = tapsOf(inHeight, height, 1);
+  /** The latest source rows, resized. A row's place follows from its number, so that any four neighbours are there. */
+  const narrow = Array.from({ length: 4 }, () => new Int32Array(3 * width));
+  const held = new Int32Array(4);
+  const narrowRow = (rgba: Uint8Array, y: number): Int32Array => {
+    const target = narrow[y & 3]!;
+    if (held[y & 3] !== y) narrowInto(target, rgba, 4 * y * inWidth, columns);
+    held[y & 3] = y;
+    return target;
+  };
+  const line = new Uint8ClampedArray(3 * width);
+  return (rgba, tables, planes) => {
+    held.fill(-1);
+    for (let y = 0; y < height; y++) {
+      const tap = 8 * y;
+      const [a, b] = [narrowRow(rgba, rows[tap]!), narrowRow(rgba, rows[tap + 1]!)];
+      const [d, e] = [narrowRow(rgba, rows[tap + 2]!), narrowRow(rgba, rows[tap + 3]!)];
+      mix(line, [a, b, d, e], rows.subarray(tap + 4, tap + 8));
+      for (const [c, table] of tables.entries()) {
+        const first = (c * height + y) * width;
+        for (let x = 0, at = c; x < width; x++, at += 3) planes[first + x] = table[line[at]!]!;
       }
     }
+  };
+}
+
+/** Resizes the pixels of a row, from `row` on, to three channels. */
+function narrowInto(target: Int32Array, rgba: Uint8Array, row: number, columns: Int32Array): void {
+  for (let out = 0, tap = 0; out < target.length; out += 3, tap += 8) {
+    const a = row + columns[tap]!;
+    const b = row + columns[tap + 1]!;
+    const d = row + columns[tap + 2]!;
+    const e = row + columns[tap + 3]!;
+    const wa = columns[tap + 4]!;
+    const wb = columns[tap + 5]!;
+    const wd = columns[tap + 6]!;
+    const we = columns[tap + 7]!;
+    target[out] = Math.imul(wa, rgba[a]!) + Math.imul(wb, rgba[b]!) + Math.imul(wd, rgba[d]!) + Math.imul(we, rgba[e]!);
+    target[out + 1] =
+      Math.imul(wa, rgba[a + 1]!) +
+      Math.imul(wb, rgba[b + 1]!) +
+      Math.imul(wd, rgba[d + 1]!) +
+      Math.imul(we, rgba[e + 1]!);
+    target[out + 2] =
+      Math.imul(wa, rgba[a + 2]!) +
+      Math.imul(wb, rgba[b + 2]!) +
+      Math.imul(wd, rgba[d + 2]!) +
+      Math.imul(we, rgba[e + 2]!);
   }
-  return out;
+}
+
+/** The weighted sum of four rows, rounded to 8 bits. */
+function mix(target: Uint8ClampedArray, [a, b, d, e]: readonly Int32Array[], weights: Int32Array): void {
+  const [wa, wb, wd, we] = weights as unknown as [number, number, number, number];
+  for (let i = 0; i < target.length; i++) {
+    target[i] =
+      (Math.imul(wa, a![i]!) + Math.imul(wb, b![i]!) + Math.imul(wd, d![i]!) + Math.imul(we, e![i]!) + (1 << 21)) >> 22;
+  }
 }
 
 /** For each output of an axis the places of four inputs, clamped to the axis and times `stride`, and their weights. */
@@ -92,35 +117,36 @@ function tapsOf(inputs: number, outputs: number, stride: number): Int32Array {
 }
 
 /** The mean of the source pixels that an output pixel covers, those at its edges in part. */
-function area(rgba: Uint8Array, inHeight: number, inWidth: number, { height, width }: ResizePlan): Planes {
-  const out = planesOf(height * width);
+function area(inHeight: number, inWidth: number, { height, width }: ResizePlan): Resize {
   const [stepX, stepY] = [inWidth / width, inHeight / height];
-  const narrow = new Float64Array(inHeight * width);
-  for (const [c, plane] of out.entries()) {
-    for (let x = 0; x < width; x++) {
-      const left = x * stepX;
-      const right = Math.min(left + stepX, inWidth);
-      for (let y = 0; y < inHeight; y++) {
-        let sum = 0;
-        for (let column = Math.floor(left); column < Math.ceil(right); column++) {
-          const share = Math.min(right, column + 1) - Math.max(left, column);
-          sum += share * rgba[4 * (y * inWidth + column) + c]!;
-        }
-        narrow[y * width + x] = sum;
-      }
-    }
-    for (let y = 0; y < height; y++) {
-      const top = y * stepY;
-      const bottom = Math.min(top + stepY, inHeight);
+  return (rgba, tables, planes) => {
+    const narrow = new Float64Array(inHeight * width);
+    for (const [c, table] of tables.entries()) {
+      const first = c * height * width;
       for (let x = 0; x < width; x++) {
-        let sum = 0;
-        for (let row = Math.floor(top); row < Math.ceil(bottom); row++) {
-          sum += (Math.min(bottom, row + 1) - Math.max(top, row)) * narrow[row * width + x]!;
+        const left = x * stepX;
+        const right = Math.min(left + stepX, inWidth);
+        for (let y = 0; y < inHeight; y++) {
+          let sum = 0;
+          for (let column = Math.floor(left); column < Math.ceil(right); column++) {
+            const share = Math.min(right, column + 1) - Math.max(left, column);
+            sum += share * rgba[4 * (y * inWidth + column) + c]!;
+          }
+          narrow[y * width + x] = sum;
         }
-        const covered = (Math.min((x + 1) * stepX, inWidth) - x * stepX) * (bottom - top);
-        plane[y * width + x] = Math.floor(sum / covered + 0.5);
+      }
+      for (let y = 0; y < height; y++) {
+        const top = y * stepY;
+        const bottom = Math.min(top + stepY, inHeight);
+        for (let x = 0; x < width; x++) {
+          let sum = 0;
+          for (let row = Math.floor(top); row < Math.ceil(bottom); row++) {
+            sum += (Math.min(bottom, row + 1) - Math.max(top, row)) * narrow[row * width + x]!;
+          }
+          const covered = (Math.min((x + 1) * stepX, inWidth) - x * stepX) * (bottom - top);
+          planes[first + y * width + x] = table[Math.min(Math.floor(sum / covered + 0.5), 255)]!;
+        }
       }
     }
-  }
-  return out;
+  };
 }

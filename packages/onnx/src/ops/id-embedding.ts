@@ -21,6 +21,7 @@ export const idEmbedding =
     const [rows, columns] = [height, width].map((length) => convOutput(length, kernel, stride, 1, 2 * padding));
     const [sourceRows, sourceColumns] = [nearest(labelHeight, height), nearest(labelWidth, width)];
     const shape = [rows! * columns!, channels];
+    let bank: Bank | undefined;
     const [out] = host.host([labels, sums, bias], [{ shape }], ([map, table, offset], [target]) => {
       const classMap = new Uint8Array(height * width);
       for (let y = 0; y < height; y++) {
@@ -30,8 +31,8 @@ export const idEmbedding =
           if (id > 0 && id < classes) classMap[y * width + x] = id;
         }
       }
-      const whole = windowSums(table!, classes, kernel, channels);
-      const bank = { table: table!, whole, kernel, channels };
+      // The same for all frames, where this is replayed.
+      if (bank?.table !== table) bank = bankOf(table!, classes, kernel, channels);
       for (let r = 0; r < rows!; r++) {
         for (let c = 0; c < columns!; c++) {
           const embedding = target!.subarray((r * columns! + c) * channels, (r * columns! + c + 1) * channels);
@@ -43,16 +44,29 @@ export const idEmbedding =
     return out!;
   };
 
-/** Of each class, the sum of all its weights, [classes, channels]. */
-function windowSums(table: Values, classes: number, kernel: number, channels: number): Float32Array {
-  const out = new Float32Array(classes * channels);
+/** Sums of weights. Class 0 is the background. */
+interface Bank {
+  readonly kernel: number;
+  readonly channels: number;
+  /** Of the first columns of a row of the kernel, [classes, kernel, kernel + 1, channels]. */
+  readonly table: Values;
+  /** The same, less those of the background. */
+  readonly beyond: Float32Array;
+  /** Of all weights of a class, [classes, channels]. */
+  readonly whole: Float32Array;
+}
+
+function bankOf(table: Values, classes: number, kernel: number, channels: number): Bank {
+  const whole = new Float32Array(classes * channels);
   for (let id = 0; id < classes; id++) {
     for (let y = 0; y < kernel; y++) {
       const last = ((id * kernel + y) * (kernel + 1) + kernel) * channels;
-      for (let c = 0; c < channels; c++) out[id * channels + c]! += table[last + c]!;
+      for (let c = 0; c < channels; c++) whole[id * channels + c]! += table[last + c]!;
     }
   }
-  return out;
+  const size = kernel * (kernel + 1) * channels;
+  const beyond = Float32Array.from(table, (sum, i) => sum - table[i % size]!);
+  return { kernel, channels, table, beyond, whole };
 }
 
 /** Adds the weights of a window of classes; what is outside of the image has none. */
@@ -62,30 +76,34 @@ function embedWindow(
   { height, width }: { height: number; width: number },
   top: number,
   left: number,
-  { table, whole, kernel, channels }: { table: Values; whole: Float32Array; kernel: number; channels: number },
+  { kernel, channels, table, beyond, whole }: Bank,
 ): void {
-  const add = (source: ArrayLike<number>, at: number) => {
-    for (let c = 0; c < channels; c++) embedding[c]! += source[at + c]!;
-  };
-  if (top >= 0 && left >= 0 && top + kernel <= height && left + kernel <= width) {
+  const isInside = top >= 0 && left >= 0 && top + kernel <= height && left + kernel <= width;
+  if (isInside) {
     const id = classes[top * width + left]!;
-    if (isUniform(classes, id, top * width + left, kernel, width)) {
-      add(whole, id * channels);
-      return;
-    }
+    const uniform = isUniform(classes, id, top * width + left, kernel, width);
+    // Else it is background but for the objects in it, which are few runs.
+    const from = uniform ? id * channels : 0;
+    for (let c = 0; c < channels; c++) embedding[c]! += whole[from + c]!;
+    if (uniform) return;
   }
+  const sums = isInside ? beyond : table;
   const end = Math.min(left + kernel, width);
   for (let y = Math.max(top, 0); y < Math.min(top + kernel, height); y++) {
     for (let x = Math.max(left, 0); x < end; ) {
       const first = x;
       const id = classes[y * width + x]!;
       while (x < end && classes[y * width + x] === id) x++;
-      const sums = (id * kernel + y - top) * (kernel + 1);
-      add(table, (sums + x - left) * channels);
-      const before = (sums + first - left) * channels;
-      if (first > left) for (let c = 0; c < channels; c++) embedding[c]! -= table[before + c]!;
+      if (isInside && id === 0) continue;
+      const row = (id * kernel + y - top) * (kernel + 1);
+      addRun(embedding, sums, (row + first - left) * channels, (row + x - left) * channels);
     }
   }
+}
+
+/** Adds the sum of a row's weights up to its last column, less that before its first one. */
+function addRun(embedding: Values, sums: Values | Float32Array, before: number, last: number): void {
+  for (let c = 0; c < embedding.length; c++) embedding[c]! += sums[last + c]! - sums[before + c]!;
 }
 
 function isUniform(classes: Uint8Array, id: number, first: number, kernel: number, width: number): boolean {
