@@ -112,6 +112,13 @@ describe('one object with soft edges', () => {
         [`JPEG of quality ${quality}, saved as PNG`, async (shapes) => greyOf(sharp(await jpeg(shapes)))],
       ];
     }),
+    ...[50, 75, 90].map((quality): [string, (shapes: Shape[]) => Promise<Uint8Array>] => [
+      `WebP of quality ${quality}`,
+      (shapes) =>
+        raw(draw(WIDTH, HEIGHT, shapes).map((value) => (value ? 255 : 0)))
+          .webp({ quality })
+          .toBuffer(),
+    ]),
     [
       'resized, 16 bits',
       async (shapes) => {

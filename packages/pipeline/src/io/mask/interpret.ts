@@ -2,7 +2,7 @@ import { MaskError } from '../errors.js';
 import type { LabelMap } from '../label-map.js';
 import { type PaletteName, palette } from '../palette.js';
 import { type EdgeEvidence, edgeEvidence } from './edges.js';
-import { type MaskPicture, pack } from './picture.js';
+import { type LossyKind, type MaskPicture, pack } from './picture.js';
 import { structureOf, type ValueStructure } from './structure.js';
 
 /** How a mask can be read: see `ReadMaskOptions.as`. */
@@ -30,6 +30,8 @@ const FULL_SCALE = 255;
 const KNOWN_PALETTES = ['voc', 'davis'] as const satisfies readonly PaletteName[];
 /** How far lossy compression moves black and white, as a share of white. */
 const NOISE = 0.16;
+/** How far blocks of the background are apart in WebP and AVIF, as a share of white: 2 of 255, rarely more. In JPEG they are equal. */
+const BLOCK_NOISE = 0.01;
 
 const shareOf = (entries: readonly ValueStructure[], key: 'interior' | 'between') => {
   const area = entries.reduce((sum, entry) => sum + entry.area, 0);
@@ -191,24 +193,30 @@ function softness(
   width: number,
   height: number,
   max: number,
-  lossy: boolean,
+  lossy: LossyKind | undefined,
 ): Softness | undefined {
   const levels = [...new Set(values)].sort((a, b) => a - b);
   const top = levels.at(-1)!;
   if (top < max / 2 || levels.length < 3) return undefined;
   const white = top >= 0.9 * max ? max : top;
   const noisy =
-    lossy || isNoisy(values, width, height, max, top) ? noisySoftness(values, width, height, max, white) : undefined;
+    lossy || isNoisy(values, width, height, max, top)
+      ? noisySoftness(values, width, height, max, white, lossy === 'jpeg' ? 0 : BLOCK_NOISE)
+      : undefined;
   return noisy ?? (lossy ? undefined : cleanSoftness(values, width, height, white, top, levels.length));
 }
 
-/** Of a picture with noise of lossy compression. */
+/**
+ * Of a picture with noise of lossy compression.
+ * @param blockNoise by how much, as a share of white, whole blocks of the background may differ
+ */
 function noisySoftness(
   values: Uint16Array,
   width: number,
   height: number,
   max: number,
   white: number,
+  blockNoise: number,
 ): Softness | undefined {
   const margin = NOISE * max;
   const step = 0.12 * white;
@@ -219,7 +227,7 @@ function noisySoftness(
   if (!structure.get(0)?.interior || !structure.get(white)?.interior) return undefined;
   const edges = edgeEvidence(levelled, width, height, white);
   if (edges.middle > 0.25 * values.length || edges.inside > 0.02) return undefined;
-  const plain = plainAreas(values, width, height, margin);
+  const plain = plainAreas(values, width, height, margin, blockNoise * max);
   if (plain > Math.max(8, 0.1 * edges.outline)) return undefined;
   return {
     threshold: white / 2,
@@ -232,10 +240,10 @@ const isOneSided = ({ levels, straightLevels, oneSided }: EdgeEvidence) =>
   levels <= 2 && levels <= straightLevels && oneSided > 0.4;
 
 /**
- * Pixels of dark areas without any noise, beside those of the value that most of these have: an object's, since compression leaves one value to
- * all of the background that has no edge near.
+ * Pixels of dark areas without any noise, beside those of the value that most of these have, and values near it: an object's, since compression
+ * leaves about one value to all of the background that has no edge near.
  */
-function plainAreas(values: Uint16Array, width: number, height: number, margin: number): number {
+function plainAreas(values: Uint16Array, width: number, height: number, margin: number, near: number): number {
   const reach = 3;
   const areas = new Map<number, number>();
   for (let y = reach; y < height - reach; y++) {
@@ -249,8 +257,8 @@ function plainAreas(values: Uint16Array, width: number, height: number, margin: 
       if (run > 2 * reach) areas.set(own, (areas.get(own) ?? 0) + 1);
     }
   }
-  const sizes = [...areas.values()];
-  return sizes.reduce((sum, size) => sum + size, 0) - Math.max(0, ...sizes);
+  const [[background] = [0]] = [...areas].sort(([, a], [, b]) => b - a);
+  return [...areas].reduce((sum, [value, size]) => sum + (Math.abs(value - background) > near ? size : 0), 0);
 }
 
 function cleanSoftness(
@@ -420,7 +428,7 @@ function readColours(picture: MaskPicture, name: string, result: Result): MaskRe
   }
   const known = KNOWN_PALETTES.map(paletteLookup).find((byColour) => [...used].every((colour) => byColour.has(colour)));
   if (!known || lossy) {
-    const shades = shadesOfOne(colours, lossy);
+    const shades = shadesOfOne(colours, lossy !== undefined);
     const soft = shades && softness(shades, width, height, 255, lossy);
     if (soft?.unclear && !lossy) throw ambiguous(name, THIN_COLOURS);
     if (soft && !soft.unclear) {

@@ -1,5 +1,8 @@
 import type { PngSamples } from '../palette-png.js';
 
+/** JPEG, whose blocks know nothing of each other, or another, whose blocks follow their neighbours. */
+export type LossyKind = 'jpeg' | 'other';
+
 /** A mask file's pixels before it is known what they mean. */
 export interface MaskPicture {
   width: number;
@@ -15,8 +18,8 @@ export interface MaskPicture {
   hasAlpha: boolean;
   /** Colours of the pixels, 0xRRGGBB. */
   colours(): Uint32Array;
-  /** Saved with lossy compression: values are near what they were. */
-  lossy: boolean;
+  /** Saved with lossy compression of this kind: values are near what they were. */
+  lossy: LossyKind | undefined;
 }
 
 /** A colour as 0xRRGGBB. */
@@ -46,7 +49,7 @@ function alphaOf({ width, height, kind, channels, depth, data, palette, transpar
 }
 
 /** What is stored in an image file. */
-export function maskPicture(samples: PngSamples, lossy = false): MaskPicture {
+export function maskPicture(samples: PngSamples, lossy?: LossyKind): MaskPicture {
   const { width, height, kind, channels, depth, data } = samples;
   const count = width * height;
   const alpha = alphaOf(samples);

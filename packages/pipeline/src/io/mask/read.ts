@@ -6,7 +6,7 @@ import { type LabelMap, maxLabelId, resizeLabelMap } from '../label-map.js';
 import { decodePngSamples } from '../palette-png.js';
 import type { BinarySource } from '../source-input.js';
 import { interpretMask, type MaskReadingName } from './interpret.js';
-import { type MaskPicture, maskPicture } from './picture.js';
+import { type LossyKind, type MaskPicture, maskPicture } from './picture.js';
 
 /** Options of `readMask`. */
 export interface ReadMaskOptions {
@@ -53,9 +53,13 @@ export function fitMask(map: LabelMap, name: string, options: ReadMaskOptions): 
   return fitted;
 }
 
-/** Whether an image file has lost what it held to compression. */
-const isLossy = (bytes: Uint8Array) =>
-  (bytes[0] === 0xff && bytes[1] === 0xd8) || String.fromCharCode(...bytes.subarray(12, 16)) === 'VP8 ';
+/** How an image file has lost what it held to compression. */
+const lossyKind = (bytes: Uint8Array): LossyKind | undefined =>
+  bytes[0] === 0xff && bytes[1] === 0xd8
+    ? 'jpeg'
+    : String.fromCharCode(...bytes.subarray(12, 16)) === 'VP8 '
+      ? 'other'
+      : undefined;
 
 /** The pixels of a PNG as they are stored, of other formats (JPEG, WebP, BMP) as decoded to RGBA. */
 async function readPicture(bytes: Uint8Array, name: string): Promise<MaskPicture> {
@@ -65,7 +69,7 @@ async function readPicture(bytes: Uint8Array, name: string): Promise<MaskPicture
   }
   try {
     const { width, height, rgba } = await decodeImage(bytes);
-    return maskPicture({ width, height, kind: 'colour', channels: 4, depth: 8, data: rgba }, isLossy(bytes));
+    return maskPicture({ width, height, kind: 'colour', channels: 4, depth: 8, data: rgba }, lossyKind(bytes));
   } catch (cause) {
     throw new MaskError('unreadable', name, `not a readable image (${(cause as Error).message})`, { cause });
   }
