@@ -160,23 +160,28 @@ export class App {
 
   /** What the masks of a frame are, or one object's, as a hash; empty where there are none. */
   hash(frame: number, object?: number): Promise<string> {
-    return this.page.evaluate(([index, id]) => globalThis.samtrack.labelHash(index, id), [frame, object] as const);
+    return this.hashes(frame + 1, object, frame).then(([hash]) => hash!);
   }
 
-  hashes(count: number, object?: number): Promise<string[]> {
+  /** The same of all frames before one, from the first or another one on. What was asked of the engine is done by then. */
+  hashes(to: number, object?: number, from = 0): Promise<string[]> {
     return this.page.evaluate(
-      async ([frames, id]) => {
+      async ([first, end, id]) => {
+        await globalThis.samtrack.settled();
         const all: string[] = [];
-        for (let frame = 0; frame < frames; frame++) all.push(await globalThis.samtrack.labelHash(frame, id));
+        for (let frame = first; frame < end; frame++) all.push(await globalThis.samtrack.labelHash(frame, id));
         return all;
       },
-      [count, object] as const,
+      [from, to, object] as const,
     );
   }
 
   /** Pixels of each object in a frame. */
   async areas(frame: number): Promise<Map<number, number>> {
-    const areas = await this.page.evaluate((index) => globalThis.samtrack.areas(index), frame);
+    const areas = await this.page.evaluate(async (index) => {
+      await globalThis.samtrack.settled();
+      return globalThis.samtrack.areas(index);
+    }, frame);
     return new Map(Object.entries(areas).map(([id, area]) => [Number(id), area]));
   }
 
@@ -338,9 +343,10 @@ async function newPage(context: BrowserContext): Promise<Page> {
   return page;
 }
 
-/** Leaves nothing of the test before: a page that is somewhere else has no worker that could write, and then what is stored is removed. */
+/** Leaves nothing of the test before: its workers are ended, then what is stored is removed. */
 async function empty({ context, page }: Seat, origin: string): Promise<void> {
   await page.goto('about:blank');
+  await expect.poll(() => page.workers().length).toBe(0);
   const session = await context.newCDPSession(page);
   await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'all' });
   await session.detach();

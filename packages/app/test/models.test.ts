@@ -86,6 +86,8 @@ describeApp('the manager of models', (open) => {
   const manager = async (): Promise<App> => {
     const app = await open({
       query: `models=${encodeURIComponent(mirror.url)}`,
+      // What another test was downloading may still be written.
+      fresh: true,
       expected: /localhost|404|Failed to load/,
     });
     await app.page.getByRole('button', { name: 'Models' }).click();

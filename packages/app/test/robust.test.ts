@@ -99,7 +99,7 @@ describeApp('a session', (open) => {
   });
 
   it('is listed on the start page, opens from there, and can be deleted', async () => {
-    const app = await open();
+    const app = await open({ fresh: true });
     await oneObject(app);
     await copied(app);
     await app.page.getByRole('button', { name: 'Close the project' }).click();
