@@ -2,8 +2,9 @@
 // would begin when the others have ended.
 import { BaseSequencer } from 'vitest/node';
 
-/** Files that take more than about ten seconds on two cores, the longest first. */
+/** Files that take more than about ten seconds on two cores, the longest first; with an empty shader cache the first takes minutes. */
 export const LONG = [
+  'packages/kernels/src/ops/ops.test.ts',
   'packages/farm/test/tracker-faults.test.ts',
   'packages/app/test/tracking.test.ts',
   'packages/app/test/robust.test.ts',
@@ -42,7 +43,6 @@ export const LONG = [
   'packages/app/test/screenshot.test.ts',
   'consumers/test/packages.test.ts',
   'consumers/test/snippets.test.ts',
-  'packages/kernels/src/ops/ops.test.ts',
   'packages/pipeline/test/tracking/zoom.test.ts',
   'consumers/test/browser.test.ts',
 ];
