@@ -2,9 +2,10 @@
 
     python evaluate.py DAVIS_DIR --tracker first-mask
     python evaluate.py DAVIS_DIR --tracker propagation --encoder mobilenetv2.safetensors
-    python evaluate.py DAVIS_DIR --weights deaot-t.safetensors [--long-edge 641] [--strays drop --zoom auto] [--long-term-gap 5]
+    python evaluate.py DAVIS_DIR --weights deaot-t.safetensors [--long-edge 849] [--strays keep --zoom off] [--long-term-gap 5]
 
-All objects of an annotation are merged into one. For evaluation only: nothing here may choose a training checkpoint.
+What is left out is as the product has it: weights whose file states the size that they were trained at get that size, lose strays and see small
+objects through a window; others get frames of `LONG_EDGE`, whole. All objects of an annotation are merged into one. For evaluation only: nothing here may choose a training checkpoint.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors import safe_open
 
 from deaot import DeAOT, Engine, NEVER
 from deaot.checkpoint import load_weights
@@ -25,6 +27,19 @@ from deaot.mobilenetv2 import MobileNetV2
 from metrics import contour_accuracy, jaccard
 from propagation import PropagationTracker
 from zoom import FrameTracker
+
+
+#: Longest side of the network's input where the weights' file says none, as in the product (packages/pipeline/src/tracking/tracker-kinds.ts).
+LONG_EDGE = {"deaot": 1040, "propagation": 849, "first-mask": 849}
+
+
+def trained_long_edge(weights: Path | None) -> int | None:
+    """The size that weights were trained at, where their file says it."""
+    if weights is None or weights.suffix != ".safetensors":
+        return None
+    with safe_open(str(weights), framework="pt") as file:
+        edge = (file.metadata() or {}).get("long_edge")
+    return None if edge is None else int(edge)
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -84,12 +99,12 @@ def main() -> None:
     parser.add_argument("--model", default="deaott")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--encoder", type=Path, help="ImageNet encoder, for --tracker propagation")
-    parser.add_argument("--long-edge", type=int, default=849)
+    parser.add_argument("--long-edge", type=int, help="default: what the weights were trained at, or that of LONG_EDGE")
     parser.add_argument("--long-term-gap", type=int, default=NEVER)
     parser.add_argument("--long-term-cap", type=int, default=6)
     parser.add_argument("--logit-factor", type=float, default=1.0)
-    parser.add_argument("--strays", choices=("drop", "keep"), default="keep", help="drop: as the product does with these weights")
-    parser.add_argument("--zoom", choices=("auto", "off"), default="off", help="auto: small objects through a window, as the product does with these weights")
+    parser.add_argument("--strays", choices=("drop", "keep"), help="default: drop with weights that state their size")
+    parser.add_argument("--zoom", choices=("auto", "off"), help="auto: small objects through a window; default with weights that state their size")
     parser.add_argument("--limit", type=int, help="score only the first frames of every sequence")
     parser.add_argument("--sequences", nargs="*")
     parser.add_argument("--no-f", action="store_true")
@@ -97,6 +112,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    trained = trained_long_edge(args.weights) if args.tracker == "deaot" else None
+    long_edge = args.long_edge or trained or LONG_EDGE[args.tracker]
+    strays = args.strays or ("drop" if trained else "keep")
+    zoom = args.zoom or ("auto" if trained else "off")
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
 
@@ -119,7 +138,7 @@ def main() -> None:
         frames = sorted(folder.glob("*.jpg"))
         masks = [args.davis / "Annotations/480p" / folder.name / f"{p.stem}.png" for p in frames]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
-            tracker = FrameTracker(make, args.long_edge, args.strays, args.zoom)
+            tracker = FrameTracker(make, long_edge, strays, zoom)
             j, f, fps = run_sequence(tracker, frames, masks, args.limit, not args.no_f)
         zoomed = tracker.zoomed / max(1, len(j))
         rows[folder.name] = {"J": float(np.mean(j)), "F": float(np.mean(f)) if f else None, "fps": fps, "zoomed": zoomed}
