@@ -53,9 +53,13 @@ test.each(['run', 'export'])(
     expect(status).toBe(0);
     const expected = tree(whole);
     let killed = 0;
-    for (let i = 0; i < KILLS; i++) {
+    // On a machine that others use, too, the first run may have been slower than those after it.
+    let span = took;
+    for (let i = 0; i < KILLS || (killed === 0 && i < 4 * KILLS); i++) {
       const out = at(`${kind}-${i}`);
-      if ((await attempt(out, (took * (i + Math.random())) / KILLS)).status === null) killed++;
+      const tried = await attempt(out, (span * ((i % KILLS) + Math.random())) / KILLS);
+      if (tried.status === null) killed++;
+      else span = tried.took;
       expect(await attempt(out)).toMatchObject({ status: 0 });
       expect(tree(out)).toEqual(expected);
     }
