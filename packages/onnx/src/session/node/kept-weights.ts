@@ -43,7 +43,8 @@ export async function indexWeights(
         }
         if (!place) {
           place = [REST, end];
-          await rest.write(bytes, 0, byteLength, end);
+          // All of it, or an error: a single `write` stops where the disk is full.
+          await rest.appendFile(bytes);
           end += byteLength;
         }
         places.set(source, place);
