@@ -62,9 +62,9 @@ async function* readableFrames(
       }
       return;
     } catch (error) {
-      if (!(error instanceof FrameError) || error.index < from || waiting.has(nameOf(error.index))) throw error;
-      from = error.index + 1;
-      yield { broken: nameOf(error.index) };
+      // A clip counts its frames otherwise than its source, whose errors come through.
+      if (!(error instanceof FrameError) || error.index !== from || waiting.has(nameOf(from))) throw error;
+      yield { broken: nameOf(from++) };
       const { frameCount = from } = source;
       if (waiting.size > 0 && from < frameCount) continue;
       while (from < frameCount) yield { broken: nameOf(from++) };
