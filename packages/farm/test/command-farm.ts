@@ -16,7 +16,7 @@ const NAMES = ['SAMTRACK_REDIS', 'SAMTRACK_STORAGE', 'SAMTRACK_QUEUE'] as const;
 const oneAtATime = new SerialQueue();
 
 /** What one command may take; workers go on until they are ended. */
-const COMMAND_MS = 120_000;
+const COMMAND_MS = 300_000;
 
 interface Ended {
   status: number | null;

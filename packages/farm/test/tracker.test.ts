@@ -19,7 +19,7 @@ const folder = temporaryFolder();
 const at = (...parts: string[]) => join(folder, ...parts);
 const TINY = ['--weights', DEAOT_T_WEIGHTS];
 
-describe.skipIf(!hasRedis)('samtrack worker', () => {
+describe.skipIf(!hasRedis)('samtrack worker', { timeout: 600_000 }, () => {
   let farm: CommandFarm;
   beforeAll(async () => {
     farm = await CommandFarm.start(at('scratch'));
