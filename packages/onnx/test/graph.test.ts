@@ -1,7 +1,7 @@
 import { randomValues } from '@samtrack/kernels/testing';
 import { describe, expect, it } from 'vitest';
 import { OnnxGraph } from '../src/graph/graph.js';
-import { Message } from '../src/graph/protobuf.js';
+import { fields, Message } from '../src/graph/protobuf.js';
 import { loadRuntime } from '../src/session/node/index.js';
 
 const runtime = await loadRuntime({ threads: 1 });
@@ -9,9 +9,16 @@ const runtime = await loadRuntime({ threads: 1 });
 describe('protocol buffers', () => {
   it('encodes fields as the documentation shows them', () => {
     expect([...new Message().int(1, 150).finish()]).toEqual([0x08, 0x96, 0x01]);
+    expect([...new Message().int(1, 2 ** 28 - 1).finish()]).toEqual([0x08, 0xff, 0xff, 0xff, 0x7f]);
+    expect([...new Message().int(1, 2 ** 28).finish()]).toEqual([0x08, 0x80, 0x80, 0x80, 0x80, 0x01]);
+    expect([...new Message().int(1, 2 ** 31).finish()]).toEqual([0x08, 0x80, 0x80, 0x80, 0x80, 0x08]);
     expect([...new Message().int(1, -1).finish()]).toEqual([0x08, ...new Array(9).fill(255), 1]);
     expect([...new Message().string(2, 'hi').finish()]).toEqual([0x12, 2, 0x68, 0x69]);
     expect([...new Message().message(3, new Message().int(1, 150)).finish()]).toEqual([0x1a, 3, 8, 0x96, 1]);
+    const nested = new Message().int(1, 300).float(2, 1).message(3, new Message().string(1, 'a').string(1, ''));
+    expect([...fields(nested.finish())].map(([field, bytes]) => [field, [...bytes]])).toEqual([
+      [3, [0x0a, 1, 97, 0x0a, 0]],
+    ]);
     expect([...new Message().packedInts(6, [3, 270]).finish()]).toEqual([0x32, 3, 3, 0x8e, 2]);
   });
 });

@@ -60,6 +60,7 @@ export class Message {
 
 /** Base-128 encoding, least significant group first. */
 function varint(value: number): Uint8Array {
+  if (value >= 0 && value < 2 ** 31) return smallVarint(value);
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   while (rest > 127n) {
@@ -68,6 +69,17 @@ function varint(value: number): Uint8Array {
   }
   bytes.push(Number(rest));
   return Uint8Array.from(bytes);
+}
+
+/** The same for what nearly all numbers are, without BigInt, which is slow. */
+function smallVarint(value: number): Uint8Array {
+  const bytes = new Uint8Array(
+    value < 1 << 7 ? 1 : value < 1 << 14 ? 2 : value < 1 << 21 ? 3 : value < 1 << 28 ? 4 : 5,
+  );
+  let rest = value;
+  for (let i = 0; i < bytes.length - 1; i++, rest >>= 7) bytes[i] = (rest & 127) | 128;
+  bytes[bytes.length - 1] = rest;
+  return bytes;
 }
 
 /** The parts of a message that have a length, which strings and messages have: the number of their field, and what is in them. */

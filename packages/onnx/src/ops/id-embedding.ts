@@ -65,7 +65,9 @@ function bankOf(table: Values, classes: number, kernel: number, channels: number
     }
   }
   const size = kernel * (kernel + 1) * channels;
-  const beyond = Float32Array.from(table, (sum, i) => sum - table[i % size]!);
+  // A loop: `from` with a function takes a tenth of a second for a million values.
+  const beyond = new Float32Array(table.length);
+  for (let i = 0; i < table.length; i++) beyond[i] = table[i]! - table[i % size]!;
   return { kernel, channels, table, beyond, whole };
 }
 
