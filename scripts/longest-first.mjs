@@ -2,9 +2,10 @@
 // would begin when the others have ended.
 import { BaseSequencer } from 'vitest/node';
 
-/** Files that take more than about ten seconds on two cores, the longest first; with an empty shader cache the first takes minutes. */
+/** Files that take more than about ten seconds on two cores, the longest first. The first two compile for minutes where the shader cache is empty. */
 export const LONG = [
   'packages/kernels/src/ops/ops.test.ts',
+  'packages/kernels/test/subgroup-sizes.test.ts',
   'packages/farm/test/tracker-faults.test.ts',
   'packages/app/test/tracking.test.ts',
   'packages/app/test/robust.test.ts',
