@@ -134,6 +134,8 @@ export class VideoWriter {
   private start = 0;
   private started = false;
   private closed = false;
+  /** Why the file could not be completed. */
+  private failure: Error | undefined;
 
   private constructor(
     private readonly file: OutputFile,
@@ -235,12 +237,16 @@ export class VideoWriter {
   async finish(stopped = false): Promise<void> {
     if (this.closed) return;
     if (!this.started) return this.discard();
+    if (this.failure) throw this.failure;
     await this.guard(async () => {
       const end = stopped && this.last ? this.last.time + this.last.duration : Number.POSITIVE_INFINITY;
       await this.audio?.until(end);
       await this.audio?.end();
       await this.output.finalize();
       for (const { data, position } of this.revisions) await this.file.write(data, position);
+    }).catch((error: Error) => {
+      this.failure = error;
+      throw error;
     });
     this.closed = true;
     await this.file.commit();
@@ -260,6 +266,7 @@ export class VideoWriter {
     try {
       await run();
     } catch (cause) {
+      if (cause instanceof OutputError) throw cause;
       throw (
         this.sinkError.error ?? new OutputError('write-failed', this.options.label, (cause as Error).message, { cause })
       );

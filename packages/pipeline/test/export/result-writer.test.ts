@@ -276,6 +276,8 @@ describe('what cannot be written', () => {
   test.each([
     ['while masks are written', 1500],
     ['when the video is finished', 9000],
+    ['when its index is written', 15000],
+    ['when its head is revised', 20000],
   ])('disk full %s: a typed error, whole masks, no half file', async (_, capacity) => {
     const video = pathOf(`full-${capacity}.mp4`);
     const noise = (i: number, x: number, y: number): [number, number, number] => {
@@ -286,12 +288,15 @@ describe('what cannot be written', () => {
     const source = await openSource(video);
     const out = pathOf(`out-full-${capacity}`);
     const writer = await ResultWriter.open({ folder: openOutputFolder(out, smallDisk(capacity)), source });
+    const warn = vi.spyOn(console, 'warn');
     const error = await errorOf(async () => {
       await track(source, writer);
       await writer.finish();
     });
     expect(error).toMatchObject({ name: 'OutputError', code: 'disk-full', message: expect.stringContaining(out) });
     const summary = await writer.abort();
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
     expect(summary.complete).toBe(false);
     expect(summary.warnings.join()).toContain('overlay.mp4');
     const left = readdirSync(out, { recursive: true }) as string[];
