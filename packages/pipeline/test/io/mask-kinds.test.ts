@@ -307,6 +307,15 @@ describe('thin objects beside something white', () => {
     }
   });
 
+  test('a thin slanted line with soft edges is refused: it has no inside that tells them from objects', async () => {
+    const line = new Uint8Array(WIDTH * HEIGHT);
+    for (let y = 4; y < HEIGHT - 4; y++) line.set([64, 255, 255, 191], y * WIDTH + y + 9);
+    expect(await errorOf(() => read(grey(line)))).toMatchObject({
+      code: 'ambiguous',
+      message: expect.stringMatching(/--mask-as binary.*--mask-as labels/),
+    });
+  });
+
   test('a rectangle with one soft side is refused, one with two is an object with soft edges', async () => {
     const rows = (...levels: number[]) =>
       grey(

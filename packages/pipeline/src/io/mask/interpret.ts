@@ -274,11 +274,13 @@ function cleanSoftness(
   const hasCore = (structure.get(white) ?? structure.get(top)!).interior > 0;
   const mids = [...structure].filter(([level]) => level !== 0 && level !== white && level !== top).map(([, s]) => s);
   if (mids.some(({ interior, area }) => interior > 0.4 * area) || shareOf(mids, 'between') < 0.5) return undefined;
-  if (!hasCore && levels <= FEW_LEVELS) return undefined;
   const edges = edgeEvidence(values, width, height, white);
+  // A thin line has soft edges, too, but no inside that would tell them from objects beside it.
+  const isThin = !hasCore && levels <= FEW_LEVELS;
+  if (isThin && (levels < 4 || edges.between < 0.9)) return undefined;
   if (edges.middle === 0 || edges.inside > 0.02) return undefined;
   if (edges.hardSteps >= 4 && edges.hardSteps > 0.08 * edges.corners) return undefined;
-  return { threshold: white / 2, unclear: edges.bent > 0.4 || edges.between < 0.8 || isOneSided(edges) };
+  return { threshold: white / 2, unclear: isThin || edges.bent > 0.4 || edges.between < 0.8 || isOneSided(edges) };
 }
 
 /** The one object of a black and white picture with soft edges; undefined for any other picture. */
