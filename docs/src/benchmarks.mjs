@@ -121,7 +121,8 @@ export function benchmarkPages() {
       .sort();
     const parts = files.map((file) => {
       const data = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-      return { rank: data.schema ? 0 : 1, lines: (data.schema ? reportOf : sweepOf)(`${name}/${file}`, data) };
+      const isReport = 'models' in data && 'kernels' in data;
+      return { rank: isReport ? 0 : 1, lines: (isReport ? reportOf : sweepOf)(`${name}/${file}`, data) };
     });
     parts.sort((a, b) => a.rank - b.rank);
     const [heading, ...rest] = written.split('\n');
