@@ -356,7 +356,8 @@ export interface EngineApi {
   /** Shows what a prompt would give until the next one, or undefined; returns the share of the frame. */
   preview(request: PromptRequest | undefined): Promise<number | undefined>;
   paint(request: StrokeRequest): Promise<readonly number[]>;
-  importMask(frame: number, file: File, object?: number): Promise<readonly number[]>;
+  /** @returns the objects, and what the file was taken to mean */
+  importMask(frame: number, file: File, object?: number): Promise<{ ids: readonly number[]; meaning: string }>;
   removePoint(frame: number, object: number, index: number): Promise<void>;
 
   update(object: number, set: { name?: string; label?: string; colour?: Rgb; locked?: boolean }): Promise<void>;

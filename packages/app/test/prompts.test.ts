@@ -164,6 +164,8 @@ describeApp('prompts', (open) => {
     await app.openClip();
     await app.drop({ name: 'mask.png', bytes: maskPng(0), type: 'image/png' });
     await app.waitForObjects(2);
+    // What the file was taken to mean is said.
+    await expect.poll(() => app.notices()).toEqual([expect.stringMatching(/^mask\.png: \d objects$/)]);
     expect([await areaOf(app, 1), await areaOf(app, 2)]).toEqual([truth(1), truth(2)]);
   });
 

@@ -138,8 +138,8 @@ describeApp('a session', (open) => {
     await copied(app);
     const use = async (name: string, bytes: Uint8Array) => {
       await app.drop({ name, bytes });
-      await expect.poll(async () => (await app.notices()).join()).toContain(`${name}: `);
-      await expect.poll(async () => (await app.notices()).join()).toMatch(/ready as the tracker/);
+      const ready = new RegExp(`^${name}: .*ready as the tracker`);
+      await expect.poll(() => app.notices()).toContainEqual(expect.stringMatching(ready));
       await app.page.getByRole('button', { name: 'Close the project' }).click();
       await app.page.locator('.recent-open').click();
     };

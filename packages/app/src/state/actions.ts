@@ -252,10 +252,13 @@ export const paint = (points: readonly (readonly [number, number])[], radius: nu
 
 export const importMask = (file: File): Promise<void> =>
   prompts.run(async () => {
-    const ids = await choosing(() => engine().importMask(presented.value.frame, file));
-    if (ids.length > 0) {
-      tell({ kind: 'info', message: `${file.name}: ${ids.length} object${ids.length === 1 ? '' : 's'}` });
-    }
+    let meaning = '';
+    const ids = await choosing(async () => {
+      const made = await engine().importMask(presented.value.frame, file);
+      meaning = made.meaning;
+      return made.ids;
+    });
+    if (ids.length > 0) tell({ kind: 'info', message: `${file.name}: ${meaning}` });
   });
 
 /** The annotation that the active object has in the shown frame. */

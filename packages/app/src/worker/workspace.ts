@@ -292,11 +292,14 @@ export class Workspace {
     }, frame);
   }
 
-  importMask(frame: number, file: File, object?: number): Promise<readonly number[]> {
-    return this.edit(async (session) => {
+  async importMask(frame: number, file: File, object?: number): Promise<{ ids: readonly number[]; meaning: string }> {
+    let meaning = '';
+    const made = await this.edit(async (session) => {
       const { width, height } = session.source;
-      return ids(await session.prompt({ frame, object, mask: await readMask(file, { width, height }) }));
+      const mask = await readMask(file, { width, height, onMeaning: (text) => (meaning = text) });
+      return ids(await session.prompt({ frame, object, mask }));
     }, frame);
+    return { ids: made, meaning };
   }
 
   /** Takes one of the points back that an object's mask was made of. */
