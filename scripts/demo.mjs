@@ -1,23 +1,23 @@
 // Clicks two objects of the bundled clip and boxes a third, tracks them with the bundled weights, scores the result against the clip's
-// exact masks, draws a picture sheet, and says how it was done and where everything is.
+// exact masks, draws a picture sheet, and says how it was done and where everything is. Its options are those of `samtrack track`, such as
+// `npm run demo -- --engine webgpu`.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), 'samtrack-runtime-'));
 const out = resolve('demo-output');
-rmSync(out, { recursive: true, force: true });
 
 const PROMPTS = [
   ['--object', 'tortoise', '--point', '366,170'],
   ['--object', 'car', '--box', '45,154,131,225'],
   ['--object', 'rocket', '--point', '66,110'],
 ];
-const argv = ['track', 'demo/clip.mp4', ...PROMPTS.flat(), '--out', 'demo-output'];
+const argv = ['track', 'demo/clip.mp4', ...PROMPTS.flat(), '--out', 'demo-output', ...process.argv.slice(2)];
 console.log(`npx samtrack ${argv.join(' ')}\n`);
 const start = performance.now();
-const { status } = spawnSync(process.execPath, [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), ...argv], {
+const { status } = spawnSync(process.execPath, [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), ...argv, '--overwrite'], {
   stdio: ['inherit', 'ignore', 'inherit'],
 });
 if (status !== 0) process.exit(status ?? 1);
