@@ -14,10 +14,18 @@ const PROMPTS = [
   ['--object', 'car', '--box', '45,154,131,225'],
   ['--object', 'rocket', '--point', '66,110'],
 ];
-const argv = ['track', 'demo/clip.mp4', ...PROMPTS.flat(), '--out', 'demo-output', ...process.argv.slice(2)];
+const argv = [
+  'track',
+  'demo/clip.mp4',
+  ...PROMPTS.flat(),
+  ...process.argv.slice(2),
+  '--out',
+  'demo-output',
+  '--overwrite',
+];
 console.log(`npx samtrack ${argv.join(' ')}\n`);
 const start = performance.now();
-const { status } = spawnSync(process.execPath, [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), ...argv, '--overwrite'], {
+const { status } = spawnSync(process.execPath, [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), ...argv], {
   stdio: ['inherit', 'ignore', 'inherit'],
 });
 if (status !== 0) process.exit(status ?? 1);
