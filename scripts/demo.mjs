@@ -1,28 +1,32 @@
 // Clicks two objects of the bundled clip and boxes a third, tracks them with the bundled weights, scores the result against the clip's
-// exact masks, draws a picture sheet, and says how it was done and where everything is. Its options are those of `samtrack track`, such as
-// `npm run demo -- --engine webgpu`.
+// exact masks, draws a picture sheet, and says how it was done and where everything is. `npm run demo -- --engine webgpu`
+// and `--engine cpu` choose the engine.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 
 process.env.XDG_RUNTIME_DIR ??= mkdtempSync(join(tmpdir(), 'samtrack-runtime-'));
 const out = resolve('demo-output');
+
+/** The arguments that choose the engine; ends the program where they are others. */
+function engine() {
+  try {
+    const { values } = parseArgs({ options: { engine: { type: 'string' } } });
+    return values.engine === undefined ? [] : ['--engine', values.engine];
+  } catch (error) {
+    console.error(`npm run demo: ${error.message}`);
+    process.exit(2);
+  }
+}
 
 const PROMPTS = [
   ['--object', 'tortoise', '--point', '366,170'],
   ['--object', 'car', '--box', '45,154,131,225'],
   ['--object', 'rocket', '--point', '66,110'],
 ];
-const argv = [
-  'track',
-  'demo/clip.mp4',
-  ...PROMPTS.flat(),
-  ...process.argv.slice(2),
-  '--out',
-  'demo-output',
-  '--overwrite',
-];
+const argv = ['track', 'demo/clip.mp4', ...PROMPTS.flat(), ...engine(), '--out', 'demo-output', '--overwrite'];
 console.log(`npx samtrack ${argv.join(' ')}\n`);
 const start = performance.now();
 const { status } = spawnSync(process.execPath, [join('packages', 'pipeline', 'bin', 'samtrack.mjs'), ...argv], {
