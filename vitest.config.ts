@@ -13,6 +13,15 @@ const wgslAsText: Plugin = {
   },
 };
 
+const sameCases: Plugin = {
+  name: 'same-cases',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    const ours = fileURLToPath(new URL('scripts/fast-check.mjs', import.meta.url));
+    return id === 'fast-check' && importer !== ours ? ours : null;
+  },
+};
+
 /** One project a package; GPU tests run in forked processes, since a Dawn instance belongs to one process. */
 const project = (
   name: string,
@@ -31,7 +40,7 @@ const project = (
     groupOrder?: number;
   } = {},
 ) => ({
-  plugins: [wgslAsText],
+  plugins: [wgslAsText, sameCases],
   resolve: { conditions: ['samtrack-source', 'node'] },
   ssr: { resolve: { conditions: ['samtrack-source', 'node'] } },
   test: {

@@ -64,10 +64,11 @@ async function readHeader(
   const header = parseHeader(await source.read(8, headerBytes, options), corrupt);
 
   const entries = new Map<string, Entry>();
-  const metadata: Record<string, string> = {};
+  let metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') {
-      Object.assign(metadata, parseMetadata(value, corrupt));
+      // As it was parsed, not assigned: a key of it may be "__proto__".
+      metadata = parseMetadata(value, corrupt);
     } else {
       entries.set(key, parseEntry(key, value, dataStart, source, corrupt));
     }

@@ -1,10 +1,10 @@
-import { array, assert, nat, property, tuple } from 'fast-check';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Coverage } from '../../src/checkpoint/coverage.js';
 
 it('counts every byte once', () => {
-  assert(
-    property(array(tuple(nat(60), nat(60))), (ranges) => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(60), fc.nat(60))), (ranges) => {
       const coverage = new Coverage();
       const seen = new Set<number>();
       for (const [start, end] of ranges) {

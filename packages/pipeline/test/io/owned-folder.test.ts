@@ -28,8 +28,6 @@ import {
 import { takeLock } from '../../src/io/node/lock-file.js';
 import { errorOf, temporaryFolder } from './temporary.js';
 
-/** Enough to find a missing check; SAMTRACK_RUNS=1000 looks further. */
-const RUNS = Number(process.env.SAMTRACK_RUNS ?? 25);
 const root = temporaryFolder();
 const fresh = () => mkdtempSync(join(root, 'x-'));
 const png = (shade: number) =>
@@ -126,7 +124,7 @@ describe('whatever the paths and options', () => {
         await run(world, source, options, out).catch(() => {});
         expect(lost(before, snapshot(world))).toEqual([]);
       }),
-      { numRuns: RUNS },
+      { numRuns: 25 },
     );
   });
 
@@ -148,7 +146,7 @@ describe('whatever the paths and options', () => {
           expect(lost(kept, snapshot(world))).toEqual([]);
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: 25 },
     );
   });
 
@@ -170,7 +168,7 @@ describe('whatever the paths and options', () => {
           expect(lost(before, snapshot(world))).toEqual([]);
         },
       ),
-      { numRuns: RUNS },
+      { numRuns: 25 },
     );
   });
 });
