@@ -162,6 +162,19 @@ describe('one object with soft edges', () => {
     );
   });
 
+  test('a few values near black and white, too few to tell whose they are, are refused', async () => {
+    const shapes = [{ x: 58, y: 44, radius: 6, box: true }];
+    const jpeg = await raw(draw(WIDTH, HEIGHT, shapes).map((value) => (value ? 255 : 0)))
+      .jpeg({ quality: 90 })
+      .toBuffer();
+    const bytes = await greyOf(sharp(jpeg));
+    expect(await errorOf(() => read(bytes))).toMatchObject({
+      code: 'ambiguous',
+      message: expect.stringMatching(/binary.*labels/),
+    });
+    expect((await read(bytes, { as: 'labels' })).ids).toEqual([1, 254, 255]);
+  });
+
   test('several objects with smoothed edges are refused, and the option is named', async () => {
     const shapes = [
       { x: 25, y: 30, radius: 14, box: false },

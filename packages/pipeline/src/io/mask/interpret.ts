@@ -367,18 +367,20 @@ function readGrey(picture: MaskPicture, ids: Uint16Array, name: string, result: 
 /** Ids, with 255 as void where a data set's file has it. */
 function readVoid(ids: Uint16Array, entries: Uint32Array | undefined, name: string, result: Result): MaskReading {
   const used = [...new Set(ids)].filter((id) => id !== 0 && id !== VOID);
-  if (!ids.includes(VOID) || used.length === 0 || used.includes(254)) return result(ids, 'labels');
+  if (!ids.includes(VOID) || used.length === 0) return result(ids, 'labels');
   const isSmall = used.every((id) => id <= DATA_SET_IDS);
   const isLarge = used.every((id) => id > DATA_SET_IDS);
+  const isNextToWhite = used.includes(VOID - 1) && used.every((id) => id <= DATA_SET_IDS || id >= VOID - DATA_SET_IDS);
   const voids = ids.reduce((count, id) => count + (id === VOID ? 1 : 0), 0);
   const objects = ids.reduce((count, id) => count + (id !== 0 && id !== VOID ? 1 : 0), 0);
-  if (!entries && isSmall && voids > 4 * objects) {
+  if (!entries && (isSmall || isNextToWhite) && voids > 4 * objects) {
     throw ambiguous(
       name,
       '255 covers far more than all other values: it may be the one object, with noise around it (--mask-as binary), an object ' +
-        'beside small ones (--mask-as labels), or void (then put 0 in its place)',
+        'beside others (--mask-as labels), or void (then put 0 in its place)',
     );
   }
+  if (used.includes(VOID - 1)) return result(ids, 'labels');
   if (isSmall || (entries && isDataSetPalette(entries, [1, ...used, VOID]))) {
     return result(
       ids.map((id) => (id === VOID ? 0 : id)),
