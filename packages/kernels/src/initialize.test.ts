@@ -1,5 +1,5 @@
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { add, backend, registerBackend, removeBackend, setBackend, tensor } from '@tensorflow/tfjs-core';
+import { add, backend, KernelBackend, registerBackend, removeBackend, setBackend, tensor } from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDevice, releaseGpu } from './device/index.js';
 import {
@@ -64,6 +64,19 @@ describe('one runtime for all', () => {
     // The adapter that is open, by a part of its name.
     shutdown(await initialize({ adapter: getRuntime().info.description.slice(0, 6) }));
     await expect(initialize({ adapter: 'no such adapter' })).rejects.toBeInstanceOf(RuntimeInUseError);
+  });
+
+  it('says which backend is the current one where that is another, and becomes it when it is asked for again', async () => {
+    const runtime = await opened(initialize());
+    registerBackend('other', () => Object.assign(new KernelBackend(), { dispose() {} }));
+    try {
+      await setBackend('other');
+      expect(() => getRuntime()).toThrow(/"webgpu", and the current one is "other": `await setBackend\('webgpu'\)`/);
+      expect(await opened(initialize())).toBe(runtime);
+      expect(await product()).toBe(11);
+    } finally {
+      removeBackend('other');
+    }
   });
 
   it('is opened anew after a loss, though somebody still holds the lost one', async () => {

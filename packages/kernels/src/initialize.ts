@@ -71,7 +71,12 @@ const opening = new SerialQueue();
 export function initialize(options: InitializeOptions = {}): Promise<Runtime> {
   return opening.run(async () => {
     const { holder = 'initialize' } = options;
-    if (current && !current.runtime.lost) return hold(current, options, holder);
+    if (current && !current.runtime.lost) {
+      const runtime = hold(current, options, holder);
+      // Another backend may have become the current one since.
+      await setBackend(nameOfBackend(runtime.backend));
+      return runtime;
+    }
     if (engine().registry['webgpu'] && !isOurs(engine().registry['webgpu'])) {
       throw new RuntimeInUseError(
         ['tfjs'],
@@ -118,6 +123,10 @@ export function attach(backend: WebGPUBackend, options: KernelOptions & { holder
     return open(backend, { device, info, adapterClass }, options, holder, false);
   });
 }
+
+/** What a backend is registered as: attached ones may have other names than tfjs's own. */
+const nameOfBackend = (backend: object): string =>
+  Object.entries(engine().registry).find(([, one]) => one === backend)?.[0] ?? 'webgpu';
 
 const DEFAULTS: InitializeOptions = { tuning: 'off', matrixUnits: false };
 

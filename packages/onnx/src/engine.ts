@@ -89,6 +89,11 @@ export class OnnxEngine implements Engine, Host {
     return data;
   }
 
+  /** Whether ONNX Runtime failed: then nothing is computed any more. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   get tensorCount(): number {
     return this.#tensors.size;
   }

@@ -3,11 +3,11 @@ export class OnnxTraceError extends Error {
   override readonly name = 'OnnxTraceError';
 }
 
-/** ONNX Runtime is not there, refused a graph, or failed to run it. */
+/** ONNX Runtime is not there, is asked for what it cannot be, refused a graph, or failed to run it. */
 export class OnnxEngineError extends Error {
   override readonly name = 'OnnxEngineError';
   constructor(
-    readonly code: 'not-installed' | 'refused' | 'failed',
+    readonly code: 'not-installed' | 'bad-option' | 'in-use' | 'refused' | 'failed',
     message: string,
     options?: ErrorOptions,
   ) {

@@ -30,6 +30,7 @@ export class Executable {
     try {
       return await this.runtime.compile(this.model, weights);
     } catch (cause) {
+      if (cause instanceof OnnxEngineError) throw cause;
       throw new OnnxEngineError('refused', `ONNX Runtime refused a graph: ${(cause as Error).message}`, { cause });
     }
   }

@@ -20,6 +20,34 @@ import { initializeCpu, type RuntimeOptions, shutdownCpu } from '../src/index.js
 import { GraphCache } from '../src/session/node/graph-cache.js';
 import { ConstantData } from '../src/tensors.js';
 
+/** What befalls the file system; the super-user may write to folders that say nobody may. */
+const disk = vi.hoisted(() => ({
+  readOnly: false,
+  homeless: false,
+  onWrite: undefined as (() => void) | undefined,
+}));
+vi.mock('node:fs/promises', async (original) => {
+  const fs = await original<typeof import('node:fs/promises')>();
+  const refused = <T extends keyof typeof fs>(name: T) =>
+    ((...args: never[]) =>
+      disk.readOnly
+        ? Promise.reject(Object.assign(new Error(`EROFS: read-only file system, ${name}`), { code: 'EROFS' }))
+        : (fs[name] as (...args: never[]) => unknown)(...args)) as (typeof fs)[T];
+  const mkdtemp = (prefix: string) => {
+    disk.onWrite?.();
+    return refused('mkdtemp')(prefix);
+  };
+  return { ...fs, mkdtemp, utimes: refused('utimes'), rm: refused('rm'), rename: refused('rename') };
+});
+vi.mock('node:os', async (original) => {
+  const os = await original<typeof import('node:os')>();
+  const homedir = () => {
+    if (disk.homeless) throw new Error('uv_os_homedir returned ENOENT');
+    return os.homedir();
+  };
+  return { ...os, homedir };
+});
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'samtrack-graphs-'));
@@ -29,18 +57,30 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A product with 1.2 MB of weights, by an engine of its own, as another process has one. */
-async function product(seed: number, options: RuntimeOptions = { cache: { folder } }): Promise<string> {
+/**
+ * A product with 1.2 MB of weights, by an engine of its own, as another process has one.
+ * @returns the product, and the bytes that its weights take afterwards
+ */
+async function multiply(
+  weights: number | Float32Array,
+  options: RuntimeOptions = { cache: { folder } },
+): Promise<{ product: string; bytes: number }> {
   const engine = await initializeCpu({ threads: 1, ...options });
   try {
     const x = engine.allocate([3, 512]);
     engine.write(x, randomTensor([3, 512], 1).values as Float32Array<ArrayBuffer>);
-    const weight = tensor(randomTensor([512, 600], seed).values, [512, 600]);
-    return new Float32Array(await engine.read(engine.ops.gemm(x, weight))).join();
+    const weight = tensor(typeof weights === 'number' ? randomTensor([512, 600], weights).values : weights, [512, 600]);
+    const out = engine.ops.gemm(x, weight);
+    const product = new Float32Array(await engine.read(out)).join();
+    for (const each of [x, out]) each.dispose();
+    engine.trim();
+    return { product, bytes: engine.memory().usedBytes };
   } finally {
     await shutdownCpu(engine);
   }
 }
+
+const product = async (seed: number, options?: RuntimeOptions) => (await multiply(seed, options)).product;
 
 const entries = () => readdirSync(folder);
 const file = (name: string) => join(folder, entries()[0]!, name);
@@ -131,7 +171,7 @@ describe('graphs on disk', () => {
 
   const KEY = '0123456789'.repeat(4);
   it('stay those of the process that was the first, where two make the same at once', async () => {
-    const [one, two] = [new GraphCache('test', { folder }), new GraphCache('test', { folder })];
+    const [one, two] = [new GraphCache('test', folder), new GraphCache('test', folder)];
     let second: Promise<string | undefined> | undefined;
     const first = await one.entry(KEY, async (empty) => {
       writeFileSync(join(empty, 'graph.onnx'), 'graph');
@@ -142,9 +182,7 @@ describe('graphs on disk', () => {
     expect(await second).toBe(first);
     expect(readdirSync(folder)).toEqual([KEY]);
     expect(readFileSync(join(first!, 'graph.onnx'), 'utf8')).toBe('graph');
-    expect(await new GraphCache('test', { folder }).entry(KEY, () => Promise.reject(new Error('made anew')))).toBe(
-      first,
-    );
+    expect(await new GraphCache('test', folder).entry(KEY, () => Promise.reject(new Error('made anew')))).toBe(first);
   });
 
   it('leave alone what else is in the folder', async () => {
@@ -166,12 +204,68 @@ describe('graphs on disk', () => {
   });
 
   it('are told apart where an array is filled anew', () => {
-    const cache = new GraphCache('test', { folder });
+    const cache = new GraphCache('test', folder);
     const values = new Float32Array(4);
     const key = () => cache.key(new Uint8Array(1), [{ name: 'w', source: new ConstantData(0, values, [4]) }]);
     const zeros = key();
     values.fill(1);
     expect(key()).not.toBe(zeros);
+  });
+
+  it('are read where nothing can be written, and done without where none is there', async () => {
+    const expected = await product(2);
+    const before = [identity('graph.onnx'), statSync(file('entry.json')).mtimeMs];
+    disk.readOnly = true;
+    try {
+      // The weights are in the files that were found.
+      expect(await multiply(2)).toEqual({ product: expected, bytes: 0 });
+      expect(await product(3)).toBe(await product(3, { cache: false }));
+    } finally {
+      disk.readOnly = false;
+    }
+    expect([identity('graph.onnx'), statSync(file('entry.json')).mtimeMs]).toEqual(before);
+    expect(entries()).toHaveLength(1);
+  });
+
+  it('are not kept of weights that change while they are written', async () => {
+    const values = randomTensor([512, 600], 2).values as Float32Array<ArrayBuffer>;
+    disk.onWrite = () => void values.fill(1);
+    try {
+      await multiply(values);
+    } finally {
+      disk.onWrite = undefined;
+    }
+    expect(values[0]).toBe(1);
+    expect(entries()).toEqual([]);
+  });
+
+  it('are checked again where a file was written to since', async () => {
+    const cache = new GraphCache('test', folder);
+    let made = 0;
+    const write = async (empty: string) => {
+      made++;
+      writeFileSync(join(empty, 'graph.onnx'), 'graph');
+    };
+    for (const _ of [1, 2]) await cache.entry(KEY, write);
+    expect(made).toBe(1);
+    writeFileSync(file('graph.onnx'), 'other');
+    utimesSync(file('graph.onnx'), 1, 1);
+    await cache.entry(KEY, write);
+    expect(made).toBe(2);
+    expect(readFileSync(file('graph.onnx'), 'utf8')).toBe('graph');
+  });
+
+  it('are done without by users that have no home', () => {
+    vi.stubEnv('XDG_CACHE_HOME', '');
+    vi.stubEnv('SAMTRACK_GRAPH_CACHE', '');
+    disk.homeless = true;
+    try {
+      expect(GraphCache.of('test', undefined)).toBeUndefined();
+      expect(GraphCache.of('test', { limitMB: 5 })).toBeUndefined();
+      expect(GraphCache.of('test', { folder })).toBeDefined();
+    } finally {
+      disk.homeless = false;
+    }
   });
 
   it('are done without where nothing can be written', async () => {
@@ -228,6 +322,19 @@ describe('weights', () => {
       for (const name of entries()) rmSync(join(folder, name), { recursive: true });
     };
     expect((await results({ folder }, clear)).results).toEqual(expected);
+  });
+
+  it('are not read from files that were written to since', async () => {
+    const write = () => {
+      for (const name of entries()) {
+        for (const kept of ['graph.weights', 'sources.weights']) utimesSync(join(folder, name, kept), 1, 1);
+      }
+    };
+    await expect(results({ folder }, write)).rejects.toMatchObject({
+      name: 'OnnxEngineError',
+      code: 'failed',
+      message: expect.stringMatching(/(graph|sources)\.weights was changed while the weights that it keeps were in use/),
+    });
   });
 
   it('are on disk once: where ONNX Runtime has them as they came, they are not added', async () => {

@@ -1,5 +1,12 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { backend as currentBackend, type Tensor, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import {
+  backend as currentBackend,
+  engine,
+  getBackend,
+  type Tensor,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core';
 import type { AdapterClass, DeviceHandle } from '../device/adapter.js';
 import { BindCache } from './bind-cache.js';
 import type { Chooser } from './chooser.js';
@@ -342,6 +349,12 @@ export function findRuntime(): Runtime | undefined {
 export function getRuntime(): Runtime {
   const runtime = findRuntime();
   if (runtime) return runtime;
+  const [open] = Object.entries(engine().registry).find(([, backend]) => runtimes.has(backend)) ?? [];
+  if (open) {
+    throw new NoRuntimeError(
+      `The GPU that is open is tfjs's backend "${open}", and the current one is "${getBackend()}": \`await setBackend('${open}')\` first.`,
+    );
+  }
   throw new NoRuntimeError(
     'No GPU is open for kernels: `await initialize()` of @samtrack/kernels first, or `await attach(backend())` where tfjs runs on WebGPU already.',
   );

@@ -1,3 +1,4 @@
+import { OnnxEngineError } from '../error.js';
 import type { ConstantData, Values } from '../tensors.js';
 
 /** Options of ONNX Runtime. */
@@ -18,6 +19,28 @@ export interface GraphCacheOptions {
   folder?: string;
   /** The longest unused graphs go when all together are larger, in 10^6 bytes. Default 2000. */
   limitMB?: number;
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+
+/** @throws OnnxEngineError `bad-option`, which names the option */
+export function checkOptions(options: RuntimeOptions): void {
+  const check = (name: string, value: unknown, fits: boolean, wanted: string) => {
+    if (value === undefined || fits) return;
+    const given = typeof value === 'number' ? String(value) : JSON.stringify(value);
+    throw new OnnxEngineError('bad-option', `\`${name}\` of the CPU engine is ${wanted}, not ${given}.`);
+  };
+  check('options', options, isObject(options), 'an object');
+  const { threads, wasmPaths, cache, ...others } = options;
+  const [unknown] = Object.keys(others);
+  check('options', unknown, false, 'of `threads`, `wasmPaths` and `cache`');
+  check('threads', threads, Number.isInteger(threads) && threads! >= 1, 'a number of threads, at least 1');
+  check('wasmPaths', wasmPaths, isText(wasmPaths), 'a URL');
+  check('cache', cache, cache === false || isObject(cache), '`{ folder, limitMB }` or `false`');
+  if (!cache) return;
+  check('cache.folder', cache.folder, isText(cache.folder), 'a path');
+  check('cache.limitMB', cache.limitMB, cache.limitMB! >= 0, 'a size in MB');
 }
 
 /** A constant of a graph that lies outside of it. */

@@ -13,8 +13,12 @@ export function refuseUnknown<Options extends object>(
   given: Options,
   known: KnownOptions<Options>,
 ): void {
+  // Programs in JavaScript give what they like.
+  if (typeof given !== 'object' || given === null) {
+    throw new TrackingError('bad-option', `${call} takes an object of options, not ${String(given)}`);
+  }
   for (const name in given) {
-    if (name in known) continue;
+    if (Object.hasOwn(known, name)) continue;
     throw new TrackingError(
       'bad-option',
       `${call} has no option \`${name}\`; there is ${Object.keys(known).join(', ')}`,

@@ -60,4 +60,27 @@ describe('what networks run on', () => {
     vi.stubEnv('SAMTRACK_ENGINE', undefined);
     expect((await opened({ gpu: { adapter: adapter.info.description.split(/\W/)[0]! } })).kind).toBe('webgpu');
   });
+
+  it('is not a name that nobody knows', async () => {
+    await expect(opened({ engine: 'tpu' as never })).rejects.toThrow(
+      new EngineError('engine is one of auto, webgpu, cpu, not "tpu".'),
+    );
+    await expect(opened({ engine: null as never })).rejects.toThrow(EngineError);
+    await expect(opened({ engine: 'cpu', cpu: { threads: 0 } })).rejects.toThrow(/threads/);
+  });
+
+  it.each(['webgpu', 'cpu'] as const)('is shared by all, where the first has %s', async (first) => {
+    const other = first === 'cpu' ? 'webgpu' : 'cpu';
+    const one = await openEngine({ engine: first }, 'the editor');
+    const [two, three] = await Promise.all([openEngine({ engine: first }), openEngine({ engine: 'auto' })]);
+    expect([two.engine, three.engine]).toEqual([one.engine, one.engine]);
+    expect(three.reason).toMatch(/\(in use already\)/);
+    await expect(openEngine({ engine: other })).rejects.toThrow(
+      new RegExp(`^The engine ${first} is in use, by the editor, samtrack, samtrack, .* samtrack can have ${other}`),
+    );
+    for (const each of [one, one, two]) each.close();
+    await expect(openEngine({ engine: other })).rejects.toThrow(/by samtrack, and/);
+    three.close();
+    (await openEngine({ engine: other })).close();
+  });
 });

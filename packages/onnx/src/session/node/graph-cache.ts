@@ -25,9 +25,14 @@ const SUMMARY = 'entry.json';
 /** Size and CRC-32 of each file. */
 type Summary = Record<string, { bytes: number; crc32: number }>;
 
-/** `$XDG_CACHE_HOME/samtrack/graphs`, or `~/.cache/samtrack/graphs`. */
-const defaultFolder = (): string =>
-  join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'samtrack', 'graphs');
+/** `$XDG_CACHE_HOME/samtrack/graphs`, or `~/.cache/samtrack/graphs`; nothing for users without a home, as containers have them. */
+function defaultFolder(): string | undefined {
+  try {
+    return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'samtrack', 'graphs');
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Compiled graphs on disk, each a folder, named by everything that it was made from. Folders appear whole, and one that is
@@ -35,19 +40,18 @@ const defaultFolder = (): string =>
  */
 export class GraphCache {
   readonly #digests = new WeakMap<object, Buffer>();
-  /** Entries that this process made or checked. */
-  readonly #whole = new Set<string>();
-  readonly #folder: string;
+  /** Entries that this process made or checked, and what `identityOf` said of them then. */
+  readonly #whole = new Map<string, string>();
   readonly #limit: number;
-  /** Whether nothing can be written: then nothing is compiled to be written. */
-  #unusable = false;
+  /** Whether nothing can be written: then nothing is compiled to be written, and what is there is read. */
+  #readOnly = false;
 
   /** @param maker What compiles: entries of others are of no use to it. */
   constructor(
     private readonly maker: string,
-    { folder = defaultFolder(), limitMB = DEFAULT_LIMIT_MB }: GraphCacheOptions = {},
+    private readonly folder: string,
+    limitMB = DEFAULT_LIMIT_MB,
   ) {
-    this.#folder = folder;
     this.#limit = limitMB * 1e6;
   }
 
@@ -55,16 +59,15 @@ export class GraphCache {
   static of(maker: string, options: GraphCacheOptions | false | undefined): GraphCache | undefined {
     const fromEnvironment = process.env['SAMTRACK_GRAPH_CACHE'];
     if (options === false || (options === undefined && fromEnvironment === 'off')) return undefined;
-    return new GraphCache(maker, {
-      folder: fromEnvironment === 'off' ? undefined : fromEnvironment || undefined,
-      ...options,
-    });
+    const named = fromEnvironment === 'off' ? undefined : fromEnvironment || undefined;
+    const folder = options?.folder ?? named ?? defaultFolder();
+    return folder === undefined ? undefined : new GraphCache(maker, folder, options?.limitMB);
   }
 
   /** Whether a graph is worth it, and fits. */
   takes(weights: readonly Weight[]): boolean {
     const bytes = weights.reduce((sum, { source }) => sum + source.byteLength, 0);
-    return !this.#unusable && bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
+    return bytes >= LEAST_BYTES && STORED_RATIO * bytes <= this.#limit;
   }
 
   /** Of a graph with these weights. */
@@ -76,23 +79,35 @@ export class GraphCache {
 
   #digest({ source }: Weight): Buffer {
     let digest = this.#digests.get(source);
-    if (!digest) this.#digests.set(source, (digest = createHash('sha256').update(source.values).digest()));
+    if (!digest) this.#digests.set(source, (digest = digestOf(source.values)));
     return digest;
+  }
+
+  /** Whether weights still are what the keys say that were made of them: arrays belong to who gave them. */
+  unchanged(weights: readonly Weight[]): boolean {
+    return weights.every(({ source }) => {
+      const before = this.#digests.get(source);
+      const now = digestOf(source.values);
+      this.#digests.set(source, now);
+      return before === undefined || now.equals(before);
+    });
   }
 
   /** The folder of an entry, made by `write` unless it is there. None where files cannot be written, or `write` fails. */
   async entry(key: string, write: (folder: string) => Promise<void>): Promise<string | undefined> {
-    const folder = join(this.#folder, key);
+    const folder = join(this.folder, key);
+    if (await this.#isWhole(folder)) {
+      const now = new Date();
+      // Where nothing can be written, nobody keeps what is used.
+      await utimes(join(folder, SUMMARY), now, now).catch(() => {});
+      return folder;
+    }
+    if (this.#readOnly) return undefined;
     try {
-      if (await this.#isWhole(folder)) {
-        const now = new Date();
-        await utimes(join(folder, SUMMARY), now, now);
-        return folder;
-      }
       await this.#make(folder, write);
     } catch (error) {
       // Errors of the file system have a code.
-      this.#unusable ||= (error as NodeJS.ErrnoException).code !== undefined;
+      this.#readOnly ||= (error as NodeJS.ErrnoException).code !== undefined;
       return undefined;
     }
     await this.#evict(key).catch(() => {});
@@ -101,7 +116,7 @@ export class GraphCache {
 
   /** Removes an entry that turned out to be of no use. */
   async forget(key: string): Promise<void> {
-    const folder = join(this.#folder, key);
+    const folder = join(this.folder, key);
     this.#whole.delete(folder);
     await remove(folder);
   }
@@ -109,17 +124,21 @@ export class GraphCache {
   async #isWhole(folder: string): Promise<boolean> {
     const summary = await readSummary(folder);
     if (!summary) return false;
-    if (this.#whole.has(folder)) return true;
-    for (const [name, { bytes, crc32: expected }] of Object.entries(summary)) {
+    const names = Object.keys(summary);
+    // Before they are read: what changes meanwhile is read again the next time.
+    const identity = await identityOf(folder, names);
+    if (identity !== undefined && this.#whole.get(folder) === identity) return true;
+    for (const name of names) {
+      const { bytes, crc32: expected } = summary[name]!;
       const actual = await summarise(join(folder, name)).catch(() => undefined);
       if (actual?.bytes !== bytes || actual.crc32 !== expected) return false;
     }
-    this.#whole.add(folder);
+    if (identity !== undefined) this.#whole.set(folder, identity);
     return true;
   }
 
   async #make(folder: string, write: (folder: string) => Promise<void>): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
+    await mkdir(this.folder, { recursive: true });
     const temporary = await mkdtemp(`${folder}${UNFINISHED}`);
     try {
       await write(temporary);
@@ -133,7 +152,8 @@ export class GraphCache {
       }
       await rm(folder, { recursive: true, force: true });
       await rename(temporary, folder);
-      this.#whole.add(folder);
+      const identity = await identityOf(folder, Object.keys(summary));
+      if (identity !== undefined) this.#whole.set(folder, identity);
     } catch (error) {
       await remove(temporary);
       throw error;
@@ -143,8 +163,8 @@ export class GraphCache {
   /** Removes the longest unused, but for the newest, until the rest is small enough, and what processes that died left. */
   async #evict(newest: string): Promise<void> {
     const entries: { path: string; used: number; bytes: number }[] = [];
-    for (const name of await readdir(this.#folder)) {
-      const path = join(this.#folder, name);
+    for (const name of await readdir(this.folder)) {
+      const path = join(this.folder, name);
       if (UNFINISHED_ENTRY.test(name)) {
         if (Date.now() - (await lastUse(path)) > ABANDONED_AFTER) await remove(path);
         continue;
@@ -167,6 +187,15 @@ export class GraphCache {
 
 /** Others may be at the same folder: what is gone, or cannot be removed, is left to them. */
 const remove = (path: string) => rm(path, { recursive: true, force: true }).catch(() => {});
+
+const digestOf = (values: NodeJS.ArrayBufferView): Buffer => createHash('sha256').update(values).digest();
+
+/** Another one where a file was written to or replaced. Nothing where one is gone. */
+const identityOf = (folder: string, names: readonly string[]): Promise<string | undefined> =>
+  Promise.all(names.map((name) => stat(join(folder, name)))).then(
+    (files) => files.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join(),
+    () => undefined,
+  );
 
 /** In milliseconds; now for what is gone. */
 const lastUse = (path: string): Promise<number> =>

@@ -82,6 +82,7 @@ class NodeRuntime implements OnnxRuntime {
       const session = await this.#create(model, weights, { optimizedModelFilePath: join(empty, GRAPH) }, saving);
       await session.release();
       await indexWeights(empty, GRAPH, WEIGHTS, weights);
+      if (!cache.unchanged(weights)) throw new Error('Weights were changed while they were written.');
     };
     // One that is whole and yet refused is made anew.
     for (let attempt = 0; attempt < 2; attempt++) {

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { OnnxEngineError } from '../../error.js';
 import { externalConstants } from '../../graph/external-constants.js';
 import type { ConstantData } from '../../tensors.js';
 import type { Weight } from '../session.js';
@@ -76,20 +77,27 @@ export async function keepWeights(folder: string, weights: readonly Weight[]): P
 /** Closes files that nobody reads any more: whoever owns weights does not know where they are. */
 const unused = new FinalizationRegistry<number>(closeSync);
 
-/** Stays open, so that it can be read even when it was removed since. */
+/** Stays open, so that it can be read even when it was removed since; not when it was written to. */
 class OpenFile {
   readonly #descriptor: number;
+  readonly #opened: Stats;
 
   constructor(private readonly path: string) {
     this.#descriptor = openSync(path, 'r');
     unused.register(this, this.#descriptor);
+    this.#opened = fstatSync(this.#descriptor);
   }
 
+  /** @throws OnnxEngineError `failed` for a file that is another than it was */
   read(offset: number, length: number): ArrayBuffer {
+    const { size, mtimeMs } = fstatSync(this.#descriptor);
+    if (size !== this.#opened.size || mtimeMs !== this.#opened.mtimeMs) {
+      throw new OnnxEngineError('failed', `${this.path} was changed while the weights that it keeps were in use.`);
+    }
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const count = readSync(this.#descriptor, bytes, done, length - done, offset + done);
-      if (count === 0) throw new Error(`${this.path} ends at byte ${offset + done}.`);
+      if (count === 0) throw new OnnxEngineError('failed', `${this.path} ends at byte ${offset + done}.`);
       done += count;
     }
     return bytes.buffer;
