@@ -333,7 +333,9 @@ describe('weights', () => {
     await expect(results({ folder }, write)).rejects.toMatchObject({
       name: 'OnnxEngineError',
       code: 'failed',
-      message: expect.stringMatching(/(graph|sources)\.weights was changed while the weights that it keeps were in use/),
+      message: expect.stringMatching(
+        /(graph|sources)\.weights was changed while the weights that it keeps were in use/,
+      ),
     });
   });
 
