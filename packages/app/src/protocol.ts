@@ -1,5 +1,6 @@
 /** What the page and the engine's worker say to each other. Requests are answered by id; reports come in batches: see `channel.ts`. */
 import type { Box, Direction, MaskPrompt, Point, PromptContent, PromptTarget } from 'samtrack';
+import type { MaskReadingName } from 'samtrack/io';
 
 /** An error as data. */
 export interface Failure {
@@ -44,7 +45,7 @@ export interface ObjectView {
 
 export type Rgb = readonly [red: number, green: number, blue: number];
 export type FrameSpan = readonly [first: number, last: number];
-export type { Direction, Point };
+export type { Direction, MaskReadingName, Point };
 
 /** Something that the user showed of an object in a frame. */
 export interface AnnotationView {
@@ -180,6 +181,25 @@ export interface ViewOptions {
 export type PromptShown = Exclude<PromptContent, MaskPrompt>;
 
 export type PromptRequest = Pick<PromptTarget, 'frame' | 'object'> & PromptShown;
+
+/** A mask from a file. */
+export interface MaskRequest {
+  readonly frame: number;
+  readonly file: File;
+  /** How to read it; as it looks if left out. */
+  readonly as?: MaskReadingName;
+  /** In place of what this import gave, as long as nothing came after it; otherwise beside it. */
+  readonly instead?: number;
+}
+
+/** What a mask from a file gave. */
+export interface MaskImported {
+  readonly ids: readonly number[];
+  /** What the file was taken to mean, for people. */
+  readonly meaning: string;
+  /** By which another reading can take its place. */
+  readonly edit: number;
+}
 
 /** A line painted on a mask. */
 export interface StrokeRequest {
@@ -337,8 +357,10 @@ export interface EngineApi {
 
   projects(): Promise<StoredProject[]>;
   open(source: SourceRequest, options: OpenRequest): Promise<SourceView>;
-  reopen(id: string, options: OpenRequest & { files?: readonly File[] }): Promise<SourceView>;
-  importProject(file: File, options: OpenRequest): Promise<SourceView>;
+  /** `imported`: it has just come from a file, and is not kept if that is damaged. */
+  reopen(id: string, options: OpenRequest & { files?: readonly File[]; imported?: boolean }): Promise<SourceView>;
+  /** Takes a project file in; `reopen` opens it. */
+  importProject(file: File): Promise<Pick<StoredProject, 'id' | 'name'>>;
   forget(id: string): Promise<void>;
   close(): Promise<void>;
 
@@ -356,8 +378,7 @@ export interface EngineApi {
   /** Shows what a prompt would give until the next one, or undefined; returns the share of the frame. */
   preview(request: PromptRequest | undefined): Promise<number | undefined>;
   paint(request: StrokeRequest): Promise<readonly number[]>;
-  /** @returns the objects, and what the file was taken to mean */
-  importMask(frame: number, file: File, object?: number): Promise<{ ids: readonly number[]; meaning: string }>;
+  importMask(request: MaskRequest): Promise<MaskImported>;
   removePoint(frame: number, object: number, index: number): Promise<void>;
 
   update(object: number, set: { name?: string; label?: string; colour?: Rgb; locked?: boolean }): Promise<void>;
@@ -446,7 +467,7 @@ export interface Notice {
   readonly kind: 'info' | 'warning' | 'error';
   readonly message: string;
   /** What the page offers beside it. */
-  readonly action?: 'storage' | 'resume' | 'models' | 'takeOver';
+  readonly action?: 'storage' | 'resume' | 'models' | 'takeOver' | 'mask';
 }
 
 /** What the worker asks of the page. */

@@ -287,6 +287,11 @@ export class App {
     );
   }
 
+  /** What was told in passing last, as people hear it; its notice goes after a while. */
+  announced(): Promise<string> {
+    return this.page.locator('[aria-live=polite]').innerText();
+  }
+
   /** Texts of the notices. */
   notices(): Promise<string[]> {
     return this.page.locator('.toast p').allInnerTexts();

@@ -8,7 +8,7 @@ import { decodeLabelPng, decompressRle, prepareCodecs, rleArea } from 'samtrack/
 import { expect, it } from 'vitest';
 import { makeVideo } from '../../pipeline/test/io/media.js';
 import { type App, describeApp } from './app.js';
-import { CLIP, labels, maskPng, picture } from './clip.js';
+import { CLIP, clipZip, labels, maskPng, picture } from './clip.js';
 
 async function tracked(app: App): Promise<void> {
   await app.openClip();
@@ -266,12 +266,23 @@ describeApp('export', (open) => {
     expect(await other.hashes(CLIP.frames)).toEqual(before);
     await other.page.keyboard.press('Control+z');
     await expect.poll(() => other.hash(CLIP.frames - 1)).toBe('');
+    // The command line's file by itself: masks are computed again, and the video is asked for.
+    const plain = unzipSync(bytes)['shapes.samtrack']!;
+    await other.drop({ name: 'shapes.samtrack', bytes: plain });
+    await other.page.getByRole('heading', { name: 'Choose “shapes” again' }).waitFor();
+    await other.opens({ name: 'shapes.zip', bytes: clipZip(), type: 'application/zip' });
+    expect(await other.hashes(CLIP.frames)).toEqual(before);
   });
 
   it('refuses what is no project, and opens nothing', async () => {
     const app = await open();
     await app.drop({ name: 'bad.samtrack', bytes: new TextEncoder().encode('PK nothing') });
-    await expect.poll(async () => (await app.notices()).join()).toMatch(/bad\.samtrack: it is no readable archive/);
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/bad\.samtrack: it is no project of samtrack/);
+    const newer = { format: 'samtrack-session', version: 2, source: { name: 'a', width: 2, height: 2 } };
+    await app.drop({ name: 'newer.samtrack', bytes: new TextEncoder().encode(`${JSON.stringify(newer)}\n`) });
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/newer\.samtrack: it is of version 2; this page reads version 1/);
     // Ten million zeros, packed to almost nothing.
     const bomb = zipSync({ 'a.samtrack': new Uint8Array(1e7) }, { level: 9 });
     await app.drop({ name: 'bomb.samtrack', bytes: bomb });

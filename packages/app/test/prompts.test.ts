@@ -1,7 +1,8 @@
+import { encode } from 'fast-png';
 import { expect, it } from 'vitest';
 import { paintLine } from '../src/worker/paint.js';
 import { type App, describeApp } from './app.js';
-import { labels, maskPng } from './clip.js';
+import { CLIP, labels, maskPng } from './clip.js';
 
 /** Pixels of an object in the first frame. */
 const areaOf = async (app: App, id: number) => (await app.areas(0)).get(id) ?? 0;
@@ -165,8 +166,49 @@ describeApp('prompts', (open) => {
     await app.drop({ name: 'mask.png', bytes: maskPng(0), type: 'image/png' });
     await app.waitForObjects(2);
     // What the file was taken to mean is said.
-    await expect.poll(() => app.notices()).toEqual([expect.stringMatching(/^mask\.png: \d objects$/)]);
+    await expect.poll(() => app.announced()).toBe('mask.png: 2 objects');
     expect([await areaOf(app, 1), await areaOf(app, 2)]).toEqual([truth(1), truth(2)]);
+  });
+
+  it('come as masks, which are read as the user says, in one step', async () => {
+    const app = await open();
+    await app.openClip();
+    const { page } = app;
+    const read = async (open: string, as: string) => {
+      await page.getByRole('button', { name: open }).click();
+      await page.getByRole('radio', { name: as }).check();
+      await page.getByRole('button', { name: 'Read it so' }).click();
+    };
+    const notice = (text: RegExp) => expect.poll(async () => (await app.notices()).join()).toMatch(text);
+    // No colour is black, so that it is refused; then each is an object.
+    const colours = [
+      [200, 200, 10],
+      [220, 50, 47],
+      [38, 110, 230],
+    ] as const;
+    const { width, height } = CLIP;
+    const data = Uint8Array.from([...labels(0)].flatMap((id) => [...colours[id as 0 | 1 | 2]]));
+    await app.drop({ name: 'colours.png', bytes: encode({ width, height, data, channels: 3 }), type: 'image/png' });
+    await notice(/colours\.png: no colour is black.*“Colours” makes each an object/);
+    await read('Read it otherwise', 'Colours');
+    await app.waitForObjects(3);
+    await page.keyboard.press('Control+z');
+    await app.waitForObjects(0);
+    // 255 is taken for void; then for an object, in place of that.
+    const grey = Uint8Array.from(labels(0), (id) => (id === 1 ? 255 : id));
+    await app.drop({ name: 'void.png', bytes: encode({ width, height, data: grey, channels: 1 }), type: 'image/png' });
+    await app.waitForObjects(1);
+    await expect.poll(() => app.announced()).toBe('void.png: one object; 255 is void');
+    await read('Read void.png otherwise', 'Labels');
+    await app.waitForObjects(2);
+    expect(await app.objects()).toEqual(['object 2', 'object 255']);
+    // What cannot be read so leaves what there is.
+    await read('Read void.png otherwise', 'Alpha');
+    await notice(/void\.png: it has no alpha channel/);
+    expect(await app.objects()).toEqual(['object 2', 'object 255']);
+    await page.keyboard.press('Control+z');
+    await app.waitForObjects(0);
+    expect((await app.snapshot()).head).toEqual([false, true]);
   });
 
   it('come as text, one object for each thing found', async () => {

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { MASK_READINGS } from 'samtrack/io';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { failureOf, latestOnly } from '../src/channel.js';
 import type { Report } from '../src/protocol.js';
-import { isMeant, sortOut } from '../src/state/inputs.js';
+import { isMeant, isProject, sortOut } from '../src/state/inputs.js';
+import { inPageWords, READINGS } from '../src/state/mask.js';
 import { Outbox } from '../src/worker/outbox.js';
 import { insideOf, paintLine } from '../src/worker/paint.js';
 
@@ -66,6 +68,29 @@ describe('of several files', () => {
     expect(() => opened('a.mp4', 'b.mov')).toThrow('There are 2 videos, a.mp4 and others: open one at a time.');
     // What nobody can open is refused by the engine, by name.
     expect(opened('a.txt', 'b.txt')).toEqual(['a.txt', undefined]);
+  });
+
+  it('a project is told by its name, also where a browser has numbered it', () => {
+    for (const name of [
+      'a.samtrack',
+      'a.samtrack.zip',
+      'a.samtrack (1).zip',
+      'a.samtrack(2).zip',
+      'a.samtrack-3.zip',
+    ]) {
+      expect(isProject(file(name)), name).toBe(true);
+    }
+    for (const name of ['samtrack.zip', 'a.samtrack.mp4', 'a.samtrack.masks'])
+      expect(isProject(file(name)), name).toBe(false);
+  });
+});
+
+describe('ways to read a mask', () => {
+  it('are those of the command line, in words of the page', () => {
+    expect(Object.keys(READINGS)).toEqual([...MASK_READINGS]);
+    expect(inPageWords('one object; --mask-as labels makes each value an object')).toBe(
+      'one object; “Labels” makes each value an object',
+    );
   });
 });
 

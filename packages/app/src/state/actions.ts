@@ -7,6 +7,7 @@ import { discovery } from './discovery.js';
 import { attempt, engine, previewLatest, report, seekLatest } from './engine.js';
 import { saveAs } from './files.js';
 import { isMeant, isModel, isProject, pathOf, sortOut } from './inputs.js';
+import { inPageWords, type MaskGiven, maskGiven } from './mask.js';
 import { settings } from './settings.js';
 import {
   activeObject,
@@ -76,8 +77,12 @@ export async function openFiles(given: readonly File[]): Promise<void> {
   const [first] = files;
   if (!first) return;
   if (files.some((file) => /(?:^|\/)Annotations\//.test(pathOf(file)))) return openDataset(files);
-  if (isProject(first)) {
-    await opening(`Opening ${first.name}`, () => engine().importProject(first, openOptions()));
+  const projectFile = files.find(isProject);
+  if (projectFile) {
+    await importProject(
+      projectFile,
+      files.filter((file) => file !== projectFile),
+    );
   } else if (isModel(first)) {
     const { importModel } = await import('./models.js');
     await importModel(first);
@@ -91,6 +96,14 @@ export async function openFiles(given: readonly File[]): Promise<void> {
       engine().open({ kind: 'files', ...chosen }, openOptions()),
     );
   }
+}
+
+/** Opens a project file. `beside`: what came with it; its video, if it has none in it. */
+async function importProject(file: File, beside: readonly File[]): Promise<void> {
+  busy.value = `Opening ${file.name}`;
+  const taken = await attempt(() => engine().importProject(file));
+  busy.value = undefined;
+  if (taken) await reopen(taken.id, { imported: taken.name, ...(beside.length > 0 && { files: beside }) });
 }
 
 /** A data set has pictures to open, and annotations to score with. */
@@ -109,15 +122,23 @@ async function openDataset(files: readonly File[]): Promise<void> {
 export const openCamera = (frames: ReadableStream<VideoFrame>, name: string) =>
   opening('Waiting for the camera', () => engine().open({ kind: 'camera', frames, name }, openOptions()));
 
-/** Takes a kept project up again; its file is asked for where it was not copied. */
-export async function reopen(id: string, options: { files?: readonly File[]; takeOver?: boolean } = {}): Promise<void> {
+/**
+ * Takes a kept project up again; its file is asked for where it was not copied.
+ * @param options `imported`: what it is called, where it has just come from a file
+ */
+export async function reopen(
+  id: string,
+  { imported, files: given, takeOver: taking }: { files?: readonly File[]; takeOver?: boolean; imported?: string } = {},
+): Promise<void> {
   busy.value = 'Opening the project';
   try {
-    enter(await engine().reopen(id, { ...openOptions(), ...options }));
+    const files = given && sortOut(given.filter(isMeant)).files;
+    enter(await engine().reopen(id, { ...openOptions(), files, takeOver: taking, imported: imported !== undefined }));
   } catch (error) {
     const { code } = error as { code?: string };
-    const known = recents.value?.find((stored) => stored.id === id);
-    if (code === 'not-found' && known) takeOver.value = { kind: 'source-needed', id, name: known.name };
+    if (recents.value === undefined) await refreshRecents();
+    const name = imported ?? recents.value?.find((stored) => stored.id === id)?.name;
+    if (code === 'not-found' && name !== undefined) takeOver.value = { kind: 'source-needed', id, name };
     else report(error);
   }
   busy.value = undefined;
@@ -250,15 +271,29 @@ export const paint = (points: readonly (readonly [number, number])[], radius: nu
     await choosing(() => engine().paint({ frame: presented.value.frame, object, points, radius, erase }));
   });
 
-export const importMask = (file: File): Promise<void> =>
+/** Takes a mask from a file, for the shown frame. `again`: the same file once more, to be read otherwise. */
+export const importMask = (file: File, again?: MaskGiven): Promise<void> =>
   prompts.run(async () => {
-    let meaning = '';
-    const ids = await choosing(async () => {
-      const made = await engine().importMask(presented.value.frame, file);
-      meaning = made.meaning;
-      return made.ids;
+    const frame = again?.frame ?? presented.value.frame;
+    // What was said of another one offers nothing any more.
+    toasts.value = toasts.value.filter(({ action }) => action !== 'mask');
+    await choosing(async () => {
+      try {
+        const made = await engine().importMask({ frame, file, as: again?.as, instead: again?.edit });
+        const said = `${file.name}: ${inPageWords(made.meaning)}`;
+        maskGiven.value = { file, frame, as: again?.as, edit: made.edit, said };
+        tell({ kind: 'info', message: said, action: 'mask' });
+        return made.ids;
+      } catch (error) {
+        const { name, code, message } = error as RemoteError;
+        if (name !== 'MaskError' || !(code === 'ambiguous' || code === 'unsupported')) throw error;
+        const said = inPageWords(message);
+        // What it gave before is still there.
+        maskGiven.value = { file, frame, edit: again?.edit, said };
+        tell({ kind: 'error', message: said, action: 'mask' });
+        return [];
+      }
     });
-    if (ids.length > 0) tell({ kind: 'info', message: `${file.name}: ${meaning}` });
   });
 
 /** The annotation that the active object has in the shown frame. */

@@ -28,6 +28,7 @@ import {
 } from './actions.js';
 import { attempt, engine } from './engine.js';
 import { saveAs } from './files.js';
+import { chooseFile } from './pickers.js';
 import { decide, reviewed } from './review.js';
 import {
   activeObject,
@@ -174,14 +175,7 @@ export const COMMANDS: readonly Command[] = [
   command('View', 'actual', '100 percent', 'Shift+2 @', () => zoomTo(1)),
   command('Project', 'undo', 'Undo', '$mod+z', undo),
   command('Project', 'redo', 'Redo', '$mod+Shift+z $mod+y', redo),
-  command(
-    'Project',
-    'open',
-    'Open a file',
-    '$mod+o',
-    () => document.querySelector<HTMLElement>('[data-open]')?.click(),
-    'global',
-  ),
+  command('Project', 'open', 'Open a file', '$mod+o', chooseFile, 'global'),
   command('Project', 'save', 'Save a copy of the project', '$mod+s', async () => {
     const file = await attempt(() => engine().exportProject());
     if (file) await saveAs(file);

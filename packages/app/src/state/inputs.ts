@@ -3,7 +3,8 @@
 const PICTURE = /\.(png|jpe?g|webp|bmp|gif)$/i;
 const VIDEO = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ts|ogv|wmv|flv)$/i;
 
-export const isProject = ({ name }: File) => /\.samtrack(\.zip)?$/i.test(name);
+/** Browsers number the downloads of one name apart: `clip.samtrack (1).zip`. */
+export const isProject = ({ name }: File) => /\.samtrack([ -]?\(?\d+\)?)?(\.zip)?$/i.test(name);
 export const isModel = ({ name }: File) => /\.(pth|pt|safetensors)$/i.test(name);
 const isPicture = ({ name, type }: File) => PICTURE.test(name) || type.startsWith('image/');
 const isVideo = ({ name, type }: File) => VIDEO.test(name) || type.startsWith('video/');

@@ -16,6 +16,7 @@ import type {
   ViewMode,
 } from '../protocol.js';
 import { LANE } from '../protocol.js';
+import { maskGiven } from './mask.js';
 
 /** What the engine has told. */
 export const capabilities = signal<Capabilities | undefined>(undefined);
@@ -69,6 +70,7 @@ export type DialogName =
   | 'camera'
   | 'url'
   | 'text'
+  | 'mask'
   | 'commands'
   | 'storage';
 export const dialog = signal<DialogName | undefined>(undefined);
@@ -196,12 +198,13 @@ function takeProject(view: ProjectView | undefined): void {
   if (view?.id !== project.value?.id) {
     wanted = undefined;
     finished.value = undefined;
+    maskGiven.value = undefined;
   }
   project.value = view;
   if (!view) {
     source.value = undefined;
     // What was told in passing was told of it.
-    toasts.value = toasts.value.filter(({ kind, action }) => kind === 'error' || action);
+    toasts.value = toasts.value.filter(({ kind, action }) => action !== 'mask' && (kind === 'error' || action));
     lanes.clear();
     lanesVersion.value++;
     activeObject.value = undefined;

@@ -2,6 +2,7 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { Stage } from '../stage/stage.js';
 import { openFiles, reopen } from '../state/actions.js';
+import { chooseSource, chooseSourceFolder } from '../state/pickers.js';
 import { busy, capabilities, type DialogName, dialog, project, returning, takeOver } from '../state/view.js';
 import { Timeline } from '../timeline/timeline.js';
 import { Button } from './button.js';
@@ -24,6 +25,7 @@ const DIALOGS: Readonly<Record<DialogName, () => Promise<{ default: ComponentTyp
   camera: () => import('../dialogs/camera.js'),
   url: () => import('../dialogs/url.js'),
   text: () => import('../dialogs/text.js'),
+  mask: () => import('../dialogs/mask.js'),
   commands: () => import('../dialogs/commands.js'),
   storage: () => import('../dialogs/storage.js'),
 };
@@ -56,19 +58,14 @@ function TakeOver() {
         <h1>Choose “{what.name}” again</h1>
         <p>
           The project is here, its video is not: it was too large to copy, or copies are switched off. Choose the same
-          file, or drop it; another one is refused.
+          file or image folder, or drop it; another one is refused.
         </p>
         <div class="drop-actions">
-          <Button
-            kind="primary"
-            label="Choose the file"
-            onClick={async () => {
-              const { fileOpen } = await import('browser-fs-access');
-              const file = await fileOpen().catch(() => undefined);
-              if (file) await reopen(what.id, { files: [file] });
-            }}
-          >
+          <Button kind="primary" label="Choose the file" onClick={() => chooseSource(what.id)}>
             Choose the file
+          </Button>
+          <Button label="Image folder" onClick={() => chooseSourceFolder(what.id)}>
+            Image folder
           </Button>
           <Button label="Back" onClick={leave}>
             Back

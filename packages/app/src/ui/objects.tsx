@@ -3,6 +3,7 @@ import type { ObjectView, Rgb } from '../protocol.js';
 import { LANE } from '../protocol.js';
 import { eraseHere, removeObject, seek, selectObject, solo, toggleHidden, update } from '../state/actions.js';
 import { attempt, engine } from '../state/engine.js';
+import { maskGiven } from '../state/mask.js';
 import {
   activeObject,
   dialog,
@@ -167,10 +168,12 @@ function PromptList() {
   const annotation = project.value?.annotations.find((at) => at.frame === frame && at.object === activeObject.value);
   if (!annotation) return null;
   const { object, points, labels, box, erased } = annotation;
+  const isMask = points.length === 0 && !box && !erased;
+  const given = maskGiven.value;
   return (
     <section class="prompts" aria-label="Prompts in this frame">
       <h3>Shown in frame {frame}</h3>
-      {points.length === 0 && !box && <p class="muted">{erased ? 'Taken out' : 'A painted or imported mask'}</p>}
+      {(isMask || erased) && <p class="muted">{erased ? 'Taken out' : 'A painted or imported mask'}</p>}
       <ul>
         {box && (
           <li>
@@ -191,6 +194,18 @@ function PromptList() {
           </li>
         ))}
       </ul>
+      {isMask && given?.frame === frame && (
+        <Button
+          label={`Read ${given.file.name} otherwise`}
+          kind="quiet"
+          disabled={readOnly.value}
+          onClick={() => {
+            dialog.value = 'mask';
+          }}
+        >
+          Read {given.file.name} otherwise
+        </Button>
+      )}
       <Button
         label="Take this prompt back"
         kind="quiet"

@@ -1,43 +1,11 @@
-import { directoryOpen, fileOpen } from 'browser-fs-access';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { StoredProject } from '../protocol.js';
-import { forget, openDemo, openFiles, refreshRecents, reopen } from '../state/actions.js';
-import { report } from '../state/engine.js';
+import { forget, openDemo, refreshRecents, reopen } from '../state/actions.js';
 import { sizeOf } from '../state/files.js';
+import { chooseFile, chooseFolder } from '../state/pickers.js';
 import { capabilities, dialog, recents } from '../state/view.js';
 import { Button } from './button.js';
 import { Icon } from './icon.js';
-
-/** What can be opened, for the file picker. */
-const ACCEPTED = {
-  mimeTypes: ['video/*', 'image/*'],
-  extensions: ['.mp4', '.mov', '.webm', '.mkv', '.zip', '.samtrack', '.pth', '.safetensors'],
-};
-
-const unlessAborted = (error: unknown) => (error as Error).name === 'AbortError' || report(error);
-
-export async function chooseFile(): Promise<void> {
-  try {
-    await openFiles([
-      await fileOpen({
-        mimeTypes: ACCEPTED.mimeTypes,
-        extensions: ACCEPTED.extensions,
-        description: 'Videos, images and projects',
-      }),
-    ]);
-  } catch (error) {
-    unlessAborted(error);
-  }
-}
-
-export async function chooseFolder(): Promise<void> {
-  try {
-    const files = (await directoryOpen({ recursive: true })) as File[];
-    await openFiles(files);
-  } catch (error) {
-    unlessAborted(error);
-  }
-}
 
 const AGO: readonly (readonly [seconds: number, unit: Intl.RelativeTimeFormatUnit])[] = [
   [86400, 'day'],
@@ -165,7 +133,7 @@ export function StartPage() {
           </span>
           <p class="drop-title">Drop a video, images or a project here</p>
           <div class="drop-actions">
-            <Button kind="primary" label="Choose a file" icon="folder" data={{ 'data-open': '' }} onClick={chooseFile}>
+            <Button kind="primary" label="Choose a file" icon="folder" onClick={chooseFile}>
               Choose a file
             </Button>
             <Button label="Image folder" onClick={chooseFolder}>

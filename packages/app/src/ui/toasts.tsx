@@ -4,11 +4,12 @@ import { alarmed, announced, dialog, dismiss, project, type Toast, toasts } from
 import { Button } from './button.js';
 import { Icon } from './icon.js';
 
-/** Time in which a notice can be read, in milliseconds; errors stay. */
+/** Time in which a notice can be read, in milliseconds; warnings and errors stay. */
 const READ_MS = 8000;
 
 const ACTIONS: Readonly<Record<NonNullable<Toast['action']>, { label: string; run: () => unknown }>> = {
   storage: { label: 'Free storage', run: () => (dialog.value = 'storage') },
+  mask: { label: 'Read it otherwise', run: () => (dialog.value = 'mask') },
   models: { label: 'Open Models', run: () => (dialog.value = 'models') },
   resume: { label: 'Resume', run: resume },
   takeOver: {
@@ -19,7 +20,8 @@ const ACTIONS: Readonly<Record<NonNullable<Toast['action']>, { label: string; ru
 
 function ToastCard({ id, kind, message, action }: Toast) {
   useEffect(() => {
-    if (kind === 'error' || action) return undefined;
+    // How a mask is read can be changed in the inspector later, too.
+    if (kind !== 'info' || (action && action !== 'mask')) return undefined;
     const timer = setTimeout(() => dismiss(id), READ_MS);
     return () => clearTimeout(timer);
   }, [id, kind, action]);

@@ -1,19 +1,10 @@
-import { fileOpen } from 'browser-fs-access';
 import { hint } from '../page/keys.js';
-import { choose, importMask } from '../state/actions.js';
+import { choose } from '../state/actions.js';
 import { commandById } from '../state/commands.js';
-import { report } from '../state/engine.js';
+import { chooseMask } from '../state/pickers.js';
 import { readOnly, source, TOOLS, tool } from '../state/view.js';
 import { Button, CommandButton } from './button.js';
 import { Icon } from './icon.js';
-
-async function chooseMask(): Promise<void> {
-  try {
-    await importMask(await fileOpen({ mimeTypes: ['image/png'], extensions: ['.png'], description: 'Masks' }));
-  } catch (error) {
-    if ((error as Error).name !== 'AbortError') report(error);
-  }
-}
 
 /** What a click on the video does. Arrows move through the tools, as through any group of choices. */
 export function ToolRail() {

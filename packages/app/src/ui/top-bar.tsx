@@ -1,9 +1,9 @@
 import { closeProject } from '../state/actions.js';
 import { commandById } from '../state/commands.js';
+import { chooseFile, chooseFolder } from '../state/pickers.js';
 import { dialog, isRunning, project, saved, source } from '../state/view.js';
 import { Button, CommandButton } from './button.js';
 import { Menu } from './menu.js';
-import { chooseFile, chooseFolder } from './start.js';
 
 const savedAt = () =>
   saved.value && new Date(saved.value).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });

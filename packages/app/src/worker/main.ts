@@ -88,7 +88,7 @@ class Main implements EngineApi {
     return view;
   }
 
-  async reopen(id: string, options: OpenRequest & { files?: readonly File[] }): Promise<SourceView> {
+  async reopen(id: string, options: Parameters<EngineApi['reopen']>[1]): Promise<SourceView> {
     const record = await readRecord(id);
     if (!record) throw new SessionError('bad-option', `there is no project ${id}`);
     if (options.takeOver) await this.#askRelease(id);
@@ -97,7 +97,11 @@ class Main implements EngineApi {
     if (files.length === 0) {
       throw new SourceError('not-found', record.name, 'its file was not copied into this browser: choose it again');
     }
-    const view = await this.#enter({ files }, id, record.name, record.source, options);
+    const view = await this.#enter({ files }, id, record.name, record.source, options).catch(async (error) => {
+      // Another video is told from it, and the right one may come; a file that is damaged is of no use here.
+      if (options.imported && error instanceof SessionError && error.code === 'corrupt') await removeProject(id);
+      throw error;
+    });
     if (options.files && options.keepCopy && kept.length === 0) void this.#copy(id, options.files);
     await this.#open?.viewer.seek(Math.min(record.frame, view.frameCount - 1));
     if (record.running && this.#open && !this.#open.readOnly) {
@@ -107,14 +111,7 @@ class Main implements EngineApi {
     return view;
   }
 
-  async importProject(file: File, options: OpenRequest): Promise<SourceView> {
-    const { id } = await readProject(file);
-    return this.reopen(id, options).catch(async (error) => {
-      // Its video comes later; anything else means that the project is of no use here.
-      if (!(error instanceof SourceError && error.code === 'not-found')) await removeProject(id);
-      throw error;
-    });
-  }
+  importProject: EngineApi['importProject'] = readProject;
 
   async forget(id: string): Promise<void> {
     if (this.#open?.id === id) await this.close();
@@ -166,7 +163,7 @@ class Main implements EngineApi {
   prompt: EngineApi['prompt'] = (request) => this.#project.prompt(request);
   preview: EngineApi['preview'] = (request) => this.#project.preview(request);
   paint: EngineApi['paint'] = (request) => this.#project.paint(request);
-  importMask: EngineApi['importMask'] = (...given) => this.#project.importMask(...given);
+  importMask: EngineApi['importMask'] = (request) => this.#project.importMask(request);
   removePoint: EngineApi['removePoint'] = (...given) => this.#project.removePoint(...given);
 
   update: EngineApi['update'] = (object, set) => this.#project.edit((session) => session.update(object, set));

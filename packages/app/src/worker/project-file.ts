@@ -38,34 +38,46 @@ export async function writeProject(id: string, name: string): Promise<{ path: st
   return files;
 }
 
-/**
- * Takes a project file in, under a new id. Nothing is written before all of it was found to be in order.
- * @throws SessionError `corrupt`
- */
-export async function readProject(file: File): Promise<ProjectRecord> {
-  const bad = (message: string, cause?: unknown) => new SessionError('corrupt', `${file.name}: ${message}`, { cause });
-  if (file.size > MOST_BYTES) throw bad('it is too large for a project');
-  const archive = new Uint8Array(await file.arrayBuffer());
+/** The entries of an archive, where it holds no more than a project does. */
+function unpacked(archive: Uint8Array, bad: (message: string, cause?: unknown) => Error): Record<string, Uint8Array> {
   const sizes: number[] = [];
   const unpack = (options?: UnzipOptions) => {
     try {
       return unzipSync(archive, options);
     } catch (cause) {
-      throw bad('it is no readable archive', cause);
+      throw bad('it is no project of samtrack: neither an archive nor the file that the command line keeps', cause);
     }
   };
   // Only looked at: what it claims to hold is known before any of it is unpacked.
   unpack({ filter: ({ originalSize }) => sizes.push(originalSize) < 0 });
   if (sizes.length > MOST_FILES) throw bad(`${sizes.length} files are too many for a project`);
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
-  if (bytes > MOST_BYTES || bytes > MOST_RATIO * file.size)
+  if (bytes > MOST_BYTES || bytes > MOST_RATIO * archive.length) {
     throw bad('what is packed in it is too large for a project');
-  const entries = unpack();
-  const paths = Object.keys(entries);
-  const main = paths.find((path) => /^[^/]+\.samtrack$/.test(path));
+  }
+  return unpack();
+}
+
+/**
+ * Takes a project file in, under a new id. Nothing is written before all of it was found to be in order.
+ * @throws SessionError `corrupt`, `version`
+ */
+export async function readProject(file: File): Promise<ProjectRecord> {
+  const bad = (message: string, cause?: unknown) => new SessionError('corrupt', `${file.name}: ${message}`, { cause });
+  if (file.size > MOST_BYTES) throw bad('it is too large for a project');
+  const given = new Uint8Array(await file.arrayBuffer());
+  // The command line's file by itself, without the masks beside it: they are computed again.
+  const entries = headerOf(given)
+    ? { [`${file.name.replace(/\.samtrack.*$/i, '')}.samtrack`]: given }
+    : unpacked(given, bad);
+  const main = Object.keys(entries).find((path) => /^[^/]+\.samtrack$/.test(path));
   if (!main) throw bad('there is no NAME.samtrack in it');
   const header = headerOf(entries[main]!);
   if (!header) throw bad(`${main} is no project of samtrack`);
+  if (header.version !== 1) {
+    const message = `${file.name}: it is of version ${header.version}; this page reads version 1`;
+    throw new SessionError('version', message);
+  }
   const id = `p${Date.now().toString(36)}i.samtrack`;
   try {
     return await writeEntries(id, main, header, entries);
@@ -112,6 +124,7 @@ async function writeEntries(
 }
 
 interface Header {
+  version: unknown;
   source: { name: string; width: number; height: number; frameCount: number | null };
 }
 

@@ -20,6 +20,8 @@ import type {
   AnnotationView,
   CandidateView,
   LaneData,
+  MaskImported,
+  MaskRequest,
   MemoryView,
   ProjectView,
   PromptRequest,
@@ -42,6 +44,9 @@ import { Viewer } from './viewer.js';
 
 /** A camera has no end; lanes are made for as many frames at first. */
 const LIVE_FRAMES = 3600;
+
+/** Numbers changes, of all that is opened. */
+let nextChange = 1;
 
 export interface WorkspaceOptions {
   readonly id: string;
@@ -93,6 +98,8 @@ export class Workspace {
   #stale: ProjectView['stale'] = { forward: [], backward: [] };
   #record: ProjectRecord;
   readonly #edits = new SerialQueue();
+  /** The newest change, a run or undoing as well. */
+  #change = 0;
   readonly #saves = new SerialQueue();
   /** Their pictures take a while: what is told last is what waits now. */
   readonly #tellCandidates = latestOnly(() => this.#candidates());
@@ -203,6 +210,7 @@ export class Workspace {
       }
       await this.runner.pause(frame);
       const result = await work(this.session);
+      this.#change = nextChange++;
       this.viewer.preview(undefined);
       this.publish();
       await (frame === undefined ? this.viewer.refresh() : this.viewer.seek(frame));
@@ -248,6 +256,7 @@ export class Workspace {
   async track(request: TrackRequest): Promise<RunOutcome> {
     if (this.readOnly) throw new OutputError('busy', this.options.name, 'another tab is working on it');
     await this.#edits.idle();
+    this.#change = nextChange++;
     await this.#save({ direction: request.direction, frame: this.viewer.frame });
     const outcome = await this.runner.start(request);
     this.publish();
@@ -292,14 +301,21 @@ export class Workspace {
     }, frame);
   }
 
-  async importMask(frame: number, file: File, object?: number): Promise<{ ids: readonly number[]; meaning: string }> {
+  /** Gives objects the masks of a file. Another reading of the same file takes the place of the one before. */
+  async importMask({ frame, file, as, instead }: MaskRequest): Promise<MaskImported> {
     let meaning = '';
     const made = await this.edit(async (session) => {
       const { width, height } = session.source;
-      const mask = await readMask(file, { width, height, onMeaning: (text) => (meaning = text) });
-      return ids(await session.prompt({ frame, object, mask }));
+      const mask = await readMask(file, { width, height, as, onMeaning: (text) => (meaning = text) });
+      const takesPlace = instead === this.#change && (await session.undo());
+      try {
+        return ids(await session.prompt({ frame, mask }));
+      } catch (error) {
+        if (takesPlace) await session.redo();
+        throw error;
+      }
     }, frame);
-    return { ids: made, meaning };
+    return { ids: made, meaning, edit: this.#change };
   }
 
   /** Takes one of the points back that an object's mask was made of. */
