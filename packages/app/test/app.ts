@@ -288,8 +288,8 @@ export class App {
   }
 
   /** What was told in passing last, as people hear it; its notice goes after a while. */
-  announced(): Promise<string> {
-    return this.page.locator('[aria-live=polite]').innerText();
+  announced(): Promise<string | null> {
+    return this.page.locator('[aria-live=polite]').textContent();
   }
 
   /** Texts of the notices. */

@@ -138,8 +138,7 @@ describeApp('a session', (open) => {
     await copied(app);
     const use = async (name: string, bytes: Uint8Array) => {
       await app.drop({ name, bytes });
-      const ready = new RegExp(`^${name}: .*ready as the tracker`);
-      await expect.poll(() => app.notices()).toContainEqual(expect.stringMatching(ready));
+      await expect.poll(() => app.announced()).toMatch(new RegExp(`^${name}: .*ready as the tracker`));
       await app.page.getByRole('button', { name: 'Close the project' }).click();
       await app.page.locator('.recent-open').click();
     };
