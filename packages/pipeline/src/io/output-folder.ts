@@ -44,6 +44,8 @@ export interface OutputFolder {
   clear?(folder: string): Promise<void>;
   /** Removes what runs of these tokens left half-written in a folder. */
   removeUnfinished(folder: string, tokens: ReadonlySet<string>): Promise<void>;
+  /** Throws where it is known beforehand that nothing can be written to the folder. Leaves nothing behind. */
+  checkWritable?(): Promise<void>;
   /**
    * Keeps other writers away.
    * @returns a function that lets them in again

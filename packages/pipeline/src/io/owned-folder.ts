@@ -92,7 +92,7 @@ export class OwnedFolder implements OutputFolder {
   }
 
   /**
-   * Whether a run may take a folder, before there is anything to write: what is there is looked at, and left as it is.
+   * Whether a run may take a folder and write to it, before there is anything to write: what is there is looked at, and left as it is.
    * @param look throws where what is there is in the way; not called where there is nothing
    * @throws OutputError as `claim`, and what `look` throws
    */
@@ -108,6 +108,7 @@ export class OwnedFolder implements OutputFolder {
     if (isEmpty) {
       const check = await folder.guard(inputs);
       for (const path of makes) await check(path);
+      await folder.checkWritable?.();
       return;
     }
     const owned = await OwnedFolder.claim(folder, claim);

@@ -190,11 +190,24 @@ describe('samtrack track', () => {
     expect(masksOf('full')).toEqual(names);
   });
 
-  it('says when the output cannot be written', async () => {
+  it('says when the output cannot be written, before models are loaded, and leaves nothing behind', async () => {
     writeFileSync(at('file'), '');
-    const { status, err } = await samtrack(trackMasks('file/out'));
-    expect(status).toBe(1);
-    expect(err).toMatch(/file\/out.*: cannot be written/);
+    const there = readdirSync(folder);
+    for (const more of [
+      ['--mask', mask, '--out', at('file', 'out')],
+      ['--point', '10,10', '--out', at('file', 'out')],
+      ['--point', '10,10', '--at', '3', '--out', at('file', 'out')],
+      ['--point', '10,10', '--preview', '--out', at('file', 'out')],
+      ['--mask', mask, '--out', at('fine'), '--project', at('file', 'x.samtrack')],
+    ]) {
+      // Weights that are not there would be named first, were models loaded first.
+      const { status, err } = await samtrack(['track', frames, '--weights', at('nosuch.pth'), ...more]);
+      expect({ more, status, err }).toMatchObject({
+        status: 1,
+        err: expect.stringMatching(/file.*: cannot be written/),
+      });
+    }
+    expect(readdirSync(folder)).toEqual(there);
   });
 });
 

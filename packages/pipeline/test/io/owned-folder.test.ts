@@ -26,6 +26,7 @@ import {
   writeOwnedFile,
 } from '../../src/io/index.js';
 import { takeLock } from '../../src/io/node/lock-file.js';
+import { makeFolder } from '../../src/io/node/make-folder.js';
 import { errorOf, temporaryFolder } from './temporary.js';
 
 const root = temporaryFolder();
@@ -195,6 +196,24 @@ describe('an owned folder', () => {
       message: expect.stringMatching(/drawn1\.png: is the mask/),
     });
     expect(snapshot(world)).toEqual(before);
+  });
+
+  test('that nothing can be made in is refused, and folders above it are left as they are', async () => {
+    const world = fresh();
+    writeFileSync(join(world, 'file'), '');
+    const check = (path: string) => OwnedFolder.check(openOutputFolder(join(world, path)), {}, async () => {});
+    for (const path of ['file', 'file/a', 'file/a/b'])
+      expect(await errorOf(() => check(path))).toMatchObject({ name: 'OutputError', code: 'not-writable' });
+    await check('a/b/c');
+    expect(readdirSync(world)).toEqual(['file']);
+    // /proc is a folder that can hold no others, with an error that says that something above is missing.
+    const calls: string[] = [];
+    const nowhere = async (path: string) => {
+      calls.push(path);
+      throw Object.assign(new Error(`ENOENT: no such file or directory, mkdir '${path}'`), { code: 'ENOENT' });
+    };
+    expect(await errorOf(() => makeFolder(join(world, 'a', 'b'), nowhere))).toMatchObject({ code: 'ENOENT' });
+    expect(calls).toEqual([join(world, 'a', 'b'), join(world, 'a')]);
   });
 
   test('keeps a file that was edited, and names it', async () => {

@@ -1,11 +1,11 @@
 /** `samtrack detect`: boxes around what a text names, in pictures. */
-import { access, constants, mkdir, readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
 import { GroundingDetector, GroundingDino } from '@samtrack/models';
 import { DETECTOR_NAMES } from '../../assist/names.js';
 import { openEngine } from '../../engine/index.js';
 import { IMAGE_EXTENSION, imageFiles } from '../../io/image-source.js';
-import { checkOwnedFile, fileInput, OutputError, openSource, writeOwnedFile } from '../../io/index.js';
+import { checkOwnedFile, fileInput, openOutputFolder, openSource, writeOwnedFile } from '../../io/index.js';
 import { withWeights } from '../../io/weights.js';
 import { type Arguments, defineCommand, oneOf, positiveNumber, UsageError } from '../command.js';
 import { cachedWeights } from '../common/cached-weights.js';
@@ -88,7 +88,6 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
     const drawn = pictures ? inputs.filter((input) => IMAGE_EXTENSION.test(input)).map(pictures) : [];
     for (const file of [options.json, options.coco, ...drawn]) {
       if (file === undefined) continue;
-      await checkFolder(file);
       await checkOwnedFile(file, read);
     }
     const opened = await openEngine(engine);
@@ -190,7 +189,7 @@ async function pictureFiles(out: string, inputs: readonly string[]): Promise<(fr
     if (!single) throw new UsageError(`--out is a folder where there are several images, not ${out}`);
     return () => out;
   }
-  await mkdir(out, { recursive: true });
+  await openOutputFolder(out).checkWritable?.();
   return (frame) => join(out, `${basename(frame, extname(frame))}.png`);
 }
 
@@ -198,11 +197,4 @@ async function pictureFiles(out: string, inputs: readonly string[]): Promise<(fr
 function reportCut(captions: readonly { text: string; cut: number }[], report: Report): void {
   const cut = captions.reduce((sum, caption) => sum + caption.cut, 0);
   if (cut > 0) report.note(`note: the text is too long: ${cut} tokens beyond the 256th are ignored`);
-}
-
-/** Finds a folder that cannot be written to before there is something to write. */
-async function checkFolder(file: string): Promise<void> {
-  await access(dirname(file), constants.W_OK).catch((cause) => {
-    throw new OutputError('not-writable', file, cause.message, { cause });
-  });
 }

@@ -1,11 +1,13 @@
 /** `samtrack reproduce`: computes the paper's table and DeAOT's on DAVIS again, beside the published numbers. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DEAOT_CONFIGS } from '@samtrack/models';
 import { entryForModel } from '@samtrack/weights';
 import { cacheFolder, pull } from '@samtrack/weights/node';
 import { imageFiles, stemOf } from '../../io/image-source.js';
+import { checkOwnedFile, writeOwnedFile } from '../../io/owned-file.js';
+import { dataSetInputs } from '../../io/run-inputs.js';
 import { davisSequences, EvaluationError, runMetrics } from '../../metrics/index.js';
 import { type Arguments, defineCommand, type OptionValues, UsageError } from '../command.js';
 import { SEGMENTER_HELP, SEGMENTER_OPTIONS } from '../common/assistants.js';
@@ -93,9 +95,14 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     throw new UsageError('reproduce needs --davis or --test-dev');
   }
   const out = options.out ?? join('samtrack-results', 'reproduce');
+  const table = join(out, 'reproduce.json');
+  const inputs = [options.davis, options['test-dev']].flatMap((root) =>
+    root === undefined ? [] : dataSetInputs(root),
+  );
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
     const data = await checkData(rows, options);
+    await checkOwnedFile(table, inputs);
     const outcomes: Outcome[] = [];
     for (const [i, row] of rows.entries()) {
       report.note(`row ${i + 1} of ${rows.length}: ${rowName(row)}, ${row.benchmark.title}`);
@@ -103,10 +110,10 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       if (typeof outcome === 'number') return outcome;
       if (outcome.skipped !== undefined) report.note(`left out: ${outcome.skipped}`);
       outcomes.push(outcome);
-      await writeResults(out, outcomes);
+      await writeOwnedFile(table, tableJson(outcomes), inputs);
     }
     process.stdout.write(reproductionTable(outcomes));
-    process.stdout.write(`${resolve(out, 'reproduce.json')}\n`);
+    process.stdout.write(`${resolve(table)}\n`);
     return outcomes.some(({ scores, submission }) => scores ?? submission) ? 0 : 1;
   });
 }
@@ -231,16 +238,13 @@ async function officialWeights(row: Row, options: Options, report: Report, signa
   return result.path;
 }
 
-/** Written anew after each row, whole or not at all. */
-async function writeResults(out: string, outcomes: readonly Outcome[]): Promise<void> {
+/** What `reproduce.json` holds; it is written anew after each row. */
+function tableJson(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map(({ row, ...outcome }) => {
     const { benchmark, ...rest } = row;
     return { name: rowName(row), ...rest, benchmark: benchmark.title, ...outcome };
   });
-  await mkdir(out, { recursive: true });
-  const path = join(out, 'reproduce.json');
-  await writeFile(`${path}.part`, `${JSON.stringify({ rows }, null, 1)}\n`);
-  await rename(`${path}.part`, path);
+  return `${JSON.stringify({ rows }, null, 1)}\n`;
 }
 
 /** The rows beside the published numbers, in per cent. */

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { type PixelImage, type RefiningPredictor, type SamMask, segmentEverything } from '@samtrack/models';
 import { SEGMENTER_NAMES } from '../../assist/names.js';
 import { openEngine } from '../../engine/index.js';
-import { type Frame, openSource, SourceError, writeOwnedFile } from '../../io/index.js';
+import { checkOwnedFile, type Frame, fileInput, openSource, SourceError, writeOwnedFile } from '../../io/index.js';
 import { type Arguments, defineCommand, oneOf, UsageError, wholeNumber } from '../command.js';
 import { loadPredictor, type SegmenterSettings, segmenterList, segmenterSettings } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
@@ -90,6 +90,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
   return interruptible(async (signal) => {
     const each = options.each ?? false;
     await checkObjects(folder, input, { each });
+    const embedding = options['save-embedding'];
+    if (embedding !== undefined) await checkOwnedFile(embedding, [fileInput(input, 'the image')]);
     const frame = await readFrame(input, frameNumber, signal);
     const opened = await openEngine(engine);
     report.note(opened.reason);

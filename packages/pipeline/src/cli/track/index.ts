@@ -1,6 +1,6 @@
 /** `samtrack track`: what prompts or a mask of the first frame show, carried through a video. */
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { describedBy, everything } from '../../discovery/index.js';
 import { type ObjectInfo, type ResultSummary, ResultWriter, type RunIdentity } from '../../export/index.js';
 import {
@@ -291,6 +291,7 @@ export async function trackVideo(
     // Where results may not go is said before models are loaded; the masks of prompts are not known before.
     const identity = existing === 'resume' && !shown ? await identityOf(firstMask) : undefined;
     await ResultWriter.check({ ...results, identity });
+    if (options.project !== undefined) await openOutputFolder(dirname(options.project)).checkWritable?.();
     // Weights first: results that are there are replaced only once there is something to replace them with.
     const begin = (session: Session) =>
       shown

@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open as openFile } from 'node:fs/promises';
+import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { AppendFile } from '../project-storage.js';
+import { makeFolder } from './make-folder.js';
 import { outputError } from './output-error.js';
 
 class NodeAppendFile implements AppendFile {
@@ -77,7 +78,7 @@ class NodeAppendFile implements AppendFile {
  */
 export async function openAppendFile(path: string, open: typeof openFile = openFile): Promise<AppendFile> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     // Reading and writing, created where missing, never truncated.
     const handle = await open(path, 'a+').then(async (created) => {
       await created.close();

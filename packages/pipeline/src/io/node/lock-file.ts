@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { mkdir, open, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { OutputError } from '../errors.js';
+import { makeFolder } from './make-folder.js';
 import { outputError } from './output-error.js';
 
 /** Who holds a lock, as it stands in the lock file. */
@@ -122,7 +123,7 @@ export async function takeLock(path: string, label: string): Promise<() => Promi
     token: randomUUID(),
   };
   const text = `${JSON.stringify(own)}\n`;
-  await mkdir(dirname(path), { recursive: true }).catch((cause) => {
+  await makeFolder(dirname(path)).catch((cause) => {
     throw outputError(path, cause);
   });
   if (!(await create(path, text)) && !(await takeOver(path, text))) {

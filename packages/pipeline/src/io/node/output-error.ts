@@ -8,7 +8,7 @@ const FULL: Readonly<Record<string, string>> = {
 };
 /** Codes of too many open files, in this process or altogether. */
 const NO_HANDLES = new Set(['EMFILE', 'ENFILE']);
-const NOT_WRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR']);
+const NOT_WRITABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EISDIR']);
 
 export function outputError(path: string, cause: unknown): OutputError {
   const code = (cause as NodeJS.ErrnoException).code ?? '';

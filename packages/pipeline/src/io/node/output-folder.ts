@@ -9,6 +9,7 @@ import { openAppendFile } from './append-file.js';
 import { contentOf, digestOfFile } from './content.js';
 import { guardInputs } from './guard.js';
 import { takeLock } from './lock-file.js';
+import { checkWritable, makeFolder } from './make-folder.js';
 import { outputError } from './output-error.js';
 
 /** The file operations the writer uses; tests hand in others that fail. */
@@ -138,6 +139,10 @@ class NodeOutputFolder implements OutputFolder {
     return takeLock(join(this.label, LOCK_FILE), this.label);
   }
 
+  checkWritable(): Promise<void> {
+    return checkWritable(this.label);
+  }
+
   guard(inputs: readonly RunInput[]): Promise<(path: string) => Promise<void>> {
     return guardInputs(this.label, inputs);
   }
@@ -167,7 +172,7 @@ class NodeOutputFolder implements OutputFolder {
 
   private async make(folder: string): Promise<void> {
     if (this.made.has(folder)) return;
-    await this.files.mkdir(folder, { recursive: true });
+    await makeFolder(folder, this.files.mkdir);
     this.made.add(folder);
   }
 }
