@@ -32,6 +32,16 @@ interface Configuration {
 const CONFIGURATIONS: Readonly<Record<string, Configuration>> = {
   nodenext: { ...strict, module: 'nodenext', types: ['node'] },
   bundler,
+  strictest: {
+    ...strict,
+    module: 'nodenext',
+    types: ['node'],
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noPropertyAccessFromIndexSignature: true,
+    verbatimModuleSyntax: true,
+    isolatedModules: true,
+  },
   'vite template': { ...viteTemplate, skipLibCheck: true },
   'vite template, declarations checked': { ...viteTemplate, skipLibCheck: false },
 };

@@ -15,6 +15,11 @@ const SHAPE = /\[[^\]]*\]|shape|scalar|elements?\b/i;
 /** Where an operation or a network comes from: a paper, a program, or a definition. */
 const SOURCE =
   /https?:\/\/|arXiv|paper|PyTorch|OpenCV|Pillow|TensorFlow|\btfjs\b|equation|\.py\b|\bet al\b|timm|DETR|AOT\b|Segment Anything|Grounding DINO|SAM 2|MobileNetV2|\b(19|20)\d\d\b/i;
+/**
+ * Interfaces of what programs give: what they may leave out they may also give as undefined, as it comes from options of their own, under
+ * `exactOptionalPropertyTypes` too.
+ */
+const OPTIONS = /(Options|Prompt|Range)$/;
 
 const isTensor = (type) => /^Tensor(Info|[1-6]D)?(<.*>)?( \| undefined)?$/.test(type);
 
@@ -103,14 +108,13 @@ export function findGaps(modules = MODULES) {
 
   const checkMember = (symbol, owner) => {
     const [declaration] = symbol.declarations ?? [];
-    if (
-      !declaration ||
-      !declaration.getSourceFile().fileName.startsWith(ROOT) ||
-      /node_modules/.test(declaration.getSourceFile().fileName)
-    )
-      return;
+    const file = declaration?.getSourceFile().fileName ?? '';
+    if (!file.startsWith(ROOT) || file.includes('node_modules')) return;
     if (ts.getCombinedModifierFlags(declaration) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) return;
     if (/^(__|#|constructor$|dispose$|forward$|toString$)/.test(symbol.name)) return;
+    if (OPTIONS.test(owner.name) && declaration.questionToken && !/\bundefined$/.test(declaration.type?.getText())) {
+      report(symbol, owner, 'can be left out, and not be undefined');
+    }
     const text = textOf(symbol);
     const type = checker.getTypeOfSymbol(symbol);
     const named = checker.typeToString(type);

@@ -45,7 +45,7 @@ function withLinks(text, page, byFile, folder) {
       if (fenced || code.test(line)) return line;
       return line.replace(
         /(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)/g,
-        (all, picture, label, target, hash = '') => {
+        (_, picture, label, target, hash = '') => {
           const file = posix.normalize(
             posix.join(posix.dirname(page.source ?? `docs/dist/pages/${page.path}`), target),
           );

@@ -13,6 +13,8 @@ it('what is missing is found', () => {
   const { gaps } = findGaps([{ name: 'fixture', file }]);
   expect(gaps.map((gap) => gap.replace(/^.*undocumented\.ts:\d+ /, '')).sort()).toEqual(
     [
+      'Options.bias: can be left out, and not be undefined',
+      'Options.timeout: can be left out, and not be undefined',
       'Options.bias: is a tensor, and does not say its shape',
       'Options.run: has no doc comment',
       'Options.timeout: does not say its unit',

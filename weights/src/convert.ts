@@ -6,7 +6,7 @@ import { WeightsError } from './error.js';
 /** Options of `convert`. */
 export interface ConvertOptions extends StoredAsOptions {
   /** Dtype of the result's matrices, `f32` by default. Vectors are always f32; integers and booleans stay as they are. */
-  readonly dtype?: 'f32' | 'f16';
+  readonly dtype?: 'f32' | 'f16' | undefined;
 }
 
 /** What `convert` wrote. */

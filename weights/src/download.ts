@@ -29,11 +29,11 @@ export interface DownloadOptions {
   /** Called at most some ten times a second, and once at the end. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Failures in a row, without a byte of progress, that are forgiven; 4 by default. */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /** Milliseconds before the first retry, doubled for each further one; 500 by default. */
-  readonly retryDelay?: number;
+  readonly retryDelay?: number | undefined;
   /** Longest silence of the server in milliseconds; 60 seconds by default. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
 }
 
 /** A file that was fetched and checked. */

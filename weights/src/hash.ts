@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 export interface HashOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with bytes hashed so far. */
-  readonly onProgress?: (bytes: number) => void;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /** SHA-256 of a file, lower-case hex. */

@@ -28,7 +28,7 @@ export interface Inspection {
 }
 
 /** Looks into a `.pth`, `.safetensors` or manifest file without reading its values. @throws CheckpointError */
-export async function inspect(path: string, options: { signal?: AbortSignal } = {}): Promise<Inspection> {
+export async function inspect(path: string, options: { signal?: AbortSignal | undefined } = {}): Promise<Inspection> {
   const checkpoint = await openCheckpoint(path, options);
   try {
     const tensors = checkpoint.keys.map((key) => checkpoint.info(key));

@@ -16,7 +16,7 @@ export interface VerifyOptions {
   readonly entry?: CatalogEntry | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with bytes hashed so far and all bytes. */
-  readonly onProgress?: (bytes: number, total: number) => void;
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
 /** What `verify` found. */

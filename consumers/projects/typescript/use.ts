@@ -46,3 +46,22 @@ export async function launch(): Promise<GPUDevice> {
   const runtime: kernels.Runtime = await kernels.initialize({ adapter: 'llvmpipe' });
   return runtime.device;
 }
+
+/** What programs have of their users, who may have said nothing. */
+interface Wishes {
+  readonly weights: string | undefined;
+  readonly memoryMB: number | undefined;
+  readonly threads: number | undefined;
+  readonly onProgress: ((progress: samtrack.LoadProgress) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export async function propagate(file: string, { threads, memoryMB, signal, ...wishes }: Wishes): Promise<number> {
+  await using st = await samtrack.SamTrack.load({ ...wishes, signal, cpu: { threads } });
+  const session = await st.open(file, { memoryMB, project: undefined });
+  await session.prompt({ frame: 0, object: 'cup', points: [[320, 200]], labels: undefined, signal });
+  let pixels = 0;
+  for await (const { mask } of session.propagate({ direction: 'forward', from: undefined, signal }))
+    pixels += mask.width;
+  return pixels;
+}

@@ -18,20 +18,20 @@ export interface KernelOptions {
    * depend on nothing but the adapter. `cached`: by what `tuningStore()` holds, if anything; or by another store. Tables that
    * cannot be used are ignored; `tuningOf(runtime).warning` says why.
    */
-  tuning?: 'off' | 'cached' | TuningStore;
+  tuning?: 'off' | 'cached' | TuningStore | undefined;
   /**
    * Lets matrix products and convolutions run on matrix units where the adapter has them (`adapterClass.subgroupMatrix`):
    * twice as fast on an H100, with operands rounded to float16, a relative 5e-4 of each, and none above 65504. Off by default.
    */
-  matrixUnits?: boolean;
+  matrixUnits?: boolean | undefined;
 }
 
 /** Options of `initialize`. */
 export interface InitializeOptions extends GpuOptions, KernelOptions {
   /** A device of the caller's own; it should have the features and limits that `requestDevice` asks for. */
-  handle?: DeviceHandle;
+  handle?: DeviceHandle | undefined;
   /** Who asks, for the message of a `RuntimeInUseError` that somebody else gets. */
-  holder?: string;
+  holder?: string | undefined;
 }
 
 /** The GPU is in use in another way than was asked for. What uses it goes on. */

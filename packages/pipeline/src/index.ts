@@ -3,6 +3,16 @@
  * `samtrack/export` writes other formats, `samtrack/discovery` finds new objects, `samtrack/cli` is for packages that add commands.
  * @module
  */
+export { DeviceError, DeviceLostError, RuntimeInUseError } from '@samtrack/kernels';
+export {
+  CheckpointError,
+  type CheckpointInput,
+  type LoadProgress,
+  type MemoryPolicy,
+  OutOfBudgetError,
+  TrackerError,
+} from '@samtrack/models';
+export { OnnxEngineError } from '@samtrack/onnx';
 export * from './assist/index.js';
 export {
   automatic,

@@ -6,8 +6,8 @@ export interface WatchOptions {
   signal: AbortSignal;
   /** Asked after each look; ends the watch. */
   over: () => Promise<boolean>;
-  stream?: NodeJS.WriteStream;
-  pauseMs?: number;
+  stream?: NodeJS.WriteStream | undefined;
+  pauseMs?: number | undefined;
 }
 
 /** Shows a live table: redrawn on a terminal, and printed when something has changed elsewhere. */

@@ -52,10 +52,10 @@ export interface RunOptions {
   /** Called after each stored frame. */
   onProgress(progress: JobProgress): void;
   /** Errors that are the job's own: it is not tried again. Everything else counts as a crash. */
-  isFinal(error: unknown): error is Error & { code?: string };
+  isFinal(error: unknown): error is Error & { code?: string | undefined };
   /** Errors of the local disk. */
   isLocal(error: unknown): boolean;
-  chunkFrames?: number;
+  chunkFrames?: number | undefined;
 }
 
 class Stopped extends Error {

@@ -24,17 +24,17 @@ export interface SupervisorOptions {
   /** Whether the GPU computes right. */
   healthy: () => Promise<boolean>;
   /** The machine; default its name. Jobs that crash on two are poison. */
-  host?: string;
+  host?: string | undefined;
   /** This worker, among those of the queue. */
-  name?: string;
+  name?: string | undefined;
   /** Seconds after which a worker that says nothing has lost its job. */
-  lockSeconds?: number;
+  lockSeconds?: number | undefined;
   /** Frames after which a job is given back if others wait. */
-  sliceFrames?: number;
+  sliceFrames?: number | undefined;
   /** Seconds before the next try of whatever did not work. */
-  pauseSeconds?: number;
-  telemetry?: Telemetry;
-  onEvent?: (event: SupervisorEvent) => void;
+  pauseSeconds?: number | undefined;
+  telemetry?: Telemetry | undefined;
+  onEvent?: ((event: SupervisorEvent) => void) | undefined;
 }
 
 /** What a worker has to say, for logs and terminals. */

@@ -139,7 +139,7 @@ export const fields = <T extends object>(checks: Fields<T>): Check => {
 /** Options of an operation that has several kernels. */
 export interface VariantOptions<Variant extends string> {
   /** Forces a kernel; for tests and benchmarks. */
-  variant?: Variant;
+  variant?: Variant | undefined;
 }
 
 /** The kernel that a call forces, if any; `Call.choose` looks whether there is one of that name. */

@@ -11,16 +11,16 @@ import { type ObservedCall, tuningOf } from './tuning.js';
 /** Options of `tune`. */
 export interface TuneOptions {
   /** Milliseconds after which no further kernel is tried, not counting `work` and the ceilings; 60000 by default. */
-  budgetMs?: number;
+  budgetMs?: number | undefined;
   /** Share of the adapter's ceiling, 0..1, at which no faster kernel is looked for; 0.7 by default. */
-  enough?: number;
+  enough?: number | undefined;
   /** Also measures again what is known already. */
-  again?: boolean;
+  again?: boolean | undefined;
   /** Stops; what was measured until then stays. */
-  signal?: AbortSignal;
-  onProgress?: (progress: TuneProgress) => void;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: TuneProgress) => void) | undefined;
   /** Takes times; by default the GPU's, where it has timestamps. For tests. */
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 /** How far `tune` is. */

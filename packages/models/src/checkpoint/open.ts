@@ -17,7 +17,7 @@ export type CheckpointInput = string | URL | Blob | Uint8Array<ArrayBuffer> | Ar
 /** Options of `openCheckpoint`. `onProgress` is called as bytes are read, while the checkpoint is open. */
 export interface OpenCheckpointOptions extends LocationOptions {
   /** What messages call the input; by default its path, URL or file name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /**

@@ -208,7 +208,7 @@ export interface StreamedSafetensorsEntry extends Omit<SafetensorsEntry, 'data'>
 /** Options of `writeSafetensors`. */
 export interface WriteSafetensorsOptions {
   /** Free text kept in the header, for instance `{ format: 'pt', source: 'DeAOTT_PRE_YTB_DAV.pth' }`. */
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
 /**

@@ -6,9 +6,9 @@ import type { Checkpoint, DType, ReadOptions } from './types.js';
 /** Options of `storedAs`. */
 export interface StoredAsOptions extends ReadOptions {
   /** Called with tensors encoded so far and all tensors. */
-  readonly onProgress?: (tensors: number, total: number) => void;
+  readonly onProgress?: ((tensors: number, total: number) => void) | undefined;
   /** Which matrices become float16; all by default. The others stay float32. */
-  readonly halved?: (key: string) => boolean;
+  readonly halved?: ((key: string) => boolean) | undefined;
 }
 
 const FLOATS: readonly DType[] = ['f64', 'f32', 'f16', 'bf16'];

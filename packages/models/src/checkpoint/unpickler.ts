@@ -55,7 +55,7 @@ export interface UnpicklerOptions {
   /** Allowed globals by `module.name`. */
   readonly globals: ReadonlyMap<string, PyGlobal>;
   /** What a persistent id stands for; without it persistent ids are refused. */
-  readonly persistentLoad?: (id: PyValue) => PyValue;
+  readonly persistentLoad?: ((id: PyValue) => PyValue) | undefined;
 }
 
 /** The result and where the pickle ended. */

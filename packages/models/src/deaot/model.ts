@@ -29,10 +29,10 @@ export interface FrameFeatures {
 /** Options of `DeAot.load`. */
 export interface LoadOptions {
   /** The operations to build on; the hand-written kernels by default. */
-  ops?: OpSet;
-  signal?: AbortSignal;
+  ops?: OpSet | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the weights that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** Keys that checkpoints may hold and the network does not need. */

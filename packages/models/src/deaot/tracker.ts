@@ -33,13 +33,13 @@ const FRAMES = 'frames';
 /** Options of `DeAotTracker`. */
 export interface TrackerOptions extends TrackingOptions {
   /** Frames between predicted frames that join the long-term memory; the model's own by default. */
-  longTermGap?: number;
+  longTermGap?: number | undefined;
   /** What to drop when the memory is full; `sparse` by default. */
-  memoryPolicy?: MemoryPolicy;
+  memoryPolicy?: MemoryPolicy | undefined;
   /** Also computes how undecided the labels of each propagated frame are; see `DeAotTracker.certainty`. */
-  uncertainty?: boolean;
+  uncertainty?: boolean | undefined;
   /** Receives intermediate tensors by name, for comparison with other implementations. Must not keep them. */
-  onTap?: (name: string, tensor: Tensor) => void;
+  onTap?: ((name: string, tensor: Tensor) => void) | undefined;
 }
 
 /** What a tracker remembers, beside tensors. */

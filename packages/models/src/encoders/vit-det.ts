@@ -36,9 +36,9 @@ export const VIT_DET_CONFIGS = {
 /** Options of `VitDet.load`. */
 export interface VitDetLoadOptions {
   /** Keeps the matrices of the blocks as float16, which halves the model; computes in float32. For the kernels' operations only. */
-  float16?: boolean;
+  float16?: boolean | undefined;
   /** Called with the share of the blocks that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** Sees intermediate results by name: `patch_pos` and `blockN`, float32 [grid^2, embed], which it may not keep. */

@@ -18,7 +18,11 @@ export interface GroundingNetwork {
   /** The features of a caption, for any number of images. */
   encodeText(caption: CaptionTokens): TextFeatures;
   /** Boxes and scores of all queries. */
-  detect(image: ImageFeatures, text: TextFeatures, options?: { signal?: AbortSignal }): Promise<RawDetections>;
+  detect(
+    image: ImageFeatures,
+    text: TextFeatures,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<RawDetections>;
 }
 
 /** An option out of its range, a detector that is gone, or a network whose output is not a number. */
@@ -35,28 +39,28 @@ export class DetectorError extends Error {
 /** Options of `GroundingDetector`. */
 export interface DetectorOptions extends ImageSizeOptions {
   /** Pictures whose features are kept on the GPU, about 25 MB each; 1 by default, and at least. */
-  cachedImages?: number;
+  cachedImages?: number | undefined;
   /** Captions whose features are kept on the GPU, 0.3 MB each at most; 16 by default, 1 at least. */
-  cachedCaptions?: number;
+  cachedCaptions?: number | undefined;
 }
 
 /** Options of `GroundingDetector.detect`. */
 export interface GroundingOptions {
   /** Least score of a box, exclusive, 0..1; 0.35 by default. */
-  boxThreshold?: number;
+  boxThreshold?: number | undefined;
   /** Least score of a word of a phrase, exclusive, 0..1; 0.25 by default. */
-  textThreshold?: number;
+  textThreshold?: number | undefined;
   /** Keeps phrases within one sub-sentence of the caption; off by default. */
-  removeCombined?: boolean;
+  removeCombined?: boolean | undefined;
   /** Drops boxes that overlap better ones by more than this IoU, whatever they show. Off by default, as published. */
-  nms?: number;
+  nms?: number | undefined;
   /** Drops boxes that cover more than this share of the picture, 0..1. Off by default. */
-  maxBoxShare?: number;
+  maxBoxShare?: number | undefined;
   /** Keeps this many of the best; all by default. */
-  limit?: number;
-  signal?: AbortSignal;
+  limit?: number | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** What was found at one place. */

@@ -13,9 +13,9 @@ const DEVIATION = [0.229, 0.224, 0.225];
 /** Options of `networkImageSize`. */
 export interface ImageSizeOptions {
   /** The shorter side in pixels; 800 by default. */
-  shortEdge?: number;
+  shortEdge?: number | undefined;
   /** What the longer side is kept to, in pixels, by reducing the shorter one; 1333 by default. */
-  longEdge?: number;
+  longEdge?: number | undefined;
 }
 
 /** Python's `round`: halves go to the even neighbour. */

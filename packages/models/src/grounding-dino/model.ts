@@ -22,31 +22,31 @@ import type { ImageFeatures, LevelSize, OnTap, RawDetections, TextFeatures } fro
 /** Options of `GroundingDino.load`. */
 export interface GroundingDinoLoadOptions {
   /** The model's dimensions; read off the checkpoint by default. */
-  config?: GroundingDinoConfig;
+  config?: GroundingDinoConfig | undefined;
   /** The operations to build on; the hand-written kernels by default. */
-  ops?: OpSet;
+  ops?: OpSet | undefined;
   /**
    * Captures the second pass of an image size and a caption length and replays it from then on: a fraction of the CPU time, but
    * GPU memory for the intermediate results of the latest sizes. By default where the GPU has memory of its own; with
    * other operations than the kernels never.
    */
-  replay?: boolean;
-  signal?: AbortSignal;
+  replay?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the weights that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** Options of `GroundingDino.detect`. */
 export interface DetectOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called when the work of a stage is recorded, and waited for. */
-  onStage?: (stage: 'encoder' | 'selection' | 'decoder') => Promise<void> | void;
+  onStage?: ((stage: 'encoder' | 'selection' | 'decoder') => Promise<void> | void) | undefined;
   /** Sees `encN.text`, `encN.image`, `two_stage.memory` and `decN.out`, float32 [tokens or queries, 256]. */
-  onTap?: OnTap;
+  onTap?: OnTap | undefined;
   /** Sees what boxes and logits are computed from, float32 [queries, 256]. It may not keep it. */
-  onQueries?: (queries: Tensor) => void;
+  onQueries?: ((queries: Tensor) => void) | undefined;
   /** Chooses the image tokens that queries start at, given all scores; the highest by default. */
-  rank?: (scores: Float32Array, count: number) => Int32Array;
+  rank?: ((scores: Float32Array, count: number) => Int32Array) | undefined;
 }
 
 /** Keys that checkpoints may hold and the network does not need. The box head has a dozen names, one of which is read. */

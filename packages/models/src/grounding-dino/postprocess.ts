@@ -113,7 +113,7 @@ function classInPhrase(phrase: string, names: readonly string[]): number | undef
 export interface FindOptions {
   boxThreshold: number;
   textThreshold: number;
-  removeCombined?: boolean;
+  removeCombined?: boolean | undefined;
 }
 
 /** A query with the words or the class that it goes with. */

@@ -11,9 +11,9 @@ export type ConvGeometry = Pick<Conv2dOptions, 'stride' | 'dilation' | 'padding'
 /** How a convolution is read. */
 export interface ConvOptions extends ConvGeometry {
   /** False for one without. */
-  bias?: boolean;
+  bias?: boolean | undefined;
   /** Input channels of the image that it is applied to, where that has zero channels added. */
-  paddedInputs?: number;
+  paddedInputs?: number | undefined;
 }
 
 /** A convolution of an image. */

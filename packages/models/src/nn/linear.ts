@@ -10,17 +10,17 @@ export type LinearForwardOptions = Pick<GemmOptions, 'activation' | 'gate' | 're
 /** How a linear layer is read. */
 export interface LinearOptions {
   /** Only these outputs: [first, count]. */
-  outputs?: readonly [first: number, count: number];
+  outputs?: readonly [first: number, count: number] | undefined;
   /** Zero outputs are added up to this many, so that vector kernels apply. */
-  paddedOutputs?: number;
+  paddedOutputs?: number | undefined;
   /** Bias of the added outputs. */
-  paddedBias?: number;
+  paddedBias?: number | undefined;
   /** Set for a 1x1 convolution, whose weight is [out, in, 1, 1]. */
-  pointwise?: boolean;
+  pointwise?: boolean | undefined;
   /** False for a layer without one, which has zeros instead. */
-  bias?: boolean;
+  bias?: boolean | undefined;
   /** Keeps the weight as pairs of float16, which the kernels' `gemm` reads and no other; an even number of outputs. */
-  float16?: boolean;
+  float16?: boolean | undefined;
 }
 
 /** A linear layer, `x W + b`. */

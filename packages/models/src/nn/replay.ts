@@ -10,19 +10,19 @@ export interface ReplayOptions {
   /** What passes run on; what can be captured are the engine's own operations, and those of tfjs on its backend. */
   ops: OpSet;
   /** Whether to replay at all; by default where it pays on the engine. */
-  replay?: boolean;
+  replay?: boolean | undefined;
   /** How many kinds of passes (see `at`) are kept. */
   shapes: number;
   /**
    * How many passes of a kind are kept. Where it is one, for what goes on for long, the first pass is captured already, and its
    * memory serves the next when that one differs.
    */
-  passes?: number;
+  passes?: number | undefined;
   /**
    * Whether the pool of tensors is emptied where a pass leaves in it what captured passes have for themselves. Not worth it
    * for small passes, since others may use what is there. True by default.
    */
-  trims?: boolean;
+  trims?: boolean | undefined;
 }
 
 /** What a stage is given, by name. */
@@ -31,9 +31,9 @@ type Feeds = Readonly<Record<string, Tensor | undefined>>;
 /** Which pass it is. */
 export interface PassOptions {
   /** What shapes its launches beside the shapes and types of its inputs. */
-  statics?: string;
+  statics?: string | undefined;
   /** False for a pass that is neither captured nor replayed. */
-  captured?: boolean;
+  captured?: boolean | undefined;
 }
 
 /**

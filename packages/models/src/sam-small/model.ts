@@ -22,12 +22,12 @@ import { CHANNELS, DENSE, FRAME, LOW_RES, SIDE, UP } from './shape.js';
 /** Options of `SamSmallModel.load`. */
 export interface SamSmallLoadOptions {
   /** The operations to build on; the engine's by default. */
-  ops?: OpSet;
+  ops?: OpSet | undefined;
   /** Captures passes and replays them, as `SamLoadOptions.replay`. */
-  replay?: boolean;
-  signal?: AbortSignal;
+  replay?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the weights that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /**

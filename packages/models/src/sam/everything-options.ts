@@ -11,42 +11,42 @@ export type OutputMode = 'binary_mask' | 'uncompressed_rle' | 'coco_rle';
  */
 export interface EverythingOptions {
   /** Points along each side of the grid; 32. */
-  pointsPerSide?: number;
+  pointsPerSide?: number | undefined;
   /** Grids of one's own instead, one a layer of crops, coordinates in 0..1. */
-  pointGrids?: readonly (readonly Point[])[];
+  pointGrids?: readonly (readonly Point[])[] | undefined;
   /** Points between two looks at `signal` and calls of `onProgress`; 64. */
-  pointsPerBatch?: number;
+  pointsPerBatch?: number | undefined;
   /** Masks of a predicted IoU above this stay; 0.88, for SAM 2.1 0.8. 0 or less: all. */
-  predIouThresh?: number;
+  predIouThresh?: number | undefined;
   /** Masks of this stability or more stay; 0.95. 0 or less: all. */
-  stabilityScoreThresh?: number;
+  stabilityScoreThresh?: number | undefined;
   /** How far the threshold is shifted to measure stability; 1. */
-  stabilityScoreOffset?: number;
+  stabilityScoreOffset?: number | undefined;
   /** Logits above it are foreground; 0. */
-  maskThreshold?: number;
+  maskThreshold?: number | undefined;
   /** Of two masks of a crop whose boxes have an IoU above this, the worse goes; 0.7. */
-  boxNmsThresh?: number;
+  boxNmsThresh?: number | undefined;
   /** Layers of crops beside the whole image; 0. Layer i has 2^i crops a side. */
-  cropNLayers?: number;
+  cropNLayers?: number | undefined;
   /** As `boxNmsThresh`, between crops, where masks of smaller crops win; 0.7. */
-  cropNmsThresh?: number;
+  cropNmsThresh?: number | undefined;
   /** Overlap of crops of the first layer in short sides of the image, halved with each layer; 512 / 1500. */
-  cropOverlapRatio?: number;
+  cropOverlapRatio?: number | undefined;
   /** Layer i has `pointsPerSide` divided by this to the power of i; 1. */
-  cropNPointsDownscaleFactor?: number;
+  cropNPointsDownscaleFactor?: number | undefined;
   /** Holes and islands below so many pixels are removed; 0: none. */
-  minMaskRegionArea?: number;
+  minMaskRegionArea?: number | undefined;
   /** Holes of the network's own masks of at most so many of their pixels are filled before anything is measured; 0: none. */
-  maxHoleArea?: number;
+  maxHoleArea?: number | undefined;
   /** Islands of at most so many of their pixels are removed; 0: none. */
-  maxSprinkleArea?: number;
+  maxSprinkleArea?: number | undefined;
   /** Shows every mask to the network once more, as the prompt of a single better one, before anything is filtered; false. */
-  useM2m?: boolean;
+  useM2m?: boolean | undefined;
   /** `binary_mask` by default. */
-  outputMode?: OutputMode;
-  signal?: AbortSignal;
+  outputMode?: OutputMode | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the points that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** Options with nothing left open. */

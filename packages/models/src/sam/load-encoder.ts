@@ -14,7 +14,7 @@ const TINY_VIT_IMAGE = 1024;
 /** Options of `loadImageEncoder`. */
 export interface ImageEncoderOptions extends VitDetLoadOptions {
   /** See `SamLoadOptions`. */
-  replay?: boolean;
+  replay?: boolean | undefined;
 }
 
 /** What comes before the neck. */

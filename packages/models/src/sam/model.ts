@@ -27,20 +27,20 @@ import type { ImageProjections, ImageTokens } from './two-way-transformer.js';
 /** Options of `SamModel.load`. */
 export interface SamLoadOptions {
   /** The operations to build on; the hand-written kernels by default. */
-  ops?: OpSet;
+  ops?: OpSet | undefined;
   /**
    * Keeps the matrices of the image encoder as float16 and computes in float32: half of the memory, 1.3 GB for ViT-H.
    * Not with other operations than the kernels.
    */
-  float16?: boolean;
+  float16?: boolean | undefined;
   /**
    * Captures the second pass of the image encoder, and of the decoder for as many tokens, and replays it from then on: a fraction of
    * the CPU time, but GPU memory for the intermediate results. By default where the GPU has memory of its own; with other operations than the kernels never.
    */
-  replay?: boolean;
-  signal?: AbortSignal;
+  replay?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the weights that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** What the prompts of an image share. */

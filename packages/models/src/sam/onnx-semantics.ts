@@ -4,10 +4,10 @@ import type { SamPrompt } from './prompt.js';
 /** Options of `predictAsOnnx`, named as those of the published export script. */
 export interface OnnxOptions {
   /** Only the mask that `selectSingleMask` selects, instead of all four. */
-  returnSingleMask?: boolean;
+  returnSingleMask?: boolean | undefined;
   /** Stability of the low-resolution logits instead of the predicted IoU. */
-  useStabilityScore?: boolean;
-  signal?: AbortSignal;
+  useStabilityScore?: boolean | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** A mask as the ONNX models give it. */

@@ -7,10 +7,10 @@ export const PointLabel = { padding: -1, background: 0, foreground: 1, topLeft: 
 
 /** Points and a box in the frame: pixels of the resized image, padding included. */
 export interface FramePrompt {
-  points?: readonly Point[];
+  points?: readonly Point[] | undefined;
   /** One for each point, `PointLabel`. */
-  labels?: readonly number[];
-  box?: Box;
+  labels?: readonly number[] | undefined;
+  box?: Box | undefined;
 }
 
 /** How points are read. */
@@ -19,7 +19,7 @@ export interface SparseOptions {
    * Reads labels 2 and 3 as corners of a box and appends no point, as the published ONNX models do: there, a caller who
    * gives no corners appends a point of label -1 himself.
    */
-  cornerLabels?: boolean;
+  cornerLabels?: boolean | undefined;
 }
 
 /**

@@ -23,10 +23,10 @@ export interface SamMask extends MaskMeasures {
 /** Options of `SamPredictor.setImage`. */
 export interface SetImageOptions {
   /** Order of the image's colours; `rgb` by default. */
-  order?: 'rgb' | 'bgr';
-  signal?: AbortSignal;
+  order?: 'rgb' | 'bgr' | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** Options of `SamPredictor.predict`. */
@@ -35,16 +35,16 @@ export interface PredictOptions extends MaskLevels {
    * `multi`, the default: three masks for prompts that may mean several things, such as one click. `single`: the one for
    * clear prompts. `all`: that one, then the three.
    */
-  masks?: MaskChoice;
+  masks?: MaskChoice | undefined;
   /** Also returns logits at the image's size; false by default. */
-  logits?: boolean;
+  logits?: boolean | undefined;
   /** What prompts are given in: pixels of the `image`, the default, or of the resized image in the network's `frame`. */
-  coordinates?: 'image' | 'frame';
+  coordinates?: 'image' | 'frame' | undefined;
   /** Reads points of label 2 and 3 as corners, and appends no point: the prompts of the published ONNX models. */
-  cornerLabels?: boolean;
-  signal?: AbortSignal;
+  cornerLabels?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the prompts that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 interface State {

@@ -23,7 +23,7 @@ export function chosenIou(values: Float32Array, row: number, choice: MaskChoice)
 
 /** A prompt in the frame, with a mask to start from: logits of `lowRes` x `lowRes`, row by row. */
 export interface MaskedPrompt extends FramePrompt {
-  mask?: Float32Array;
+  mask?: Float32Array | undefined;
 }
 
 /** What one pass of the decoder made of some prompts; the tensors belong to the receiver. */

@@ -6,13 +6,13 @@ import { type ImageSize, type Point, scaleBox, scalePoint } from './transforms.j
 
 /** What the network is shown of one object, in pixels of the image. Nothing at all asks for the most salient object. */
 export interface SamPrompt {
-  points?: readonly Point[];
+  points?: readonly Point[] | undefined;
   /** One for each point: 1 on the object, 0 beside it, -1 no point. */
-  labels?: readonly number[];
+  labels?: readonly number[] | undefined;
   /** Around the object. May reach beyond the image. */
-  box?: Box;
+  box?: Box | undefined;
   /** An earlier mask of the object: logits of the network's resolution, such as `SamMask.lowRes`. */
-  mask?: Float32Array;
+  mask?: Float32Array | undefined;
 }
 
 /** What is needed to read a prompt. */

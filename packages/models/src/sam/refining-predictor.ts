@@ -9,8 +9,8 @@ import type { ImageSize } from './transforms.js';
 /** How a prompt is answered. */
 export interface RefineOptions {
   /** Looks at the best mask a second time; true by default. */
-  refine?: boolean;
-  signal?: AbortSignal;
+  refine?: boolean | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Segments objects of one image: each network in the way that suits it. */

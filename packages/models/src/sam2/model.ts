@@ -34,22 +34,22 @@ import { sineOf } from './positions.js';
 /** Options of `Sam2Model.load`. */
 export interface Sam2LoadOptions {
   /** The operations to build on; the hand-written kernels by default. */
-  ops?: OpSet;
+  ops?: OpSet | undefined;
   /** Sizes that shapes do not tell; what the file states, or those of the published model of this width and depth by default. */
-  config?: Sam2Config;
+  config?: Sam2Config | undefined;
   /**
    * Side of the square image in pixels, a multiple of 32; 1024 by default, which the published weights were trained for. Positions
    * are made anew for another side. At 512 a frame costs a quarter, memory attention a sixteenth, and small objects are lost.
    */
-  imageSize?: number;
+  imageSize?: number | undefined;
   /**
    * Captures passes that recur and replays them from then on: a fraction of the CPU time, but memory for the intermediate results. By
    * default where the GPU has memory of its own, and on the CPU; with other operations than the engine's never.
    */
-  replay?: boolean;
-  signal?: AbortSignal;
+  replay?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share of the weights that is loaded, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** A prompt in the network's image: pixels of `imageSize` squared. */
@@ -109,7 +109,7 @@ export interface SegmentOptions {
   /** Whether it is the best of three or the single one. */
   multimask: boolean;
   /** When a single mask gives way to the best of the three others; never by default. */
-  fallback?: StabilityFallback;
+  fallback?: StabilityFallback | undefined;
 }
 
 /** Prompts of a pass at most. */

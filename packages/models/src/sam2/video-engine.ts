@@ -39,26 +39,26 @@ export interface Sam2Video extends ImageSize {
 /** How an engine differs from the published one. */
 export interface Sam2EngineOptions extends Partial<MemoryReading> {
   /** Cuts prompted masks into 0 and 1 before they are remembered (sam2, `binarize_mask_from_pts_for_mem_enc`). True by default. */
-  binaryPrompts?: boolean;
+  binaryPrompts?: boolean | undefined;
   /** Area of holes that are filled, in pixels of the low resolution; 8 by default (sam2, `fill_hole_area`). */
-  fillHoleArea?: number;
+  fillHoleArea?: number | undefined;
   /** Whether a pixel belongs to one object at most (sam2, `non_overlap_masks`). False by default. */
-  nonOverlap?: boolean;
+  nonOverlap?: boolean | undefined;
   /**
    * Makes every prompted frame a conditioning one (sam2, `add_all_frames_to_correct_as_cond`). True by default: without it, a
    * correction is lost when the next propagation passes its frame, as in the published engine.
    */
-  conditionOnCorrections?: boolean;
+  conditionOnCorrections?: boolean | undefined;
   /** When a single mask gives way to the best of three; `false` for never. As published by default. */
-  fallback?: StabilityFallback | false;
+  fallback?: StabilityFallback | false | undefined;
   /** What memories are rounded to; float32 by default, bfloat16 as published. */
-  memoryPrecision?: 'float32' | 'bfloat16';
+  memoryPrecision?: 'float32' | 'bfloat16' | undefined;
 }
 
 /** Points and a box, in pixels of the video. */
 export interface VideoPrompt extends ObjectPrompt {
   /** Adds to the points that the frame has; false by default. */
-  append?: boolean;
+  append?: boolean | undefined;
 }
 
 /** Masks of all objects on a frame. */
@@ -247,7 +247,7 @@ export class Sam2VideoEngine {
     start?: number;
     count?: number;
     backward?: boolean;
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
   } = {}): AsyncGenerator<Sam2Frame, void, undefined> {
     await this.#preflight();
     const first =

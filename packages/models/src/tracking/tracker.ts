@@ -47,16 +47,16 @@ export interface Certainty {
 
 /** What is shown of an object in a frame, in pixels of the video: points, a box, or both. */
 export interface ObjectPrompt {
-  readonly points?: readonly (readonly [x: number, y: number])[];
+  readonly points?: readonly (readonly [x: number, y: number])[] | undefined;
   /** One for each point: 1 on the object, 0 beside it. */
-  readonly labels?: readonly number[];
-  readonly box?: Box;
+  readonly labels?: readonly number[] | undefined;
+  readonly box?: Box | undefined;
 }
 
 /** What is remembered of a frame beyond the next few. */
 export interface UpdateOptions {
   /** Remembers the frame for longer, or does not, whatever the tracker would do by itself. */
-  memorise?: boolean;
+  memorise?: boolean | undefined;
 }
 
 /** Done at once, or later. */

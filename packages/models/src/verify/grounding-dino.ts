@@ -18,7 +18,7 @@ const OTHER_QUERY = 1e-6;
 /** Options of `verifyGroundingDino`. */
 export interface VerifyGroundingDinoOptions extends GroundingDinoLoadOptions {
   /** Called after each stage with the milliseconds it took and the GPU memory that is allocated then, in bytes. */
-  onStage?: (stage: string, milliseconds: number, allocatedBytes: number) => void;
+  onStage?: ((stage: string, milliseconds: number, allocatedBytes: number) => void) | undefined;
 }
 
 /**

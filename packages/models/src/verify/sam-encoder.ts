@@ -21,7 +21,7 @@ const TAPS: readonly [tap: RegExp, name: string, channelsFirst: boolean][] = [
 /** Options of the verification of an encoder. */
 export interface VerifyEncoderOptions {
   /** The operations to build on; the hand-written kernels by default. */
-  ops?: OpSet;
+  ops?: OpSet | undefined;
 }
 
 /**

@@ -21,7 +21,7 @@ const SCORE_LIMIT = 1e-3;
 /** Options of `verifySam2`. */
 export interface VerifySam2Options extends Sam2LoadOptions {
   /** Names of the runs of the video engine; all by default. */
-  runs?: readonly string[];
+  runs?: readonly string[] | undefined;
 }
 
 /** The parts of a manifest that say what was run. */

@@ -4,21 +4,21 @@ import type { ConstantData, Values } from '../tensors.js';
 /** Options of ONNX Runtime. */
 export interface RuntimeOptions {
   /** Threads that compute; the number of the processor's cores by default. Results depend on it as far as rounding does. */
-  threads?: number;
+  threads?: number | undefined;
   /** In browsers: where ONNX Runtime's WebAssembly files are; beside its module by default. */
-  wasmPaths?: string;
+  wasmPaths?: string | undefined;
   /**
    * In Node: where compiled graphs are kept for the next process, or `false` for nowhere. By default what the environment variable
    * `SAMTRACK_GRAPH_CACHE` says, a folder or `off`, else `samtrack/graphs` in the user's cache folder.
    */
-  cache?: GraphCacheOptions | false;
+  cache?: GraphCacheOptions | false | undefined;
 }
 
 /** A folder of compiled graphs. */
 export interface GraphCacheOptions {
-  folder?: string;
+  folder?: string | undefined;
   /** The longest unused graphs go when all together are larger, in 10^6 bytes. Default 2000. */
-  limitMB?: number;
+  limitMB?: number | undefined;
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

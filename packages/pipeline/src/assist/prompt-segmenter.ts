@@ -35,7 +35,7 @@ export abstract class PromptSegmenter implements Segmenter {
   protected abstract load(signal: AbortSignal | undefined): Promise<RefiningPredictor>;
 
   /** @throws CheckpointError for unsuitable weights; SamError for an image that is too thin; the signal's reason. */
-  async setImage(image: RgbaImage, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  async setImage(image: RgbaImage, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const predictor = await this.#ready(signal);
     const same = this.#encodedBy === predictor && this.#image?.rgba === image.rgba;
     this.#image = image;
@@ -48,7 +48,7 @@ export abstract class PromptSegmenter implements Segmenter {
   /** @throws SamError for a prompt outside the image, and before there is an image; the signal's reason. */
   async predict(
     { points, labels = points?.map(() => 1), box, mask, stroke }: SegmentPrompt,
-    { refine = true, signal }: { refine?: boolean; signal?: AbortSignal } = {},
+    { refine = true, signal }: { refine?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<MaskCandidate[]> {
     const predictor = await this.#ready(signal);
     if (this.#image) await this.setImage(this.#image, { signal });

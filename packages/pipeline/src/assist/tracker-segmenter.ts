@@ -30,7 +30,7 @@ export class TrackerSegmenter extends PromptSegmenter implements Segmenter {
     frame: Frame,
     { points, labels, box }: Pick<SegmentPrompt, 'points' | 'labels' | 'box'>,
     known: readonly KnownMask[],
-    { direction, signal }: { direction: TrackingDirection; signal?: AbortSignal },
+    { direction, signal }: { direction: TrackingDirection; signal?: AbortSignal | undefined },
   ): Promise<Rle> {
     const { width, height } = frame;
     const tracker = this.tracker.aside({ width, height }, direction)!;

@@ -9,14 +9,14 @@ export type Point = readonly [x: number, y: number];
 /** What a segmenter is shown of one object: points, box and mask in any combination, or a stroke. */
 export interface SegmentPrompt {
   /** Points on the object or beside it. */
-  points?: readonly Point[];
+  points?: readonly Point[] | undefined;
   /** For each point 1 (on the object) or 0 (beside it); all 1 if left out. */
-  labels?: readonly number[];
-  box?: Box;
+  labels?: readonly number[] | undefined;
+  box?: Box | undefined;
   /** An earlier mask of the object, of the image's size. */
-  mask?: Rle;
+  mask?: Rle | undefined;
   /** A line drawn over the object, as its points. */
-  stroke?: readonly Point[];
+  stroke?: readonly Point[] | undefined;
 }
 
 /** A mask that a segmenter proposes, of the image's size. */
@@ -37,18 +37,18 @@ export interface KnownMask {
 /** Options of `Segmenter.everything`; the defaults are SAM-Track's. */
 export interface EverythingOptions {
   /** Grid points along each side of the image; 16. */
-  pointsPerSide?: number;
+  pointsPerSide?: number | undefined;
   /** Least predicted IoU; 0.8, of the segmenter that comes with samtrack 0.5. */
-  predIouThresh?: number;
+  predIouThresh?: number | undefined;
   /** Least stability under a shift of the threshold; 0.9, of the segmenter that comes with samtrack 0.5. */
-  stabilityScoreThresh?: number;
+  stabilityScoreThresh?: number | undefined;
   /** Layers of crops, each with twice as many crops a side; 1. */
-  cropNLayers?: number;
+  cropNLayers?: number | undefined;
   /** Islands and holes below so many pixels are removed; 200. */
-  minMaskRegionArea?: number;
-  signal?: AbortSignal;
+  minMaskRegionArea?: number | undefined;
+  signal?: AbortSignal | undefined;
   /** Called with the share that is done, 0..1. */
-  onProgress?: (fraction: number) => void;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** One mask of `Segmenter.everything`. */
@@ -65,12 +65,15 @@ export interface EverythingRecord extends MaskCandidate {
 export interface Segmenter {
   readonly name: string;
   /** Makes an image the one that `predict` looks at. What is computed for it is kept until the next image. */
-  setImage(image: RgbaImage, options?: { signal?: AbortSignal }): Promise<void>;
+  setImage(image: RgbaImage, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /**
    * Masks of the prompted object in the current image, best first.
    * @param options.refine Show the best mask to the network once more, as SAM-Track does; default true.
    */
-  predict(prompt: SegmentPrompt, options?: { refine?: boolean; signal?: AbortSignal }): Promise<MaskCandidate[]>;
+  predict(
+    prompt: SegmentPrompt,
+    options?: { refine?: boolean; signal?: AbortSignal | undefined },
+  ): Promise<MaskCandidate[]>;
   /**
    * The mask of an object, from points or a box in one frame and from its masks in others. Missing where a segmenter remembers nothing.
    * @param known In the order in which they are to be remembered.
@@ -80,7 +83,7 @@ export interface Segmenter {
     frame: Frame,
     prompt: Pick<SegmentPrompt, 'points' | 'labels' | 'box'>,
     known: readonly KnownMask[],
-    options: { direction: TrackingDirection; signal?: AbortSignal },
+    options: { direction: TrackingDirection; signal?: AbortSignal | undefined },
   ): Promise<Rle>;
   /** All objects of an image, in descending predicted IoU. Replaces the current image. */
   everything(image: RgbaImage, options?: EverythingOptions): Promise<EverythingRecord[]>;
@@ -91,14 +94,14 @@ export interface Segmenter {
 /** What a detector looks for, and how sure it must be. */
 export interface DetectOptions {
   /** A caption; classes in it are separated by full stops. Either this or `classes`. */
-  text?: string;
+  text?: string | undefined;
   /** Class names, each looked for by itself. */
-  classes?: readonly string[];
+  classes?: readonly string[] | undefined;
   /** Least score of a box, 0..1; 0.25. */
-  boxThreshold?: number;
+  boxThreshold?: number | undefined;
   /** Least score of a word of the label, 0..1; 0.25. */
-  textThreshold?: number;
-  signal?: AbortSignal;
+  textThreshold?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** An object found by its description. */

@@ -22,7 +22,7 @@ export const everything = (segmenter: Segmenter, options: EverythingOptions = {}
 /** Options of `describedBy`; by default the thresholds of the detector. */
 export interface TextOptions extends Omit<DetectOptions, 'signal'> {
   /** Boxes that cover more than this share of the picture are left out; default 1, none. */
-  maxBoxShare?: number;
+  maxBoxShare?: number | undefined;
 }
 
 /**

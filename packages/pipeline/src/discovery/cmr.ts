@@ -16,9 +16,9 @@ export interface MaskComparison {
 /** Options of the comparing mask results module. */
 export interface CmrOptions {
   /** Least share of a mask that must lie on untracked background: t of Eq. 2; default 0.8. */
-  threshold?: number;
+  threshold?: number | undefined;
   /** A share equal to the threshold is too small, as Eq. 2 is printed; by default it is enough, as in the published program. */
-  strict?: boolean;
+  strict?: boolean | undefined;
 }
 
 /**

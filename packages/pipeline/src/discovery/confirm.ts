@@ -3,9 +3,9 @@ import { type Candidate, rleIou } from './candidate.js';
 /** How later frames confirm an object. */
 export interface VoteOptions {
   /** Least IoU of an object's masks in consecutive frames; default 0.3. */
-  iou?: number;
+  iou?: number | undefined;
   /** Share of the later frames that must show the object; default 0.5. */
-  share?: number;
+  share?: number | undefined;
 }
 
 /**

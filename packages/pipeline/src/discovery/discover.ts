@@ -18,19 +18,19 @@ export interface KnownObject {
 /** Options of `discover`. */
 export interface DiscoverOptions extends CmrOptions {
   /** Least number of untracked pixels of a new object; default 200. */
-  minArea?: number;
+  minArea?: number | undefined;
   /** Highest id that may be given, up to 65535; default 255, the most that 8-bit masks can hold. */
-  maxObjects?: number;
+  maxObjects?: number | undefined;
   /** Most objects of a class, by label; those that are known already count. */
-  classCaps?: Readonly<Record<string, number>>;
+  classCaps?: Readonly<Record<string, number>> | undefined;
   /** All candidates of a frame are refused if together they would cover more than this share of it; default 1, never. */
-  maxNewShare?: number;
+  maxNewShare?: number | undefined;
   /** Of two candidates with an IoU above this, the one with the higher score stays; default 0.8. */
-  duplicateIou?: number;
+  duplicateIou?: number | undefined;
   /** Objects that exist or have existed: their ids are never given again. Ids in the label map count in any case. */
-  known?: Iterable<KnownObject>;
+  known?: Iterable<KnownObject> | undefined;
   /** New objects are not added but queued for a person to decide. */
-  review?: boolean;
+  review?: boolean | undefined;
 }
 
 /** Why a candidate is no new object. */

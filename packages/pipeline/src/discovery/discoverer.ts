@@ -42,22 +42,22 @@ export interface DiscoveryReport {
 export interface DiscovererOptions extends Omit<DiscoverOptions, 'known'> {
   candidates: CandidateSource;
   /** Frames from one look to the next; SAM-Track's n (`sam_gap`), default 10. */
-  every?: number;
+  every?: number | undefined;
   /** Whether the first frame of the run is looked at: yes without given masks, no with them. */
-  first?: boolean;
+  first?: boolean | undefined;
   /** Frames that follow and vote on each new object before it gets an id; 0: none do. Default 2. */
-  lookAhead?: number;
-  vote?: VoteOptions;
+  lookAhead?: number | undefined;
+  vote?: VoteOptions | undefined;
   /**
    * Whether something that a tracked object's id has jumped to, far from the object itself, may be a new object (`StrayWatch`); default true.
    * Off, everything that has an id counts as tracked, as in SAM-Track.
    */
-  strays?: boolean;
+  strays?: boolean | undefined;
   /** Objects there are already: given ones, or those of an interrupted run. */
-  objects?: Iterable<DiscoveredObject>;
-  onDiscovery?: (report: DiscoveryReport) => void;
+  objects?: Iterable<DiscoveredObject> | undefined;
+  onDiscovery?: ((report: DiscoveryReport) => void) | undefined;
   /** Called once when the tracker has no memory left for new objects; the run goes on with those there are. */
-  onFull?: (frame: Frame, error: OutOfBudgetError) => void;
+  onFull?: ((frame: Frame, error: OutOfBudgetError) => void) | undefined;
 }
 
 /**

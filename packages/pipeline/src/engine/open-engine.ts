@@ -18,11 +18,11 @@ import { checkChoice, type EngineChoice, EngineError, engineOfEnvironment } from
 /** What networks run on. */
 export interface EngineOptions {
   /** Default: what the environment variable `SAMTRACK_ENGINE` says, else `auto`. */
-  engine?: EngineChoice;
+  engine?: EngineChoice | undefined;
   /** Which GPU to use, where there are several, and how. */
-  gpu?: Omit<InitializeOptions, 'handle' | 'holder'>;
+  gpu?: Omit<InitializeOptions, 'handle' | 'holder'> | undefined;
   /** How the CPU computes. */
-  cpu?: RuntimeOptions;
+  cpu?: RuntimeOptions | undefined;
 }
 
 /** An engine that is open, and why it is this one. */

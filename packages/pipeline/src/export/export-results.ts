@@ -18,8 +18,8 @@ export interface ExportResultsOptions extends Omit<ExportContext, 'folder' | 'so
   /** What was tracked. */
   source: FrameSource;
   formats: readonly ExportFormat[];
-  signal?: AbortSignal;
-  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
 /** Names and classes of objects as `samtrack track` leaves them. */

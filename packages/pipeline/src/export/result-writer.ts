@@ -42,32 +42,32 @@ export interface ResultWriterOptions {
   /** The source that the results are of. */
   source: RecordedSource & Pick<FrameSource, 'inputs' | 'frameNames'> & Pick<Partial<VideoSource>, 'audio'>;
   /** What the run reads besides the source: mask, weights, annotations, project. Where results would touch it, the run is refused. */
-  inputs?: readonly RunInput[];
+  inputs?: readonly RunInput[] | undefined;
   /** One label PNG a frame, `masks/<frame name>.png`; always written, since resuming needs them. */
-  masks?: LabelPngOptions;
+  masks?: LabelPngOptions | undefined;
   /** Where the masks go within the folder; default `masks`. Empty: into the folder itself, as DAVIS wants results. */
-  masksFolder?: string;
+  masksFolder?: string | undefined;
   /** `overlay.mp4` with the source's times and audio. Default on. */
-  overlay?: (OverlayOptions & Pick<VideoWriterOptions, 'quality' | 'codecs'> & { audio?: boolean }) | false;
+  overlay?: (OverlayOptions & Pick<VideoWriterOptions, 'quality' | 'codecs'> & { audio?: boolean }) | false | undefined;
   /** `coco.json`, see `CocoJsonWriter`. Default on. */
-  coco?: { objects?: ReadonlyMap<number, ObjectInfo> } | false;
+  coco?: { objects?: ReadonlyMap<number, ObjectInfo> } | false | undefined;
   /** What else to write, see `EXPORT_FORMATS`. */
-  formats?: readonly ExportFormat[];
+  formats?: readonly ExportFormat[] | undefined;
   /** Names and classes by object id, for all formats; it may grow during the run. */
-  objects?: ReadonlyMap<number, ObjectInfo>;
+  objects?: ReadonlyMap<number, ObjectInfo> | undefined;
   /**
    * What to do about results that the folder already holds: `error` (default) refuses, `replace` deletes them, `resume` goes on with them,
    * `renew` deletes those of the same run and refuses others (an empty folder is fine for all). Only what samtrack made is ever deleted.
    */
-  existing?: 'error' | 'replace' | 'resume' | 'renew';
+  existing?: 'error' | 'replace' | 'resume' | 'renew' | undefined;
   /** Called before `replace` or `renew` deletes, with the paths of the files. */
-  onReplace?: (files: readonly string[]) => void;
+  onReplace?: ((files: readonly string[]) => void) | undefined;
   /**
    * What the results depend on (model, weights, first mask, options ...), flat. Stored in `run.json`; a run is resumed only with equal values.
    */
-  identity?: RunIdentity;
+  identity?: RunIdentity | undefined;
   /** What computes them, for the record. Not part of what is compared: a run may go on with another engine, which rounds in its own way. */
-  engine?: string;
+  engine?: string | undefined;
 }
 
 /** A file by its content: the name is for people, the digest (see `contentDigest`) is compared. */

@@ -19,11 +19,11 @@ export interface Frame {
 /** Which frames to deliver. */
 export interface FrameRange {
   /** First frame index, inclusive; 0 if left out. */
-  from?: number;
+  from?: number | undefined;
   /** Last frame index, exclusive; the end if left out. */
-  to?: number;
+  to?: number | undefined;
   /** Stops the iteration: it throws the signal's reason before the next frame. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

@@ -26,7 +26,7 @@ export interface ImageEntry {
 /** Options of `imageSource`. */
 export interface ImageSourceOptions {
   /** Frames per second that the images stand for. Default 24, DAVIS's rate. */
-  fps?: number;
+  fps?: number | undefined;
 }
 
 /** What else is known of images; see `FrameSource`. */

@@ -9,13 +9,13 @@ export type LiveFrame = RgbaImage & { time?: number };
 /** Options of `liveSource`. */
 export interface LiveSourceOptions {
   /** Default `live`. */
-  name?: string;
+  name?: string | undefined;
   /** Nominal frames per second. */
-  fps?: number;
+  fps?: number | undefined;
   /** Latest frames that can still be asked for; 2. */
-  keep?: number;
+  keep?: number | undefined;
   /** Take only the newest picture when the reader is slower than the source, as with a camera. Default false: all of them. */
-  latest?: boolean;
+  latest?: boolean | undefined;
 }
 
 /**

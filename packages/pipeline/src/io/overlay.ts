@@ -4,15 +4,15 @@ import { idColour, type Palette, type PaletteName, palette } from './palette.js'
 /** How `drawOverlay` paints. */
 export interface OverlayOptions {
   /** Share of the object's colour in its pixels, 0 to 1. Default 0.5. */
-  alpha?: number;
+  alpha?: number | undefined;
   /** One-pixel outline outside the union of all objects (default), outside each object, or none. */
-  contour?: 'union' | 'object' | 'none';
+  contour?: 'union' | 'object' | 'none' | undefined;
   /** RGB of the outline. Default black. */
-  contourColour?: readonly [number, number, number];
+  contourColour?: readonly [number, number, number] | undefined;
   /** Colours of the objects. Default `samtrack`. */
-  palette?: PaletteName | Palette;
+  palette?: PaletteName | Palette | undefined;
   /** Colours that differ from the palette's, by object id. */
-  colours?: ReadonlyMap<number, readonly [number, number, number]>;
+  colours?: ReadonlyMap<number, readonly [number, number, number]> | undefined;
 }
 
 /**

@@ -16,14 +16,14 @@ interface StoredRecord {
 /** Options of `OwnedFolder.claim`. */
 export interface ClaimOptions {
   /** What the run reads. */
-  inputs?: readonly RunInput[];
+  inputs?: readonly RunInput[] | undefined;
   /**
    * What it will make: files, and folders with `/` at their end (`./` is the folder itself). Whether it may is known before anything is
    * written.
    */
-  makes?: readonly string[];
+  makes?: readonly string[] | undefined;
   /** The record's file; default `run.json`. */
-  record?: string;
+  record?: string | undefined;
 }
 
 /** The record of folders in which single files are made that a user has named. */

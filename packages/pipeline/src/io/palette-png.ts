@@ -9,9 +9,9 @@ export interface LabelPngOptions {
    * 8 writes an indexed PNG and refuses ids above 255; 16 writes a grey PNG whose values are the ids; `auto` takes 8 where it fits.
    * Default `auto`.
    */
-  bits?: 8 | 16 | 'auto';
+  bits?: 8 | 16 | 'auto' | undefined;
   /** Colours of the 8-bit form. Default `voc`. */
-  palette?: PaletteName | Palette;
+  palette?: PaletteName | Palette | undefined;
 }
 
 const paletteEntries = new WeakMap<Palette, number[][]>();

@@ -10,11 +10,11 @@ export type BinarySource = string | URL | Blob | Uint8Array | ArrayBuffer;
 /** Options of `openSource`. */
 export interface OpenSourceOptions {
   /** Frames per second of an image folder; default 24. Videos carry their own times. */
-  fps?: number;
+  fps?: number | undefined;
   /** Sequence to open where the input is a DAVIS root folder. */
-  sequence?: string;
+  sequence?: string | undefined;
   /** Files (Node) that are no frames though they lie in the folder of images, such as a mask. */
-  exclude?: readonly string[];
+  exclude?: readonly string[] | undefined;
   /** Resolution folder of a DAVIS root; default `480p`. */
-  resolution?: string;
+  resolution?: string | undefined;
 }

@@ -30,15 +30,15 @@ export interface VideoWriterOptions {
   width: number;
   height: number;
   /** Default `high`. */
-  quality?: QualityLevel;
+  quality?: QualityLevel | undefined;
   /** Codecs by preference; the first that the platform can encode is taken. Default H.264, then VP9, AV1, HEVC. */
-  codecs?: readonly VideoCodec[];
+  codecs?: readonly VideoCodec[] | undefined;
   /** Audio track to copy, packet by packet, without encoding it again. */
-  audio?: InputAudioTrack;
+  audio?: InputAudioTrack | undefined;
   /** Default MP4. */
-  container?: 'MP4' | 'WebM';
+  container?: 'MP4' | 'WebM' | undefined;
   /** Keeps the alpha channel of the pictures; default off. WebM with VP9 can. */
-  alpha?: boolean;
+  alpha?: boolean | undefined;
 }
 
 /** What of a file is to be written over once it is complete. */

@@ -9,11 +9,11 @@ import {
 
 /** How weights are loaded, whatever the model. */
 export interface WeightsOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called as bytes of the weights arrive, from the network or the disk. */
-  onProgress?: (progress: LoadProgress) => void;
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Whether browsers keep weights from a URL in the origin's Cache Storage, for the next visit; true by default. */
-  cache?: boolean;
+  cache?: boolean | undefined;
 }
 
 /** Opens a checkpoint for as long as a model is made of it. @throws CheckpointError; whatever `load` throws; the signal's reason */

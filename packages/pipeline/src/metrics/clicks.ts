@@ -7,10 +7,10 @@ import { decodeRle, encodeRle, type Rle } from '../io/rle.js';
 /** Options of `simulateClicks`. */
 export interface ClickOptions {
   /** Most clicks for each object; default 3. */
-  clicks?: number;
+  clicks?: number | undefined;
   /** IoU with the true mask from which no more clicks are made; default 0.9. */
-  goodEnough?: number;
-  signal?: AbortSignal;
+  goodEnough?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** What clicks on one object came to. */
@@ -108,7 +108,7 @@ export async function* clickOn(
   segmenter: Segmenter,
   object: Uint8Array,
   { width, height }: { width: number; height: number },
-  { signal }: { signal?: AbortSignal } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<ClickedMask, void, undefined> {
   const wanted = encodeRle(object, width, height);
   const points: Point[] = [];

@@ -23,23 +23,23 @@ export interface DavisOptions {
   /** Folder of results: `<sequence>/<frame>.png`, indexed or grey, the value is the object. */
   results: string;
   /** 2016: one object, any value above 0. Default 2017. */
-  year?: 2016 | 2017 | 2019;
+  year?: 2016 | 2017 | 2019 | undefined;
   /** Default `val`. */
-  split?: string;
-  task?: Task;
+  split?: string | undefined;
+  task?: Task | undefined;
   /** Default: those of the split; where the root has no `ImageSets`, every annotated sequence. */
-  sequences?: readonly string[];
+  sequences?: readonly string[] | undefined;
   /** Default `480p`. */
-  resolution?: string;
+  resolution?: string | undefined;
   /** See `EvaluateOptions.compat`. */
-  compat?: boolean;
-  signal?: AbortSignal;
+  compat?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Scores one sequence; default `scoreSequence`. Something else may do so in another thread. */
-  score?: (task: SequenceTask, signal?: AbortSignal) => Promise<SequenceScores>;
+  score?: ((task: SequenceTask, signal?: AbortSignal) => Promise<SequenceScores>) | undefined;
   /** Sequences that are scored at the same time; default 1. */
-  jobs?: number;
+  jobs?: number | undefined;
   /** Called after each sequence. */
-  onProgress?: (progress: { done: number; total: number; sequence: string }) => void;
+  onProgress?: ((progress: { done: number; total: number; sequence: string }) => void) | undefined;
 }
 
 /** What `evaluateDavis` gives. */

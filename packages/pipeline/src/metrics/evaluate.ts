@@ -24,14 +24,14 @@ export interface EvaluationFrame {
 
 /** Options of `evaluateSequence`. */
 export interface EvaluateOptions {
-  task?: Task;
+  task?: Task | undefined;
   /** The toolkit's two quirks: decay is NaN above 256 frames; unsupervised objects are listed in the order of the proposals. Default off. */
-  compat?: boolean;
+  compat?: boolean | undefined;
   /** DAVIS-2016: every value above 0, in truth and result, is the one object. */
-  binary?: boolean;
-  signal?: AbortSignal;
+  binary?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Called after each frame. */
-  onFrame?: (name: string) => void;
+  onFrame?: ((name: string) => void) | undefined;
 }
 
 /** Scores of one object, frame by frame. */

@@ -28,8 +28,8 @@ export interface SubmissionOptions {
   /** The archive. */
   zip: string;
   /** What is read besides the results: the data set. */
-  inputs?: readonly RunInput[];
-  signal?: AbortSignal;
+  inputs?: readonly RunInput[] | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Refuses a PNG that the server would refuse, or misread. */

@@ -30,7 +30,7 @@ export async function promptedMasks(
   source: FrameSource,
   objects: readonly PromptedObject[],
   segmenter: Segmenter,
-  { signal, onProgress }: { signal?: AbortSignal; onProgress?: (fraction: number) => void } = {},
+  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (fraction: number) => void } = {},
 ): Promise<PromptedFrame[]> {
   const wanted = objects.flatMap((object, i) =>
     object.prompts.map((prompt) => ({ id: i + 1, title: titleOf(object, i), prompt })),

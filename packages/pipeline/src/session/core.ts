@@ -29,14 +29,14 @@ export interface SessionOptions {
   shared: SharedTracker;
   /** What masks depend on, for the project file. */
   identity: Readonly<Record<string, string | number | boolean | null>>;
-  segmenter?: Segmenter;
-  detector?: Detector;
+  segmenter?: Segmenter | undefined;
+  detector?: Detector | undefined;
   /** Where the session is kept; in memory if left out. */
-  storage?: ProjectStorage;
+  storage?: ProjectStorage | undefined;
   /** Most memory for everything the session allocates, in MB (10^6 bytes); see `SessionMemory`. */
-  memoryMB?: number;
+  memoryMB?: number | undefined;
   /** Whether closing the session closes the source. */
-  ownsSource?: boolean;
+  ownsSource?: boolean | undefined;
 }
 
 /** @throws SourceError `no-frames` */

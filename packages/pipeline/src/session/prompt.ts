@@ -6,18 +6,18 @@ import { SessionError } from './errors.js';
 export interface PromptTarget {
   readonly frame: number;
   /** Id or name of an object; a name that nobody has makes a new object, and so does leaving it out. */
-  readonly object?: number | string;
+  readonly object?: number | string | undefined;
   /** Class of new objects. */
-  readonly label?: string;
-  readonly signal?: AbortSignal;
+  readonly label?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Called with the share that is done, 0..1, of what takes long. */
-  readonly onProgress?: (fraction: number) => void;
+  readonly onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** What is given for an object can join what was given for it before in the frame. */
 interface Extendable {
   /** Joins the earlier points and box of the object in this frame. Default false: it replaces its mask. */
-  readonly extend?: boolean;
+  readonly extend?: boolean | undefined;
 }
 
 /** Points on an object or beside it, in a box or without one; one mask. */
@@ -25,8 +25,8 @@ export interface PointsPrompt extends Extendable {
   /** In pixels. */
   readonly points: readonly Point[];
   /** For each point 1 (on the object) or 0 (beside it); all 1 if left out. */
-  readonly labels?: readonly number[];
-  readonly box?: Box;
+  readonly labels?: readonly number[] | undefined;
+  readonly box?: Box | undefined;
 }
 
 /** A box around an object; one mask. */
@@ -61,11 +61,11 @@ export interface PolygonPrompt {
 /** How sure the detector must be. */
 interface Detected {
   /** Least score of a box, 0..1; 0.25. */
-  readonly boxThreshold?: number;
+  readonly boxThreshold?: number | undefined;
   /** Least score of a word, 0..1; 0.25. */
-  readonly textThreshold?: number;
+  readonly textThreshold?: number | undefined;
   /** Boxes above this share of the frame are left out; 1. */
-  readonly maxBoxArea?: number;
+  readonly maxBoxArea?: number | undefined;
 }
 
 /** A description; each object that fits it. */
@@ -83,7 +83,7 @@ export interface ClassesPrompt extends Detected {
 export interface EverythingPrompt {
   readonly everything: true | Omit<EverythingOptions, 'signal' | 'onProgress'>;
   /** Objects of fewer visible pixels are left out; 200. */
-  readonly minArea?: number;
+  readonly minArea?: number | undefined;
 }
 
 type KeyOf<T> = T extends unknown ? keyof T : never;

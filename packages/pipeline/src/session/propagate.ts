@@ -16,16 +16,16 @@ import { frameAt } from './state.js';
 /** Options of `Session.propagate`. */
 export interface PropagateOptions {
   /** Default `forward`. */
-  direction?: Direction;
+  direction?: Direction | undefined;
   /** The frame to begin at; it, or one before it in the direction, has masks. Default: whatever has to be tracked. */
-  from?: number;
+  from?: number | undefined;
   /** The frame to stop before, in the direction. Default: the end. */
-  to?: number;
+  to?: number | undefined;
   /** Objects that get new masks; the others keep theirs. Default: all that are not locked. */
-  objects?: readonly number[];
+  objects?: readonly number[] | undefined;
   /** Adds objects on the way; what it adds is stored as an annotation. */
-  reviser?: FrameReviser;
-  signal?: AbortSignal;
+  reviser?: FrameReviser | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** The masks of a frame that was tracked. */

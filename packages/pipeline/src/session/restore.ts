@@ -19,7 +19,7 @@ interface Restorable {
  */
 export async function restoreMasks(
   { project, state, source, runner }: Restorable,
-  { signal, onProgress }: { signal?: AbortSignal; onProgress?: (frame: number) => void } = {},
+  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (frame: number) => void } = {},
 ): Promise<void> {
   const { masks, history } = project;
   for (const { seq, done } of state.passes) {

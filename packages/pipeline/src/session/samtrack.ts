@@ -42,44 +42,44 @@ import { SharedTracker } from './tracker.js';
 /** Options of `SamTrack.load`. */
 export interface SamTrackOptions extends EngineOptions {
   /** What tracks: a kind of tracker, or one of its models; `deaot` by default. */
-  tracker?: TrackerName;
+  tracker?: TrackerName | undefined;
   /** Which model of it; its first one by default, `deaot-t`. */
-  model?: TrackerModel;
+  model?: TrackerModel | undefined;
   /**
    * The tracker's checkpoint: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are. In Node the weights that
    * come with samtrack by default, for `deaot-t`.
    */
-  weights?: CheckpointInput;
+  weights?: CheckpointInput | undefined;
   /**
    * Turns points, boxes and strokes into masks; needed for those prompts. By default the tracker's own network where it takes prompts (SAM 2.1), else
    * the one that comes with samtrack, in Node; its files, in a page. Else a model whose checkpoint was downloaded (Node), a checkpoint of SAM (path, URL, Blob or bytes), or any other one.
    * Weights are read when they are first needed; it is disposed with the rest.
    */
-  segmenter?: SegmenterName | CheckpointInput | SmallSegmenterWeights | Segmenter;
+  segmenter?: SegmenterName | CheckpointInput | SmallSegmenterWeights | Segmenter | undefined;
   /** Finds objects by text; needed for that prompt. Likewise, with Grounding DINO. */
-  detector?: DetectorName | CheckpointInput | Detector;
+  detector?: DetectorName | CheckpointInput | Detector | undefined;
   /** Longest side of the tracker's input, in pixels; by default what the weights were made for, where their file says so, else 1040. */
-  longEdge?: number;
+  longEdge?: number | undefined;
   /** Frames between predicted frames that are remembered; the model's own by default. */
-  longTermGap?: number;
+  longTermGap?: number | undefined;
   /** What is forgotten when the memory is full; `sparse` by default. */
-  memoryPolicy?: MemoryPolicy;
+  memoryPolicy?: MemoryPolicy | undefined;
   /** What becomes of parts of an object that appear far from it: see `VideoTrackerOptions.strays`. */
-  strays?: VideoTrackerOptions['strays'];
+  strays?: VideoTrackerOptions['strays'] | undefined;
   /**
    * Whether small objects are looked at through a window around them: see `VideoTrackerOptions.zoom`. Default `off`: masks of prompts are less
    * exact than given ones, and a window enlarges what is wrong with them.
    */
-  zoom?: VideoTrackerOptions['zoom'];
+  zoom?: VideoTrackerOptions['zoom'] | undefined;
   /** How much is spent on a frame: see `VideoTrackerOptions.quality`. */
-  quality?: VideoTrackerOptions['quality'];
-  signal?: AbortSignal;
+  quality?: VideoTrackerOptions['quality'] | undefined;
+  signal?: AbortSignal | undefined;
   /** Called as bytes of the tracker's weights arrive, from the network or the disk. */
-  onProgress?: (progress: LoadProgress) => void;
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Whether browsers keep weights from URLs in the origin's Cache Storage, for the next visit; true by default. */
-  cache?: boolean;
+  cache?: boolean | undefined;
   /** Called when the GPU was lost and has been opened again. */
-  onDeviceLost?: (message: string) => void;
+  onDeviceLost?: ((message: string) => void) | undefined;
 }
 
 /** Options of `SamTrack.open`. */
@@ -88,11 +88,11 @@ export interface OpenOptions {
    * Where the session is kept, and taken up again: a path (Node) or a name in the origin's private file system (browser), or any
    * storage. In memory if left out.
    */
-  project?: string | ProjectStorage;
+  project?: string | ProjectStorage | undefined;
   /** Most memory for everything the session allocates, in MB (10^6 bytes): see `SessionMemory`. Without it, 1024 for remembered frames. */
-  memoryMB?: number;
+  memoryMB?: number | undefined;
   /** Frames per second of an image folder; default 24. */
-  fps?: number;
+  fps?: number | undefined;
 }
 
 const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = {

@@ -205,7 +205,7 @@ export class Session {
   split(
     object: number | string,
     frame: number,
-    prompt?: PromptContent & { readonly signal?: AbortSignal },
+    prompt?: PromptContent & { readonly signal?: AbortSignal | undefined },
   ): Promise<PromptResult> {
     return this.#prompts.run(() => this.#split(object, frame, prompt));
   }
@@ -213,7 +213,7 @@ export class Session {
   async #split(
     object: number | string,
     frame: number,
-    prompt?: PromptContent & { readonly signal?: AbortSignal },
+    prompt?: PromptContent & { readonly signal?: AbortSignal | undefined },
   ): Promise<PromptResult> {
     const { core } = this;
     core.check(frame);
@@ -307,7 +307,7 @@ export class Session {
   }
 
   /** The masks of a frame as they are now; undefined where nothing is known. Computes them again if they are not stored. */
-  async mask(frame: number, options: { signal?: AbortSignal } = {}): Promise<ResultMask | undefined> {
+  async mask(frame: number, options: { signal?: AbortSignal | undefined } = {}): Promise<ResultMask | undefined> {
     this.core.check(frame);
     const labels = await this.core.view(frame, options.signal);
     return labels && new ResultMask(labels);
@@ -322,7 +322,7 @@ export class Session {
    * Computes the masks again that belong to the session and are not stored, if there are any.
    * @throws SessionError `missing-masks` for a live source, whose frames are gone
    */
-  restore(options: { signal?: AbortSignal; onProgress?: (frame: number) => void } = {}): Promise<void> {
+  restore(options: { signal?: AbortSignal | undefined; onProgress?: (frame: number) => void } = {}): Promise<void> {
     this.core.check();
     return restoreMasks(this.core, options);
   }

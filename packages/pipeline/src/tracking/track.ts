@@ -44,11 +44,11 @@ export interface TrackOptions extends FrameRange {
   source: FrameSource;
   tracker: FrameTracker;
   /** Masks of the first frame of the range; may be left out where a reviser finds the objects. */
-  firstMask?: LabelMap;
+  firstMask?: LabelMap | undefined;
   /** Adds objects on the way. */
-  reviser?: FrameReviser;
+  reviser?: FrameReviser | undefined;
   /** Where results go; frames that it holds already are not tracked again. */
-  writer?: ResultWriter;
+  writer?: ResultWriter | undefined;
 }
 
 /** Shows a frame and those behind it to a reviser. */
@@ -168,7 +168,7 @@ export interface FolderProgress extends TrackProgress {
 export interface TrackToFolderOptions extends TrackOptions {
   writer: ResultWriter;
   /** The next frame waits for it. */
-  onProgress?: (progress: FolderProgress) => Promise<void> | void;
+  onProgress?: ((progress: FolderProgress) => Promise<void> | void) | undefined;
   /** Tracked frames after which what the tracker remembers is stored; 64 by default. */
   memoryFrames?: number | undefined;
   /** Where that is stored; default beside the results. */

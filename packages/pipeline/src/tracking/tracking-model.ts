@@ -12,7 +12,7 @@ import { sourceDigest } from './weights-digest.js';
 /** What `loadTrackingModel` needs to know. */
 export interface TrackingModelOptions extends WeightsOptions {
   /** `deaot` by default. */
-  tracker?: TrackerKind;
+  tracker?: TrackerKind | undefined;
   /** Which model of that kind. */
   model: TrackerModel;
   /** Checkpoint, safetensors or PyTorch's `.pth`: a path (Node), a URL, a Blob or File, or bytes. */
@@ -20,7 +20,7 @@ export interface TrackingModelOptions extends WeightsOptions {
   /** Longest side of the network's input, in pixels. */
   longEdge?: number | undefined;
   /** Whether `TrackingModel.digest` is wanted. */
-  digest?: boolean;
+  digest?: boolean | undefined;
 }
 
 /** A loaded model that trackers of single videos are made of. */

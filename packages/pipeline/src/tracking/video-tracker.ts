@@ -35,14 +35,14 @@ export interface VideoTrackerOptions
     EngineOptions,
     Omit<TrackerOptions, 'onTap' | 'direction' | 'windowOf'> {
   /** What tracks: a kind of tracker, or one of its models; `deaot` by default. */
-  tracker?: TrackerName;
+  tracker?: TrackerName | undefined;
   /** Which model; the kind's first by default, `deaot-t`. Label propagation takes the image encoder of any DeAOT that has a MobileNetV2. */
-  model?: TrackerModel;
+  model?: TrackerModel | undefined;
   /**
    * Checkpoint, safetensors or PyTorch's `.pth`: a path (Node), a URL, a Blob or File, or bytes, which must stay as they are while
    * the tracker is in use. In Node, those that come with samtrack by default.
    */
-  weights?: CheckpointInput;
+  weights?: CheckpointInput | undefined;
   /**
    * What becomes of parts of an object that appear far from where it was one frame before, while it is still there: mostly other things that
    * look like it. `drop` makes background of them, `keep` leaves what the network says. Default `drop` with the weights that come with
@@ -61,7 +61,7 @@ export interface VideoTrackerOptions
    */
   quality?: Quality | undefined;
   /** Called when the GPU was lost and has been opened again. */
-  onDeviceLost?: (message: string) => void;
+  onDeviceLost?: ((message: string) => void) | undefined;
 }
 
 const OPTIONS: KnownOptions<VideoTrackerOptions> = {

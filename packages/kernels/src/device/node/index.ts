@@ -3,9 +3,9 @@ import { DeviceError } from '../adapter.js';
 /** Options for finding a GPU in this process. */
 export interface GpuOptions {
   /** Substring of the adapter's name, for machines with several (`llvmpipe` picks the software adapter). */
-  adapter?: string;
+  adapter?: string | undefined;
   /** Dawn backend; `null` compiles every shader and executes none. */
-  backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
+  backend?: 'vulkan' | 'metal' | 'd3d12' | 'null' | undefined;
 }
 
 /**

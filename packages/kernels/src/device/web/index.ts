@@ -2,8 +2,8 @@ import { DeviceError } from '../adapter.js';
 
 /** Options for finding a GPU; browsers choose the adapter themselves, so both are ignored here. */
 export interface GpuOptions {
-  adapter?: string;
-  backend?: 'vulkan' | 'metal' | 'd3d12' | 'null';
+  adapter?: string | undefined;
+  backend?: 'vulkan' | 'metal' | 'd3d12' | 'null' | undefined;
 }
 
 /** The browser's `GPU` object. */

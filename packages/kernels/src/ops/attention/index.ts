@@ -10,9 +10,9 @@ const WORKSPACE_BYTES = 32 * 2 ** 20;
 /** Options of `gatedAttention`. */
 export interface GatedAttentionOptions {
   /** Forces a kernel of the products; for tests and benchmarks. */
-  variant?: MatmulVariant;
+  variant?: MatmulVariant | undefined;
   /** Attention weights held at once, in bytes; 32 MiB by default. */
-  workspaceBytes?: number;
+  workspaceBytes?: number | undefined;
 }
 
 /** Operands of `gatedAttention`. */

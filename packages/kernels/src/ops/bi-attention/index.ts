@@ -44,7 +44,7 @@ export interface BiAttentionResult {
 /** Options of `biAttention`. */
 export interface BiAttentionOptions extends VariantOptions<BiAttentionVariant> {
   /** Scores held at once, in bytes; 32 MiB by default. */
-  workspaceBytes?: number;
+  workspaceBytes?: number | undefined;
 }
 
 /** Heads, which lie side by side in a vector of 4. */

@@ -9,7 +9,7 @@ const refine = defineKernel({ name: 'box-refinement', template: refineWgsl });
 /** Options of `refineBoxes`. */
 export interface RefineBoxesOptions {
   /** Coordinates are kept this far from 0 and from 1 before they become logits; 1e-3 by default, as in GroundingDINO. */
-  eps?: number;
+  eps?: number | undefined;
 }
 
 /**

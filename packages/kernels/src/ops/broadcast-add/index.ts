@@ -10,7 +10,7 @@ const add = defineKernel({ name: 'broadcast-add', template: broadcastAddWgsl, in
 /** Options of `broadcastAdd`. */
 export interface BroadcastAddOptions {
   /** Applied to the sum; none by default. */
-  activation?: Activation;
+  activation?: Activation | undefined;
 }
 
 /**

@@ -24,16 +24,16 @@ import { defineOp } from '../../op/define.js';
 /** Options of `conv2d`. */
 export interface Conv2dOptions extends VariantOptions<MatmulVariant> {
   /** Added to every pixel, [N]. */
-  bias?: Tensor;
-  activation?: Activation;
+  bias?: Tensor | undefined;
+  activation?: Activation | undefined;
   /** Added to the activated result, [outH, outW, N]. */
-  residual?: Tensor;
+  residual?: Tensor | undefined;
   /** ReLU of the final sum, residual included. */
-  finalRelu?: boolean;
-  stride?: number;
-  dilation?: number;
+  finalRelu?: boolean | undefined;
+  stride?: number | undefined;
+  dilation?: number | undefined;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
-  padding?: Padding;
+  padding?: Padding | undefined;
 }
 
 /** What the choice of a kernel depends on. */

@@ -14,12 +14,12 @@ export type DepthwiseVariant = 'streaming' | 'direct';
 /** Options of `depthwiseConv`. */
 export interface DepthwiseConvOptions extends VariantOptions<DepthwiseVariant> {
   /** Added to every pixel, [C]. */
-  bias?: Tensor;
-  activation?: Activation;
-  stride?: number;
-  dilation?: number;
+  bias?: Tensor | undefined;
+  activation?: Activation | undefined;
+  stride?: number | undefined;
+  dilation?: number | undefined;
   /** Zero padding on every side; `[top, left, bottom, right]` where they differ. */
-  padding?: Padding;
+  padding?: Padding | undefined;
 }
 
 /** What the choice of a kernel depends on. */

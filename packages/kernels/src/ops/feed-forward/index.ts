@@ -18,9 +18,9 @@ export interface FeedForwardOptions {
   /** Between the two layers. */
   activation: Activation;
   /** Added to the result, float32 [T, out]. */
-  residual?: Tensor;
+  residual?: Tensor | undefined;
   /** Hidden values held at once, in bytes; 32 MiB by default, 96 MiB on discrete GPUs. */
-  workspaceBytes?: number;
+  workspaceBytes?: number | undefined;
 }
 
 /**

@@ -24,7 +24,7 @@ export interface FilterPixelsOptions {
   /** Channels of the result; a fourth one is zero. */
   channels: 3 | 4;
   /** Size of the result, filled up with zeros below and at the right; that of the filtered picture by default. */
-  frame?: { height: number; width: number };
+  frame?: { height: number; width: number } | undefined;
 }
 
 /**

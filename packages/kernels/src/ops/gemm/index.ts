@@ -18,33 +18,33 @@ export type { MatmulShape, MatmulVariant } from '../../families/matmul/index.js'
 /** Options of `gemm`. */
 export interface GemmOptions {
   /** Added to every row, [N]. */
-  bias?: Tensor;
-  activation?: Activation;
+  bias?: Tensor | undefined;
+  activation?: Activation | undefined;
   /** Multiplies the product before the bias. */
-  alpha?: number;
+  alpha?: number | undefined;
   /** Multiplies the activated result element by element, [M, N]. */
-  gate?: Tensor;
+  gate?: Tensor | undefined;
   /** Added last, [M, N]. */
-  residual?: Tensor;
+  residual?: Tensor | undefined;
   /** Uses only these columns of `a` as A: [first, count]. */
-  aColumns?: readonly [first: number, count: number];
+  aColumns?: readonly [first: number, count: number] | undefined;
   /** Uses only these rows of `a` as A: [first, count]. */
-  aRows?: readonly [first: number, count: number];
+  aRows?: readonly [first: number, count: number] | undefined;
   /**
    * Uses only the first rows and columns of `b` as B: [K, N]. K may exceed the rows of `b` by less than 4 where the
    * columns of `a` there are zero: WebGPU bounds reads to the buffer, so what is read instead is finite.
    */
-  bBlock?: readonly [rows: number, columns: number];
+  bBlock?: readonly [rows: number, columns: number] | undefined;
   /**
    * Writes into columns [column, column + N) of the rows from `row` on of an existing 2-D tensor, and returns that tensor.
    * `gate` and `residual` then have as many rows as the target.
    */
-  into?: { tensor: Tensor; column?: number; row?: number };
+  into?: { tensor: Tensor; column?: number; row?: number } | undefined;
   /**
    * Forces a kernel; for tests and benchmarks. `subgroup-matrix`, where the adapter supports it, is also the way to trade
    * precision for speed: it rounds both operands to f16.
    */
-  variant?: MatmulVariant;
+  variant?: MatmulVariant | undefined;
 }
 
 /** What the choice of a kernel depends on. */

@@ -10,8 +10,8 @@ import momentsWgsl from './moments.wgsl';
 /** Options of `groupNorm`. */
 export interface GroupNormOptions {
   /** Added to the variance; 1e-5 by default. */
-  eps?: number;
-  activation?: Activation;
+  eps?: number | undefined;
+  activation?: Activation | undefined;
 }
 
 /** Positions that an invocation of the last pass works through. */

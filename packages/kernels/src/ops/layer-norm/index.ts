@@ -12,11 +12,11 @@ export type LayerNormVariant = 'row' | 'workgroup';
 /** Options of `layerNorm`. */
 export interface LayerNormOptions extends VariantOptions<LayerNormVariant> {
   /** Equal parts of the channels that are normalised separately, such as a pair of streams side by side. 1 by default. */
-  groups?: number;
+  groups?: number | undefined;
   /** Added to the variance; 1e-5 by default. */
-  eps?: number;
+  eps?: number | undefined;
   /** Applied to the result; none by default. */
-  activation?: Activation;
+  activation?: Activation | undefined;
 }
 
 const kernels = {

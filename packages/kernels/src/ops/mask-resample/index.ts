@@ -10,11 +10,11 @@ export { type MaskGeometry, type MaskPlan, makeMaskPlan } from './plan.js';
 /** Options of the mask operations. */
 export interface MaskResampleOptions {
   /** Logits above it are foreground; 0 by default. */
-  threshold?: number;
+  threshold?: number | undefined;
   /** How far from the threshold the counts of the stability score are taken; 1 by default. */
-  offset?: number;
+  offset?: number | undefined;
   /** int32 [K]: only these masks, in this order. */
-  selected?: Tensor;
+  selected?: Tensor | undefined;
 }
 
 /** What `maskStatistics` counts of a mask, in pixels of the image. */

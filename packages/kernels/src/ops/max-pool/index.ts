@@ -10,9 +10,9 @@ const pool = defineKernel({ name: 'max-pool', template: maxPoolWgsl });
 /** Options of `maxPool`. */
 export interface MaxPoolOptions {
   /** Distance of two windows; the window's size by default. */
-  stride?: number;
+  stride?: number | undefined;
   /** Pixels of minus infinity on every side, at most half the window's size. */
-  padding?: number;
+  padding?: number | undefined;
 }
 
 /**

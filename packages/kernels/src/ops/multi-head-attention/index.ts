@@ -44,16 +44,16 @@ export interface RelativePosition {
 export interface MultiHeadAttentionOptions extends VariantOptions<MultiHeadAttentionVariant> {
   heads: number;
   /** Factor of the dot products; 1 / sqrt(head size) by default. */
-  scale?: number;
+  scale?: number | undefined;
   /** Added to the scaled products, float32 [Tq, Tk], or [1, Tk] for all queries alike. Masked is any value below -1e30, or that. */
-  mask?: Tensor;
-  relative?: RelativePosition;
+  mask?: Tensor | undefined;
+  relative?: RelativePosition | undefined;
   /** Columns of each operand, heads * head size. The whole width of `query` by default. */
-  channels?: number;
+  channels?: number | undefined;
   /** First columns, where an operand is a part of a wider tensor such as a packed `query | key | value`. 0 by default. */
-  queryColumn?: number;
-  keyColumn?: number;
-  valueColumn?: number;
+  queryColumn?: number | undefined;
+  keyColumn?: number | undefined;
+  valueColumn?: number | undefined;
 }
 
 /** Operands with everything resolved. */

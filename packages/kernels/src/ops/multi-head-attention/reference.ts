@@ -4,13 +4,13 @@ import type { CaseTensor } from '../case.js';
 export interface AttentionReferenceOptions {
   heads: number;
   channels: number;
-  scale?: number;
-  queryColumn?: number;
-  keyColumn?: number;
-  valueColumn?: number;
-  mask?: CaseTensor;
+  scale?: number | undefined;
+  queryColumn?: number | undefined;
+  keyColumn?: number | undefined;
+  valueColumn?: number | undefined;
+  mask?: CaseTensor | undefined;
   /** Added to the score of a query and a key of a head, for terms that have a reference of their own. */
-  bias?: (query: (d: number) => number, queryIndex: number, keyIndex: number) => number;
+  bias?: ((query: (d: number) => number, queryIndex: number, keyIndex: number) => number) | undefined;
 }
 
 /** Plain-loop twin of `multiHeadAttention` in float64. */

@@ -11,9 +11,9 @@ export interface ResizeBilinearOptions {
    * Whether the corner samples of input and output coincide (`source = i (in - 1) / (out - 1)`) or the outer edges of
    * the images do (`source = (i + 0.5) in / out - 0.5`, not below 0; the default).
    */
-  alignCorners?: boolean;
+  alignCorners?: boolean | undefined;
   /** Added to the result, [outH, outW, C]. */
-  residual?: Tensor;
+  residual?: Tensor | undefined;
 }
 
 /** Outputs of a row that an invocation works through. */

@@ -9,9 +9,9 @@ const sine = defineKernel({ name: 'sine-embedding', template: sineWgsl });
 /** Options of `boxSineEmbedding`. */
 export interface BoxSineEmbeddingOptions {
   /** Values a coordinate becomes, a multiple of 4; 128 by default. */
-  channels?: number;
+  channels?: number | undefined;
   /** 10000 by default. */
-  temperature?: number;
+  temperature?: number | undefined;
 }
 
 /** Angular frequency of channels 2 i and 2 i + 1, for coordinates from 0 to 1. */

@@ -9,11 +9,11 @@ const move = defineKernel({ name: 'transpose', template: transposeWgsl });
 /** Options of `transpose`. */
 export interface TransposeOptions {
   /** Uses only these columns of `x`: [first, count]. */
-  columns?: readonly [first: number, count: number];
+  columns?: readonly [first: number, count: number] | undefined;
   /** Widens the new tensor to a multiple of 4 columns; the added ones hold anything. */
-  padded?: boolean;
+  padded?: boolean | undefined;
   /** Writes into columns [column, column + rows) of an existing [count, *] tensor and returns that tensor. */
-  into?: { tensor: Tensor; column: number };
+  into?: { tensor: Tensor; column: number } | undefined;
 }
 
 /**

@@ -11,23 +11,23 @@ import { type LossyKind, type MaskPicture, maskPicture } from './picture.js';
 /** Options of `readMask`. */
 export interface ReadMaskOptions {
   /** Size of the frames in pixels; a mask of another size is refused unless `resize` says otherwise. */
-  width?: number;
-  height?: number;
+  width?: number | undefined;
+  height?: number | undefined;
   /** `error` (default), or `nearest`: bring the mask to the frame's size without interpolation. */
-  resize?: 'error' | 'nearest';
+  resize?: 'error' | 'nearest' | undefined;
   /** Accept a mask of background only. Default false. */
-  allowEmpty?: boolean;
+  allowEmpty?: boolean | undefined;
   /** For messages, where the mask is not a file. */
-  name?: string;
+  name?: string | undefined;
   /**
    * How to read it; default what `interpretMask` sees. `labels`: the stored number is the id, 255 too. `binary`: one object, from half of the
    * largest value up. `colours`: each colour but black is an object. `alpha`: one object, where alpha is one half or more.
    */
-  as?: MaskReadingName;
+  as?: MaskReadingName | undefined;
   /** It is an annotation of DAVIS, YouTube-VOS or VOC: the stored number is the id, 255 is void unless it stands alone. */
-  dataSet?: boolean;
+  dataSet?: boolean | undefined;
   /** Is told what the mask was taken to mean, such as `one object, soft edges, threshold 128`. */
-  onMeaning?: (meaning: string) => void;
+  onMeaning?: ((meaning: string) => void) | undefined;
 }
 
 /**
