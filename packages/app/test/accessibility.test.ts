@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { encode } from 'fast-png';
 import { expect, it } from 'vitest';
 import { type App, describeApp, type OpenOptions } from './app.js';
-import { maskPng } from './clip.js';
+import { CLIP, maskPng } from './clip.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** All of WCAG 2.2 AA; and the rules of it that look at colours, for a state that differs from the one before in nothing else. */
@@ -118,7 +119,30 @@ describeApp('accessibility', (open) => {
   });
 
   it('reflows at 320 pixels without a horizontal scroll bar', async () => {
-    for (const enter of [async () => {}, (app: App) => app.openClip()]) {
+    const { width, height } = CLIP;
+    // 24 objects, one of them with a long name.
+    const many = Uint8Array.from({ length: width * height }, (_, i) => {
+      const [column, row] = [Math.floor((i % width) / 12), Math.floor(i / width / 12)];
+      return row < 3 ? 8 * row + column + 1 : 0;
+    });
+    const crowded = async (app: App) => {
+      await app.openClip();
+      const bytes = encode({ width, height, data: many, channels: 1 });
+      await app.drop({ name: 'many.png', bytes, type: 'image/png' });
+      await app.waitForObjects(24);
+      await app.rename(1, 'the old grey elephant that walks in the background, behind the trees');
+      // Its menu has a line for each of the others.
+      await app.page.getByRole('button', { name: /^More for the old/ }).click();
+      const menu = app.page.locator('.menu:popover-open');
+      const isInside = () =>
+        menu.evaluate((shown) => {
+          const { top, bottom, left, right } = shown.getBoundingClientRect();
+          return top >= 0 && left >= 0 && right <= innerWidth && bottom <= innerHeight && shown.scrollHeight > bottom;
+        });
+      await expect.poll(isInside).toBe(true);
+      await app.page.keyboard.press('Escape');
+    };
+    for (const enter of [async () => {}, crowded]) {
       const app = await open({ viewport: { width: 320, height: 640 } });
       await enter(app);
       const overflow = () =>

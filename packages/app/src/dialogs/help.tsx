@@ -26,7 +26,7 @@ export default function HelpDialog() {
         </li>
         <li>
           <strong>Track.</strong> The timeline fills as it goes. Click at any time: the run pauses, takes the click, and
-          goes on.
+          offers to go on.
         </li>
         <li>
           <strong>Correct.</strong> Go to the least certain frame (<kbd>W</kbd>), click what is wrong, re-track: only

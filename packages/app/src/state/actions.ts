@@ -346,7 +346,7 @@ export function solo(id: number): void {
 /** Tracks what has to be tracked, within the in and out marks if there are any. */
 export async function track(
   direction: Direction,
-  options: { objects?: readonly number[]; frames?: 1 } = {},
+  options: { objects?: readonly number[]; frames?: 1; from?: number } = {},
 ): Promise<RunOutcome['ended']> {
   const found = discovery.value;
   const frame = presented.value.frame;
@@ -361,6 +361,7 @@ export async function track(
       direction,
       ...spanned,
       ...single,
+      ...(options.from !== undefined && { from: options.from }),
       objects: options.objects,
       discovery: found.kind === 'off' ? undefined : { ...found, kind: found.kind },
     }),

@@ -1,4 +1,4 @@
-import { autoUpdate, computePosition, flip, offset, shift } from '@floating-ui/dom';
+import { autoUpdate, computePosition, flip, offset, shift, size } from '@floating-ui/dom';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { Icon, type IconName } from './icon.js';
@@ -36,7 +36,18 @@ export function Menu({
       computePosition(anchor, shown, {
         strategy: 'fixed',
         placement: 'bottom-end',
-        middleware: [offset(4), flip(), shift({ padding: 8 })],
+        middleware: [
+          offset(4),
+          flip(),
+          shift({ padding: 8 }),
+          // What does not fit is scrolled.
+          size({
+            padding: 8,
+            apply: ({ availableHeight }) => {
+              shown.style.maxHeight = `${Math.floor(availableHeight)}px`;
+            },
+          }),
+        ],
       }).then(({ x, y }) => {
         shown.style.left = `${x}px`;
         shown.style.top = `${y}px`;

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { ObjectView, Rgb } from '../protocol.js';
 import { LANE } from '../protocol.js';
-import { eraseHere, removeObject, seek, selectObject, solo, toggleHidden, update } from '../state/actions.js';
+import { eraseHere, removeObject, seek, selectObject, solo, toggleHidden, track, update } from '../state/actions.js';
 import { attempt, engine } from '../state/engine.js';
 import { maskGiven } from '../state/mask.js';
 import {
@@ -46,7 +46,7 @@ function menuOf({ id, name, locked }: ObjectView, others: readonly ObjectView[])
       label: 'Track only this one',
       icon: 'forward',
       disabled: locked,
-      run: () => attempt(() => engine().track({ direction: 'forward', objects: [id], from: frame })),
+      run: () => track('forward', { objects: [id], from: frame }),
     },
     {
       label: 'Split into its pieces',
@@ -56,7 +56,6 @@ function menuOf({ id, name, locked }: ObjectView, others: readonly ObjectView[])
     },
     ...others
       .filter((other) => other.id !== id)
-      .slice(0, 12)
       .map((other) => ({
         label: `Merge into ${other.name}`,
         icon: 'merge' as const,
@@ -124,6 +123,7 @@ function ObjectRow({ object }: { object: ObjectView }) {
             type="button"
             class="object-select"
             aria-pressed={active}
+            title={name}
             onClick={() => selectObject(active ? undefined : id)}
             onDblClick={() => setRenaming(true)}
           >
