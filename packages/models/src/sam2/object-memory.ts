@@ -55,9 +55,10 @@ export class ObjectMemory {
     return this[kind].get(frame);
   }
 
-  /** Remembers a frame, in place of what was remembered of it in that way. */
+  /** Remembers a frame, in place of what was remembered of it in that way, and in its place: of frames equally near the earlier ones are read. */
   set(kind: MemoryKind, frame: number, entry: Remembered): void {
-    if (this[kind].get(frame)?.memory !== entry.memory) this.delete(kind, frame);
+    const before = this[kind].get(frame)?.memory;
+    if (before !== entry.memory) before?.dispose();
     this[kind].set(frame, entry);
   }
 

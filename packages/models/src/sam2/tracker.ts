@@ -424,7 +424,9 @@ export class Sam2Tracker implements Tracker {
       while (held() + 1 > most) {
         const references = [...memory.conditioning.keys()].sort((a, b) => a - b);
         const middle = references[1];
-        const oldest = [...memory.tracked].find(([, entry]) => entry.memory)?.[0];
+        const followed = [...memory.tracked].filter(([, entry]) => entry.memory).map(([frame]) => frame);
+        const oldest =
+          followed.length > 0 ? (this.#backward ? Math.max(...followed) : Math.min(...followed)) : undefined;
         if (references.length > Math.max(2, most - (MEMORY_FRAMES - 1)) && middle !== undefined) {
           memory.delete('conditioning', middle);
         } else if (oldest !== undefined) memory.delete('tracked', oldest);

@@ -272,8 +272,7 @@ export class Sam2VideoEngine {
     const features = this.#withMemory(state, frame, backward, name);
     try {
       const output = await this.#segment(features, image, { points: [], labels: [] }, undefined, name);
-      const memory = await this.#memory(projected, output, false);
-      this.onTap?.(`${name}.maskmem`, memory);
+      const memory = await this.#memory(projected, output, false, name);
       state.memory.set('tracked', frame, { ...this.#filled(output, name), memory });
     } finally {
       features.dispose();
@@ -287,8 +286,8 @@ export class Sam2VideoEngine {
         const pending = [...state.pending[kind]];
         for (const [frame, entry] of pending) {
           const features = await this.#imageFeatures(frame);
-          const memory = await this.#memory(features.memory, entry, this.#options.binaryPrompts);
-          this.onTap?.(`preflight.${this.#name(frame, state)}.maskmem`, memory);
+          const name = `preflight.${this.#name(frame, state)}`;
+          const memory = await this.#memory(features.memory, entry, this.#options.binaryPrompts, name);
           state.memory.set(kind, frame, { ...entry, memory });
           state.pending[kind].delete(frame);
         }
@@ -301,8 +300,9 @@ export class Sam2VideoEngine {
     if (this.#objects.size === 0) throw new Sam2Error('no-prompt', 'There is no object to follow.');
   }
 
-  async #memory(projected: Tensor, output: ObjectOutput, binary: boolean): Promise<Tensor> {
+  async #memory(projected: Tensor, output: ObjectOutput, binary: boolean, name: string): Promise<Tensor> {
     const memory = this.model.memorise(projected, output, binary);
+    this.onTap?.(`${name}.maskmem`, memory);
     if (this.#options.memoryPrecision === 'float32') return memory;
     const values = new Float32Array(await getEngine().read(memory));
     memory.dispose();

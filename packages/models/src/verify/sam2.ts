@@ -10,13 +10,22 @@ import type { Point } from '../sam/transforms.js';
 import { frameInput } from '../sam2/frame-input.js';
 import { blockRows } from '../sam2/image-encoder.js';
 import { resizeMap } from '../sam2/mask-arithmetic.js';
-import { type FramePoints, type Sam2LoadOptions, Sam2Model, STABILITY_FALLBACK } from '../sam2/model.js';
+import {
+  type FramePoints,
+  type Sam2LoadOptions,
+  Sam2Model,
+  STABILITY_FALLBACK,
+  type StabilityFallback,
+} from '../sam2/model.js';
 import { Sam2PromptModel, squeezed } from '../sam2/prompt-model.js';
 import { type Sam2EngineOptions, type Sam2Frame, type Sam2Tap, Sam2VideoEngine } from '../sam2/video-engine.js';
 import { compareLabels, compareTap, FEATURE_LIMIT, LOGIT_LIMIT, type TapResult, VerificationError } from './taps.js';
 
 /** Largest difference allowed for the logit of an object's being there. */
 const SCORE_LIMIT = 1e-3;
+
+/** Largest error allowed for logits where memories are rounded: two that hardly differ can be rounded apart. */
+const ROUNDED_LOGIT_LIMIT = 1e-5;
 
 /** Options of `verifySam2`. */
 export interface VerifySam2Options extends Sam2LoadOptions {
@@ -38,7 +47,7 @@ interface Recipe {
     name: string;
     engine: Record<string, number | boolean>;
     engine2?: Record<string, boolean>;
-    post?: Record<string, number | boolean>;
+    post?: DecoderSettings;
     memory_dtype: 'float32' | 'bfloat16';
     events: RecipeEvent[];
     state_after: Record<string, { cond_frame_outputs: number[]; non_cond_frame_outputs: number[] }>[];
@@ -46,8 +55,17 @@ interface Recipe {
   /** Options of segment everything, by the names of sam2. */
   amg_config?: Record<string, number>;
   sub_sampling: Record<string, number[]>;
+  /** How the decoder chooses a mask; the published choice by default. */
+  decoder_defaults?: DecoderSettings;
   engine_defaults: Record<string, number | boolean>;
   video: { h: number; w: number; frames: number };
+}
+
+/** By the names of sam2. */
+interface DecoderSettings {
+  dynamic_multimask_via_stability?: boolean;
+  dynamic_multimask_stability_delta?: number;
+  dynamic_multimask_stability_thresh?: number;
 }
 
 type RecipeEvent =
@@ -71,6 +89,7 @@ const CHANNELS_FIRST = /^(fpn\.|image\.(s0|s1|embed)|dense_pe|maskmem)|\.(pix_fe
 /** Compares what the network computes with the taps of the same names, whole or sub-sampled. */
 class Comparison {
   readonly results: TapResult[] = [];
+  logitLimit = LOGIT_LIMIT;
   readonly #pending: Promise<void>[] = [];
 
   constructor(
@@ -102,7 +121,7 @@ class Comparison {
     channels: number,
     shape: readonly number[] | undefined,
   ): Promise<void> {
-    const limit = limitOf(name);
+    const limit = LOGITS.test(name) ? this.logitLimit : FEATURE_LIMIT;
     const reference = await this.taps.read(key);
     let values = await data;
     if (CHANNELS_FIRST.test(name) && channels > 0) values = transposed(values, channels);
@@ -140,8 +159,7 @@ class Comparison {
   }
 }
 
-const limitOf = (name: string): number =>
-  /(masks4|low_res|iou|ious\d?|mask_logits|video_res|ious)$/.test(name) ? LOGIT_LIMIT : FEATURE_LIMIT;
+const LOGITS = /(masks4|low_res|iou|ious\d?|mask_logits|video_res)$/;
 
 /** [n, C] to [C, n]. */
 function transposed(values: Float32Array, channels: number): Float32Array {
@@ -205,7 +223,7 @@ function recipeOf(manifest: Checkpoint): Recipe {
       throw new VerificationError(`${manifest.file} does not say what was run: it has no "${name}".`);
     return JSON.parse(text);
   };
-  const optional = ['amg_config'].filter((name) => manifest.metadata[name] !== undefined);
+  const optional = ['amg_config', 'decoder_defaults'].filter((name) => manifest.metadata[name] !== undefined);
   const names = ['image_prompts', 'runs', 'sub_sampling', 'engine_defaults', 'video', ...optional];
   return Object.fromEntries(names.map((name) => [name, field(name)])) as unknown as Recipe;
 }
@@ -238,6 +256,7 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
   comparison.check('image.embed', features);
   await comparison.settle();
   const best = new Map<string, Float32Array>();
+  const fallback = fallbackOf(recipe.decoder_defaults) || undefined;
   for (const prompt of recipe.image_prompts) {
     const name = `image.${prompt.name}`;
     const scaled = ([x, y]: readonly number[]): Point => [
@@ -266,7 +285,7 @@ async function verifyImage(model: Sam2Model, recipe: Recipe, taps: Checkpoint, c
     const pixels = model.lowRes ** 2;
     const clamped = (i: number) => clampedPrompt(raw.masks.slice(i * pixels, (i + 1) * pixels));
     for (const multi of prompt.multimask) {
-      const chosen = multi ? [1, 2, 3] : [model.choose(raw, false, STABILITY_FALLBACK).mask];
+      const chosen = multi ? [1, 2, 3] : [model.choose(raw, false, fallback).mask];
       const kind = `${name}.${multi ? 'multi' : 'single'}`;
       comparison.check(
         `${kind}.low_res`,
@@ -353,10 +372,16 @@ function planes(values: Float32Array, count: number): Float32Array {
   return Float32Array.from({ length: count * pixels }, (_, i) => values[(i % pixels) * 4 + Math.floor(i / pixels)]!);
 }
 
+/** When a single mask gives way to the best of three; `false` for never. */
+const fallbackOf = ({
+  dynamic_multimask_via_stability: falls = true,
+  dynamic_multimask_stability_delta: delta = STABILITY_FALLBACK.delta,
+  dynamic_multimask_stability_thresh: threshold = STABILITY_FALLBACK.threshold,
+}: DecoderSettings = {}): StabilityFallback | false => falls && { delta, threshold };
+
 function engineOptions(recipe: Recipe, run: Recipe['runs'][number]): Sam2EngineOptions {
   const settings = { ...recipe.engine_defaults, ...run.engine, ...run.engine2 };
   const most = settings['max_cond_frames_in_attn'] as number;
-  const post = run.post ?? {};
   return {
     binaryPrompts: settings['binarize_mask_from_pts_for_mem_enc'] as boolean,
     fillHoleArea: settings['fill_hole_area'] as number,
@@ -366,14 +391,7 @@ function engineOptions(recipe: Recipe, run: Recipe['runs'][number]): Sam2EngineO
     maxPointers: settings['max_obj_ptrs_in_encoder'] as number,
     memoryStride: settings['memory_temporal_stride_for_eval'] as number,
     memoryPrecision: run.memory_dtype,
-    fallback:
-      post['dynamic_multimask_via_stability'] === false
-        ? false
-        : {
-            delta: (post['dynamic_multimask_stability_delta'] as number | undefined) ?? STABILITY_FALLBACK.delta,
-            threshold:
-              (post['dynamic_multimask_stability_thresh'] as number | undefined) ?? STABILITY_FALLBACK.threshold,
-          },
+    fallback: fallbackOf({ ...recipe.decoder_defaults, ...run.post }),
   };
 }
 
@@ -385,6 +403,7 @@ async function verifyRun(
   comparison: Comparison,
 ): Promise<void> {
   const { h: height, w: width, frames } = recipe.video;
+  comparison.logitLimit = run.memory_dtype === 'bfloat16' ? ROUNDED_LOGIT_LIMIT : LOGIT_LIMIT;
   let event = '';
   const onTap: Sam2Tap = (name, value) => comparison.check(`${event}.${name}`, value);
   const engine = new Sam2VideoEngine(

@@ -6,7 +6,10 @@ import { Sam2Model } from '../../src/sam2/model.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../fixtures/sam2/${name}`, import.meta.url));
 
-export const openMini = (): Promise<Checkpoint> => openCheckpoint(path('sam2-mini.manifest.json'));
+/** What was run with it, and what the published implementation computed. */
+export const MINI_FILES = { manifest: path('sam2-mini.manifest.json'), taps: path('sam2-mini.taps.safetensors') };
+
+export const openMini = (): Promise<Checkpoint> => openCheckpoint(MINI_FILES.manifest);
 
 export const MINI_CONFIG = {
   imageSize: 128,
@@ -35,7 +38,7 @@ export async function miniVideo(): Promise<{
   frames: Uint8Array[];
   mask: Uint8Array;
 }> {
-  const taps = await openCheckpoint(path('sam2-mini.taps.safetensors'));
+  const taps = await openCheckpoint(MINI_FILES.taps);
   const frames: Uint8Array[] = [];
   for (let i = 0; taps.has(`video.frame${i}.rgb_u8`); i++) {
     const { data } = await taps.readRaw(`video.frame${i}.rgb_u8`);
