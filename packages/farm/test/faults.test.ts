@@ -1,6 +1,6 @@
 /** Every fault that a farm has to survive, with a real Redis, real processes and the toy program. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -172,6 +172,11 @@ describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
     await expectToy(storage, spec, join(folder, 'fetched'));
     expect(second.saw('end', 'done')).toBe(true);
     expect(computed('worker killed')).toBe(48 + 4);
+    await eventually(
+      'the end of what the killed one left on the disk',
+      () => readdirSync(join(folder, 'scratch')).filter((name) => name.includes(`-${first.pid}-`)),
+      ({ length }) => length === 0,
+    );
   });
 
   it('a child that is blocked in a call goes with its killed worker', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type JobSpec, keyOf } from '../src/job/spec.js';
 import { jobFolder, Ledger } from '../src/ledger/ledger.js';
-import { fetchResults } from '../src/results/fetch.js';
+import { damageOf, fetchResults } from '../src/results/fetch.js';
 import type { Program } from '../src/run/context.js';
 import { type Outcome, type RunOptions, runJob } from '../src/run/run-job.js';
 import { openStorage } from '../src/storage/open.js';
@@ -102,6 +102,38 @@ describe('a job', () => {
     await storage.write(commits[1]!.entry.chunk.object, new Uint8Array(10));
     expect(await run(storage, spec, 'b', {}, 2)).toEqual({ status: 'done', frames: 40, tracked: 32 });
     await expectToy(storage, spec, fetched());
+  });
+
+  it('a done job of which something is damaged is done again, once someone wants it', async () => {
+    const storage = await freshStorage();
+    const spec = toySpec('touched', 20);
+    await run(storage, spec, 'a');
+    const ledger = await Ledger.open(storage, keyOf(spec));
+    expect(await damageOf(storage, ledger.state)).toBeUndefined();
+    await storage.remove(ledger.state.commits[1]!.entry.chunk.object);
+    const damage = await damageOf(storage, ledger.state);
+    expect(damage).toMatch(/chunks\/.*\.zip: missing/);
+    // By itself nothing looks again at what is done.
+    expect(await run(storage, spec, 'b')).toMatchObject({ status: 'done', tracked: 0 });
+    expect(await ledger.redo(damage!)).toBe(true);
+    expect(await run(storage, spec, 'b', {}, 2)).toEqual({ status: 'done', frames: 20, tracked: 12 });
+    await expectToy(storage, spec, fetched());
+    expect(await ledger.refresh()).toMatchObject({ status: 'done' });
+  });
+
+  it('a video that is gone: another worker has a look, whose share may be mounted', async () => {
+    const storage = await freshStorage();
+    const path = join(folder, 'gone.mp4');
+    const spec = { ...toySpec('gone', 20), inputs: [{ path, sha256: createHash('sha256').update('x').digest('hex') }] };
+    expect(await run(storage, spec, 'a')).toMatchObject({ status: 'hindered', code: 'not-found' });
+    const failed = await run(storage, spec, 'b', {}, 2);
+    expect(failed).toMatchObject({ status: 'failed', code: 'not-found', message: expect.stringContaining(path) });
+    // When it is there, it is tried again, and while it is read that counts as a sign of life.
+    writeFileSync(path, 'x');
+    let beats = 0;
+    await (await Ledger.open(storage, keyOf(spec))).retry();
+    expect(await run(storage, spec, 'b', { onBeat: () => beats++ }, 3)).toMatchObject({ status: 'done' });
+    expect(beats).toBeGreaterThan(20);
   });
 
   it('bad media is final, and said', async () => {

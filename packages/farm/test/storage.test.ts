@@ -124,3 +124,30 @@ describe('storage', () => {
     });
   });
 });
+
+it.each(['gs://bucket/x', 's3://', 's3:/bucket/x', 'https://host/share'])('%s is no storage', async (where) => {
+  await expect(openStorage(where, { create: true })).rejects.toMatchObject({ code: 'storage-unsuitable' });
+  expect(existsSync(where)).toBe(false);
+});
+
+it('a file is no storage, and nothing to wait for', async () => {
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  await expect(openStorage(file)).rejects.toMatchObject({ code: 'storage-unsuitable' });
+});
+
+it('many who submit to a new folder at the same time have one storage', async () => {
+  const where = join(folder, 'together');
+  const opened = await Promise.all(Array.from({ length: 20 }, () => openStorage(where, { create: true })));
+  expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
+});
+
+it('a slow operation shows signs of life, for as long as there is patience', async () => {
+  const storage = await openStorage(join(folder, 'slow'), { create: true });
+  let beats = 0;
+  let finish: (value: boolean) => void = () => {};
+  const slow = { ...storage, create: () => new Promise<boolean>((resolve) => (finish = resolve)) } as Storage;
+  const onBeat = () => ++beats === 2 && finish(true);
+  expect(await patient(slow, { seconds: 60, onBeat }).create('x', bytes('x'))).toBe(true);
+  expect(beats).toBe(2);
+});

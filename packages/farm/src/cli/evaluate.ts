@@ -8,7 +8,7 @@ import { type DavisJobs, Planner } from '../job/plan.js';
 import { keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
 import { fetchScores, makeTables } from '../programs/davis.js';
-import type { FarmQueue } from '../queue/farm-queue.js';
+import { ENDED, type FarmQueue } from '../queue/farm-queue.js';
 import { fetchResults } from '../results/fetch.js';
 import type { Storage } from '../storage/storage.js';
 import { withFarm } from './farm.js';
@@ -61,12 +61,12 @@ export async function evaluate({ plan, options, report, signal }: EvalFarmRun): 
       }
       return 0;
     },
-    { create: true },
+    { create: true, patient: true },
   );
 }
 
 async function untilDone(queue: FarmQueue, id: string, signal: AbortSignal): Promise<void> {
-  const over = async () => ['completed', 'failed', 'unknown'].includes(await queue.queue.getJobState(id));
+  const over = async () => ENDED.includes(await queue.queue.getJobState(id));
   await watch(queue, { signal, over });
   signal.throwIfAborted();
 }

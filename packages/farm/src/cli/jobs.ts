@@ -11,16 +11,15 @@ import {
   UsageError,
   wholeNumber,
 } from 'samtrack/cli';
-import { FarmError } from '../errors.js';
+import { FarmError, isFarmError } from '../errors.js';
 import { keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
 import { openBoard } from '../observe/board.js';
-import { columns } from '../observe/table.js';
-import { connect } from '../queue/connection.js';
-import { type FarmJob, FarmQueue, type JobReport, type Submitted } from '../queue/farm-queue.js';
-import { fetchResults } from '../results/fetch.js';
+import { columns, printable } from '../observe/table.js';
+import { ENDED, type FarmJob, type FarmQueue, type JobReport, type Submitted } from '../queue/farm-queue.js';
+import { damageOf, fetchResults } from '../results/fetch.js';
 import type { Storage } from '../storage/storage.js';
-import { withFarm } from './farm.js';
+import { withFarm, withQueue } from './farm.js';
 import { FARM_HELP, FARM_OPTIONS, type FarmAddress, farmAddress } from './options.js';
 import { watch } from './watch.js';
 
@@ -42,7 +41,8 @@ JOB is a job's key or id, or at least six digits of its beginning.
   fetch         copies results from the storage: FOLDER/NAME holds what samtrack track --out leaves; of a job that is
                 not done what is stored so far
   cancel        takes jobs out of the queue, and stops those at work; what they have stored stays
-  retry         queues failed jobs again, and those in quarantine; --all: all of them
+  retry         queues failed jobs again, and those in quarantine; --all: all of them. One that is done is queued again
+                where something that is stored of it is damaged or missing
   quarantine    puts jobs aside, so that no worker takes them; without JOB: lists those that are there
 
   --state NAME  ${STATES.join(', ')}
@@ -133,14 +133,13 @@ const QUEUE_STATES = {
 async function list({ address, options }: Call): Promise<number> {
   const wanted = oneOf('state', options.state, STATES);
   const limit = positiveNumber('limit', options.limit, { whole: true }) ?? 50;
-  const farm = new FarmQueue(await connect(address), address.queue);
-  try {
+  return withQueue(address, async ({ queue }) => {
     const rows: { state: string; job: FarmJob }[] = [];
     for (const [state, names] of Object.entries(QUEUE_STATES)) {
       if (wanted !== undefined && wanted !== state) continue;
       const left = limit - rows.length;
       if (left <= 0) break;
-      const jobs = await farm.queue.getJobs([...names], 0, left - 1, state !== 'completed');
+      const jobs = await queue.getJobs([...names], 0, left - 1, state !== 'completed');
       rows.push(...jobs.filter(Boolean).map((job) => ({ state, job: job as FarmJob })));
     }
     if (options.json) {
@@ -171,11 +170,9 @@ async function list({ address, options }: Call): Promise<number> {
     });
     const table = columns([['job', 'name', 'kind', 'state', 'frames'], ...lines.map(({ cells }) => cells)]);
     print(table[0]!);
-    for (const [i, { last }] of lines.entries()) print(`${table[i + 1]}  ${last}`.trimEnd());
+    for (const [i, { last }] of lines.entries()) print(`${table[i + 1]}  ${printable(last)}`.trimEnd());
     return 0;
-  } finally {
-    await farm.close();
-  }
+  });
 }
 
 interface Found {
@@ -213,7 +210,7 @@ async function show({ address, ids, options }: Call): Promise<number> {
       return 0;
     }
     const spec = (job?.data.spec ?? state.spec) as { name: string; kind: string } | undefined;
-    print(`${spec?.name ?? '?'} (${spec?.kind ?? '?'})`);
+    print(printable(`${spec?.name ?? '?'} (${spec?.kind ?? '?'})`));
     print(`key      ${key}`);
     print(`ledger   ${state.status}, ${state.frames} frames stored${state.reason ? `: ${state.reason}` : ''}`);
     print(
@@ -241,23 +238,28 @@ async function show({ address, ids, options }: Call): Promise<number> {
 
 async function watchQueue({ address, options, signal, report }: Call): Promise<number> {
   const port = wholeNumber('board', options.board);
-  const farm = new FarmQueue(await connect(address), address.queue);
-  const board = port === undefined ? undefined : await openBoard(farm, port);
-  try {
-    if (board) report.note(`bull-board: ${board.url}`);
-    await watch(farm, {
-      signal,
-      over: async () => {
-        if (!options['until-done']) return false;
-        const counts = await farm.queue.getJobCounts('wait', 'prioritized', 'delayed', 'active', 'waiting-children');
-        return Object.values(counts).every((count) => count === 0);
-      },
-    });
-    return 0;
-  } finally {
-    await board?.close();
-    await farm.close();
-  }
+  return withQueue(
+    address,
+    async (farm) => {
+      const board = port === undefined ? undefined : await openBoard(farm, port);
+      try {
+        if (board) report.note(`bull-board: ${board.url}`);
+        await watch(farm, {
+          signal,
+          quiet: options.quiet,
+          over: async () => {
+            if (!options['until-done']) return false;
+            const open = await farm.queue.getJobCounts('wait', 'prioritized', 'delayed', 'active', 'waiting-children');
+            return Object.values(open).every((count) => count === 0);
+          },
+        });
+        return 0;
+      } finally {
+        await board?.close();
+      }
+    },
+    { patient: true },
+  );
 }
 
 /** The jobs that a call names, or all of the queue in some states. */
@@ -283,12 +285,15 @@ async function fetch(call: Call): Promise<number> {
     for (const [i, { key, job }] of found.entries()) {
       signal.throwIfAborted();
       const { state } = await Ledger.open(storage, key);
-      const { name = key } = (job?.data.spec ?? state.spec ?? {}) as { name?: string };
+      const name = folderOf((job?.data.spec ?? state.spec ?? {}) as { name?: string }, key);
       // Videos of one name in several folders.
       const own = names.has(name) && names.get(name) !== key ? `${name}-${key.slice(0, 8)}` : name;
       names.set(own, key);
       const folder = join(out, own);
-      const files = await fetchResults(storage, state, folder);
+      const files = await fetchResults(storage, state, folder).catch((error) => {
+        if (!isFarmError(error, 'storage-damaged')) throw error;
+        throw new FarmError(error.code, error.subject, `damaged or missing: samtrack jobs retry ${key.slice(0, 12)}`);
+      });
       report.progress(`fetched ${own} (${i + 1}/${found.length})`, (i + 1) / found.length);
       if (state.status !== 'done') {
         partial++;
@@ -297,8 +302,15 @@ async function fetch(call: Call): Promise<number> {
       if (files.length > 0) print(folder);
     }
     report.end();
+    if (found.length === 0) report.note('no job of this queue is done; older ones are fetched by their keys');
     return partial > 0 ? 1 : 0;
   });
+}
+
+/** A job's name as that of a folder, which leads nowhere else. */
+function folderOf({ name = '' }: { name?: string }, key: string): string {
+  const own = printable(name).replace(/[/\\]/g, '_');
+  return /^\.*$/.test(own) ? key : own;
 }
 
 async function cancel(call: Call): Promise<number> {
@@ -308,7 +320,7 @@ async function cancel(call: Call): Promise<number> {
       const what =
         state === 'active'
           ? 'at work: its worker is told'
-          : ['completed', 'failed', 'not in the queue'].includes(state)
+          : [...ENDED, 'not in the queue'].includes(state)
             ? `nothing to cancel: ${state}`
             : 'cancelled';
       print(`${(job?.id ?? key).slice(0, 12)}  ${what}`);
@@ -324,8 +336,16 @@ async function retry(call: Call): Promise<number> {
       const spec = job?.data.spec ?? ledger.state.spec;
       if (!spec) throw new FarmError('not-found', key, 'nothing is known of it any more: submit it again');
       await ledger.retry();
+      // Asked for by its name, one that is done is looked at.
+      const damage = call.options.all
+        ? undefined
+        : ledger.state.status === 'done' && (await damageOf(storage, ledger.state));
+      if (damage) {
+        call.report.note(damage);
+        await ledger.redo(damage);
+      }
       if ((await job?.getState()) === 'failed') {
-        await job!.retry();
+        await queue.retry(job!);
         print(`${key.slice(0, 12)}  queued again`);
         continue;
       }
@@ -339,7 +359,7 @@ async function retry(call: Call): Promise<number> {
 /** What is said where there is nothing to try again. */
 const RETRIED: { [outcome in Submitted]?: string } = {
   known: 'nothing to retry: it waits, or is at work',
-  stored: 'nothing to retry: it is done',
+  stored: 'nothing to retry: it is done, and all that is stored is whole',
 };
 
 async function quarantine(call: Call): Promise<number> {

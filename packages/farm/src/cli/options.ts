@@ -34,6 +34,14 @@ export function farmAddress(options: { [name in keyof typeof FARM_OPTIONS]?: str
     queue,
     redis: options.redis ?? SAMTRACK_REDIS ?? DEFAULT_REDIS,
     ...(SAMTRACK_REDIS_PASSWORD ? { password: SAMTRACK_REDIS_PASSWORD } : {}),
-    ...(options['redis-ca'] ? { ca: readFileSync(options['redis-ca'], 'utf8') } : {}),
+    ...(options['redis-ca'] ? { ca: authority(options['redis-ca']) } : {}),
   };
+}
+
+function authority(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--redis-ca ${file}: ${(error as Error).message}`);
+  }
 }

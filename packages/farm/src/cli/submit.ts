@@ -3,15 +3,18 @@ import {
   type Arguments,
   defineCommand,
   interruptible,
+  isExpected,
   positiveNumber,
   Report,
   TRACK_OPTIONS,
   UsageError,
 } from 'samtrack/cli';
-import { readVideos } from '../job/manifest.js';
+import { FarmError } from '../errors.js';
+import { readVideos, type Video } from '../job/manifest.js';
 import { Planner } from '../job/plan.js';
 import { keyOf } from '../job/spec.js';
-import { concurrently, type Submission, type Submitted } from '../queue/farm-queue.js';
+import { Ledger } from '../ledger/ledger.js';
+import { concurrently, ENDED, LOWEST_PRIORITY, type Submission, type Submitted } from '../queue/farm-queue.js';
 import { withFarm } from './farm.js';
 import { FARM_HELP, FARM_OPTIONS, farmAddress } from './options.js';
 import { watch } from './watch.js';
@@ -31,7 +34,7 @@ read sources under the same absolute paths, so they lie on a share that all moun
 Options of samtrack track hold for all; in their values {name} is a video's name without extension, {folder} where it
 lies: samtrack submit 'videos/*.mp4' --mask '{folder}/{name}.png' --storage /share/results
 
-  --priority N          1 is the most urgent; default 100
+  --priority N          1 is the most urgent; default 100; also for those of these videos that wait already
   --retry               try again what failed, or is in quarantine
   --wait                show the queue until these jobs have come to an end; exit status 1 if one has failed
   --keys                print each job's key, what became of it, and its name
@@ -68,6 +71,9 @@ async function run({ options, operands, tokens }: Arguments<typeof OPTIONS>): Pr
   if (operands.length === 0) throw new UsageError('submit takes manifests, patterns, files or folders');
   const address = farmAddress(options);
   const priority = positiveNumber('priority', options.priority, { whole: true });
+  if (priority !== undefined && priority > LOWEST_PRIORITY) {
+    throw new UsageError(`--priority ${priority}: the least urgent is ${LOWEST_PRIORITY}`);
+  }
   const report = new Report(options.quiet);
   const tracking = tokens.flatMap((token) =>
     token.kind === 'option' && token.name in TRACKING && token.name !== 'quiet'
@@ -78,14 +84,21 @@ async function run({ options, operands, tokens }: Arguments<typeof OPTIONS>): Pr
     const videos = await readVideos(operands, tracking);
     const planner = new Planner();
     const submissions: Submission[] = new Array(videos.length);
+    const faults = new Map<number, Error>();
     let done = 0;
     await concurrently([...videos.entries()], WIDTH, async ([i, video]) => {
       signal.throwIfAborted();
-      const spec = await planner.track(video.argv, video.name);
-      submissions[i] = { spec, priority: video.priority ?? priority };
+      try {
+        const spec = await planner.track(video.argv, video.name);
+        submissions[i] = { spec, priority: video.priority ?? priority };
+      } catch (error) {
+        if (!(error instanceof UsageError) && !isExpected(error)) throw error;
+        faults.set(i, error);
+      }
       report.progress(`read ${++done}/${videos.length}`, done / videos.length);
     });
     report.end();
+    refuse(faults, videos);
     return withFarm(
       address,
       async ({ queue, storage }) => {
@@ -100,27 +113,48 @@ async function run({ options, operands, tokens }: Arguments<typeof OPTIONS>): Pr
           }
         }
         const failed = await reportOutcomes(outcomes, report);
+        const jobs = new Set(submissions.map(({ spec }) => keyOf(spec))).size;
+        if (jobs < videos.length) {
+          report.note(`${videos.length} videos, ${jobs} jobs: some have the same content and options`);
+        }
         if (!options.wait) return failed > 0 ? 1 : 0;
         const open = new Set(submissions.filter((_, i) => outcomes[i] !== 'failed').map(({ spec }) => keyOf(spec)));
         let lost = failed;
         await watch(queue, {
           signal,
+          quiet: options.quiet,
           over: async () => {
+            // What comes after one that has not ended is looked at when that one has.
             for (const key of open) {
-              const state = await queue.queue.getJobState(key);
-              if (!['completed', 'failed', 'unknown'].includes(state)) continue;
+              if (!ENDED.includes(await queue.queue.getJobState(key))) return false;
               open.delete(key);
-              if (state === 'failed') lost++;
+              // One that was taken out of the queue has ended too.
+              if ((await Ledger.open(storage, key)).state.status !== 'done') lost++;
             }
-            return open.size === 0;
+            return true;
           },
         });
         signal.throwIfAborted();
+        if (lost > 0) report.failure(`samtrack submit: ${lost} of ${submissions.length} not done: samtrack jobs list`);
         return lost > 0 ? 1 : 0;
       },
-      { create: true },
+      { create: true, patient: options.wait ?? false },
     );
   });
+}
+
+/** Faults that are told one by one. */
+const TOLD = 20;
+
+/** Where some videos cannot be submitted none is, so that it is the whole list that is mended and submitted. */
+function refuse(faults: ReadonlyMap<number, Error>, videos: readonly Video[]): void {
+  if (faults.size === 0) return;
+  const [first] = faults.values();
+  if (videos.length === 1 && videos[0]!.where === videos[0]!.argv[0]) throw first;
+  const lines = [...faults].sort(([a], [b]) => a - b).map(([i, { message }]) => `  ${videos[i]!.where}: ${message}`);
+  if (lines.length > TOLD) lines.splice(TOLD, lines.length, `  ... ${faults.size - TOLD} more`);
+  const what = ['cannot be submitted, so none was', ...lines].join('\n');
+  throw new FarmError('bad-spec', `${faults.size} of ${videos.length} videos`, what);
 }
 
 const WHAT: Record<Submitted, string> = {

@@ -94,9 +94,20 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     throw new UsageError(`--programs ${options.programs}: no such file`);
   const metricsAt = options.metrics === undefined ? undefined : listenAddress(options.metrics);
   const report = new Report(options.quiet);
+  // From the start: where this is a container's first process, a signal that nobody waits for does nothing.
+  const stopping = new AbortController();
+  let working: Supervisor | undefined;
+  const stop = () => {
+    if (stopping.signal.aborted) process.exit(1);
+    report.note(working?.busy ? 'stopping: the job at work is given back after this frame' : 'stopping');
+    stopping.abort();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   // An address that is wrong is told now; a server that goes away later is waited for.
   (await connect(address)).disconnect();
-  const storage = await storageOnceThere(address.storage, settings.pauseSeconds, report);
+  const storage = await storageOnceThere(address.storage, settings.pauseSeconds, report, stopping.signal);
+  if (!storage) return 0;
   const redis = await connect(address, { patient: true });
   const traces = options.traces === undefined ? undefined : await openTraces(options.traces, 'samtrack-worker');
   const executor = new ChildExecutor(
@@ -129,21 +140,17 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
       say(report, event);
     },
   });
-  let stops = 0;
+  working = supervisor;
   const drained = new Promise<void>((resolve, reject) => {
-    const stop = () => {
-      if (++stops > 1) process.exit(1);
-      report.note(supervisor.busy ? 'stopping: the job at work is given back after this frame' : 'stopping');
-      supervisor.drain().then(resolve, reject);
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    const drain = () => supervisor.drain().then(resolve, reject);
+    if (stopping.signal.aborted) drain();
+    else stopping.signal.addEventListener('abort', drain, { once: true });
   });
   report.note(`worker ${supervisor.name}: queue ${address.queue}, results in ${storage.label}`);
   if (metrics) report.note(`metrics: ${metrics.url}`);
   const running = supervisor.run();
   await Promise.race([drained, running]);
-  if (stops > 0) await drained;
+  if (stopping.signal.aborted) await drained;
   await metrics?.close();
   await traces?.close();
   storage.close();
@@ -151,17 +158,26 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
   return 0;
 }
 
-/** The storage; one that is not there yet is waited for, as a share that is being mounted, or the first submission. */
-async function storageOnceThere(where: string, pauseSeconds: number, report: Report): Promise<Storage> {
-  for (let announced = false; ; announced = true) {
+/**
+ * The storage; one that is not there yet is waited for, as a share that is being mounted, or the first submission.
+ * @returns undefined where the worker is to stop
+ */
+async function storageOnceThere(
+  where: string,
+  pauseSeconds: number,
+  report: Report,
+  signal: AbortSignal,
+): Promise<Storage | undefined> {
+  for (let announced = false; !signal.aborted; announced = true) {
     try {
       return await openStorage(where);
     } catch (error) {
       if (!isFarmError(error, 'storage-away')) throw error;
       if (!announced) report.note(`waiting: ${error.message}`);
-      await sleep(pauseSeconds * 1000);
+      await sleep(pauseSeconds * 1000, undefined, { signal }).catch(() => {});
     }
   }
+  return undefined;
 }
 
 function listenAddress(text: string): { host: string; port: number } {

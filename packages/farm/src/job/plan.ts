@@ -155,7 +155,10 @@ export class Planner {
     // Where nothing says what to track, the source's own annotation does.
     const source = await openSource(path, { sequence });
     await source.close();
-    return source.annotations ? [content, await inputs.add(source.annotations)] : content;
+    if (!source.annotations) {
+      throw new UsageError(`${path}: nothing says what to track: --mask FILE, prompts such as --point X,Y, or --mode`);
+    }
+    return [content, await inputs.add(source.annotations)];
   }
 
   #digest(path: string): Promise<string> {
@@ -189,7 +192,8 @@ async function identityOf(options: Values, inputs: Inputs, without: readonly str
   const identity: Record<string, Json> = {};
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || NOT_IDENTITY.includes(name) || without.includes(name)) continue;
-    const file = FILE_OPTIONS.includes(name) && typeof value === 'string' && isFile(value);
+    // A mask is always a file, so that one that is not there is found missing.
+    const file = typeof value === 'string' && (name === 'mask' || (FILE_OPTIONS.includes(name) && isFile(value)));
     identity[name] = file ? { sha256: await inputs.add(value) } : (value as Json);
   }
   return identity;

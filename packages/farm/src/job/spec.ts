@@ -39,25 +39,28 @@ export const keyOf = ({ kind, identity }: Pick<JobSpec, 'kind' | 'identity'>): s
   createHash('sha256').update(canonical({ kind, identity })).digest('hex');
 
 /** The digest of a file's bytes, or of the names and bytes of all visible files in a folder. @throws FarmError `not-found` */
-export async function digestOf(path: string): Promise<string> {
+export async function digestOf(path: string, onPiece?: () => void): Promise<string> {
   try {
     const { isDirectory } = await stat(path).then((stats) => ({ isDirectory: stats.isDirectory() }));
-    if (!isDirectory) return await fileSha256(path);
+    if (!isDirectory) return await fileSha256(path, onPiece);
     const hash = createHash('sha256');
     const entries = await readdir(path, { withFileTypes: true, recursive: true });
     const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.'));
     const paths = files.map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1)).sort();
-    for (const file of paths) hash.update(`${file}\0${await fileSha256(join(path, file))}\n`);
+    for (const file of paths) hash.update(`${file}\0${await fileSha256(join(path, file), onPiece)}\n`);
     return hash.digest('hex');
   } catch (cause) {
     throw new FarmError('not-found', path, (cause as Error).message, { cause });
   }
 }
 
-/** @throws FarmError `changed-input` if an input is not what it was */
-export async function checkInputs(inputs: readonly Input[]): Promise<void> {
+/**
+ * @param onPiece called while large files are read
+ * @throws FarmError `changed-input` if an input is not what it was, `not-found` if it is gone
+ */
+export async function checkInputs(inputs: readonly Input[], onPiece?: () => void): Promise<void> {
   for (const { path, sha256 } of inputs) {
-    if ((await digestOf(path)) !== sha256) {
+    if ((await digestOf(path, onPiece)) !== sha256) {
       throw new FarmError('changed-input', path, 'it is not what it was when the job was submitted: submit it again');
     }
   }

@@ -9,10 +9,13 @@ import { jobFolder } from './ledger.js';
 
 export const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
-/** The digest of a file, read in pieces. */
-export async function fileSha256(path: string): Promise<string> {
+/** The digest of a file, read in pieces. @param onPiece called after each */
+export async function fileSha256(path: string, onPiece?: () => void): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece);
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(piece);
+    onPiece?.();
+  }
   return hash.digest('hex');
 }
 

@@ -19,8 +19,8 @@ export type Entry =
   | { type: 'claim'; run: string; attempt: number; worker: string; host: string; spec?: unknown }
   /** Results up to here are stored: `frames` are done. `latest` are files whose earlier states are gone. */
   | { type: 'commit'; claim: number; frames: number; chunk: Chunk; latest?: StoredFile[] }
-  /** The job is given back, with all that is done committed. */
-  | { type: 'release'; claim: number; reason: string }
+  /** The job is given back, with all that is done committed. `missing`: something that it reads was not there. */
+  | { type: 'release'; claim: number; reason: string; missing?: true }
   /** The process that worked on it died. */
   | { type: 'crash'; claim: number; reason: string }
   /** Commits from line `from` on are not what was written: they count for nothing. */
@@ -39,8 +39,8 @@ export type Entry =
   | { type: 'failed'; claim: number; code: string; message: string }
   /** It kills workers. */
   | { type: 'quarantine'; claim: number; reason: string }
-  /** Someone wants it tried again. */
-  | { type: 'retry' };
+  /** Someone wants it tried again. `damaged`: although it was done, since what is stored is not what was written any more. */
+  | { type: 'retry'; damaged?: string };
 
 /** A worker took the job. */
 export type Claim = Extract<Entry, { type: 'claim' }>;
@@ -70,6 +70,8 @@ export interface LedgerState {
   reason: string | undefined;
   /** Why it would be dangerous to claim it once more. */
   poison: string | undefined;
+  /** Whether a worker missed something that it reads, since it last got anywhere. */
+  missing: boolean;
   /** Frames that are stored. */
   frames: number;
   spec: unknown;
@@ -87,6 +89,7 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
   let crashes: { host: string; reason: string }[] = [];
   let silent = 0;
   let heard = true;
+  let missing = false;
   for (const [line, entry] of entries.entries()) {
     switch (entry.type) {
       case 'claim':
@@ -98,6 +101,7 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
         break;
       case 'commit':
         commits.push({ line, entry });
+        missing = false;
         crashes = [];
         silent = 0;
         heard = true;
@@ -106,6 +110,7 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
         commits = commits.filter((commit) => commit.line < entry.from);
         break;
       case 'release':
+        missing = entry.missing ?? missing;
         heard = true;
         break;
       case 'crash':
@@ -125,9 +130,11 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
         reason = entry.reason;
         break;
       case 'retry':
-        if (status === 'done') break;
+        if (status === 'done' && entry.damaged === undefined) break;
+        done = undefined;
         status = claim ? 'open' : 'new';
         reason = undefined;
+        missing = false;
         crashes = [];
         silent = 0;
         heard = true;
@@ -137,7 +144,7 @@ export function stateOf(entries: readonly Entry[]): LedgerState {
   const frames = done?.frames ?? commits.at(-1)?.entry.frames ?? 0;
   const latest = commits.at(-1)?.entry.latest ?? [];
   const poison = poisonOf(crashes, heard ? silent : silent + 1);
-  return { status, claim, commits, latest, done, reason, poison, frames, spec };
+  return { status, claim, commits, latest, done, reason, poison, missing, frames, spec };
 }
 
 function poisonOf(crashes: readonly { host: string; reason: string }[], silent: number): string | undefined {

@@ -105,6 +105,14 @@ export class Ledger {
     return false;
   }
 
+  /** Lets a job be done again of which something that is stored is damaged. @returns whether it was done */
+  async redo(damaged: string): Promise<boolean> {
+    while (this.#state.status === 'done') {
+      if ((await this.#add({ type: 'retry', damaged })) !== undefined) return true;
+    }
+    return false;
+  }
+
   /** Puts a job aside that nobody works on, or takes it from who does. */
   async quarantine(reason: string): Promise<void> {
     while (this.#state.status !== 'quarantined' && this.#state.status !== 'done') {

@@ -18,8 +18,12 @@ export async function openBoard({ queue }: FarmQueue, port: number): Promise<{ u
   const adapter = new ExpressAdapter();
   createBullBoard({ queues: [new BullMQAdapter(queue)], serverAdapter: adapter });
   const server = await new Promise<Server>((resolve, reject) => {
-    const listening: Server = adapter.getRouter().listen(port, '127.0.0.1', () => resolve(listening));
+    const listening: Server = adapter
+      .getRouter()
+      .listen(port, '127.0.0.1', (error?: Error) => (error ? reject(error) : resolve(listening)));
     listening.once('error', reject);
+  }).catch((cause) => {
+    throw new FarmError('bad-spec', `--board ${port}`, (cause as Error).message, { cause });
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,

@@ -1,7 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { FarmError } from '../errors.js';
 import { PREFIX } from '../queue/connection.js';
 import type { SupervisorEvent } from '../worker/supervisor.js';
 
@@ -13,6 +15,9 @@ const STATES = {
   completed: 'zcard',
   failed: 'zcard',
 } as const;
+
+/** A server that has not answered by then is away: who asks for metrics does not wait for it. */
+const ANSWER_MS = 2000;
 
 /** Prometheus metrics of a worker and its queue, served where the user said. */
 export class MetricsServer {
@@ -57,9 +62,14 @@ export class MetricsServer {
       async collect() {
         // A server that is away answers later; then these lines are missing.
         if (redis.status !== 'ready') return this.reset();
-        for (const [state, command] of Object.entries(STATES)) {
-          this.set({ state }, await redis[command](`${PREFIX}:${queue}:${state}`));
-        }
+        const names = Object.keys(STATES);
+        const asking = Promise.all(
+          Object.entries(STATES).map(([state, command]) => redis[command](`${PREFIX}:${queue}:${state}`)),
+        );
+        const late = sleep(ANSWER_MS, undefined, { ref: false });
+        const counts = await Promise.race([asking, late]).catch(() => undefined);
+        if (!counts) return this.reset();
+        for (const [i, state] of names.entries()) this.set({ state }, counts[i]!);
       },
     });
   }
@@ -69,12 +79,18 @@ export class MetricsServer {
     const { registry } = metrics;
     const server = createServer(async (request, response) => {
       if (request.url !== '/metrics') return response.writeHead(404).end();
-      const text = await registry.metrics();
-      response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+      try {
+        const text = await registry.metrics();
+        response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+      } catch (error) {
+        response.writeHead(500).end(`${(error as Error).message}\n`);
+      }
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(at.port, at.host, resolve);
+    }).catch((cause) => {
+      throw new FarmError('bad-spec', `--metrics ${at.host}:${at.port}`, (cause as Error).message, { cause });
     });
     metrics.server = server;
     return metrics;
@@ -106,6 +122,9 @@ export class MetricsServer {
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => this.server?.close(() => resolve()));
+    return new Promise((resolve) => {
+      this.server!.close(() => resolve());
+      this.server!.closeAllConnections();
+    });
   }
 }

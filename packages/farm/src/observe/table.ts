@@ -30,8 +30,12 @@ export async function snapshotOf({ queue }: FarmQueue): Promise<Snapshot> {
   };
 }
 
+/** A text of whatever origin, without what would move a terminal's cursor. */
+export const printable = (text: string) => text.replace(/\p{Cc}/gu, '?');
+
 /** Columns, the first to the left and the others to the right. */
-export function columns(rows: readonly (readonly string[])[]): string[] {
+export function columns(cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map(printable));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) =>
     row

@@ -45,19 +45,54 @@ function bare(url: string): string {
   return parsed.href;
 }
 
+/** Whoever has not answered by then is no Redis, or hangs. */
+const ANSWER_MS = 15_000;
+
+/** What a server, or the way to it, has to say, as an error that is told without a stack; others stay as they are. */
+export function redisError(url: string, cause: unknown): unknown {
+  const { name, message } = cause as Error;
+  const what = /^OOM /.test(message)
+    ? `has no memory left (${reasonOf(message)})`
+    : /^Protocol error/.test(message)
+      ? 'what answers there is not Redis'
+      : message === 'Connection is closed.'
+        ? 'the connection was closed'
+        : name === 'ReplyError'
+          ? reasonOf(message)
+          : undefined;
+  return what === undefined ? cause : new FarmError('no-redis', redacted(url), what, { cause });
+}
+
+/** What a server says, without the digest of the script that it says it of. */
+export const reasonOf = (message: string) => message.replace(/\.? script: \w+, on @user_script:\d+\.?/, '');
+
+function checked(url: string): void {
+  const form = 'redis://HOST:PORT/DB, or rediss:// with TLS';
+  if (!/^rediss?:\/\//.test(url)) throw new FarmError('no-redis', url, `not a URL such as ${form}`);
+  if (!URL.canParse(url)) throw new FarmError('no-redis', url, `not a URL such as ${form}`);
+  const { pathname } = new URL(url);
+  if (!/^\/?\d*$/.test(pathname)) {
+    throw new FarmError('no-redis', redacted(url), `"${pathname.slice(1)}" is not the number of a database: ${form}`);
+  }
+}
+
 /**
  * Connects to Redis, or Valkey.
- * @param patient waits for a server that is away, for ever, then and later; otherwise that is an error
+ * @param patient waits for a server that is away, for ever; `later`: once it was there; otherwise that is an error
+ * @param answerMs how long its first answer is waited for
  * @throws FarmError `no-redis`
  */
-export async function connect({ redis: url, password, ca }: QueueAddress, { patient = false } = {}): Promise<Redis> {
-  if (!/^rediss?:\/\//.test(url))
-    throw new FarmError('no-redis', url, 'not a URL that begins with redis:// or rediss://');
+export async function connect(
+  { redis: url, password, ca }: QueueAddress,
+  { patient = false, answerMs = ANSWER_MS }: { patient?: boolean | 'later'; answerMs?: number } = {},
+): Promise<Redis> {
+  checked(url);
+  let waits = patient === true;
   const redis = new Redis(password === undefined ? url : bare(url), {
     lazyConnect: true,
     // BullMQ wants commands to wait for the server.
     maxRetriesPerRequest: null,
-    retryStrategy: (times) => (patient ? Math.min(100 * times, 2000) : null),
+    retryStrategy: (times) => (waits ? Math.min(100 * times, 2000) : null),
     ...credentialsOf(url, password),
     ...(ca === undefined ? {} : { tls: { ca } }),
   });
@@ -66,12 +101,26 @@ export async function connect({ redis: url, password, ca }: QueueAddress, { pati
   redis.on('error', (error) => {
     cause ??= error;
   });
+  const late = waits
+    ? undefined
+    : setTimeout(() => {
+        cause ??= new Error(`no answer in ${answerMs / 1000} s`);
+        redis.disconnect();
+      }, answerMs);
   try {
     await redis.connect();
+    // By itself the client would go on with database 0.
+    if (!waits) await redis.select(redis.options.db ?? 0);
   } catch (error) {
-    if (patient && redis.status !== 'end') return redis;
+    if (waits && redis.status !== 'end') return redis;
     redis.disconnect();
-    throw new FarmError('no-redis', redacted(url), (cause ?? (error as Error)).message, { cause: error });
+    const shown = redisError(url, cause ?? error);
+    throw shown instanceof FarmError
+      ? shown
+      : new FarmError('no-redis', redacted(url), (shown as Error).message, { cause: shown });
+  } finally {
+    clearTimeout(late);
   }
+  waits = patient !== false;
   return redis;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FlowProducer, type Job, type JobsOptions, Queue, type Telemetry } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { FarmError } from '../errors.js';
 import { type JobSpec, keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
 import type { JobProgress } from '../run/context.js';
@@ -38,11 +39,13 @@ export type Submitted =
 /** A job for the queue. */
 export interface Submission {
   spec: JobSpec;
-  /** 1 is the most urgent. */
+  /** 1 is the most urgent; where one is given, a job that waits already gets it. */
   priority?: number;
 }
 
 const DEFAULT_PRIORITY = 100;
+/** Of those that BullMQ knows. */
+export const LOWEST_PRIORITY = 2 ** 21;
 const BATCH = 500;
 const WIDTH = 32;
 
@@ -83,7 +86,7 @@ export class FarmQueue {
       const batch = keys.slice(from, from + BATCH);
       const fresh: string[] = [];
       await concurrently(batch, WIDTH, async (key) => {
-        const found = await this.#known(storage, key, retry);
+        const found = await this.#known(storage, key, retry, jobs.get(key)!.priority);
         if (found) outcomes.set(key, found);
         else fresh.push(key);
       });
@@ -101,7 +104,12 @@ export class FarmQueue {
     return submissions.map(({ spec }) => outcomes.get(keyOf(spec))!);
   }
 
-  async #known(storage: Storage, key: string, retry: boolean): Promise<Submitted | undefined> {
+  async #known(
+    storage: Storage,
+    key: string,
+    retry: boolean,
+    priority: number | undefined,
+  ): Promise<Submitted | undefined> {
     const ledger = await Ledger.open(storage, key);
     const { status } = ledger.state;
     if (status === 'done') return 'stored';
@@ -111,10 +119,15 @@ export class FarmQueue {
     }
     const job = await this.queue.getJob(key);
     if (!job) return undefined;
+    const state = await job.getState();
     // An end that the ledger does not know of counts for nothing: the storage was emptied, or the job is to be tried again.
-    if (['completed', 'failed'].includes(await job.getState())) {
+    if (['completed', 'failed'].includes(state)) {
       await job.remove();
       return undefined;
+    }
+    if (priority !== undefined && priority !== job.priority && ['prioritized', 'waiting'].includes(state)) {
+      // A worker may have taken it by now.
+      await job.changePriority({ priority }).catch(() => {});
     }
     return 'known';
   }
@@ -156,23 +169,47 @@ export class FarmQueue {
     return { spec, run: randomUUID(), storage: storage.id };
   }
 
-  /** A job by its id, or by the beginning of it. */
+  /**
+   * A job by its id or key, or by the beginning of one; of several entries of one job the one that is not done.
+   * @throws FarmError `not-found` where several jobs begin like this
+   */
   async find(id: string): Promise<FarmJob | undefined> {
     const job = await this.queue.getJob(id);
     if (job || id.length < 6) return job as FarmJob | undefined;
-    const jobs = await this.queue.getJobs();
-    return jobs.find((candidate) => candidate?.id?.startsWith(id)) as FarmJob | undefined;
+    // Those that are not done come first.
+    const jobs = (await this.queue.getJobs()).filter(Boolean) as FarmJob[];
+    const found = jobs.filter((candidate) => candidate.id!.startsWith(id) || keyOf(candidate.data.spec).startsWith(id));
+    const keys = new Set(found.map(({ data }) => keyOf(data.spec)));
+    if (keys.size > 1) throw new FarmError('not-found', id, `${keys.size} jobs begin like this`);
+    const ended = await Promise.all(found.map(async (entry) => ENDED.includes(await entry.getState())));
+    return found[Math.max(0, ended.indexOf(false))];
   }
 
   /**
    * Cancels a job, wherever it is: one that waits is taken out of the queue, the worker of one at work is told.
-   * @returns what the job was doing; undefined if there is no such job
+   * @returns what the job was doing; `unknown` if there is no such job any more
    */
   async cancel(job: FarmJob): Promise<string> {
-    const state = await job.getState();
-    if (state === 'active') await this.redis.set(cancelKey(this.name, job.id!), '1', 'EX', 86_400);
-    else if (!['completed', 'failed'].includes(state)) await job.remove();
-    return state;
+    for (;;) {
+      const state = await job.getState();
+      if (state === 'active') await this.redis.set(cancelKey(this.name, job.id!), job.data.run, 'EX', 86_400);
+      else if (!ENDED.includes(state)) {
+        try {
+          await job.remove();
+        } catch (error) {
+          // A worker has taken it meanwhile, or one of those that it waits for.
+          if (state === (await job.getState())) throw error;
+          continue;
+        }
+      }
+      return state;
+    }
+  }
+
+  /** Tries a job again that has failed in the queue, whoever wanted it cancelled before. */
+  async retry(job: FarmJob): Promise<void> {
+    await this.redis.del(cancelKey(this.name, job.id!));
+    await job.retry();
   }
 
   /** Lets go of the queue and its connection. */
@@ -182,7 +219,10 @@ export class FarmQueue {
   }
 }
 
-/** Set by who wants a job at work cancelled. */
+/** Where a job of the queue goes nowhere any more. */
+export const ENDED = ['completed', 'failed', 'unknown'];
+
+/** Set by who wants a job at work cancelled, to its run: a later one is not meant. */
 export const cancelKey = (queue: string, id: string) => `${PREFIX}:${queue}:cancel:${id}`;
 
 /** Held by who works on a job, so that two entries of the queue with one key do not take it from each other in turn. */

@@ -1,6 +1,7 @@
-import { link, mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, resolve, sep } from 'node:path';
-import { FarmError } from '../errors.js';
+import { link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve, sep } from 'node:path';
+import { FarmError, isFarmError } from '../errors.js';
 import { fileSha256, readChunk, readStoredFile, sha256 } from '../ledger/chunk.js';
 import type { Chunk, LedgerState, StoredFile } from '../ledger/entries.js';
 import type { Storage } from '../storage/storage.js';
@@ -71,5 +72,21 @@ async function keepSame(error: unknown, path: string, digest: string): Promise<v
   if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   if ((await fileSha256(path)) !== digest) {
     throw new FarmError('not-empty', path, 'holds something else, which is not replaced: choose another folder');
+  }
+}
+
+/** What of a job's stored results is damaged or missing; undefined where nothing is. Throws as `Storage`. */
+export async function damageOf(storage: Storage, { commits, done }: LedgerState): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'samtrack-check-'));
+  try {
+    const chunks = [...commits.map(({ entry }) => entry.chunk), ...(done?.chunk ? [done.chunk] : [])];
+    for (const chunk of chunks) await readChunk(storage, chunk);
+    for (const file of done?.files ?? []) await readStoredFile(storage, file, join(folder, 'file'));
+    return undefined;
+  } catch (error) {
+    if (!isFarmError(error, 'storage-damaged')) throw error;
+    return error.message;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -79,7 +79,7 @@ export async function runJob(request: JobRequest, options: RunOptions): Promise<
     const ended = endOf(ledger.state) ?? (await refusePoison(ledger));
     if (ended) return ended;
     await ledger.claim({ run, attempt, worker, host }, spec);
-    await checkInputs(spec.inputs);
+    await checkInputs(spec.inputs, options.onBeat);
     await mkdir(options.scratch, { recursive: true });
     folder = await mkdtemp(join(options.scratch, `${key.slice(0, 12)}-`));
     const program = options.programs[spec.kind];
@@ -111,6 +111,15 @@ async function outcomeOf(error: unknown, ledger: Ledger | undefined, options: Ru
   if (isFarmError(error, 'fenced')) return (ledger && endOf(ledger.state)) ?? { status: 'fenced', message };
   if (isFarmError(error, 'storage-away', 'storage-full', 'storage-unsuitable')) {
     return { status: 'hindered', code: error.code, message };
+  }
+  // Once it may be this machine's share that is not mounted: another one has a look.
+  if (isFarmError(error, 'not-found') && ledger && !ledger.state.missing) {
+    try {
+      await ledger.append({ type: 'release', reason: message, missing: true });
+      return { status: 'hindered', code: error.code, message };
+    } catch (telling) {
+      return outcomeOf(telling, undefined, options);
+    }
   }
   if (options.isLocal(error)) return { status: 'hindered', code: 'local-disk', message };
   // Something it builds on is missing, which may be mended without a change of this job.

@@ -8,13 +8,16 @@ import { MARKER, markerId, markerText, type Storage } from './storage.js';
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
+/** Nothing that waiting mends. */
+const UNSUITABLE = new Set(['ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
+
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? '';
 
 function storageError(path: string, cause: unknown): FarmError {
   if (cause instanceof FarmError) return cause;
   const detail = (cause as Error).message;
   if (FULL.has(codeOf(cause))) return new FarmError('storage-full', path, `no space is left (${detail})`, { cause });
-  return new FarmError('storage-away', path, detail, { cause });
+  return new FarmError(UNSUITABLE.has(codeOf(cause)) ? 'storage-unsuitable' : 'storage-away', path, detail, { cause });
 }
 
 /** Folders that hold a shared one or a local one. Needs atomic renames and hard links, as NFS and local file systems have them. */
@@ -39,7 +42,8 @@ export class FolderStorage implements Storage {
       });
       if (!found && create) {
         await mkdir(root, { recursive: true });
-        const names = (await readdir(root)).filter((name) => !name.startsWith('.'));
+        // The marker may have come meanwhile, from who submits at the same time.
+        const names = (await readdir(root)).filter((name) => !name.startsWith('.') && name !== MARKER);
         if (names.length > 0) {
           throw new FarmError('storage-unsuitable', root, `holds other files (${names[0]}): name an empty folder`);
         }

@@ -46,6 +46,7 @@ async function work(request: JobRequest): Promise<void> {
       seconds: settings.patienceSeconds,
       ...(settings.pauseSeconds !== undefined && { pause: settings.pauseSeconds }),
       signal,
+      onBeat: beat,
       onWait: ({ message }) => {
         beat();
         send({ type: 'note', text: `waiting: ${message}` });

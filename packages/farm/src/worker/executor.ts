@@ -1,4 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { JobProgress, StopReason } from '../run/context.js';
 import type { JobRequest, Outcome } from '../run/run-job.js';
 import { programFile } from './files.js';
@@ -13,6 +17,9 @@ export interface Executor {
   /** Ends the child, once its job has stopped. */
   close(): Promise<void>;
 }
+
+/** What a child may take to end when it is told to. */
+const EXIT_MS = 10_000;
 
 /** A child process that stays between jobs, with its weights loaded, and is started anew when it has died. */
 export class ChildExecutor implements Executor {
@@ -36,7 +43,7 @@ export class ChildExecutor implements Executor {
     this.#last = '';
     return new Promise<Outcome>((resolve) => {
       const done = (outcome: Outcome) => {
-        child.off('message', onMessage).off('exit', onExit);
+        child.off('message', onMessage).off('exit', onExit).off('error', onError);
         // What it holds may be in any state.
         if (outcome.status === 'crashed') this.#drop(child);
         resolve(outcome);
@@ -50,7 +57,8 @@ export class ChildExecutor implements Executor {
         const how = signal ? `ended by ${signal}` : `exit status ${code}`;
         done({ status: 'crashed', message: this.#last ? `${how}: ${this.#last}` : how });
       };
-      child.on('message', onMessage).on('exit', onExit);
+      const onError = ({ message }: Error) => done({ status: 'crashed', message: `no process for it: ${message}` });
+      child.on('message', onMessage).on('exit', onExit).on('error', onError);
       this.#send({ type: 'run', request });
     });
   }
@@ -64,7 +72,9 @@ export class ChildExecutor implements Executor {
     if (!child) return;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     this.#send({ type: 'exit' });
+    const late = setTimeout(() => child.kill('SIGKILL'), EXIT_MS);
     await gone;
+    clearTimeout(late);
   }
 
   #send(message: ToChild): void {
@@ -73,7 +83,8 @@ export class ChildExecutor implements Executor {
   }
 
   #start(): ChildProcess {
-    const child = fork(programFile('child'), [JSON.stringify(this.settings)], {
+    const scratch = scratchFolder(this.settings.scratch);
+    const child = fork(programFile('child'), [JSON.stringify({ ...this.settings, scratch })], {
       env: this.env,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
@@ -82,14 +93,40 @@ export class ChildExecutor implements Executor {
       this.#last = lines.at(-1) ?? this.#last;
       for (const line of lines) this.onNote(line);
     });
-    child.on('exit', () => {
+    const forget = () => {
       if (this.#child === child) this.#child = undefined;
-    });
+      // One that was killed has left its files behind.
+      void rm(scratch, { recursive: true, force: true }).catch(() => {});
+    };
+    child.on('exit', forget).on('error', forget);
     return child;
   }
 
   #drop(child: ChildProcess): void {
     if (this.#child === child) this.#child = undefined;
     child.kill('SIGKILL');
+  }
+}
+
+/** Folders of children, by the machine and the process that they were made for. */
+const SCRATCH = /^(.+)-(\d+)-\w{6}$/;
+
+/** A folder for a child's files; those of workers of this machine that are no more are removed. */
+function scratchFolder(root: string): string {
+  mkdirSync(root, { recursive: true });
+  for (const name of readdirSync(root)) {
+    const [, host, pid] = SCRATCH.exec(name) ?? [];
+    if (host !== hostname() || isRunning(Number(pid))) continue;
+    void rm(join(root, name), { recursive: true, force: true }).catch(() => {});
+  }
+  return mkdtempSync(join(root, `${hostname()}-${process.pid}-`));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

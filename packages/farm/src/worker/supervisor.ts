@@ -5,11 +5,11 @@ import { type Job, type Telemetry, UnrecoverableError, WaitingError, Worker } fr
 import type { Redis } from 'ioredis';
 import { keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
-import { PREFIX } from '../queue/connection.js';
-import { busyKey, cancelKey, type JobData, type JobReport } from '../queue/farm-queue.js';
+import { PREFIX, reasonOf } from '../queue/connection.js';
+import { busyKey, cancelKey, type JobData, type JobReport, LOWEST_PRIORITY } from '../queue/farm-queue.js';
 import type { JobProgress } from '../run/context.js';
 import type { JobRequest, Outcome } from '../run/run-job.js';
-import type { Storage } from '../storage/storage.js';
+import { MARKER, markerId, type Storage } from '../storage/storage.js';
 import type { Executor } from './executor.js';
 
 /** Crashes in a row after which a worker takes no more jobs before its GPU has been checked. */
@@ -57,6 +57,7 @@ export class Supervisor {
   #crashes = 0;
   #draining = false;
   #busy = false;
+  readonly #said = new Set<string>();
   /** Aborted when the supervisor ends. */
   readonly #ended = new AbortController();
 
@@ -79,7 +80,8 @@ export class Supervisor {
     });
     // A server that is away says so with each try, on each connection: it is told once, and so is its return.
     let fault: string | undefined;
-    this.#worker.on('error', ({ message }) => {
+    this.#worker.on('error', (error) => {
+      const message = reasonOf(error.message);
       if (message !== fault) this.#note(message);
       fault = message;
     });
@@ -118,11 +120,41 @@ export class Supervisor {
   }
 
   async #process(job: FarmJob, token: string): Promise<unknown> {
+    try {
+      return await this.#work(job, token);
+    } catch (error) {
+      if (error instanceof UnrecoverableError || error instanceof WaitingError) throw error;
+      // It is the queue's, or this machine's, and no reason why the job should count as failed.
+      this.#note(`${job.data.spec.name}: ${reasonOf((error as Error).message)}`);
+      throw await this.#giveBackAfter(error, job, token);
+    }
+  }
+
+  /** Puts a job back as soon as that can be done, for as long as it is this worker's. */
+  async #giveBackAfter(error: unknown, job: FarmJob, token: string): Promise<unknown> {
+    for (;;) {
+      try {
+        const waiting = await this.#giveBack(job, token, 'front');
+        await this.#pause();
+        return waiting;
+      } catch (fault) {
+        // Without its lock it is another one's by now.
+        if (/lock|active state/i.test((fault as Error).message)) return fault;
+        if (this.#ended.signal.aborted) return error;
+        await this.#pause();
+      }
+    }
+  }
+
+  async #work(job: FarmJob, token: string): Promise<unknown> {
     const { spec, storage, run } = job.data;
     const { id, attemptsStarted: attempt } = job;
     const begun = performance.now();
-    if (storage !== this.options.storage.id) {
-      throw new UnrecoverableError(`submitted for another storage than this worker's, ${this.options.storage.label}`);
+    if (!(await this.#isFor(storage))) {
+      this.#noteOnce(`jobs for another storage than this worker's, ${this.options.storage.label}, are left to others`);
+      await this.#pause();
+      // Whatever its priority: it would be in the way of all that can be done here.
+      throw await this.#giveBack(job, token, 'last');
     }
     const request: JobRequest = { spec, run, attempt, worker: this.name, host: this.host };
     const release = await this.#occupy(keyOf(spec), token);
@@ -147,6 +179,14 @@ export class Supervisor {
     return this.#conclude(job, token, outcome);
   }
 
+  /** Whether jobs for a storage can be done here. One that was made anew under the same name has another id since. */
+  async #isFor(id: string): Promise<boolean> {
+    const { storage } = this.options;
+    if (storage.id === id) return true;
+    const marker = await storage.read(MARKER);
+    return marker !== undefined && markerId(marker) === id;
+  }
+
   async #conclude(job: FarmJob, token: string, outcome: Outcome): Promise<unknown> {
     switch (outcome.status) {
       case 'done':
@@ -162,6 +202,10 @@ export class Supervisor {
         throw await this.#giveBack(job, token, 'front');
       }
       case 'hindered': {
+        if (outcome.code === 'not-found') {
+          await this.#pause();
+          throw await this.#giveBack(job, token, 'back');
+        }
         const waiting = await this.#giveBack(job, token, 'front');
         await this.#untilStorage(outcome.message);
         throw waiting;
@@ -196,10 +240,10 @@ export class Supervisor {
     }
   }
 
-  /** Puts a job back into the queue, before or behind others of its priority. @returns what BullMQ wants thrown then */
-  async #giveBack(job: FarmJob, token: string, where: 'front' | 'back'): Promise<WaitingError> {
+  /** Puts a job back into the queue, before or behind others of its priority, or behind all. @returns what BullMQ wants thrown then */
+  async #giveBack(job: FarmJob, token: string, where: 'front' | 'back' | 'last'): Promise<WaitingError> {
     await job.moveToWait(token);
-    if (where === 'back') await job.changePriority({ priority: job.priority });
+    if (where !== 'front') await job.changePriority({ priority: where === 'last' ? LOWEST_PRIORITY : job.priority });
     return new WaitingError();
   }
 
@@ -218,7 +262,7 @@ export class Supervisor {
         await job.updateProgress({ ...progress, host: this.host, worker: this.name } satisfies JobReport);
       }
       if (stopped) return;
-      if (await redis.get(cancelKey(queue, id!))) {
+      if ((await redis.get(cancelKey(queue, id!))) === data.run) {
         stopped = true;
         await redis.del(cancelKey(queue, id!));
         executor.stop('cancel');
@@ -302,6 +346,12 @@ export class Supervisor {
 
   async #pause(): Promise<void> {
     await sleep((this.options.pauseSeconds ?? 2) * 1000, undefined, { signal: this.#ended.signal }).catch(() => {});
+  }
+
+  #noteOnce(text: string): void {
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.#note(text);
   }
 
   #note(text: string): void {
