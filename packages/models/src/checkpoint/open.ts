@@ -26,9 +26,9 @@ export interface OpenCheckpointOptions extends LocationOptions {
  * @throws CheckpointError, its `code` says what is wrong; the signal's reason when aborted
  */
 export async function openCheckpoint(input: CheckpointInput, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
-  options.signal?.throwIfAborted();
   const source = await openByteSource(input, options);
   try {
+    options.signal?.throwIfAborted();
     return withPlainKeys(await openSource(source, options));
   } catch (error) {
     await source.close();

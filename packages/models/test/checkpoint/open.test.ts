@@ -83,6 +83,13 @@ describe('openCheckpoint', () => {
     await expect(openCheckpoint(join(folder, path))).rejects.toMatchObject({ code: 'unreadable' });
   });
 
+  it('closes what it was given when aborted', async () => {
+    let closed = 0;
+    const source = { name: 'w', size: small.length, read: async () => small, close: async () => void closed++ };
+    await expect(openCheckpoint(source, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+    expect(closed).toBe(1);
+  });
+
   it('does nothing when aborted', async () => {
     await expect(openCheckpoint(small, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
   });

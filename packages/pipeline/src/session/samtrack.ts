@@ -33,8 +33,9 @@ import {
   VideoTracker,
   type VideoTrackerOptions,
 } from '../tracking/index.js';
-import { type KnownOptions, refuseUnknown } from '../tracking/known-options.js';
+import { checkOptions, type KnownOptions, POSITIVE } from '../tracking/known-options.js';
 import { kindOfModel, TRACKERS, trackerChoice } from '../tracking/tracker-kinds.js';
+import { LOADING_OPTIONS } from '../tracking/video-tracker.js';
 import { SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
@@ -95,27 +96,8 @@ export interface OpenOptions {
   fps?: number | undefined;
 }
 
-const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = {
-  tracker: true,
-  model: true,
-  weights: true,
-  segmenter: true,
-  detector: true,
-  longEdge: true,
-  longTermGap: true,
-  memoryPolicy: true,
-  strays: true,
-  zoom: true,
-  quality: true,
-  engine: true,
-  gpu: true,
-  cpu: true,
-  signal: true,
-  cache: true,
-  onProgress: true,
-  onDeviceLost: true,
-};
-const OPEN_OPTIONS: KnownOptions<OpenOptions> = { project: true, memoryMB: true, fps: true };
+const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = { ...LOADING_OPTIONS, segmenter: true, detector: true };
+const OPEN_OPTIONS: KnownOptions<OpenOptions> = { project: true, memoryMB: true, fps: POSITIVE };
 
 /** Whether weights were given, and not what works with them. */
 const isWeights = (given: CheckpointInput | Segmenter | Detector | undefined): given is CheckpointInput =>
@@ -196,7 +178,7 @@ export class SamTrack {
    *   unsuitable weights
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
-    refuseUnknown('SamTrack.load', options, LOAD_OPTIONS);
+    checkOptions('SamTrack.load', options, LOAD_OPTIONS);
     const { segmenter, detector, cache, ...rest } = options;
     const { longEdge, longTermGap, memoryPolicy, strays, zoom, quality } = options;
     const choice = trackerChoice(options);
@@ -238,7 +220,7 @@ export class SamTrack {
    */
   async open(input: SourceInput | FrameSource | AsyncIterable<LiveFrame>, options: OpenOptions = {}): Promise<Session> {
     if (this.#disposed) throw new SessionError('closed', 'the models were disposed');
-    refuseUnknown('SamTrack.open', options, OPEN_OPTIONS);
+    checkOptions('SamTrack.open', options, OPEN_OPTIONS);
     const { project, memoryMB, fps } = options;
     if (memoryMB !== undefined && !(memoryMB > 0)) throw new SessionError('bad-option', `memoryMB is ${memoryMB}`);
     const own = !isSource(input);

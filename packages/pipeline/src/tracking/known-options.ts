@@ -1,27 +1,68 @@
 import { TrackingError } from './errors.js';
 
-/** The options that a call has, all of them. */
-export type KnownOptions<Options> = { readonly [Name in keyof Required<Options>]: true };
+/** What an option may be, beside left out. */
+export interface OptionCheck {
+  /** In words, for the message. */
+  readonly wanted: string;
+  fits(value: unknown): boolean;
+}
+
+/** The options that a call has, all of them: what each may be, or `true` where something else looks at it. */
+export type KnownOptions<Options> = { readonly [Name in keyof Required<Options>]: true | OptionCheck };
+
+export const POSITIVE: OptionCheck = {
+  wanted: 'a number above 0',
+  fits: (value) => typeof value === 'number' && value > 0,
+};
+export const POSITIVE_INTEGER: OptionCheck = {
+  wanted: 'a whole number above 0',
+  fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+};
+export const FRAMES_OR_NEVER: OptionCheck = {
+  wanted: 'a whole number of frames above 0, or Infinity',
+  fits: (value) => value === Number.POSITIVE_INFINITY || POSITIVE_INTEGER.fits(value),
+};
+export const FRAME_INDEX: OptionCheck = {
+  wanted: 'the index of a frame',
+  fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+};
+export const FUNCTION: OptionCheck = { wanted: 'a function', fits: (value) => typeof value === 'function' };
+export const BOOLEAN: OptionCheck = { wanted: 'true or false', fits: (value) => typeof value === 'boolean' };
+export const SIGNAL: OptionCheck = hasMethod('an AbortSignal', 'throwIfAborted');
+
+/** One of some names. */
+export const oneOf = (...names: readonly string[]): OptionCheck => ({
+  wanted: `one of ${names.join(', ')}`,
+  fits: (value) => names.some((name) => name === value),
+});
+
+/** An object that has a method, of whatever class it is. */
+export function hasMethod(wanted: string, method: string): OptionCheck {
+  const fits = (value: unknown) =>
+    typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
+  return { wanted, fits };
+}
 
 /**
- * Refuses options that a call does not have: one that is misspelt would otherwise be passed over in silence.
+ * Refuses options that a call does not have, since one that is misspelt would otherwise be passed over in silence, and values that are
+ * none of an option, as programs in JavaScript may give them.
  * @param call What is called, for the message.
  * @throws TrackingError `bad-option`
  */
-export function refuseUnknown<Options extends object>(
-  call: string,
-  given: Options,
-  known: KnownOptions<Options>,
-): void {
-  // Programs in JavaScript give what they like.
+export function checkOptions<Options extends object>(call: string, given: Options, known: KnownOptions<Options>): void {
   if (typeof given !== 'object' || given === null) {
     throw new TrackingError('bad-option', `${call} takes an object of options, not ${String(given)}`);
   }
-  for (const name in given) {
-    if (Object.hasOwn(known, name)) continue;
-    throw new TrackingError(
-      'bad-option',
-      `${call} has no option \`${name}\`; there is ${Object.keys(known).join(', ')}`,
-    );
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(known, name)) {
+      const names = Object.keys(known).join(', ');
+      throw new TrackingError('bad-option', `${call} has no option \`${name}\`; there is ${names}`);
+    }
+    const check = known[name as keyof Options];
+    if (value === undefined || check === true || check.fits(value)) continue;
+    throw new TrackingError('bad-option', `\`${name}\` of ${call} is ${check.wanted}, not ${inWords(value)}`);
   }
 }
+
+const inWords = (value: unknown): string =>
+  typeof value === 'string' ? `"${value}"` : typeof value === 'object' && value !== null ? 'an object' : String(value);

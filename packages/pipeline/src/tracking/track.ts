@@ -4,7 +4,7 @@ import type { Frame, FrameRange, FrameSource, LabelMap } from '../io/index.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';
-import { type KnownOptions, refuseUnknown } from './known-options.js';
+import { checkOptions, FRAME_INDEX, hasMethod, type KnownOptions, SIGNAL } from './known-options.js';
 import { Propagator, type RevisedMasks } from './propagator.js';
 import { RunMemory } from './run-memory.js';
 
@@ -69,14 +69,14 @@ async function lookAt(
 }
 
 const OPTIONS: KnownOptions<TrackOptions> = {
-  source: true,
-  tracker: true,
+  source: hasMethod('what `openSource` gives', 'frames'),
+  tracker: hasMethod('a tracker, such as `VideoTracker.load` gives', 'step'),
   firstMask: true,
-  reviser: true,
-  writer: true,
-  from: true,
-  to: true,
-  signal: true,
+  reviser: hasMethod('what finds objects', 'revise'),
+  writer: hasMethod('a `ResultWriter`', 'add'),
+  from: FRAME_INDEX,
+  to: FRAME_INDEX,
+  signal: SIGNAL,
 };
 
 /**
@@ -86,7 +86,7 @@ const OPTIONS: KnownOptions<TrackOptions> = {
  * @throws TrackingError `no-masks`, `bad-option`; what the source, the tracker, the reviser and the writer throw
  */
 export async function* track(options: TrackOptions): AsyncGenerator<TrackProgress> {
-  refuseUnknown('track', options, OPTIONS);
+  checkOptions('track', options, OPTIONS);
   yield* trackFrames(options, options.writer && (await RunMemory.open(options.tracker, options.writer)));
 }
 

@@ -17,7 +17,17 @@ import { maxLabelId } from '../io/label-map.js';
 import { trackerWeights } from './default-weights.js';
 import { TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
-import { type KnownOptions, refuseUnknown } from './known-options.js';
+import {
+  BOOLEAN,
+  checkOptions,
+  FRAMES_OR_NEVER,
+  FUNCTION,
+  type KnownOptions,
+  oneOf,
+  POSITIVE,
+  POSITIVE_INTEGER,
+  SIGNAL,
+} from './known-options.js';
 import { findStrays, withoutPixels } from './strays.js';
 import { type TrackerModel, type TrackerName, trackerChoice } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
@@ -64,26 +74,31 @@ export interface VideoTrackerOptions
   onDeviceLost?: ((message: string) => void) | undefined;
 }
 
-const OPTIONS: KnownOptions<VideoTrackerOptions> = {
+/** Options that sessions have too, and what they may be; names of engines, models and weights are looked at where they are looked for. */
+export const LOADING_OPTIONS = {
   tracker: true,
   model: true,
   weights: true,
-  memoryMB: true,
-  longEdge: true,
-  longTermGap: true,
-  memoryPolicy: true,
-  strays: true,
-  zoom: true,
-  quality: true,
-  uncertainty: true,
+  longEdge: POSITIVE_INTEGER,
+  longTermGap: FRAMES_OR_NEVER,
+  memoryPolicy: oneOf('sparse', 'fifo', 'unbounded'),
+  strays: oneOf('keep', 'drop'),
+  zoom: oneOf('auto', 'off'),
+  quality: oneOf('standard', 'high'),
   engine: true,
   gpu: true,
   cpu: true,
-  digest: true,
-  cache: true,
-  signal: true,
-  onProgress: true,
-  onDeviceLost: true,
+  cache: BOOLEAN,
+  signal: SIGNAL,
+  onProgress: FUNCTION,
+  onDeviceLost: FUNCTION,
+} as const satisfies Partial<KnownOptions<VideoTrackerOptions>>;
+
+const OPTIONS: KnownOptions<VideoTrackerOptions> = {
+  ...LOADING_OPTIONS,
+  memoryMB: POSITIVE,
+  uncertainty: BOOLEAN,
+  digest: BOOLEAN,
 };
 
 /** As whom trackers hold the GPU. */
@@ -166,7 +181,7 @@ export class VideoTracker implements FrameTracker {
    *   unsuitable weights.
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
-    refuseUnknown('VideoTracker.load', given, OPTIONS);
+    checkOptions('VideoTracker.load', given, OPTIONS);
     if (given.quality === 'high' && given.longEdge !== undefined) {
       throw new TrackingError('bad-option', '`quality` and `longEdge` both say how large the input of the network is');
     }

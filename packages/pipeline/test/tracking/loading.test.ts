@@ -117,9 +117,37 @@ describe('what makes no sense is refused, by name', () => {
     ],
     ['a detector', () => SamTrack.load({ detector: 'dino' }), 'unknown-model', /detector "dino".*grounding-dino-t/],
     ['no weights', () => VideoTracker.load({ model: 'deaot-l' }), 'no-weights', /deaot-l.*`weights`/],
+    ['no options', () => SamTrack.load(null as never), 'bad-option', /SamTrack\.load takes an object.*null/],
+    ['a frame', () => track({ from: -1 } as never).next(), 'bad-option', /`from` of track.*index of a frame, not -1/],
+    ['a source', () => track({ source: 'a.mp4' } as never).next(), 'bad-option', /`source`.*openSource.*"a\.mp4"/],
     ['weights', () => VideoTracker.load({ weights: 5 as never }), 'unreadable', /path, a URL, a Blob or bytes.*number/],
   ])('%s', async (_, load, code, message) => {
     expect(await errorOf(load)).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ memoryMB: -1 }, 'above 0, not -1'],
+    [{ memoryMB: '200' }, 'above 0, not "200"'],
+    [{ memoryMB: null }, 'not null'],
+    [{ longEdge: 0 }, 'whole number above 0, not 0'],
+    [{ longEdge: Number.NaN }, 'not NaN'],
+    [{ longEdge: 640.5 }, 'not 640.5'],
+    [{ longTermGap: 0 }, 'or Infinity, not 0'],
+    [{ memoryPolicy: 'lru' }, 'one of sparse, fifo, unbounded, not "lru"'],
+    [{ strays: 'kept' }, 'one of keep, drop, not "kept"'],
+    [{ zoom: true }, 'one of auto, off, not true'],
+    [{ quality: 'best' }, 'one of standard, high, not "best"'],
+    [{ cache: 'no' }, 'true or false, not "no"'],
+    [{ signal: {} }, 'an AbortSignal, not an object'],
+    [{ onProgress: 5 }, 'a function, not 5'],
+  ])('the option %j', async (options, message) => {
+    const [name] = Object.keys(options);
+    for (const owner of 'memoryMB' in options ? [VideoTracker] : [VideoTracker, SamTrack]) {
+      const error = await errorOf(() => owner.load(options));
+      expect(error).toMatchObject({ name: 'TrackingError', code: 'bad-option' });
+      expect((error as Error).message).toContain(`\`${name}\` of `);
+      expect((error as Error).message).toContain(message);
+    }
   });
 
   it('tracking without masks, and after dispose', async () => {
