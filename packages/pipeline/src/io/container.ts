@@ -18,6 +18,10 @@ const NO_VIDEO: readonly [name: string, is: (head: Uint8Array) => boolean][] = [
   ['a Git LFS pointer, not the file it points to: run `git lfs pull`', (head) => text(head, 0, 12) === 'version http'],
 ];
 
+/** What to do about a video that is not read here. */
+export const convertOnce = (file: string): string =>
+  `convert it once: ffmpeg -i ${/^[\w./:@%+,-]+$/.test(file) ? file : JSON.stringify(file)} -pix_fmt yuv420p converted.mp4`;
+
 /** Boxes of an MP4 or MOV file's top level, and whether the last one is cut off. */
 async function topBoxes(read: ReadAt, size: number): Promise<{ types: string[]; isCut: boolean } | undefined> {
   const types: string[] = [];
@@ -44,8 +48,7 @@ export async function diagnoseVideo(file: string, read: ReadAt, size: number): P
   if (size === 0) return 'the file is empty: it was not written or copied to its end';
   const head = await read(0, 64);
   const unread = UNREAD.find(([, is]) => is(head))?.[0];
-  if (unread)
-    return `${unread}, which is not read here; convert it once: ffmpeg -i ${file} -pix_fmt yuv420p converted.mp4`;
+  if (unread) return `${unread}, which is not read here; ${convertOnce(file)}`;
   const other = NO_VIDEO.find(([, is]) => is(head))?.[0];
   if (other) return `no video, but ${other}`;
   if (head.every((byte) => byte === 0)) return 'the file holds zeros: its download or copy did not come to its end';

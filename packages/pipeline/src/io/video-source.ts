@@ -12,7 +12,7 @@ import {
   type VideoSample,
   WEBM,
 } from 'mediabunny';
-import { diagnoseVideo } from './container.js';
+import { convertOnce, diagnoseVideo } from './container.js';
 import type { DecodeTrack } from './decoded.js';
 import { type ReadAt, readEditList } from './edit-list.js';
 import { FrameError, SourceError } from './errors.js';
@@ -61,6 +61,18 @@ function nearestIndex(times: Float64Array, time: number): number {
   return low > 0 && time - times[low - 1]! < times[low]! - time ? low - 1 : low;
 }
 
+/** Ascending numbers as people write them: "3, 5 to 9". */
+function ranges(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const run = runs.at(-1);
+    if (run?.[1] === number - 1) run[1] = number;
+    else runs.push([number, number]);
+  }
+  const shown = runs.slice(0, 6).map(([first, last]) => (first === last ? `${first}` : `${first} to ${last}`));
+  return `${shown.join(', ')}${runs.length > shown.length ? ' and more' : ''}`;
+}
+
 /** Says that colours are not as they are stored. */
 const hdrNote = ({ transfer }: YuvColour) =>
   transfer === 'pq'
@@ -103,6 +115,8 @@ class MediaVideoSource implements VideoSource {
   readonly digest?: () => Promise<string>;
   readonly inputs?: readonly RunInput[];
   readonly notes: string[] = [];
+  readonly #damaged = new Set<number>();
+  #damageNote: number | undefined;
   #names: readonly string[] | undefined;
   #closed = false;
 
@@ -146,7 +160,7 @@ class MediaVideoSource implements VideoSource {
         if ('badTime' in value) {
           if (value.badTime >= this.timestamps[begin]! - SAME_TIME) failure ??= value;
         } else {
-          const { sample, colour } = value;
+          const { sample, colour, isDamaged } = value;
           try {
             const at = nearestIndex(this.timestamps, sample.timestamp);
             // Frames before the range, before an edit list's start, or repeated by a decoder.
@@ -156,6 +170,7 @@ class MediaVideoSource implements VideoSource {
             if (at > index && index > 0) missing ??= index;
             if (failure && missing !== undefined) break;
             index = at;
+            if (isDamaged) this.noteDamage(index);
             yield await this.toFrame(index, sample, colour);
             index++;
           } finally {
@@ -213,6 +228,16 @@ class MediaVideoSource implements VideoSource {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 
+  /** One note for all damaged frames read so far. */
+  private noteDamage(index: number): void {
+    this.#damaged.add(index);
+    const frames = [...this.#damaged].sort((a, b) => a - b);
+    const text =
+      `the file is damaged in frame${frames.length === 1 ? '' : 's'} ${ranges(frames)}: a part of the picture was made up there, ` +
+      'as players do, and frames behind may show it, too';
+    this.notes[(this.#damageNote ??= this.notes.length)] = text;
+  }
+
   /** Runs a decoding step; what goes wrong in it is an error of frame `index`. */
   private async step<T>(index: number, run: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new SourceError('closed', this.file, 'the source was closed');
@@ -264,11 +289,7 @@ async function presentationEnd(file: string, track: InputVideoTrack, read: ReadA
   const edits = await readEditList(read, track.id);
   if (edits && (edits.parts > 1 || !edits.normalSpeed)) {
     const reason = edits.parts > 1 ? `shows ${edits.parts} pieces of the video` : 'changes the speed';
-    throw new SourceError(
-      'unsupported',
-      file,
-      `its edit list ${reason}; convert the video once, for example with ffmpeg`,
-    );
+    throw new SourceError('unsupported', file, `its edit list ${reason}; ${convertOnce(file)}`);
   }
   return edits?.end ?? Number.POSITIVE_INFINITY;
 }
@@ -324,7 +345,7 @@ export async function videoSource(
     const codec = await track.getCodec();
     if (!codec || !(await track.canDecode())) {
       const label = codec ?? String(await track.getInternalCodecId());
-      throw new SourceError('unsupported', file, `video codec ${label} cannot be decoded here`);
+      throw new SourceError('unsupported', file, `video codec ${label} cannot be decoded here; ${convertOnce(file)}`);
     }
     const { timestamps, empty } = await readTimestamps(track, await presentationEnd(file, track, readAt));
     if (timestamps.length === 0) throw new SourceError('no-frames', file, 'the video track has no frames');

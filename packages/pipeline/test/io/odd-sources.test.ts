@@ -141,6 +141,17 @@ test('an empty sample is passed over, as players do, and said', async () => {
   await source.close();
 });
 
+test('a folder without images says what is there instead', async () => {
+  mkdirSync(at('scans/run 1'), { recursive: true });
+  for (const name of ['a.tif', 'b.TIF', 'notes.txt', '.hidden', 'run 1/0.png']) writeFileSync(at(`scans/${name}`), '');
+  expect(await errorOf(() => openSource(at('scans')))).toMatchObject({
+    code: 'no-frames',
+    message: expect.stringMatching(
+      /scans: no jpg.* images; there are files of other kinds \(2 \.tif, 1 \.txt\); folders in it are not looked into \(run 1\)$/,
+    ),
+  });
+});
+
 test('a folder of several kinds of images says that all of them are frames', async () => {
   mkdirSync(at('kinds'));
   await picture(0).jpeg().toFile(at('kinds/a.jpg'));

@@ -206,6 +206,23 @@ describe('bad input', () => {
     },
   );
 
+  test('pictures that the decoder has made up in part are said, as one note', async () => {
+    const path = join(folder, 'made up.mp4');
+    await makeVideo(path, { pixel: noise, width: 128, height: 96, fastStart: true });
+    const whole = await openVideo(path);
+    expect(await collect(whole)).toHaveLength(10);
+    expect(whole.notes).toEqual([]);
+    await whole.close();
+    const bytes = readFileSync(path);
+    // The first picture is more than half of the file.
+    const middle = Math.round(bytes.length / 2);
+    writeFileSync(path, bytes.fill(0, middle, middle + 200));
+    const source = await openVideo(path);
+    expect(await collect(source)).toHaveLength(10);
+    expect(source.notes).toEqual([expect.stringMatching(/^the file is damaged in frame 0: /)]);
+    await source.close();
+  });
+
   // Matroska names its length and not its frames: what is left of it reads as a whole video.
   test.each(['mkv', 'webm'] as const)(
     'a %s cut short is read as far as it goes, and says that it is cut',

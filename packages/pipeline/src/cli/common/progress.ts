@@ -94,3 +94,17 @@ export class Report {
     this.#line.end();
   }
 }
+
+/**
+ * Prints what is to be said of a source, each time what was not said before: notes may grow while frames are read.
+ * @returns what prints them
+ */
+export function sourceNotes(source: { readonly notes?: readonly string[] }, report: Report): () => void {
+  const told = new Set<string>();
+  return () => {
+    for (const note of source.notes ?? []) {
+      if (!told.has(note)) report.note(`note: ${note}`);
+      told.add(note);
+    }
+  };
+}

@@ -5,7 +5,7 @@ import { openOutputFolder, openSource } from '../../io/index.js';
 import { type Arguments, defineCommand, oneOf, positiveNumber, UsageError } from '../command.js';
 import { exportFormats, FORMATS_HELP } from '../common/export-options.js';
 import { interruptible } from '../common/interrupt.js';
-import { Report } from '../common/progress.js';
+import { Report, sourceNotes } from '../common/progress.js';
 
 const HELP = `Usage: samtrack export RESULTS --source SOURCE --format A,B [options]
 
@@ -66,7 +66,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
   return interruptible(async (signal) => {
     const source = await openSource(options.source!, { fps, sequence: options.sequence });
     try {
-      for (const note of source.notes ?? []) report.note(`note: ${note}`);
+      const tellNotes = sourceNotes(source, report);
+      tellNotes();
       const { frames, framesWithoutMask, masksWithoutFrame, files, warnings } = await exportResults({
         results: openOutputFolder(results),
         source,
@@ -78,6 +79,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
         onProgress: ({ done, total }) => report.progress(`frame ${done}/${total}`, done / total),
       });
       report.end();
+      tellNotes();
       for (const warning of warnings) report.note(`note: ${warning}`);
       const paths = files.map((file) => join(resolve(out), file));
       const isWhole = framesWithoutMask.length === 0 && masksWithoutFrame.length === 0;

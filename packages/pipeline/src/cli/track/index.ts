@@ -45,7 +45,7 @@ import {
 } from '../common/assistants.js';
 import { exportFormats, FORMATS_HELP } from '../common/export-options.js';
 import { interruptible, stoppedStatus } from '../common/interrupt.js';
-import { counted, Report } from '../common/progress.js';
+import { counted, Report, sourceNotes } from '../common/progress.js';
 import {
   namedWeights,
   recorded,
@@ -240,7 +240,8 @@ export async function trackVideo(
   const exclude = options.mask === undefined ? [] : [options.mask];
   const source = await openSource(plan.input, { fps: plan.fps, sequence: options.sequence, exclude });
   try {
-    for (const note of source.notes ?? []) report.note(`note: ${note}`);
+    const tellNotes = sourceNotes(source, report);
+    tellNotes();
     const from = range.from ?? 0;
     const { name, width, height, frameCount } = source;
     if (frameCount !== undefined && from >= frameCount) {
@@ -364,6 +365,7 @@ export async function trackVideo(
             onProgress: (progress) => host.onProgress(tracker, progress),
           });
       report.end();
+      tellNotes();
       for (const warning of summary.warnings) report.note(`note: ${warning}`);
       const wanted = Math.min(range.to ?? Number.POSITIVE_INFINITY, frameCount ?? Number.POSITIVE_INFINITY) - from;
       const isPart = range.from !== undefined || range.to !== undefined;

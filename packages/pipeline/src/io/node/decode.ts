@@ -65,7 +65,8 @@ export async function* decodeTrack(track: InputVideoTrack, from: number): AsyncG
         transfer: container.transfer ?? own.transfer,
         primaries: container.primaries ?? own.primaries,
       };
-      yield { sample, colour };
+      const isDamaged = frame.hasFlags(av.AV_FRAME_FLAG_CORRUPT) || frame.decodeErrorFlags !== 0;
+      yield { sample, colour, isDamaged };
     }
   }
 

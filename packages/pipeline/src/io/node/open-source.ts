@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FilePathSource } from 'mediabunny';
 import { openBlobVideo } from '../blob-video.js';
@@ -74,6 +74,15 @@ export async function openImageFolder(
   }
   if (hasAnnotations) inputs.push(...dataSetInputs(root));
   const images = imageFiles(names);
+  if (images.length === 0)
+    throw new SourceError(
+      'no-frames',
+      folder,
+      noImages(
+        names,
+        found.filter((entry) => entry.isDirectory()),
+      ),
+    );
   notes.push(...mixedKinds(images));
   const entries = images.map((name) => fileEntry(join(folder, name)));
   return imageSource(sequence, entries, {
@@ -82,6 +91,22 @@ export async function openImageFolder(
     inputs,
     notes,
   });
+}
+
+/** Says what stands in a folder instead of images. */
+function noImages(files: readonly string[], inner: readonly Dirent[]): string {
+  const folders = inner.map(({ name }) => name).filter((name) => !name.startsWith('.'));
+  const counts = new Map<string, number>();
+  for (const kind of files.map((name) => extname(name).toLowerCase()).filter(Boolean)) {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const few = (names: readonly string[]) => `${names.slice(0, 4).join(', ')}${names.length > 4 ? ' and others' : ''}`;
+  const kinds = [...counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${count} ${kind}`);
+  return [
+    'no jpg, png, webp or bmp images',
+    ...(kinds.length > 0 ? [`there are files of other kinds (${few(kinds)})`] : []),
+    ...(folders.length > 0 ? [`folders in it are not looked into (${few(folders.sort())})`] : []),
+  ].join('; ');
 }
 
 /** Says where a folder holds images of several kinds: one of them may be no frame. */
