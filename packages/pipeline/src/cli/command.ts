@@ -201,6 +201,22 @@ export function oneOf<T extends string>(option: string, text: string | undefined
   return text as T;
 }
 
+/**
+ * Names with commas between them; as folders they may end in a slash, as shells complete them.
+ * @throws UsageError where there are none, or one twice
+ */
+export function namesOf(option: string, text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const given = text
+    .split(',')
+    .map((name) => name.trim().replace(/\/+$/, ''))
+    .filter(Boolean);
+  if (given.length === 0) throw new UsageError(`--${option} needs names, with commas between them`);
+  const twice = given.find((name, i) => given.indexOf(name) < i);
+  if (twice !== undefined) throw new UsageError(`--${option} names ${twice} twice`);
+  return given;
+}
+
 /** Names for the text of a help, with commas between them, in lines of at most 116 characters that begin at a column. */
 export function listed(names: readonly string[], column: number): string {
   const lines: string[] = [''];

@@ -1,4 +1,5 @@
 import { listFolder, readBinary } from '#platform';
+import { imageFiles, stemOf } from '../io/image-source.js';
 import { type LabelMap, labelIds } from '../io/label-map.js';
 import { checkOwnedFile, writeOwnedFile } from '../io/owned-file.js';
 import { decodeLabelPng } from '../io/palette-png.js';
@@ -29,6 +30,8 @@ export interface DavisOptions {
   task?: Task | undefined;
   /** Default: those of the split; where the root has no `ImageSets`, every annotated sequence. */
   sequences?: readonly string[] | undefined;
+  /** The given sequences are all of the split; without this, `sequences` are a choice, and names of files say so. */
+  wholeSplit?: boolean | undefined;
   /** Default `480p`. */
   resolution?: string | undefined;
   /** See `EvaluateOptions.compat`. */
@@ -52,6 +55,8 @@ export interface DavisReport {
   summary: Summary;
   /** With every frame's J and F of each object. */
   sequences: (SequenceScores & { summary: Summary; timing?: SequenceTiming })[];
+  /** What is there and was not scored, for people to read. */
+  notes: string[];
   /** Of all sequences whose results tell it. */
   timing?: SequenceTiming;
 }
@@ -96,10 +101,46 @@ async function labelFiles(folder: string): Promise<string[] | undefined> {
 
 /**
  * Names of the sequences to score: those asked for, or those of the split.
- * Throws `EvaluationError` (`not-found`).
+ * Throws `EvaluationError` (`not-found`; `bad-option` for what is no name, and for one that would count twice).
  */
 export async function davisSequences(options: DavisOptions): Promise<readonly string[]> {
-  return options.sequences ?? splitSequences(options, await annotationFolder(options));
+  const { sequences } = options;
+  if (!sequences) return splitSequences(options, await annotationFolder(options));
+  for (const [i, name] of sequences.entries()) {
+    const why = /[\\/]|^\.*$/.test(name)
+      ? 'is no name of a folder of annotations'
+      : sequences.indexOf(name) < i
+        ? 'is named twice, and would count twice'
+        : undefined;
+    if (why) throw new EvaluationError('bad-option', 'sequences', `"${name}" ${why}`);
+  }
+  return sequences;
+}
+
+/**
+ * What is there and not scored: pictures without an annotation, and whole sequences where the annotations alone say which there are.
+ * The official toolkit passes over them without a word.
+ */
+async function unscored(options: DavisOptions, annotations: string, names: readonly string[]): Promise<string[]> {
+  const { root, resolution = '480p', sequences, wholeSplit } = options;
+  const pictures = `${root}/JPEGImages/${resolution}`;
+  const notes: string[] = [];
+  for (const name of names) {
+    const frames = imageFiles((await listFolder(`${pictures}/${name}`)) ?? []).map(stemOf);
+    const annotated = new Set((await labelFiles(`${annotations}/${name}`))?.map(stemOf));
+    const lacking = frames.filter((stem) => !annotated.has(stem));
+    if (lacking.length > 0) {
+      notes.push(
+        `${name}: ${lacking.length} of ${frames.length} pictures have no annotation and are not scored, such as ${lacking[0]}`,
+      );
+    }
+  }
+  if ((sequences && !wholeSplit) || (await listFolder(`${root}/ImageSets`))) return notes;
+  for (const name of ((await listFolder(pictures)) ?? []).sort()) {
+    if (names.includes(name) || imageFiles((await listFolder(`${pictures}/${name}`)) ?? []).length === 0) continue;
+    notes.push(`${name}: has no annotations and is not scored`);
+  }
+  return notes;
 }
 
 /**
@@ -209,6 +250,7 @@ export async function evaluateDavis(options: DavisOptions): Promise<DavisReport>
     compat,
     summary,
     sequences,
+    notes: await unscored(options, annotations, names),
     ...(timings.length > 0 && { timing: timingOf(sum('frames'), sum('seconds')) }),
   };
 }
@@ -230,8 +272,6 @@ export async function runMetrics(
   options: DavisOptions & {
     out?: string;
     json?: string;
-    /** The given sequences are all of the split; without this, `sequences` are a choice, and the files' names say so. */
-    wholeSplit?: boolean;
   },
 ): Promise<{ report: DavisReport; files: string[]; table: string }> {
   const { out = options.results, json, split = 'val' } = options;

@@ -99,11 +99,65 @@ describe('samtrack eval davis', () => {
     ['a missing data set', davis('--root', join(folder, 'nosuch')), /nosuch.*no such folder of annotations/],
     ['a missing list', davis('--split', 'nosuch'), /nosuch\.txt: no such list of sequences/],
     ['a missing sequence', run('--sequences', 'nosuch'), /nosuch: no such file or folder/],
+    ['a path', run('--sequences', '../one'), /"\.\.\/one" is no name of a folder of annotations/],
   ])('names %s', async (_, argv, message) => {
     const { status, err } = await samtrack(argv);
     expect(status).toBe(1);
     expect(err).toMatch(message);
     expect(err).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('samtrack eval davis where annotations are missing', () => {
+  const partly = join(folder, 'partly');
+  const scored = async (...more: string[]) => {
+    const argv = [
+      'eval',
+      'davis',
+      '--root',
+      partly,
+      '--results',
+      perfect,
+      '--out',
+      join(folder, 'partly-scores'),
+      ...more,
+    ];
+    return samtrack(argv);
+  };
+
+  beforeAll(() => {
+    for (const sequence of ['one', 'two', 'three']) writeFrames(join(partly, 'JPEGImages/480p', sequence), COUNT, SIZE);
+    for (const [sequence, objects] of [
+      ['one', 1],
+      ['two', 2],
+    ] as const) {
+      const annotations = join(partly, 'Annotations/480p', sequence);
+      mkdirSync(annotations, { recursive: true });
+      for (const name of names) {
+        if (sequence === 'one' || name !== names[2]) writeMask(join(annotations, name), makeMask(SIZE, objects));
+      }
+    }
+  });
+
+  it('says which pictures and sequences are not scored', async () => {
+    const { status, err } = await scored();
+    expect(status).toBe(0);
+    expect(err.match(/^note: .*/gm)).toEqual([
+      'note: two: 1 of 5 pictures have no annotation and are not scored, such as 00002',
+      'note: three: has no annotations and is not scored',
+    ]);
+    const chosen = await scored('--sequences', 'one/');
+    expect(chosen).toMatchObject({ status: 0, out: expect.stringMatching(/global_results-val-one\.csv$/m) });
+    expect(chosen.err).not.toMatch(/note/);
+  });
+
+  it('counts no sequence twice', async () => {
+    expect(await scored('--sequences', 'one,two,one')).toMatchObject({
+      status: 2,
+      err: expect.stringMatching(/--sequences names one twice/),
+    });
+    const twice = { root: partly, results: perfect, sequences: ['one', 'one'] };
+    await expect(evaluateDavis(twice)).rejects.toMatchObject({ name: 'EvaluationError', code: 'bad-option' });
   });
 });
 
@@ -200,7 +254,7 @@ describe('scoring in threads', () => {
   });
 
   it('gives the same report, whatever thread is done first', async () => {
-    const options = { root, results: perfect, sequences: ['two', 'one', 'two'] };
+    const options = { root, results: perfect, sequences: ['two', 'one'] };
     const pool = ScorePool.open(file)!;
     const done: number[] = [];
     const report = await evaluateDavis({
@@ -211,7 +265,7 @@ describe('scoring in threads', () => {
     });
     await pool.close();
     expect(report).toEqual(await evaluateDavis(options));
-    expect(done).toEqual([1, 2, 3]);
+    expect(done).toEqual([1, 2]);
   });
 
   it('passes errors on as they are, and stops', async () => {

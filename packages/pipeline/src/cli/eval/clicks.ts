@@ -15,7 +15,7 @@ import {
 } from '../../io/index.js';
 import { clickOn } from '../../metrics/clicks.js';
 import { EvaluationError } from '../../metrics/index.js';
-import { type Arguments, defineCommand, positiveNumber, UsageError } from '../command.js';
+import { type Arguments, defineCommand, namesOf, positiveNumber, UsageError } from '../command.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from '../common/assistants.js';
 import { ENGINE_HELP, ENGINE_OPTIONS, engineSettings } from '../common/engine-options.js';
 import { interruptible } from '../common/interrupt.js';
@@ -79,7 +79,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
   const engine = engineSettings(options);
   const report = new Report(options.quiet);
   return interruptible(async (signal) => {
-    const sequences = options.sequences?.split(',') ?? (await annotated(root, resolution));
+    const sequences = namesOf('sequences', options.sequences) ?? (await annotated(root, resolution));
     const opened = await openEngine(engine);
     report.note(opened.reason);
     const segmenter = loadSegmenter(settings, report);

@@ -12,7 +12,15 @@ import {
   writeSubmission,
   youTubeVosVideos,
 } from '../../metrics/index.js';
-import { type Arguments, defineCommand, type OptionValues, oneOf, positiveNumber, UsageError } from '../command.js';
+import {
+  type Arguments,
+  defineCommand,
+  namesOf,
+  type OptionValues,
+  oneOf,
+  positiveNumber,
+  UsageError,
+} from '../command.js';
 import { loadSegmenter, SEGMENTER_HELP, SEGMENTER_OPTIONS, segmenterSettings } from '../common/assistants.js';
 import { interruptible } from '../common/interrupt.js';
 import { Report } from '../common/progress.js';
@@ -237,8 +245,7 @@ function planOf(dataset: (typeof DATASETS)[number], options: EvalOptions): EvalP
   if (track && oneOf('task', options.task, TASKS) === 'unsupervised') {
     throw new UsageError('--run tracks from the masks of the first frame: that is the semi-supervised task');
   }
-  const sequences = options.sequences?.split(',').filter(Boolean);
-  if (sequences?.length === 0) throw new UsageError('--sequences needs names, with commas between them');
+  const sequences = namesOf('sequences', options.sequences);
   const clicks = positiveNumber('clicks', options.clicks, { whole: true });
   if (options.segmenter !== undefined && clicks === undefined) throw new UsageError('--segmenter goes with --clicks');
   const settings = track ? trackerSettings(options, { exactMasks: options.clicks === undefined }) : undefined;
@@ -286,7 +293,7 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
     const pool = jobs > 1 ? ScorePool.open() : undefined;
     try {
       const {
-        report: { timing },
+        report: { timing, notes },
         files,
         table,
       } = await runMetrics({
@@ -300,6 +307,7 @@ async function evalDavis(plan: EvalPlan, options: EvalOptions, report: Report, s
           report.progress(`scored ${sequence} (${done}/${total})`, done / total),
       });
       report.end();
+      for (const note of notes) report.note(`note: ${note}`);
       if (timing) report.note(`tracked at ${timing.framesPerSecond.toFixed(2)} frames per second`);
       process.stdout.write(table);
       for (const file of files) process.stdout.write(`${resolve(file)}\n`);
