@@ -96,6 +96,8 @@ const WRONG: [string, () => Partial<Launch>, field: string, message: RegExp][] =
     /a list of 8/,
   ],
   ['a binding is missing', () => ({ tensors: { x } }), 'out', /wants a tensor, got none/],
+  ['a binding is null', () => ({ tensors: { x, out: null as never } }), 'out', /wants a tensor, got null/],
+  ['a binding is no tensor', () => ({ tensors: { x: [1, 2] as never, out: x } }), 'x', /wants a tensor, got 1,2/],
   ['a binding is unknown', () => ({ tensors: { x, out, y: zeros([4]) } }), 'y', /no binding of it; there is x, out/],
   [
     'a tensor of another type',

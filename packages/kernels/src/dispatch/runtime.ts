@@ -155,6 +155,8 @@ export class Runtime {
       if (tensor === undefined) continue;
       const i = placeOf(program, 'binding', bindingKeys, key, next);
       const { name, access, dtype } = bindings[i]!;
+      // Programs in JavaScript give what they like.
+      if (!tensor?.dataId) throw new KernelDefinitionError(program.name, name, `wants a tensor, got ${String(tensor)}`);
       if (dtype !== undefined && tensor.dtype !== dtype) {
         throw new KernelDefinitionError(program.name, name, `wants a tensor of ${dtype}, got one of ${tensor.dtype}`);
       }

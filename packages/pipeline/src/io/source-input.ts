@@ -1,3 +1,6 @@
+import { SourceError } from './errors.js';
+import { checkOptions, FRAME_RATE, type KnownOptions, LIST, TEXT } from './known-options.js';
+
 /**
  * What frames can be read from: a path (Node), a URL, a video's, image's or zip archive's Blob, File or bytes, or the files of an image
  * folder. A URL, as an object or a string that begins with its scheme, is fetched whole; Blobs and bytes are known by their first bytes.
@@ -18,3 +21,9 @@ export interface OpenSourceOptions {
   /** Resolution folder of a DAVIS root; default `480p`. */
   resolution?: string | undefined;
 }
+
+const OPTIONS: KnownOptions<OpenSourceOptions> = { fps: FRAME_RATE, sequence: TEXT, exclude: LIST, resolution: TEXT };
+
+/** @throws SourceError `bad-option` */
+export const checkSourceOptions = (options: OpenSourceOptions): void =>
+  checkOptions('openSource', options, OPTIONS, (message) => new SourceError('bad-option', 'openSource', message));

@@ -35,3 +35,6 @@ export class SessionError extends Error {
     super(message, options);
   }
 }
+
+/** Of options that there are not, or that make no sense. */
+export const badOption = (message: string): SessionError => new SessionError('bad-option', message);

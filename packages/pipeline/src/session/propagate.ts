@@ -1,11 +1,12 @@
 import { OutOfBudgetError } from '@samtrack/models';
 import { type Frame, type LabelMap, SourceError } from '../io/index.js';
+import { checkOptions, hasMethod, INTEGER, type KnownOptions, LIST, SIGNAL } from '../io/known-options.js';
 import type { FrameReviser } from '../tracking/track.js';
 import { annotate } from './annotate.js';
 import { type SessionMemory, shareBudget } from './budget.js';
 import type { SessionCore } from './core.js';
 import { driftOf, type ObjectConfidence } from './drift.js';
-import { SessionError } from './errors.js';
+import { badOption, SessionError } from './errors.js';
 import { type Direction, type PropagateEvent, signOf, type TravelRange } from './events.js';
 import type { HistoryNode } from './history.js';
 import { pixelsOf, ResultMask } from './masks.js';
@@ -59,9 +60,19 @@ function lengthOf({ ranges }: Pick<PropagateEvent, 'ranges'>): number | undefine
   );
 }
 
+const OPTIONS: KnownOptions<PropagateOptions> = {
+  direction: true,
+  from: INTEGER,
+  to: INTEGER,
+  objects: LIST,
+  reviser: hasMethod('what finds objects', 'revise'),
+  signal: SIGNAL,
+};
+
 /** See `Session.propagate`. */
 export async function* propagate(core: SessionCore, options: PropagateOptions): AsyncGenerator<SessionResult> {
   core.check();
+  checkOptions('propagate', options, OPTIONS, badOption);
   if (core.running) throw new SessionError('busy', 'the session is propagating already');
   const { signal, reviser } = options;
   const { history, masks } = core.project;

@@ -24,6 +24,7 @@ import {
   type ProjectStorage,
   type SourceInput,
 } from '../io/index.js';
+import { checkOptions, either, FRAME_RATE, hasMethod, type KnownOptions, POSITIVE, TEXT } from '../io/known-options.js';
 import { weightsName } from '../io/weights.js';
 import { trackerWeights } from '../tracking/default-weights.js';
 import {
@@ -33,10 +34,9 @@ import {
   VideoTracker,
   type VideoTrackerOptions,
 } from '../tracking/index.js';
-import { checkOptions, type KnownOptions, POSITIVE } from '../tracking/known-options.js';
 import { kindOfModel, TRACKERS, trackerChoice } from '../tracking/tracker-kinds.js';
 import { LOADING_OPTIONS } from '../tracking/video-tracker.js';
-import { SessionError } from './errors.js';
+import { badOption, SessionError } from './errors.js';
 import { Session } from './session.js';
 import { SharedTracker } from './tracker.js';
 
@@ -97,7 +97,11 @@ export interface OpenOptions {
 }
 
 const LOAD_OPTIONS: KnownOptions<SamTrackOptions> = { ...LOADING_OPTIONS, segmenter: true, detector: true };
-const OPEN_OPTIONS: KnownOptions<OpenOptions> = { project: true, memoryMB: true, fps: POSITIVE };
+const OPEN_OPTIONS: KnownOptions<OpenOptions> = {
+  project: either(TEXT, hasMethod('a `ProjectStorage`', 'lock')),
+  memoryMB: POSITIVE,
+  fps: FRAME_RATE,
+};
 
 /** Whether weights were given, and not what works with them. */
 const isWeights = (given: CheckpointInput | Segmenter | Detector | undefined): given is CheckpointInput =>
@@ -178,7 +182,7 @@ export class SamTrack {
    *   unsuitable weights
    */
   static async load(options: SamTrackOptions = {}): Promise<SamTrack> {
-    checkOptions('SamTrack.load', options, LOAD_OPTIONS);
+    checkOptions('SamTrack.load', options, LOAD_OPTIONS, (message) => new TrackingError('bad-option', message));
     const { segmenter, detector, cache, ...rest } = options;
     const { longEdge, longTermGap, memoryPolicy, strays, zoom, quality } = options;
     const choice = trackerChoice(options);
@@ -220,9 +224,8 @@ export class SamTrack {
    */
   async open(input: SourceInput | FrameSource | AsyncIterable<LiveFrame>, options: OpenOptions = {}): Promise<Session> {
     if (this.#disposed) throw new SessionError('closed', 'the models were disposed');
-    checkOptions('SamTrack.open', options, OPEN_OPTIONS);
+    checkOptions('SamTrack.open', options, OPEN_OPTIONS, badOption);
     const { project, memoryMB, fps } = options;
-    if (memoryMB !== undefined && !(memoryMB > 0)) throw new SessionError('bad-option', `memoryMB is ${memoryMB}`);
     const own = !isSource(input);
     const source = await open(input, fps);
     const { segmenter, detector } = this.assistants;

@@ -122,6 +122,13 @@ export class Session {
 
   async #resolve(prompt: Prompt): Promise<{ target: SessionObject | undefined; masks: ResolvedMask[] }> {
     const { core } = this;
+    if (typeof prompt !== 'object' || prompt === null) {
+      throw new SessionError(
+        'bad-prompt',
+        `a prompt is an object, such as { frame: 0, points: [[320, 200]] }, not ${prompt}`,
+      );
+    }
+    prompt.signal?.throwIfAborted();
     core.check(prompt.frame);
     const { source, segmenter, detector } = core.options;
     checkPrompt(prompt, source);

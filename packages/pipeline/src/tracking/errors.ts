@@ -4,7 +4,7 @@ export type TrackingErrorCode =
   | 'unknown-model'
   /** No weights of the model come with samtrack here, and none were given. */
   | 'no-weights'
-  /** There is no option of that name, or the tracker cannot follow it. */
+  /** There is no option of that name, or it cannot be what was given. */
   | 'bad-option'
   /** Nothing says what to track. */
   | 'no-masks'
@@ -22,3 +22,6 @@ export class TrackingError extends Error {
     super(message, options);
   }
 }
+
+/** Of options that there are not, or that make no sense. */
+export const badOption = (message: string): TrackingError => new TrackingError('bad-option', message);

@@ -1,10 +1,10 @@
 import type { OutOfBudgetError } from '@samtrack/models';
 import type { ResultSummary, ResultWriter } from '../export/index.js';
 import type { Frame, FrameRange, FrameSource, LabelMap } from '../io/index.js';
-import { TrackingError } from './errors.js';
+import { checkOptions, FRAME_INDEX, hasMethod, type KnownOptions, SIGNAL } from '../io/known-options.js';
+import { badOption, TrackingError } from './errors.js';
 import type { FoundMasks, FrameTracker } from './frame-tracker.js';
 import { FrameWindow } from './frame-window.js';
-import { checkOptions, FRAME_INDEX, hasMethod, type KnownOptions, SIGNAL } from './known-options.js';
 import { Propagator, type RevisedMasks } from './propagator.js';
 import { RunMemory } from './run-memory.js';
 
@@ -86,7 +86,7 @@ const OPTIONS: KnownOptions<TrackOptions> = {
  * @throws TrackingError `no-masks`, `bad-option`; what the source, the tracker, the reviser and the writer throw
  */
 export async function* track(options: TrackOptions): AsyncGenerator<TrackProgress> {
-  checkOptions('track', options, OPTIONS);
+  checkOptions('track', options, OPTIONS, badOption);
   yield* trackFrames(options, options.writer && (await RunMemory.open(options.tracker, options.writer)));
 }
 

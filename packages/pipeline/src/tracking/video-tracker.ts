@@ -13,10 +13,6 @@ import {
 } from '@samtrack/models';
 import { type EngineOptions, type OpenEngine, openEngine } from '../engine/index.js';
 import type { Frame, LabelMap } from '../io/index.js';
-import { maxLabelId } from '../io/label-map.js';
-import { trackerWeights } from './default-weights.js';
-import { TrackingError } from './errors.js';
-import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 import {
   BOOLEAN,
   checkOptions,
@@ -27,7 +23,11 @@ import {
   POSITIVE,
   POSITIVE_INTEGER,
   SIGNAL,
-} from './known-options.js';
+} from '../io/known-options.js';
+import { maxLabelId } from '../io/label-map.js';
+import { trackerWeights } from './default-weights.js';
+import { badOption, TrackingError } from './errors.js';
+import type { FoundMasks, FrameTracker, RestartOptions } from './frame-tracker.js';
 import { findStrays, withoutPixels } from './strays.js';
 import { type TrackerModel, type TrackerName, trackerChoice } from './tracker-kinds.js';
 import { loadTrackingModel, type TrackingModel, type TrackingModelOptions } from './tracking-model.js';
@@ -181,7 +181,7 @@ export class VideoTracker implements FrameTracker {
    *   unsuitable weights.
    */
   static async load(given: VideoTrackerOptions = {}): Promise<VideoTracker> {
-    checkOptions('VideoTracker.load', given, OPTIONS);
+    checkOptions('VideoTracker.load', given, OPTIONS, badOption);
     if (given.quality === 'high' && given.longEdge !== undefined) {
       throw new TrackingError('bad-option', '`quality` and `longEdge` both say how large the input of the network is');
     }

@@ -75,6 +75,31 @@ describe('a wrong input is a typed error', () => {
     await expect(readMask(input as string)).rejects.toThrow(MaskError);
   });
 
+  it.each<[unknown, RegExp]>([
+    [{ fsp: 5 }, /openSource has no option `fsp`; there is fps, sequence/],
+    [{ fps: 0 }, /`fps` of openSource is a frame rate above 0 and up to 1000, not 0/],
+    [{ exclude: 'a.png' }, /`exclude` of openSource is a list, not "a.png"/],
+    [null, /an object of options, not null/],
+  ])('the option %j', async (options, message) => {
+    await expect(openSource(CLIP, options as object)).rejects.toMatchObject({
+      name: 'SourceError',
+      code: 'bad-option',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('a mask that is not there, by its own name, where the frames have one too', async () => {
+    const frames = { width: 4, height: 2, name: 'clip' };
+    await expect(readMask('gone.png', frames)).rejects.toMatchObject({
+      code: 'not-found',
+      message: 'gone.png: no such file',
+    });
+    await expect(readMask(png, { ...frames, as: 'label' as 'labels' })).rejects.toMatchObject({
+      name: 'MaskError',
+      message: 'clip: `as` is one of labels, binary, colours, alpha, not "label"',
+    });
+  });
+
   it('a URL that is not there, and a server that is not', async () => {
     await expect(openSource(`${at}/gone.mp4`)).rejects.toMatchObject({
       name: 'SourceError',

@@ -131,7 +131,8 @@ describe('image folders', () => {
     });
     expect(await errorOf(async () => openSource(await folderOf(['1.png']), { fps: 0 }))).toMatchObject({
       code: 'bad-option',
-      source: 'fps',
+      source: 'openSource',
+      message: expect.stringMatching(/`fps`.*up to 1000/),
     });
   });
 

@@ -208,6 +208,13 @@ describe('a prompt', () => {
     expect(small.objects.map(({ label }) => label)).toEqual(['blue']);
   });
 
+  it('unless its signal is aborted, also where the picture was looked at before', async () => {
+    await session.prompt({ frame: 0, points: [[10, 10]] });
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(session.prompt({ frame: 0, points: [[7, 32]], signal })).rejects.toThrow('enough');
+    expect(session.objects).toHaveLength(1);
+  });
+
   it('for everything that is new', async () => {
     await session.prompt({ frame: 0, points: [[10, 10]] });
     const { objects, mask } = await session.prompt({ frame: 0, everything: true });
@@ -218,6 +225,7 @@ describe('a prompt', () => {
   });
 
   it.each<[string, Parameters<Session['prompt']>[0], string, RegExp]>([
+    ['no prompt', null as never, 'bad-prompt', /a prompt is an object.*not null/],
     // @ts-expect-error nothing is shown
     ['nothing', { frame: 0 }, 'bad-prompt', /one of points, box, boxes/],
     // @ts-expect-error a prompt is of one kind

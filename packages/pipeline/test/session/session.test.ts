@@ -255,6 +255,9 @@ describe('propagation', () => {
       code: 'bad-option',
       message: 'the direction is forward or backward, not "Backward"',
     });
+    for (const options of [{ form: 3 }, { to: '2' }, { signal: {} }, { objects: 1 }, null]) {
+      expect(await errorOf(() => run(session, options as object))).toMatchObject({ code: 'bad-option' });
+    }
     expect(await errorOf(() => run(session, { from: 12 }))).toMatchObject({ code: 'out-of-range' });
     expect(await errorOf(() => run(session, { to: 13 }))).toMatchObject({ code: 'out-of-range' });
     expect(await errorOf(() => run(session, { objects: [9] }))).toMatchObject({ code: 'unknown-object' });

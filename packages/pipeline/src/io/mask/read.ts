@@ -5,7 +5,7 @@ import { MaskError } from '../errors.js';
 import { type LabelMap, maxLabelId, resizeLabelMap } from '../label-map.js';
 import { decodePngSamples } from '../palette-png.js';
 import type { BinarySource } from '../source-input.js';
-import { interpretMask, type MaskReadingName } from './interpret.js';
+import { interpretMask, MASK_READINGS, type MaskReadingName } from './interpret.js';
 import { type LossyKind, type MaskPicture, maskPicture } from './picture.js';
 
 /** Options of `readMask`. */
@@ -82,9 +82,13 @@ async function readPicture(bytes: Uint8Array, name: string): Promise<MaskPicture
  * @param source a path (Node), a URL, a Blob, or the file's bytes
  */
 export async function readMask(source: BinarySource, options: ReadMaskOptions = {}): Promise<LabelMap> {
-  const name =
-    options.name ??
-    (typeof source === 'string' || source instanceof URL ? String(source) : ((source as File)?.name ?? 'mask'));
+  // The size of frames is mostly given as the frames' source, whose name is not the mask's.
+  const own = typeof source === 'string' || source instanceof URL ? String(source) : (source as File | null)?.name;
+  const name = own || (options.name ?? 'mask');
+  const { as } = options;
+  if (as !== undefined && !MASK_READINGS.includes(as)) {
+    throw new MaskError('unsupported', name, `\`as\` is one of ${MASK_READINGS.join(', ')}, not ${JSON.stringify(as)}`);
+  }
   let bytes: Uint8Array;
   try {
     bytes = await readBinary(source);

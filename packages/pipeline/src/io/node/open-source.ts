@@ -11,7 +11,7 @@ import { givenFiles, isRemote } from '../given.js';
 import { IMAGE_EXTENSION, type ImageEntry, imageFiles, imageSource, stemOf } from '../image-source.js';
 import { openGiven } from '../open-given.js';
 import { dataSetInputs, fileInput, type RunInput } from '../run-inputs.js';
-import type { OpenSourceOptions, SourceInput } from '../source-input.js';
+import { checkSourceOptions, type OpenSourceOptions, type SourceInput } from '../source-input.js';
 import { frameNumber, type VideoSource, videoSource } from '../video-source.js';
 import { isZip, zipImages } from '../zip-images.js';
 import { prepareCodecs } from './codecs.js';
@@ -198,6 +198,7 @@ async function openDavisRoot(
  * Throws `SourceError`; `FrameError` if a sequence's first image is damaged.
  */
 export async function openSource(given: SourceInput, options: OpenSourceOptions = {}): Promise<OpenedSource> {
+  checkSourceOptions(options);
   if (typeof given === 'string' ? isRemote(given) : !(given instanceof URL && given.protocol === 'file:')) {
     return openGiven(await givenFiles(given), { decodeImage, openVideo }, options);
   }

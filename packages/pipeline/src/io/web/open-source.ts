@@ -3,7 +3,7 @@ import { SourceError } from '../errors.js';
 import type { OpenedSource } from '../frame-source.js';
 import { givenFiles, isRemote } from '../given.js';
 import { openGiven } from '../open-given.js';
-import type { OpenSourceOptions, SourceInput } from '../source-input.js';
+import { checkSourceOptions, type OpenSourceOptions, type SourceInput } from '../source-input.js';
 import type { VideoSource } from '../video-source.js';
 import { decodeTrack } from './decode.js';
 import { decodeImage } from './read.js';
@@ -38,6 +38,7 @@ export async function openVideo(file: string | Blob): Promise<VideoSource> {
 
 /** Opens a video file, one image file, a zip of images, by URL, Blob or bytes; or the files of an image folder. Throws as the Node twin does. */
 export async function openSource(input: SourceInput, options: OpenSourceOptions = {}): Promise<OpenedSource> {
+  checkSourceOptions(options);
   if (typeof input === 'string' && !isRemote(input)) return noPaths(input);
   return openGiven(await givenFiles(input), { decodeImage, openVideo }, options);
 }
