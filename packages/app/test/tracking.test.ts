@@ -84,12 +84,24 @@ describeApp('tracking', (open) => {
   });
 
   it('pauses for a click, applies it, and offers to go on', async () => {
-    const app = await open({ query: 'holds=5' });
+    const app = await open({ query: 'holds=4,5' });
     await app.openClip();
     await app.click(12, 12);
     await app.waitForObjects(1);
     await app.page.getByRole('button', { name: 'Track', exact: true }).click();
+    await app.held(4);
+    // A name is no reason to; and what is typed while the run goes on stays.
+    await app.rename(1, 'square');
+    expect((await app.snapshot()).run).toBe('running');
+    const field = app.page.getByRole('spinbutton', { name: 'Frame' });
+    await field.fill('2');
+    await app.release(4);
     await app.held(5);
+    expect(await field.inputValue()).toBe('2');
+    await field.press('Enter');
+    await app.showing(2);
+    await app.goTo(4);
+    await app.page.locator('.stage').focus();
     await app.page.keyboard.press('n');
     await app.click(80 - 2 * 4, 46);
     await app.stopping();
@@ -102,7 +114,7 @@ describeApp('tracking', (open) => {
     expect((await app.areas(4)).get(2)).toBeGreaterThan(0);
     await app.run(() => app.page.getByRole('button', { name: 'Resume' }).click());
     expect(await app.hash(LAST)).not.toBe('');
-    expect(await app.objects()).toEqual(['object 1', 'object 2']);
+    expect(await app.objects()).toEqual(['square', 'object 2']);
   });
 
   it('runs backward, in a range, and one frame', async () => {

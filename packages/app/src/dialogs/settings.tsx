@@ -4,7 +4,7 @@ import { COMMANDS, type Command } from '../state/commands.js';
 import { attempt, engine } from '../state/engine.js';
 import { sizeOf } from '../state/files.js';
 import { change, type Settings, settings } from '../state/settings.js';
-import { project } from '../state/view.js';
+import { isRunning, project } from '../state/view.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 
@@ -99,6 +99,7 @@ export default function SettingsDialog() {
           <select
             class="field"
             value={String(memoryMB)}
+            disabled={isRunning.value}
             onChange={(event) => budget(Number(event.currentTarget.value))}
           >
             {BUDGETS.map((megabytes) => (

@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks';
 import { resume, seek, stop, track, undo } from '../state/actions.js';
 import { clock } from '../state/files.js';
 import {
@@ -69,7 +70,8 @@ function TakeHome() {
 function Offer() {
   const status = run.value;
   const open = project.value;
-  if (!open || isRunning.value) return null;
+  // Without objects there is nothing to go on with.
+  if (!open || isRunning.value || objects.value.length === 0) return null;
   const stale = [...open.stale.forward, ...open.stale.backward];
   if (status.state === 'paused') {
     return (
@@ -111,6 +113,31 @@ function Offer() {
   );
 }
 
+/** The shown frame's number, to be typed over. */
+function FrameField({ last }: { last: number }) {
+  // What is being typed stays, however far a run or the video goes meanwhile.
+  const [typed, setTyped] = useState<string | undefined>(undefined);
+  return (
+    <label class="frame">
+      <span class="unseen">Frame</span>
+      <input
+        class="field"
+        type="number"
+        min={0}
+        max={last}
+        value={typed ?? playhead.value}
+        onInput={(event) => setTyped(event.currentTarget.value)}
+        onChange={({ currentTarget: { value } }) => {
+          setTyped(undefined);
+          if (value !== '') seek(Number(value));
+        }}
+        onBlur={() => setTyped(undefined)}
+      />
+      <span class="muted">/ {last}</span>
+    </label>
+  );
+}
+
 /** Where the video is, and what moves it. */
 export function Transport() {
   const open = project.value;
@@ -127,18 +154,7 @@ export function Transport() {
         <CommandButton id="next" icon="next" kind="quiet" />
         <CommandButton id="last" icon="last" kind="quiet" />
         <span class="time">{clock(presented.value.time)}</span>
-        <label class="frame">
-          <span class="unseen">Frame</span>
-          <input
-            class="field"
-            type="number"
-            min={0}
-            max={last}
-            value={playhead.value}
-            onChange={(event) => seek(Number(event.currentTarget.value))}
-          />
-          <span class="muted">/ {last}</span>
-        </label>
+        <FrameField last={last} />
       </div>
       {isRunning.value ? <Progress /> : <Offer />}
       {!isRunning.value && (

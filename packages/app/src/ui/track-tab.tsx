@@ -2,7 +2,7 @@ import type { ViewMode } from '../protocol.js';
 import { attempt, engine } from '../state/engine.js';
 import { sizeOf } from '../state/files.js';
 import { change, settings } from '../state/settings.js';
-import { memory, opacity, project, range, readOnly, viewMode } from '../state/view.js';
+import { isRunning, memory, opacity, project, range, readOnly, viewMode } from '../state/view.js';
 import { CommandButton } from './button.js';
 
 const MODES: readonly (readonly [ViewMode, string])[] = [
@@ -143,7 +143,7 @@ export function TrackTab() {
           <select
             class="field"
             value={String(settings.value.memoryMB)}
-            disabled={readOnly.value}
+            disabled={readOnly.value || isRunning.value}
             onChange={(event) => setBudget(Number(event.currentTarget.value))}
           >
             <option value="0">no promise</option>

@@ -166,7 +166,7 @@ class Main implements EngineApi {
   importMask: EngineApi['importMask'] = (request) => this.#project.importMask(request);
   removePoint: EngineApi['removePoint'] = (...given) => this.#project.removePoint(...given);
 
-  update: EngineApi['update'] = (object, set) => this.#project.edit((session) => session.update(object, set));
+  update: EngineApi['update'] = (...given) => this.#project.update(...given);
   remove: EngineApi['remove'] = (object) => this.#project.edit((session) => session.remove(object));
   erase: EngineApi['erase'] = (frame, object) => this.#project.edit((session) => session.erase(frame, object));
   clear: EngineApi['clear'] = (frame, object) => this.#project.edit((session) => session.clear(frame, object));

@@ -19,6 +19,7 @@ import { failureOf, latestOnly } from '../channel.js';
 import type {
   AnnotationView,
   CandidateView,
+  EngineApi,
   LaneData,
   MaskImported,
   MaskRequest,
@@ -201,13 +202,7 @@ export class Workspace {
   /** Does something to the session, after what was asked before, and tells the page what has become of it. A run pauses for it. `frame`: the one that it is about, to be shown. */
   edit<T>(work: (session: Session) => Promise<T>, frame?: number): Promise<T> {
     return this.#edits.run(async () => {
-      if (this.readOnly) {
-        throw new OutputError(
-          'busy',
-          this.options.name,
-          'another tab is working on it; take it over to change something',
-        );
-      }
+      this.#writable();
       await this.runner.pause(frame);
       const result = await work(this.session);
       this.#change = nextChange++;
@@ -217,6 +212,27 @@ export class Workspace {
       await this.#save();
       return result;
     });
+  }
+
+  /** Changes an object's name, class, colour or lock. A run goes on where its masks are none of it. */
+  update(object: number, set: Parameters<EngineApi['update']>[1]): Promise<void> {
+    if (set.locked !== undefined || !this.runner.isRunning) {
+      return this.edit((session) => session.update(object, set));
+    }
+    return this.#edits.run(async () => {
+      this.#writable();
+      await this.session.update(object, set);
+      this.#change = nextChange++;
+      this.viewer.preview(undefined);
+      this.publish();
+    });
+  }
+
+  /** @throws OutputError `busy` while another tab writes to the project */
+  #writable(): void {
+    if (!this.readOnly) return;
+    const message = 'another tab is working on it; take it over to change something';
+    throw new OutputError('busy', this.options.name, message);
   }
 
   /** Waits until everything that was asked for until now is done, but for runs. */
@@ -254,7 +270,7 @@ export class Workspace {
   }
 
   async track(request: TrackRequest): Promise<RunOutcome> {
-    if (this.readOnly) throw new OutputError('busy', this.options.name, 'another tab is working on it');
+    this.#writable();
     await this.#edits.idle();
     this.#change = nextChange++;
     await this.#save({ direction: request.direction, frame: this.viewer.frame });
