@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -22,6 +23,18 @@ const sameCases: Plugin = {
   },
 };
 
+/** Where other packages are taken as they are built, of the own one's `#` imports still the sources. */
+const ownSources: Plugin = {
+  name: 'own-sources',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    if (!importer || !id.startsWith('#')) return null;
+    const folder = importer.slice(0, importer.lastIndexOf('/src/') + 1);
+    const { imports } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
+    return resolve(folder, imports[id]['samtrack-source'].node);
+  },
+};
+
 /** One project a package; GPU tests run in forked processes, since a Dawn instance belongs to one process. */
 const project = (
   name: string,
@@ -32,17 +45,21 @@ const project = (
     globalSetup = [],
     pollTimeout = 1000,
     groupOrder = 0,
+    built = false,
   }: {
     env?: Record<string, string>;
     include?: string[];
     globalSetup?: string[];
     pollTimeout?: number;
     groupOrder?: number;
+    /** With other packages as they are built, which Node loads by itself: to transform all of their sources takes each file seconds. */
+    built?: boolean;
   } = {},
+  conditions = built ? ['node'] : ['samtrack-source', 'node'],
 ) => ({
-  plugins: [wgslAsText, sameCases],
-  resolve: { conditions: ['samtrack-source', 'node'] },
-  ssr: { resolve: { conditions: ['samtrack-source', 'node'] } },
+  plugins: [wgslAsText, sameCases, ...(built ? [ownSources] : [])],
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
     name,
     root,
@@ -54,6 +71,7 @@ const project = (
     expect: { poll: { timeout: pollTimeout } },
     sequence: { groupOrder },
     pool: 'forks' as const,
+    server: { deps: { external: built ? [/\/packages\/[a-z]+\/dist\//] : [] } },
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // Graphs of tests would push a user's out of the cache.
@@ -90,7 +108,7 @@ export default defineConfig({
       project('app', 'packages/app', { ...page, include: ['test/!(budgets).test.ts'] }),
       // After the others: budgets of time are judged without their load.
       project('app-budgets', 'packages/app', { ...page, include: ['test/budgets.test.ts'], groupOrder: 1 }),
-      project('farm', 'packages/farm'),
+      project('farm', 'packages/farm', { built: true }),
       project('weights', 'weights'),
       project('house', 'scripts', { include: ['*.test.mjs'] }),
       project('examples', 'examples'),

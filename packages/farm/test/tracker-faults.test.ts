@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SerialQueue } from '@samtrack/kernels/common';
 import { describe, expect, it } from 'vitest';
 import { DEAOT_T_WEIGHTS, makeMask, writeDeaotL, writeFrames, writeMask } from '../../pipeline/test/tracking/scene.js';
 import { jobFolder, Ledger } from '../src/ledger/ledger.js';
@@ -21,6 +20,10 @@ const SIZE = { width: 48, height: 32 };
 /** Longer than anything but the fault takes, on slow machines too, whose storage the test makes wait. */
 const HANG_SECONDS = 30;
 
+/** Where a GPU is not what is tested, none is looked for. */
+const CPU = ['--engine', 'cpu'];
+const WEBGPU = ['--engine', 'webgpu'];
+
 /** Everything but what tells when and how long. */
 const resultsOf = (path: string) => {
   const files = contents(path);
@@ -31,7 +34,7 @@ const resultsOf = (path: string) => {
 /** What a test of faults does, on a farm of its own. */
 function handsOn(farm: CommandFarm) {
   /** Frames and mask of a video, with what `samtrack track` makes of it. */
-  async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS], engine: string[] = []) {
+  async function video(name: string, count: number, model = ['--weights', DEAOT_T_WEIGHTS], engine = CPU) {
     const frames = writeFrames(at(name), count, SIZE);
     const options = ['--mask', writeMask(at(`${name}.png`), makeMask(SIZE)), ...model];
     return { frames, options, alone: await tracked(name, frames, [...options, ...engine]) };
@@ -51,17 +54,12 @@ function handsOn(farm: CommandFarm) {
   }
 
   /** A worker on a GPU that fails before a frame of a video, as `faulty-gpu.mjs` says. */
-  function faultyWorker(
-    name: string,
-    FAULT: string,
-    frame: number,
-    { once = false, queue = name, more = [] as string[] } = {},
-  ) {
+  function faultyWorker(name: string, FAULT: string, frame: number, { once = false, queue = name, engine = CPU } = {}) {
     const FAULT_FILE = once ? at(`${name}.fault`) : '';
     if (once) writeFileSync(FAULT_FILE, '');
     const programs = fileURLToPath(new URL('faulty-gpu.mjs', import.meta.url));
     const env = { FAULT, FAULT_FILE, FAULT_VIDEO: name, FAULT_FRAME: String(frame) };
-    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', String(HANG_SECONDS), ...more], env);
+    return farm.worker(queue, 'one', ['--programs', programs, '--hang-seconds', String(HANG_SECONDS), ...engine], env);
   }
 
   async function onStorage<T>(name: string, use: (storage: Storage) => Promise<T>): Promise<T> {
@@ -85,12 +83,22 @@ function handsOn(farm: CommandFarm) {
   return { farm, video, tracked, submit, faultyWorker, onStorage, entriesOf, stateOf, fetched };
 }
 
-/** Two tests run at a time, since most of what they do is waiting. */
-const turns = [new SerialQueue(), new SerialQueue()];
-let next = 0;
+/** Tests run so many at a time, since most of what they do is waiting: the next one as soon as one has ended. */
+let turns = 2;
+const waiting: (() => void)[] = [];
+
+async function inTurn(work: () => Promise<void>): Promise<void> {
+  if (turns > 0) turns--;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  await work().finally(() => {
+    const next = waiting.shift();
+    if (next) next();
+    else turns++;
+  });
+}
 
 const onFarm = (test: (hands: ReturnType<typeof handsOn>) => Promise<void>) => () =>
-  turns[next++ % turns.length]!.run(async () => {
+  inTurn(async () => {
     const farm = await CommandFarm.start(at('scratch'));
     let failed = true;
     try {
@@ -137,7 +145,7 @@ describe.skipIf(!hasRedis).concurrent('faults, with the real tracker', { timeout
         NODE_OPTIONS: `--import ${new URL('skewed-clock.mjs', import.meta.url).href}`,
         SKEW_HOURS: '-30',
       };
-      const two = farm.worker('unlucky', 'two', [], skew);
+      const two = farm.worker('unlucky', 'two', CPU, skew);
       await two.says(/worker two-/);
       one.signal('SIGSTOP');
       await eventually(
@@ -180,57 +188,57 @@ describe.skipIf(!hasRedis).concurrent('faults, with the real tracker', { timeout
   it(
     'a GPU that is lost on the way is opened again, and the bytes are the same',
     onFarm(async ({ video, submit, faultyWorker, fetched }) => {
-      const { frames, options, alone } = await video('lost', 12, undefined, ['--engine', 'webgpu']);
+      const { frames, options, alone } = await video('lost', 12, undefined, WEBGPU);
       await submit('lost', frames, options);
-      const worker = faultyWorker('lost', 'lost', 6, { once: true, more: ['--engine', 'webgpu'] });
+      const worker = faultyWorker('lost', 'lost', 6, { once: true, engine: WEBGPU });
       await worker.says('lost: done, 12 frames');
       expect(worker.said).toMatch(/opened again and the run goes on/);
       expect(await fetched('lost')).toEqual(alone);
     }),
   );
 
-  it.each(['webgpu', 'cpu'])(
-    'a model of several layers, whose memory masks do not tell, goes on with it, %s',
-    async (engine) =>
-      onFarm(async ({ farm, video, submit, faultyWorker, onStorage, entriesOf, stateOf, fetched }) => {
-        const name = `deep-${engine}`;
-        const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
-        const { frames, options, alone } = await video(name, 30, model, ['--engine', engine]);
-        const key = await submit(name, frames, options);
-        // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
-        const more = ['--engine', engine];
-        farm.holdLine(4);
-        const one = faultyWorker(name, 'crashed', 15, { once: true, more });
-        await one.says(/crashed: ended by SIGKILL/);
-        await farm.held(1);
-        const ending = one.end('SIGTERM');
-        await one.says('stopping');
-        farm.release();
-        await ending;
-        const { frames: stored } = await stateOf(name, key);
-        const two = farm.worker(name, 'two', more);
-        await two.says(`${name}: done, 30 frames`);
-        expect(await fetched(name)).toEqual(alone);
-        const entries = await entriesOf(name, key);
-        expect(entries.map(({ type }) => type).filter((type) => type !== 'commit')).toEqual([
-          ...['claim', 'crash', 'claim', 'release', 'claim', 'done'],
-        ]);
-        // Of what the tracker remembered the latest state was there, and is gone; no frame was tracked twice but those after it.
-        const commits = entries.flatMap((entry) => (entry.type === 'commit' ? [entry] : []));
-        expect(commits.every(({ latest }) => latest?.[0]?.path === 'memory.safetensors')).toBe(true);
-        expect(stored).toBeGreaterThan(16);
-        const objects = await onStorage(name, (storage) => storage.list(`${jobFolder(key)}/latest`));
-        expect(objects).toEqual([]);
-      })(),
+  it.each([
+    ['webgpu', WEBGPU],
+    ['cpu', CPU],
+  ])('a model of several layers, whose memory masks do not tell, goes on with it, %s', async (kind, engine) =>
+    onFarm(async ({ farm, video, submit, faultyWorker, onStorage, entriesOf, stateOf, fetched }) => {
+      const name = `deep-${kind}`;
+      const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
+      const { frames, options, alone } = await video(name, 26, model, engine);
+      const key = await submit(name, frames, options);
+      // Of two chunks one is stored when it dies; the next worker is to stop in the third one.
+      farm.holdLine(4);
+      const one = faultyWorker(name, 'crashed', 15, { once: true, engine });
+      await one.says(/crashed: ended by SIGKILL/);
+      await farm.held(1);
+      const ending = one.end('SIGTERM');
+      await one.says('stopping');
+      farm.release();
+      await ending;
+      const { frames: stored } = await stateOf(name, key);
+      const two = farm.worker(name, 'two', engine);
+      await two.says(`${name}: done, 26 frames`);
+      expect(await fetched(name)).toEqual(alone);
+      const entries = await entriesOf(name, key);
+      expect(entries.map(({ type }) => type).filter((type) => type !== 'commit')).toEqual([
+        ...['claim', 'crash', 'claim', 'release', 'claim', 'done'],
+      ]);
+      // Of what the tracker remembered the latest state was there, and is gone; no frame was tracked twice but those after it.
+      const commits = entries.flatMap((entry) => (entry.type === 'commit' ? [entry] : []));
+      expect(commits.every(({ latest }) => latest?.[0]?.path === 'memory.safetensors')).toBe(true);
+      expect(stored).toBeGreaterThan(16);
+      const objects = await onStorage(name, (storage) => storage.list(`${jobFolder(key)}/latest`));
+      expect(objects).toEqual([]);
+    })(),
   );
 
   it(
     'a model of several layers whose GPU is lost goes on from what is stored',
     onFarm(async ({ video, submit, faultyWorker, fetched }) => {
       const model = ['--model', 'deaot-l', '--weights', writeDeaotL(folder)];
-      const { frames, options, alone } = await video('deep-lost', 14, model, ['--engine', 'webgpu']);
+      const { frames, options, alone } = await video('deep-lost', 14, model, WEBGPU);
       await submit('deep-lost', frames, options);
-      const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, more: ['--engine', 'webgpu'] });
+      const worker = faultyWorker('deep-lost', 'lost', 11, { once: true, engine: WEBGPU });
       await worker.says('deep-lost: done, 14 frames');
       expect(worker.said).toMatch(/crashed: .*goes on from what is stored/);
       expect(await fetched('deep-lost')).toEqual(alone);
@@ -247,7 +255,7 @@ describe.skipIf(!hasRedis).concurrent('faults, with the real tracker', { timeout
       ];
       writeFileSync(at('later.json'), JSON.stringify({ objects }));
       const options = ['--prompts', at('later.json'), '--weights', DEAOT_T_WEIGHTS];
-      const alone = await tracked('later', frames, options);
+      const alone = await tracked('later', frames, [...options, ...CPU]);
       const key = await submit('later', frames, options);
       const worker = faultyWorker('later', 'crashed', 4, { once: true });
       await worker.says('later: done, 8 frames');

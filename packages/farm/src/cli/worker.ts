@@ -17,7 +17,6 @@ import {
   UsageError,
 } from 'samtrack/cli';
 import { isFarmError } from '../errors.js';
-import { MetricsServer } from '../observe/metrics.js';
 import { openTraces } from '../observe/traces.js';
 import { connect } from '../queue/connection.js';
 import { openStorage } from '../storage/open.js';
@@ -123,7 +122,9 @@ async function run({ options }: Arguments<typeof OPTIONS>): Promise<number> {
     },
     (text) => report.note(`  ${text}`),
   );
-  const metrics = metricsAt && (await MetricsServer.open(metricsAt, redis, address.queue));
+  // What few ask for is loaded where it is.
+  const metrics =
+    metricsAt && (await (await import('../observe/metrics.js')).MetricsServer.open(metricsAt, redis, address.queue));
   const supervisor = new Supervisor({
     redis,
     queue: address.queue,
