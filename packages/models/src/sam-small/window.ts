@@ -10,6 +10,8 @@ import { LOW_RES } from './shape.js';
 const MARGIN = 2;
 /** The same at least, in longer sides of the image. */
 const LEAST = 0.2;
+/** The same at least, in pixels: what is smaller has nothing to see. */
+const FEWEST = 8;
 /** From this share of the image's longer side on, the image is looked at as a whole. */
 const MOST = 0.85;
 /** Logit of what lies outside of the earlier mask's window. */
@@ -42,7 +44,7 @@ export function windowAround(
   if (spans.length === 0) return [0, 0, width, height];
   const [x0, y0] = [Math.min(...spans.map((span) => span[0])), Math.min(...spans.map((span) => span[1]))];
   const [x1, y1] = [Math.max(...spans.map((span) => span[2])), Math.max(...spans.map((span) => span[3]))];
-  const side = Math.round(Math.max(MARGIN * Math.max(x1 - x0, y1 - y0), LEAST * longer));
+  const side = Math.round(Math.max(MARGIN * Math.max(x1 - x0, y1 - y0), LEAST * longer, FEWEST));
   if (side > MOST * longer) return [0, 0, width, height];
   const place = (centre: number, size: number): [number, number] => {
     const start = Math.max(0, Math.min(Math.round(centre - side / 2), size - side));

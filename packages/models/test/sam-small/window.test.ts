@@ -37,6 +37,23 @@ describe('the window of the second look', () => {
   });
 });
 
+describe('the window in a picture of few pixels', () => {
+  it('has all of them, or as many as can show something', () => {
+    for (let width = 1; width <= 24; width++) {
+      for (let height = 1; height <= 24; height++) {
+        const point = [width - 1, height - 1] as const;
+        const [x0, y0, x1, y1] = windowAround(nothing, { points: [point], labels: [1] }, { width, height });
+        expect([x0, y0, x1, y1].every((at) => Number.isInteger(at) && at >= 0)).toBe(true);
+        expect([x1, y1, Math.max(x1 - x0, y1 - y0)]).toEqual([
+          width,
+          height,
+          Math.max(width, height) > 9 ? 8 : Math.max(width, height),
+        ]);
+      }
+    }
+  });
+});
+
 describe('logits of a window as those of another one', () => {
   const ramp = Float32Array.from({ length: 128 * 128 }, (_, i) => i % 128);
 

@@ -194,6 +194,17 @@ describe('samtrack track with prompts', () => {
     expect(await samtrack(track('preview', ...two, '--to', '2'))).toMatchObject({ status: 0 });
   });
 
+  it('says where they give nearly the whole frame', async () => {
+    mkdirSync(at('wall'));
+    const data = Uint8Array.from({ length: 3 * 64 * 48 }, (_, i) => COLOURS[0]![i % 3]!);
+    writeFileSync(at('wall/0.png'), encode({ width: 64, height: 48, channels: 3, depth: 8, data }));
+    const argv = ['track', at('wall'), '--object', 'cat', '--point', '20,20', '--preview', '--out', at('wall-preview')];
+    expect(await samtrack(argv)).toMatchObject({
+      status: 0,
+      err: expect.stringMatching(/^note: 1 \(cat\) covers 100 % of frame 0, rather its background than an object; /m),
+    });
+  });
+
   const object = (...more: string[]) => ['--object', 'a', '--point', '190,95', '--object', ...more];
   it.each<[status: number, message: RegExp, argv: string[]]>([
     [1, /point \(240, 10\) is outside of 240x136/, ['--point', '240,10']],

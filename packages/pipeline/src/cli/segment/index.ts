@@ -100,6 +100,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>): Promise<nu
       try {
         const objects = await segment(predictor, frame, wanted, { ...options, report, signal });
         report.end();
+        const empty = objects.filter(({ area }) => area === 0).length;
+        if (empty === objects.length) report.note('note: nothing is found there');
         await writeObjects(folder, input, frame, objects, { each });
         for (const [i, { area, predictedIou, stability }] of objects.entries()) {
           process.stdout.write(`${[i + 1, area, predictedIou.toFixed(4), stability.toFixed(4)].join('\t')}\n`);

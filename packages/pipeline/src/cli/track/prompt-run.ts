@@ -18,6 +18,9 @@ import { type FramePrompt, type PromptedFrame, type PromptedObject, promptedMask
 import type { Session } from '../../session/index.js';
 import type { TrackingHost } from '../common/tracking-host.js';
 
+/** From this share of a frame on, what prompts give is rather its background than an object. */
+const WHOLE = 0.95;
+
 /** Names an object in a message: its id and what it is called. */
 const titleOf = ({ name }: PromptedObject, id: number): string => (name === undefined ? `${id}` : `${id} (${name})`);
 
@@ -34,6 +37,14 @@ export async function showPrompts(
   for (const { frame, objects: shown } of frames) {
     const areas = shown.map(({ id, area }) => `${titleOf(objects[id - 1]!, id)}: ${area} pixels`);
     report.note(`frame ${frame.name}: ${areas.join(', ')}`);
+    for (const { id, area } of shown) {
+      const share = area / (frame.width * frame.height);
+      if (share < WHOLE) continue;
+      report.note(
+        `note: ${titleOf(objects[id - 1]!, id)} covers ${Math.floor(1000 * share) / 10} % of frame ${frame.name}, rather its background than an object; ` +
+          'another point, one beside the object (X,Y,0), or a box shows it better',
+      );
+    }
   }
   return frames;
 }
