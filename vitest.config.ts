@@ -71,7 +71,7 @@ const project = (
     expect: { poll: { timeout: pollTimeout } },
     sequence: { groupOrder },
     pool: 'forks' as const,
-    server: { deps: { external: built ? [/\/packages\/[a-z]+\/dist\//] : [] } },
+    ...(built && { server: { deps: { external: [/\/packages\/[a-z]+\/dist\//] } } }),
     testTimeout: 300_000,
     hookTimeout: 300_000,
     // Graphs of tests would push a user's out of the cache.
