@@ -120,11 +120,14 @@ describeApp('a session', (open) => {
   it('asks for its video where that was not copied, and refuses another one', async () => {
     const app = await open({ before: `localStorage.setItem('samtrack settings', '{"keepCopy":false}')` });
     await oneObject(app);
-    await app.page.getByRole('button', { name: 'Close the project' }).click();
+    const asks = () => app.page.getByRole('heading', { name: /Choose “shapes” again/ }).waitFor();
+    await app.page.reload();
+    await asks();
+    await app.page.getByRole('button', { name: 'Back' }).click();
     await app.page.locator('.recent-open').click();
-    await app.page.getByRole('heading', { name: /Choose “shapes” again/ }).waitFor();
+    await asks();
     await app.drop({ name: 'shapes.zip', bytes: clipZip(5) });
-    await expect.poll(async () => (await app.notices()).join()).toMatch(/frameCount was 24; that of "shapes" is 5/);
+    await expect.poll(async () => (await app.notices()).join()).toMatch(/^the project .*frameCount was 24; that of "shapes" is 5/);
     await app.drop({ name: 'shapes.zip', bytes: clipZip() });
     await app.waitForObjects(1);
   });

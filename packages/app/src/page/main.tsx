@@ -22,7 +22,7 @@ effect(() => {
 });
 
 // The address names the project, so that a reload finds it.
-const addressed = () => /^#p=(.+)$/.exec(location.hash)?.[1];
+const addressed = () => new URLSearchParams(location.hash.slice(1)).get('p') ?? undefined;
 
 /** The worker is started, its models are chosen, and the project that the address names is opened. */
 async function start(): Promise<void> {
@@ -31,10 +31,10 @@ async function start(): Promise<void> {
     return;
   }
   const id = addressed();
-  returning.value = id !== undefined;
+  returning.value = Boolean(id);
   await startEngine();
   if (parameters.get('engine') !== 'toy') await applyModels();
-  if (id) await reopen(decodeURIComponent(id));
+  if (id) await reopen(id);
   returning.value = false;
   effect(() => {
     const now = project.value ? `#p=${encodeURIComponent(project.value.id)}` : '';

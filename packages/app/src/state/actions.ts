@@ -348,6 +348,10 @@ export async function track(
   direction: Direction,
   options: { objects?: readonly number[]; frames?: 1; from?: number } = {},
 ): Promise<RunOutcome['ended']> {
+  if (objects.value.length === 0) {
+    tell({ kind: 'info', message: 'Show an object first: click it, or find everything in this frame (Shift+A).' });
+    return 'failed';
+  }
   const found = discovery.value;
   const frame = presented.value.frame;
   const [first, last] = range.value;

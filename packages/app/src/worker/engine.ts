@@ -174,7 +174,7 @@ export class Engine implements FrameTracker {
     return digest;
   }
 
-  /** Loads the tracker, unless it is there. @throws DeviceError, CheckpointError */
+  /** Loads the tracker, unless it is there. @throws DeviceError, CheckpointError, SessionError `bad-option` without an engine */
   load(): Promise<FrameTracker> {
     this.#loading ??= this.#load().catch((error) => {
       this.#loading = undefined;
@@ -186,6 +186,8 @@ export class Engine implements FrameTracker {
 
   async #load(): Promise<FrameTracker> {
     const { onStatus, onRecovered } = this.options;
+    if (this.kind === 'none')
+      throw new SessionError('bad-option', 'the page was opened with engine=none: it tracks nothing');
     if (this.#toyTracker) {
       this.#loaded = this.#toyTracker;
     } else {
