@@ -127,7 +127,9 @@ describeApp('a session', (open) => {
     await app.page.locator('.recent-open').click();
     await asks();
     await app.drop({ name: 'shapes.zip', bytes: clipZip(5) });
-    await expect.poll(async () => (await app.notices()).join()).toMatch(/^the project .*frameCount was 24; that of "shapes" is 5/);
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/^the project .*frameCount was 24; that of "shapes" is 5/);
     await app.drop({ name: 'shapes.zip', bytes: clipZip() });
     await app.waitForObjects(1);
   });
