@@ -52,7 +52,12 @@ interface Current {
   reference: boolean;
   /** Objects that were shown in it: it conditions them. */
   prompted: Set<number>;
+  /** Objects that nobody looked for in it. */
+  unseen: Set<number>;
 }
+
+/** A frame in which all objects were looked for, and none shown. */
+const NOBODY = (): Pick<Current, 'prompted' | 'unseen'> => ({ prompted: new Set(), unseen: new Set() });
 
 /**
  * Tracks objects through the frames of one video with SAM 2.1, each with a memory of its own: frames with given masks
@@ -82,6 +87,10 @@ export class Sam2Tracker implements Tracker {
     };
     this.#backward = options.direction === 'backward';
     this.#budget = (options.memoryMB ?? DEFAULT_MEMORY_MB) * 1e6;
+  }
+
+  get #ids(): number[] {
+    return this.#objects.map((_, i) => i + 1);
   }
 
   get objects(): number {
@@ -126,7 +135,8 @@ export class Sam2Tracker implements Tracker {
     const adopted = await this.#adopt(features, labels, conditioned);
     while (this.#objects.length < count) this.#objects.push(new ObjectMemory());
     const outputs = this.#objects.map((_, i) => adopted.get(i + 1) ?? found?.outputs[i] ?? this.#absent());
-    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: true, prompted: new Set() });
+    const unseen = new Set(found ? [] : this.#ids.filter((id) => !adopted.has(id)));
+    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: true, prompted: new Set(), unseen });
     for (const [i, output] of outputs.entries()) {
       if (conditioned.has(i + 1)) this.#remember(i, output, 'conditioning');
       else if (found) this.#remember(i, output, 'tracked');
@@ -146,17 +156,18 @@ export class Sam2Tracker implements Tracker {
   async propagate(frame: number, pixels: Uint8Array): Promise<void> {
     if (this.objects === 0) throw noReference();
     const features = this.#see(frame, pixels);
-    const outputs = await this.#search(features, frame);
-    this.#stand({ features, outputs, labels: this.#labelsOf(outputs), reference: false, prompted: new Set() });
+    const outputs = this.#objects.map(() => this.#absent());
+    for (const [id, output] of await this.#search(features, frame, this.#ids)) outputs[id - 1] = output;
+    this.#stand({ features, outputs, labels: this.#labelsOf(outputs), reference: false, ...NOBODY() });
   }
 
-  /** Each object attends to its own memory, several in a pass. */
-  async #search(features: FrameFeatures, frame: number): Promise<ObjectOutput[]> {
+  /** Each object attends to its own memory, several in a pass. @returns what is found, of those that have one, by id */
+  async #search(features: FrameFeatures, frame: number, ids: Iterable<number>): Promise<Map<number, ObjectOutput>> {
     const { model } = this;
-    const outputs = this.#objects.map(() => this.#absent());
-    const readings = [...this.#objects.entries()].flatMap(([object, memory]) => {
-      const reading = this.#read(memory, frame);
-      return reading.frames.length > 0 ? [{ object, reading }] : [];
+    const outputs = new Map<number, ObjectOutput>();
+    const readings = [...ids].flatMap((id) => {
+      const reading = this.#read(this.#objects[id - 1]!, frame);
+      return reading.frames.length > 0 ? [{ id, reading }] : [];
     });
     const size = Math.min(model.attendingAPass, model.objectsAPass);
     for (let first = 0; first < readings.length; first += size) {
@@ -167,7 +178,7 @@ export class Sam2Tracker implements Tracker {
       );
       try {
         const found = await model.segmentObjects(seen, features.image, { multimask: true });
-        for (const [i, { object }] of batch.entries()) outputs[object] = found[i]!;
+        for (const [i, { id }] of batch.entries()) outputs.set(id, found[i]!);
       } finally {
         seen.dispose();
       }
@@ -210,17 +221,23 @@ export class Sam2Tracker implements Tracker {
       if (this.objects > 0) await this.propagate(frame, pixels);
       else {
         const features = this.#see(frame, pixels);
-        this.#stand({ features, outputs: [], labels: new Int32Array(), reference: false, prompted: new Set() });
+        this.#stand({ features, outputs: [], labels: new Int32Array(), reference: false, ...NOBODY() });
       }
     }
     const current = this.#current!;
+    for (const [id, output] of await this.#search(current.features, frame, current.unseen)) {
+      current.outputs[id - 1] = output;
+    }
+    current.unseen.clear();
     if (isNew) this.#objects.push(new ObjectMemory());
     const memory = this.#objects[object - 1]!;
     const { features } = current;
     const reading = this.#read(memory, frame);
     const attended =
       reading.frames.length > 0 ? this.#attend(features, [reading]) : model.withoutMemory(features.image.features);
-    const earlier = isNew ? undefined : current.outputs[object - 1];
+    // Of an object that was never shown there is no earlier mask, not an empty one.
+    const known = memory.conditioning.size > 0 || current.prompted.has(object);
+    const earlier = known ? current.outputs[object - 1] : undefined;
     const mask = earlier && maskPrompt(this.#filled(earlier), model.lowRes);
     try {
       const output = await model.segment(attended, features.image, model.embedPoints(terminated(points)), {
@@ -265,13 +282,18 @@ export class Sam2Tracker implements Tracker {
     if (labels) {
       checkLabels(labels, this.size);
       const changed = this.#changed(labels, current.labels, this.objects);
-      for (const [id, output] of await this.#adopt(current.features, labels, changed)) current.outputs[id - 1] = output;
+      for (const [id, output] of await this.#adopt(current.features, labels, changed)) {
+        current.outputs[id - 1] = output;
+        current.unseen.delete(id);
+        // A frame that conditions an object goes on doing so.
+        if (this.#objects[id - 1]!.conditioning.has(current.features.frame)) current.prompted.add(id);
+      }
       current.labels = Int32Array.from(labels);
     }
-    const { outputs, prompted } = current;
+    const { outputs, prompted, unseen } = current;
     this.#makeRoom(this.objects, prompted.size > 0);
     for (const [i, output] of outputs.entries()) {
-      this.#remember(i, output, prompted.has(i + 1) ? 'conditioning' : 'tracked');
+      if (!unseen.has(i + 1)) this.#remember(i, output, prompted.has(i + 1) ? 'conditioning' : 'tracked');
     }
   }
 
@@ -280,7 +302,7 @@ export class Sam2Tracker implements Tracker {
     const features = this.#see(frame, pixels);
     const adopted = await this.#adopt(features, labels, idsIn(labels, this.objects));
     const outputs = this.#objects.map((_, i) => adopted.get(i + 1) ?? this.#absent());
-    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: false, prompted: new Set() });
+    this.#stand({ features, outputs, labels: Int32Array.from(labels), reference: false, ...NOBODY() });
     this.#makeRoom(this.objects, false);
     for (const [i, output] of outputs.entries()) this.#remember(i, output, 'tracked');
   }
@@ -386,9 +408,10 @@ export class Sam2Tracker implements Tracker {
   /** Remembers an object as it is in the current frame. */
   #remember(object: number, output: ObjectOutput, kind: MemoryKind): void {
     const memory = this.#objects[object]!;
-    // An object that was never shown is not looked for.
-    if (kind === 'tracked' && memory.conditioning.size === 0) return;
     const { features } = this.#current!;
+    // An object that was never shown is not looked for, and what was shown of one counts for more than what is found.
+    const { conditioning } = memory;
+    if (kind === 'tracked' && (conditioning.size === 0 || conditioning.has(features.frame))) return;
     // What was given is cut into 0 and 1.
     const made = this.model.memorise(features.memory, output, kind === 'conditioning');
     const entry = { ...NOT_SHOWN, pointer: output.pointer, memory: made };

@@ -175,6 +175,48 @@ describe('a SAM 2.1 tracker', { timeout: 600_000 }, () => {
     expect(memory().numTensors).toBe(before);
   });
 
+  it('takes an object whose number was reserved for a new one', async () => {
+    const { height, width, frames, mask } = video;
+    const box = { box: [4, 4, width / 2, height / 2] as const };
+    const found: Int32Array[] = [];
+    for (const objects of [1, 2]) {
+      const tracker = new Sam2Tracker(model, { height, width });
+      await tracker.addReference(0, frames[0]!, mask, objects);
+      found.push(await tracker.prompt(0, frames[0]!, 2, box));
+      tracker.dispose();
+    }
+    expect(found[1]).toEqual(found[0]);
+  });
+
+  it('looks for the others where one is shown beside a given mask, and remembers them once', async () => {
+    const { height, width, frames, mask } = video;
+    const box = { box: [4, 4, 30, 40] as const };
+    const corner = Uint8Array.from(mask, (_, i) => (i % width > width - 20 ? 2 : 0));
+    const alone = new Sam2Tracker(model, { height, width });
+    await alone.addReference(0, frames[0]!, mask, 1);
+    await alone.step(1, frames[1]!);
+    const tracker = new Sam2Tracker(model, { height, width });
+    await tracker.addReference(0, frames[0]!, mask, 1);
+    // Of the first object nothing is said in this frame.
+    await tracker.addReference(1, frames[1]!, corner, 2, new Set([2]));
+    await tracker.prompt(1, frames[1]!, 3, box);
+    expect(tracker.scores[0]).toBeCloseTo(alone.scores[0]!, 4);
+    await tracker.update();
+    expect(tracker.memoryBytes).toBe(4 * MEMORY);
+    await alone.step(2, frames[2]!);
+    await tracker.step(2, frames[2]!);
+    expect(tracker.scores[0]).toBeCloseTo(alone.scores[0]!, 4);
+    // Shown in a frame, and there when another one is given: it is not remembered of that frame twice.
+    await tracker.prompt(2, frames[2]!, 3, box);
+    await tracker.update();
+    const before = tracker.memoryBytes;
+    await tracker.addReference(2, frames[2]!, corner, 3, new Set([2]));
+    await tracker.step(2, frames[2]!);
+    expect(tracker.memoryBytes).toBe(before);
+    alone.dispose();
+    tracker.dispose();
+  });
+
   it('conditions on the masks that were given, and looks for no object before it was shown', async () => {
     const { height, width, frames, mask } = video;
     const tracker = new Sam2Tracker(model, { height, width });
