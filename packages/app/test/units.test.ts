@@ -5,6 +5,7 @@ import { failureOf, latestOnly } from '../src/channel.js';
 import type { Report } from '../src/protocol.js';
 import { isMeant, isProject, sortOut } from '../src/state/inputs.js';
 import { inPageWords, READINGS } from '../src/state/mask.js';
+import { staleFrames } from '../src/state/spans.js';
 import { Outbox } from '../src/worker/outbox.js';
 import { insideOf, paintLine } from '../src/worker/paint.js';
 
@@ -82,6 +83,15 @@ describe('of several files', () => {
     }
     for (const name of ['samtrack.zip', 'a.samtrack.mp4', 'a.samtrack.masks'])
       expect(isProject(file(name)), name).toBe(false);
+  });
+});
+
+describe('frames older than a change', () => {
+  it('are counted once, and within a range', () => {
+    const stale = { forward: [[1, 6] as const, [8, 23] as const], backward: [[1, 6] as const] };
+    expect(staleFrames(stale)).toBe(22);
+    expect(staleFrames(stale, 5, 8)).toBe(3);
+    expect(staleFrames({ forward: [], backward: [] })).toBe(0);
   });
 });
 

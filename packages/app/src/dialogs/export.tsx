@@ -3,6 +3,7 @@ import type { Exported } from '../protocol.js';
 import { saveFormats } from '../state/actions.js';
 import { attempt, engine } from '../state/engine.js';
 import { saveAs, sizeOf } from '../state/files.js';
+import { staleFrames } from '../state/spans.js';
 import { exporting, isTracked, lanesVersion, objects, project, range } from '../state/view.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
@@ -50,8 +51,7 @@ function warningsOf(first: number, last: number): string[] {
   let missing = 0;
   for (let frame = first; frame <= last; frame++) if (!isTracked(frame)) missing++;
   if (missing > 0) warnings.push(`${missing} of ${last - first + 1} frames have no masks yet, and are left out.`);
-  const stale = [...(project.value?.stale.forward ?? []), ...(project.value?.stale.backward ?? [])];
-  const old = stale.reduce((sum, [a, b]) => sum + Math.max(0, Math.min(b, last) - Math.max(a, first) + 1), 0);
+  const old = project.value ? staleFrames(project.value.stale, first, last) : 0;
   if (old > 0) warnings.push(`${old} frames are older than your newest change.`);
   return warnings;
 }

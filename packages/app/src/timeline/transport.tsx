@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { resume, seek, stop, track, undo } from '../state/actions.js';
 import { clock } from '../state/files.js';
+import { staleFrames } from '../state/spans.js';
 import {
   activeView,
   complete,
@@ -72,7 +73,6 @@ function Offer() {
   const open = project.value;
   // Without objects there is nothing to go on with.
   if (!open || isRunning.value || objects.value.length === 0) return null;
-  const stale = [...open.stale.forward, ...open.stale.backward];
   if (status.state === 'paused') {
     return (
       <div class="offer" role="status">
@@ -83,8 +83,8 @@ function Offer() {
       </div>
     );
   }
-  if (stale.length === 0) return complete.value ? <TakeHome /> : null;
-  const count = stale.reduce((sum, [a, b]) => sum + b - a + 1, 0);
+  const count = staleFrames(open.stale);
+  if (count === 0) return complete.value ? <TakeHome /> : null;
   const names = open.affected
     ? objects.value.filter(({ id }) => open.affected!.includes(id)).map(({ name }) => name)
     : [];
