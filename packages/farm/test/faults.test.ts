@@ -391,6 +391,24 @@ describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
     expect(computed('drained')).toBe(64);
   });
 
+  it('SIGTERM while Redis is away: a worker ends, whether it has a job or not', async () => {
+    const { spec, open } = gated('drained without redis', 24, 12);
+    const idle = worker();
+    await submit(spec);
+    const busy = worker();
+    await untilComputed('drained without redis', 12);
+    await redis.kill();
+    for (const each of [idle, busy]) each.signal('SIGTERM');
+    for (const each of [idle, busy]) await untilSaw(each, 'draining');
+    open();
+    for (const each of [idle, busy]) await each.gone();
+    await redis.up();
+    worker();
+    await untilEnd(spec);
+    await expectToy(storage, spec, join(folder, 'fetched'));
+    expect(computed('drained without redis')).toBe(24);
+  });
+
   it('a long video gives way to others after a slice, and goes on behind them', async () => {
     const { spec: long, open } = gated('long', 120, 60, { asks: true });
     const short = toySpec('short', 10);

@@ -149,6 +149,20 @@ describe.skipIf(!hasRedis)('a supervisor', () => {
     await until(spec, 'completed');
     expect(await queue.cancel(job)).toBe('completed');
   });
+
+  it('cancels what waits for a job at work when its turn comes', async () => {
+    const storage = await storageAt('flow');
+    const [table, score, track] = ['table', 'score', 'track'].map((name) => toySpec(name, 1));
+    const id = await queue.submitFlow(storage, table!, [{ score: score!, track: track! }]);
+    const { order } = await supervise(storage, () => new Promise(() => {}));
+    await eventually('the first to be at work', () => order.length === 1);
+    for (const spec of [table!, score!]) {
+      expect(await queue.cancel((await queue.find(keyOf(spec)))!)).toBe('waiting-children');
+    }
+    expect(await queue.cancel((await queue.find(keyOf(track!)))!)).toBe('active');
+    await eventually('the end of the table', async () => (await queue.queue.getJob(id))?.failedReason === 'cancelled');
+    expect(order).toEqual(['track']);
+  });
 });
 
 describe.skipIf(!hasRedis)('the queue', () => {

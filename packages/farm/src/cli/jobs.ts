@@ -315,7 +315,9 @@ function folderOf({ name = '' }: { name?: string }, key: string): string {
 
 async function cancel(call: Call): Promise<number> {
   return withFarm(call.address, async ({ queue, storage }) => {
-    for (const { key, job } of await chosen(queue, storage, call, ['active', 'waiting', 'held'])) {
+    const jobs = await chosen(queue, storage, call, ['active', 'waiting', 'held']);
+    if (jobs.length === 0) print('nothing to cancel');
+    for (const { key, job } of jobs) {
       const state = job ? await queue.cancel(job) : 'not in the queue';
       const what =
         state === 'active'
@@ -331,7 +333,9 @@ async function cancel(call: Call): Promise<number> {
 
 async function retry(call: Call): Promise<number> {
   return withFarm(call.address, async ({ queue, storage }) => {
-    for (const { key, job } of await chosen(queue, storage, call, ['failed'])) {
+    const jobs = await chosen(queue, storage, call, ['failed']);
+    if (jobs.length === 0) print('nothing to retry');
+    for (const { key, job } of jobs) {
       const ledger = await Ledger.open(storage, key);
       const spec = job?.data.spec ?? ledger.state.spec;
       if (!spec) throw new FarmError('not-found', key, 'nothing is known of it any more: submit it again');

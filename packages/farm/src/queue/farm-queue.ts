@@ -49,10 +49,13 @@ export const LOWEST_PRIORITY = 2 ** 21;
 const BATCH = 500;
 const WIDTH = 32;
 
+/** How long the queue remembers what is done. */
+const KEPT_SECONDS = 7 * 86_400;
+
 const KEPT: JobsOptions = {
   // The worker decides what is tried again, from what the ledger says.
   attempts: 1,
-  removeOnComplete: { age: 7 * 86_400, count: 100_000 },
+  removeOnComplete: { age: KEPT_SECONDS, count: 100_000 },
   removeOnFail: { age: 30 * 86_400 },
 };
 
@@ -192,16 +195,18 @@ export class FarmQueue {
   async cancel(job: FarmJob): Promise<string> {
     for (;;) {
       const state = await job.getState();
-      if (state === 'active') await this.redis.set(cancelKey(this.name, job.id!), job.data.run, 'EX', 86_400);
-      else if (!ENDED.includes(state)) {
+      if (ENDED.includes(state)) return state;
+      if (state !== 'active') {
         try {
           await job.remove();
+          return state;
         } catch (error) {
-          // A worker has taken it meanwhile, or one of those that it waits for.
-          if (state === (await job.getState())) throw error;
-          continue;
+          // A worker has taken it meanwhile, or something that it waits for is at work: then it is cancelled when its turn comes.
+          if (state !== (await job.getState())) continue;
+          if (state !== 'waiting-children') throw error;
         }
       }
+      await this.redis.set(cancelKey(this.name, job.id!), job.data.run, 'EX', KEPT_SECONDS);
       return state;
     }
   }

@@ -57,6 +57,8 @@ export class Supervisor {
   #crashes = 0;
   #draining = false;
   #busy = false;
+  /** Until the executor has nothing to do. */
+  #running = Promise.resolve();
   readonly #said = new Set<string>();
   /** Aborted when the supervisor ends. */
   readonly #ended = new AbortController();
@@ -103,13 +105,23 @@ export class Supervisor {
     return this.#busy;
   }
 
-  /** Takes no more jobs, and gives the one at work back after the frame it is at. */
+  /**
+   * Takes no more jobs, and gives the one at work back after the frame it is at. A Redis that is away is waited for as long as the job's
+   * lock lasts: after that it is another one's by itself.
+   */
   async drain(): Promise<void> {
+    const { executor, lockSeconds = 30, pauseSeconds = 2 } = this.options;
     this.#draining = true;
     this.#ended.abort();
-    this.options.executor.stop('drain');
-    await this.#worker.close();
-    await this.options.executor.close();
+    executor.stop('drain');
+    const over = new AbortController();
+    const { signal } = over;
+    const patience = this.#busy ? lockSeconds : pauseSeconds;
+    const closing = this.#worker.close().catch((error) => this.#note(reasonOf((error as Error).message)));
+    const late = this.#running.then(() => sleep(patience * 1000, undefined, { signal })).catch(() => {});
+    await Promise.race([closing, late]);
+    over.abort();
+    await executor.close();
   }
 
   /** Ends at once, as a process that is killed: what it had is another one's when its lock has run out. */
@@ -156,6 +168,7 @@ export class Supervisor {
       // Whatever its priority: it would be in the way of all that can be done here.
       throw await this.#giveBack(job, token, 'last');
     }
+    if (await this.#isCancelled(job)) throw new UnrecoverableError('cancelled');
     const request: JobRequest = { spec, run, attempt, worker: this.name, host: this.host };
     const release = await this.#occupy(keyOf(spec), token);
     if (!release) {
@@ -167,7 +180,12 @@ export class Supervisor {
     const attention = this.#attend(job);
     let outcome: Outcome;
     try {
-      outcome = await this.options.executor.run(request, attention.onProgress);
+      const running = this.options.executor.run(request, attention.onProgress);
+      this.#running = running.then(
+        () => {},
+        () => {},
+      );
+      outcome = await running;
       if (outcome.status === 'crashed') outcome = await this.#tellCrash(request, outcome);
     } finally {
       await attention.end();
@@ -249,7 +267,7 @@ export class Supervisor {
 
   /** Watches over a job at work: passes progress on, at most once a second, and looks whether it is to stop. */
   #attend(job: FarmJob) {
-    const { redis, queue, executor, sliceFrames = 4096 } = this.options;
+    const { executor, sliceFrames = 4096 } = this.options;
     const { id, data } = job;
     let latest: JobProgress | undefined;
     let reported: JobProgress | undefined;
@@ -262,9 +280,8 @@ export class Supervisor {
         await job.updateProgress({ ...progress, host: this.host, worker: this.name } satisfies JobReport);
       }
       if (stopped) return;
-      if ((await redis.get(cancelKey(queue, id!))) === data.run) {
+      if (await this.#isCancelled(job)) {
         stopped = true;
-        await redis.del(cancelKey(queue, id!));
         executor.stop('cancel');
       } else if ((progress?.tracked ?? 0) >= sliceFrames && (await this.#othersWait())) {
         stopped = true;
@@ -290,6 +307,15 @@ export class Supervisor {
         await watching;
       },
     };
+  }
+
+  /** Whether someone wants this run of a job cancelled; who asks has to see to it. */
+  async #isCancelled({ id, data }: FarmJob): Promise<boolean> {
+    const { redis, queue } = this.options;
+    const name = cancelKey(queue, id!);
+    if ((await redis.get(name)) !== data.run) return false;
+    await redis.del(name);
+    return true;
   }
 
   async #othersWait(): Promise<boolean> {
