@@ -134,6 +134,7 @@ class ImageSource implements OpenedSource {
     try {
       image = await this.entries[index]!.load();
     } catch (cause) {
+      if (cause instanceof SourceError) throw cause;
       throw new FrameError('corrupt', file, index, `the image cannot be read (${(cause as Error).message})`, { cause });
     }
     if (image.width !== this.width || image.height !== this.height) {
@@ -171,6 +172,7 @@ export async function imageSource(
   try {
     first = await entries[0]!.load();
   } catch (cause) {
+    if (cause instanceof SourceError) throw cause;
     throw new FrameError('corrupt', entries[0]!.file, 0, `the image cannot be read (${(cause as Error).message})`, {
       cause,
     });

@@ -4,6 +4,7 @@ import { decodeBmp } from '../bmp.js';
 import { givenBytes, isRemote } from '../given.js';
 import type { RgbaImage } from '../image-source.js';
 import type { BinarySource } from '../source-input.js';
+import { imageDecoder } from './image-decoder.js';
 
 /** Bytes of a file, a URL, a Blob, or the given bytes themselves. @throws SourceError for something else, or what cannot be fetched */
 export async function readBinary(source: BinarySource): Promise<Uint8Array> {
@@ -47,7 +48,7 @@ async function decodeTolerantly(bytes: Uint8Array, decode: Decode): Promise<Rgba
 }
 
 async function decodePage(bytes: Uint8Array, page: number): Promise<RgbaImage> {
-  const { default: sharp } = await import('sharp');
+  const sharp = await imageDecoder();
   return decodeTolerantly(bytes, async (data, failOn) => {
     const { data: rgba, info } = await sharp(data, { failOn, ignoreIcc: true, page })
       .autoOrient()
@@ -66,7 +67,7 @@ export async function readAnimation(
   if (!mayBeAnimated(bytes)) return undefined;
   if (isAnimatedPng(bytes))
     throw new Error('animated: of an animated PNG only the first picture can be read; convert it to a video');
-  const { default: sharp } = await import('sharp');
+  const sharp = await imageDecoder();
   const { pages = 1, delay = [] } = await sharp(bytes).metadata();
   if (pages < 2) return undefined;
   return { count: pages, durations: delay.map((ms) => ms / 1000), load: (index) => decodePage(bytes, index) };
