@@ -459,6 +459,14 @@ async function refuse(
     const inTheWay = existing === 'replace' ? [] : owned.filter((path) => isMaskIn(masksFolder, path) || isMade(path));
     if (inTheWay.length > 0 && !(existing === 'renew' && (!record || isSame(before, record)))) {
       const what = masks.length > 0 ? `${masks.length} masks` : inTheWay[0];
+      if (existing === 'renew' && before?.source !== undefined) {
+        const why = difference(before, record!);
+        throw new OutputError(
+          'resume-mismatch',
+          folder.label,
+          `holds ${what} of another run (${why}); replace them (--overwrite), or choose another folder`,
+        );
+      }
       throw new OutputError(
         'not-empty',
         folder.label,

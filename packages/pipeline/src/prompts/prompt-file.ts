@@ -99,7 +99,8 @@ function promptOf(reader: Reader): FramePrompt {
 export function parsePromptFile(text: string, file: string): PromptedObject[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Some editors put a byte order mark first.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new SessionError('bad-prompt', `${file}: no JSON: ${(cause as Error).message}`, { cause });
   }

@@ -77,12 +77,15 @@ export class Session {
     );
   }
 
-  /** Whether the session's first event annotated a frame with the masks of exactly these regions. */
-  beganWith(frame: number, labels: LabelMap): boolean {
-    const [first] = this.core.project.history.nodes;
-    if (first?.event.type !== 'annotate' || first.event.frame !== frame) return false;
-    const regions = encodeMasks(labels, labelIds(labels)).map(({ counts }) => counts);
-    return regions.join(' ') === first.event.masks.map(({ counts }) => counts).join(' ');
+  /** Whether the session's first events annotated these frames, in this order, with the masks of exactly these regions. */
+  beganWith(...begin: readonly { readonly frame: number; readonly mask: LabelMap }[]): boolean {
+    const nodes = [...this.core.project.history.nodes];
+    return begin.every(({ frame, mask }, i) => {
+      const event = nodes[i]?.event;
+      if (event?.type !== 'annotate' || event.frame !== frame) return false;
+      const regions = encodeMasks(mask, labelIds(mask)).map(({ counts }) => counts);
+      return regions.join(' ') === event.masks.map(({ counts }) => counts).join(' ');
+    });
   }
 
   /** Whether the project file ended in the middle of a line when it was opened: that one was never confirmed, and is dropped. */

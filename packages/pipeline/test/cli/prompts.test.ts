@@ -162,6 +162,42 @@ describe('samtrack track with prompts', () => {
     // Without the prompts, which are in the project.
     expect(await samtrack(track('goes on', ...argv.slice(0, 2)))).toMatchObject({ status: 0 });
     expect(masksOf('goes on')).toEqual(before);
+    const renewed = track('project', ...argv.slice(0, 2));
+    expect(await samtrack(renewed)).toMatchObject({ status: 0 });
+    expect(await samtrack([...renewed, '--palette', 'samtrack'])).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/project: holds 6 masks of another run \(palette was .* is now .*--overwrite/),
+    });
+    // With others it would have to begin anew.
+    for (const other of [
+      ['--point', '190,95'],
+      ['--object', 'blue', '--point', '120,101', '--at', '5', '--object', 'red', '--box', '30,20,70,60', '--at', '0'],
+    ]) {
+      expect(await samtrack(track('project', ...argv.slice(0, 2), ...other))).toMatchObject({
+        status: 1,
+        err: expect.stringMatching(/p\.samtrack: it began with other masks than those of the prompts; without them /),
+      });
+    }
+    expect(masksOf('project')).toEqual(before);
+  });
+
+  it('in several frames of a project, which go on with the same ones only', async () => {
+    const fileOf = (x: number) => {
+      const prompts = [
+        { frame: 0, points: [[190, 95]] },
+        { frame: 4, points: [[x, x === 182 ? 95 : 40]] },
+      ];
+      const blue = { name: 'blue', prompts: [{ frame: 4, points: [[120, 101]] }] };
+      writeFileSync(at(`both-${x}.json`), `\uFEFF${JSON.stringify({ objects: [{ name: 'green', prompts }, blue] })}`);
+      return ['--prompts', at(`both-${x}.json`)];
+    };
+    const argv = (x: number) => track('both', '--project', at('both.samtrack'), ...fileOf(x));
+    expect(await samtrack(argv(182))).toMatchObject({ status: 0 });
+    const before = masksOf('both');
+    expect(await samtrack(argv(182))).toMatchObject({ status: 0 });
+    // The second click of green is on the red one.
+    expect(await samtrack(argv(62))).toMatchObject({ status: 1, err: expect.stringMatching(/began with other masks/) });
+    expect(masksOf('both')).toEqual(before);
   });
 
   it('writes what it has when it is stopped', async () => {

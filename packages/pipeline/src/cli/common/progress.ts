@@ -30,10 +30,13 @@ class ProgressLine {
   /** @param fraction 0..1, if it is known. */
   show(text: string, fraction?: number): void {
     if (this.stream.isTTY) {
+      const room = (this.stream.columns || 120) - 1;
       const width = 24;
       const filled = Math.round(width * (fraction ?? 0));
-      const bar = fraction === undefined ? '' : `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}] `;
-      this.stream.write(`\r\x1b[K${`${bar}${text}`.slice(0, (this.stream.columns ?? 120) - 1)}`);
+      // What the text says is worth more than the bar, where there is no room for both.
+      const hasBar = fraction !== undefined && width + 3 + text.length <= room;
+      const bar = hasBar ? `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}] ` : '';
+      this.stream.write(`\r\x1b[K${`${bar}${text}`.slice(0, room)}`);
       this.#open = true;
       return;
     }
@@ -68,13 +71,17 @@ export class Report {
   /** Shows how much of some weights has been read, and leaves the line when that is all. */
   loading(name: string): (progress: LoadProgress) => void {
     let begun: number | undefined;
+    let isWhole = false;
     const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
     return ({ bytes, total }) => {
+      // Weights that are all there may be read again, in parts.
+      if (isWhole) return;
+      isWhole = bytes === total;
       const size = total === undefined ? `${megabytes(bytes)} MB` : `${megabytes(bytes)} of ${megabytes(total)} MB`;
       begun ??= performance.now();
       if (!this.#line.rewrites && performance.now() - begun < SOON) return;
       this.progress(`loading ${name}, ${size}`, total && bytes / total);
-      if (bytes === total) this.end();
+      if (isWhole) this.end();
     };
   }
 

@@ -58,7 +58,8 @@ export const TRACKER_HELP = `Model:
                         finer masks of small and thin things for about 1.8 times the time; default standard
   --zoom NAME           auto looks at small objects through a window around them, at up to twice the resolution and the
                         same cost; ${ZOOMS.join(', ')}; default auto with the weights that come with samtrack and a given
-                        mask; off where prompts or text show the objects, whose masks are less exact
+                        mask; off where prompts or text show the objects, whose masks are less exact, and with
+                        --project
 
 ${ENGINE_HELP}`;
 

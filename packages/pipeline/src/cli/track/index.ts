@@ -61,7 +61,7 @@ import { DISCOVERY_HELP, DISCOVERY_OPTIONS, discoverySettings } from './discover
 import { DiscoveryRun } from './discovery-run.js';
 import { openProject, trackProject } from './project.js';
 import { checkPromptUse, PROMPT_HELP, PROMPT_OPTIONS, promptedObjects } from './prompt-options.js';
-import { previewPrompts, promptSession, showPrompts } from './prompt-run.js';
+import { beganWithPrompts, previewPrompts, promptSession, showPrompts } from './prompt-run.js';
 
 const HELP = `Usage: samtrack track SOURCE [--mask FILE | prompts] --out FOLDER [options]
 
@@ -281,12 +281,15 @@ export async function trackVideo(
       ...(await runIdentity(settings)),
       // A project has masks of its own.
       ...(options.project === undefined
-        ? { mask: mask ? { name: basename(maskFile ?? 'prompts'), digest: await labelDigest(mask) } : null }
-        : { project: basename(options.project) }),
-      ...(shown && { prompts: JSON.stringify(shown) }),
+        ? {
+            mask: mask ? { name: basename(maskFile ?? 'prompts'), digest: await labelDigest(mask) } : null,
+            ...(shown && { prompts: JSON.stringify(shown) }),
+          }
+        : // Nor does it zoom unless it is told to.
+          { project: basename(options.project), zoom: settings.tracking.zoom === 'auto' ? 'auto' : null }),
       ...recorded(range),
       ...discovery?.identity,
-      ...(segmenter && { segmenter: await namedWeights(segmenter.weights) }),
+      ...(segmenter && options.project === undefined && { segmenter: await namedWeights(segmenter.weights) }),
       ...(detector && { detector: await namedWeights(detector.weights) }),
     });
     // Where results may not go is said before models are loaded; the masks of prompts are not known before.
@@ -298,12 +301,16 @@ export async function trackVideo(
       shown
         ? promptSession(session, source, from, shown, masks!, host)
         : session.prompt({ frame: 0, mask: firstMask ?? missingMask() });
-    const goOn = (session: Session) => {
-      if (options.mask === undefined || !firstMask || session.beganWith(0, firstMask)) return;
+    const goOn = async (session: Session) => {
+      const isSame = shown
+        ? await beganWithPrompts(session, from, source, shown, masks!, host)
+        : options.mask === undefined || !firstMask || session.beganWith({ frame: 0, mask: firstMask });
+      if (isSame) return;
+      const [given, without] = shown ? ['the prompts', 'them'] : [options.mask, '--mask'];
       throw new OutputError(
         'resume-mismatch',
         options.project!,
-        `it began with other masks than those of ${options.mask}; without --mask it goes on with its own`,
+        `it began with other masks than those of ${given}; without ${without} it goes on with its own`,
       );
     };
     const project =

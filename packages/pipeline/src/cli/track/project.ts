@@ -17,7 +17,7 @@ export async function openProject(
   file: string | undefined,
   source: FrameSource,
   begin: (session: Session) => Promise<unknown>,
-  goOn: (session: Session) => void,
+  goOn: (session: Session) => unknown,
   { tracker, model, weights, engine, tracking }: TrackerSettings,
   report: Report,
   signal: AbortSignal,
@@ -39,7 +39,7 @@ export async function openProject(
     const session = await st.open(source, { project: file, memoryMB });
     if (session.repaired) report.note(`${file}: the last line was cut short and is dropped`);
     if (session.objects.length === 0) await begin(session);
-    else goOn(session);
+    else await goOn(session);
     return { st, session };
   } catch (error) {
     await st.dispose();

@@ -9,6 +9,8 @@ import {
   drawOverlay,
   type FrameSource,
   idColour,
+  type LabelMap,
+  labelIds,
   OutputError,
   palette,
   type RunInput,
@@ -78,6 +80,25 @@ function promptsSvg({ frame: { width, height }, objects }: PromptedFrame): strin
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join('')}</svg>`;
 }
 
+/** What a session, whose frame 0 is the source's frame `from`, is annotated with: masks that prompts gave. */
+function annotationsOf(frames: readonly PromptedFrame[], from: number): { frame: number; mask: LabelMap }[] {
+  const known = new Set<number>();
+  return frames.flatMap(({ frame, labels }) => {
+    // New objects by themselves: they alone are then tracked backward.
+    const parts = [false, true].map((isNew) => ({
+      ...labels,
+      data: labels.data.map((id) => (known.has(id) === isNew ? 0 : id)),
+    }));
+    for (const id of labelIds(labels)) known.add(id);
+    return parts.filter(({ data }) => data.some((id) => id > 0)).map((mask) => ({ frame: frame.index - from, mask }));
+  });
+}
+
+/** Whether a session began with what prompts show. Throws as `showPrompts`. */
+export async function beganWithPrompts(session: Session, from: number, ...shown: Parameters<typeof showPrompts>) {
+  return session.beganWith(...annotationsOf(await showPrompts(...shown), from));
+}
+
 /** Begins a session, whose frame 0 is the source's frame `from`, with the objects that prompts show. */
 export async function promptSession(
   session: Session,
@@ -87,14 +108,8 @@ export async function promptSession(
   segmenter: Segmenter,
   host: TrackingHost,
 ): Promise<void> {
-  for (const { frame, labels } of await showPrompts(source, objects, segmenter, host)) {
-    const known = new Set(session.objects.map(({ id }) => id));
-    // New objects by themselves: they alone are then tracked backward.
-    for (const isNew of [false, true]) {
-      const mask = { ...labels, data: labels.data.map((id) => (known.has(id) === isNew ? 0 : id)) };
-      if (mask.data.some((id) => id > 0))
-        await session.prompt({ frame: frame.index - from, mask, signal: host.signal });
-    }
+  for (const { frame, mask } of annotationsOf(await showPrompts(source, objects, segmenter, host), from)) {
+    await session.prompt({ frame, mask, signal: host.signal });
   }
   for (const [i, { name, label }] of objects.entries()) {
     if (name !== undefined || label !== undefined)
