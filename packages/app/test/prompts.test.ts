@@ -168,6 +168,11 @@ describeApp('prompts', (open) => {
     // What the file was taken to mean is said.
     await expect.poll(() => app.announced()).toBe('mask.png: 2 objects');
     expect([await areaOf(app, 1), await areaOf(app, 2)]).toEqual([truth(1), truth(2)]);
+    const small = encode({ width: 2, height: 2, data: new Uint8Array(4).fill(1), channels: 1 });
+    await app.drop({ name: 'small.png', bytes: small, type: 'image/png' });
+    await expect
+      .poll(async () => (await app.notices()).join())
+      .toMatch(/small\.png: the mask has 2x2 pixels, the frames have 96x64\. To open it as a picture/);
   });
 
   it('come as masks, which are read as the user says, in one step', async () => {

@@ -163,12 +163,18 @@ describeApp('a session', (open) => {
     await oneObject(app);
     await copied(app);
     const second = await open({ context: app.context });
+    // Nor is it deleted from there.
+    second.page.on('dialog', (confirm) => void confirm.accept());
+    await second.page.getByRole('button', { name: /^Delete shapes/ }).click();
+    await expect
+      .poll(async () => (await second.notices()).join())
+      .toMatch(/shapes: it is not deleted while another tab/);
     await second.page.locator('.recent-open').click();
     await second.waitForObjects(1);
     await second.ready();
     expect(await second.page.locator('.saved').textContent()).toMatch(/read-only/);
     await second.click(80, 46);
-    await expect.poll(async () => (await second.notices()).join()).toMatch(/Another tab/);
+    await expect.poll(async () => (await second.notices()).at(-1)).toMatch(/^Another tab is working/);
     expect(await app.objects()).toHaveLength(1);
     await second.page.getByRole('button', { name: 'Take over' }).click();
     await expect.poll(() => second.page.locator('.saved').textContent()).not.toMatch(/read-only/);

@@ -286,6 +286,13 @@ export const importMask = (file: File, again?: MaskGiven): Promise<void> =>
         return made.ids;
       } catch (error) {
         const { name, code, message } = error as RemoteError;
+        if (name === 'MaskError' && code === 'size-mismatch') {
+          throw new RemoteError({
+            name,
+            code,
+            message: `${message}. To open it as a picture, close this project first.`,
+          });
+        }
         if (name !== 'MaskError' || !(code === 'ambiguous' || code === 'unsupported')) throw error;
         const said = inPageWords(message);
         // What it gave before is still there.

@@ -3,7 +3,7 @@ import type { BirpcReturn } from 'birpc';
 import { latestOnly, openChannel, RemoteError } from '../channel.js';
 import { scriptUrl } from '../page/trusted.js';
 import type { EngineApi, EngineKind, PageApi, Report } from '../protocol.js';
-import { alarmed, capabilities, receive, takeOver, tell } from './view.js';
+import { alarmed, capabilities, project, receive, takeOver, tell } from './view.js';
 
 /** What the address says about how to run: `?engine=cpu`, `?present=2d`, `?delay=20`, `?holds=3,7`. */
 export const parameters = new URLSearchParams(location.search);
@@ -82,7 +82,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
   'no-segmenter': 'Get one under Models, or use the brush, a polygon, or a mask file.',
   'no-detector': 'Get one under Models.',
   'disk-full': 'Free some storage, then go on: nothing that was done is lost.',
-  busy: 'Another tab is working on this project.',
 };
 
 /** Runs something that the user asked for; what goes wrong is told. @returns undefined then */
@@ -107,7 +106,7 @@ export function report(error: unknown): void {
       ? 'storage'
       : code === 'no-segmenter' || code === 'no-detector'
         ? 'models'
-        : code === 'busy'
+        : code === 'busy' && project.value
           ? 'takeOver'
           : undefined;
   alarmed.value = message;

@@ -99,7 +99,8 @@ class Main implements EngineApi {
     }
     const view = await this.#enter({ files }, id, record.name, record.source, options).catch(async (error) => {
       // Another video is told from it, and the right one may come; a file that is damaged is of no use here.
-      if (options.imported && error instanceof SessionError && error.code === 'corrupt') await removeProject(id);
+      if (options.imported && error instanceof SessionError && error.code === 'corrupt')
+        await removeProject(id).catch(() => {});
       // Nobody knows it by what it is called here.
       if (error instanceof Error) error.message = error.message.replaceAll(new RegExp(`${id}/?`, 'g'), 'the project');
       throw error;

@@ -1,4 +1,4 @@
-import { OutputError } from 'samtrack';
+import { OutputError, openProjectStorage } from 'samtrack';
 import type { StoredProject } from '../protocol.js';
 
 /**
@@ -104,14 +104,21 @@ export async function listProjects(): Promise<StoredProject[]> {
   return all.sort((a, b) => b.changed - a.changed);
 }
 
-/** Removes a project with everything that belongs to it. */
+/** Removes a project with everything that belongs to it. @throws OutputError `busy` while a tab works on it: nothing is removed then */
 export async function removeProject(id: string): Promise<void> {
   const root = await navigator.storage.getDirectory();
   const gone = (work: Promise<void>) => work.catch(() => {});
+  const unlock = await openProjectStorage(id)
+    .lock()
+    .catch(async (cause) => {
+      const { name = id } = (await readRecord(id)) ?? {};
+      throw new OutputError('busy', name, 'it is not deleted while another tab has it open', { cause });
+    });
   await gone(root.removeEntry(id));
   await gone(root.removeEntry(`${id}.masks`, { recursive: true }));
   await gone((await folderOf('sources')).removeEntry(id, { recursive: true }));
   await gone((await folderOf('projects')).removeEntry(`${id}.json`));
+  await unlock();
 }
 
 /** Copies what was opened, so that the project can be taken up again. @throws OutputError `disk-full` */
