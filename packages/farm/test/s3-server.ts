@@ -6,6 +6,8 @@ export class S3Server {
   readonly objects = new Map<string, Buffer>();
   /** Answers instead of serving: `503` is away, `507` is full. */
   failure: number | undefined;
+  /** So many conditional writes are told that they have met another one. */
+  conflicts = 0;
 
   /** Which requests are held back until `release`, as by a storage that does not answer. */
   hold: (method: string, name: string) => boolean = () => false;
@@ -35,6 +37,10 @@ export class S3Server {
       if (request.method === 'GET' && url.searchParams.has('list-type'))
         return s3.list(name, url.searchParams, response);
       if (request.method === 'PUT') {
+        if (request.headers['if-none-match'] === '*' && s3.conflicts > 0) {
+          s3.conflicts--;
+          return error(response, 409, 'ConditionalRequestConflict');
+        }
         if (request.headers['if-none-match'] === '*' && s3.objects.has(name))
           return error(response, 412, 'PreconditionFailed');
         s3.objects.set(name, Buffer.concat(pieces));

@@ -151,3 +151,13 @@ it('a slow operation shows signs of life, for as long as there is patience', asy
   expect(await patient(slow, { seconds: 60, onBeat }).create('x', bytes('x'))).toBe(true);
   expect(beats).toBe(2);
 });
+
+it('a conditional write that met another one is tried again: one that came to nothing is no line', async () => {
+  const storage = await openStorage(s3.url('bucket/conflicts'), { create: true });
+  s3.conflicts = 3;
+  expect(await storage.create('line', bytes('one'))).toBe(true);
+  s3.conflicts = 1;
+  expect(await storage.create('line', bytes('two'))).toBe(false);
+  expect(text(await storage.read('line'))).toBe('one');
+  storage.close();
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type JobSpec, keyOf } from '../src/job/spec.js';
+import { jobFolder, Ledger } from '../src/ledger/ledger.js';
 import { connect } from '../src/queue/connection.js';
 import { cancelKey, FarmQueue } from '../src/queue/farm-queue.js';
 import type { Outcome } from '../src/run/run-job.js';
@@ -172,8 +173,14 @@ describe.skipIf(!hasRedis)('the queue', () => {
     try {
       const storage = await openStorage(join(folder, 'found'), { create: true });
       const specs = ['a', 'b'].map((name) => toySpec(name, 1));
+      // A ledger that someone has damaged is told of, and keeps nothing else from being queued.
+      const damaged = toySpec('damaged', 1);
+      await storage.write(`${jobFolder(keyOf(damaged))}/log/000000.json`, new TextEncoder().encode('?'));
+      expect(await queue.submit(storage, [{ spec: damaged }, { spec: specs[0]! }])).toEqual(['failed', 'queued']);
+      await expect(Ledger.open(storage, keyOf(damaged))).rejects.toThrow(
+        /not a line of a ledger; without the folder jobs/,
+      );
       const flow = { ...toySpec('table', 1), kind: 'table' };
-      await queue.submit(storage, [{ spec: specs[0]! }]);
       expect(await queue.submit(storage, [{ spec: specs[0]!, priority: 7 }])).toEqual(['known']);
       expect((await queue.find(keyOf(specs[0]!).slice(0, 8)))!.priority).toBe(7);
       const id = await queue.submitFlow(storage, flow, [{ track: specs[1]!, score: { ...specs[1]!, kind: 'score' } }]);

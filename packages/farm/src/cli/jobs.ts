@@ -281,29 +281,34 @@ async function fetch(call: Call): Promise<number> {
   return withFarm(address, async ({ queue, storage }) => {
     const found = await chosen(queue, storage, call, ['completed']);
     const names = new Map<string, string>();
-    let partial = 0;
+    let incomplete = 0;
     for (const [i, { key, job }] of found.entries()) {
       signal.throwIfAborted();
-      const { state } = await Ledger.open(storage, key);
-      const name = folderOf((job?.data.spec ?? state.spec ?? {}) as { name?: string }, key);
-      // Videos of one name in several folders.
-      const own = names.has(name) && names.get(name) !== key ? `${name}-${key.slice(0, 8)}` : name;
-      names.set(own, key);
-      const folder = join(out, own);
-      const files = await fetchResults(storage, state, folder).catch((error) => {
-        if (!isFarmError(error, 'storage-damaged')) throw error;
-        throw new FarmError(error.code, error.subject, `damaged or missing: samtrack jobs retry ${key.slice(0, 12)}`);
-      });
-      report.progress(`fetched ${own} (${i + 1}/${found.length})`, (i + 1) / found.length);
-      if (state.status !== 'done') {
-        partial++;
-        report.note(`${own}: not done, ${state.frames} frames so far`);
+      try {
+        const { state } = await Ledger.open(storage, key);
+        const name = folderOf((job?.data.spec ?? state.spec ?? {}) as { name?: string }, key);
+        // Videos of one name in several folders.
+        const own = names.has(name) && names.get(name) !== key ? `${name}-${key.slice(0, 8)}` : name;
+        names.set(own, key);
+        const folder = join(out, own);
+        const files = await fetchResults(storage, state, folder);
+        report.progress(`fetched ${own} (${i + 1}/${found.length})`, (i + 1) / found.length);
+        if (state.status !== 'done') {
+          incomplete++;
+          report.note(`${own}: not done, ${state.frames} frames so far`);
+        }
+        if (files.length > 0) print(folder);
+      } catch (error) {
+        if (!isFarmError(error, 'storage-damaged', 'not-empty')) throw error;
+        // The others are fetched all the same.
+        incomplete++;
+        const mend = error.code === 'storage-damaged' ? ` (samtrack jobs retry ${key.slice(0, 12)})` : '';
+        report.failure(`${error.message}${mend}`);
       }
-      if (files.length > 0) print(folder);
     }
     report.end();
     if (found.length === 0) report.note('no job of this queue is done; older ones are fetched by their keys');
-    return partial > 0 ? 1 : 0;
+    return incomplete > 0 ? 1 : 0;
   });
 }
 

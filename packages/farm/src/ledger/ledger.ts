@@ -147,7 +147,7 @@ export class Ledger {
       throw new FarmError(
         'storage-damaged',
         `${this.storage.label}/${path}`,
-        bytes ? 'not a line of a ledger' : 'missing',
+        `${bytes ? 'not a line of a ledger' : 'missing'}; without the folder ${jobFolder(this.key)} the job begins anew`,
         {
           cause,
         },

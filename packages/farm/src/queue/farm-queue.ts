@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FlowProducer, type Job, type JobsOptions, Queue, type Telemetry } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { FarmError } from '../errors.js';
+import { FarmError, isFarmError } from '../errors.js';
 import { type JobSpec, keyOf } from '../job/spec.js';
 import { Ledger } from '../ledger/ledger.js';
 import type { JobProgress } from '../run/context.js';
@@ -33,7 +33,7 @@ export type Submitted =
   | 'known'
   /** Its results are stored: nothing to do. */
   | 'stored'
-  /** It failed before, or is in quarantine, and is not tried again unless asked. */
+  /** It failed before, or is in quarantine, and is not tried again unless asked; or its ledger is damaged. */
   | 'failed';
 
 /** A job for the queue. */
@@ -89,7 +89,11 @@ export class FarmQueue {
       const batch = keys.slice(from, from + BATCH);
       const fresh: string[] = [];
       await concurrently(batch, WIDTH, async (key) => {
-        const found = await this.#known(storage, key, retry, jobs.get(key)!.priority);
+        const found = await this.#known(storage, key, retry, jobs.get(key)!.priority).catch((error) => {
+          // One damaged ledger keeps no other job from being queued.
+          if (!isFarmError(error, 'storage-damaged')) throw error;
+          return 'failed' as const;
+        });
         if (found) outcomes.set(key, found);
         else fresh.push(key);
       });

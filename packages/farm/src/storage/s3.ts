@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FarmError } from '../errors.js';
 import { MARKER, markerId, markerText, type Storage } from './storage.js';
 
@@ -13,6 +14,14 @@ interface S3Failure {
   message: string;
   $metadata?: { httpStatusCode?: number };
 }
+
+/** A server that cannot be reached in this time is away, and so is one that says and takes nothing for so long. */
+const CONNECT_MS = 30_000;
+const SILENCE_MS = 300_000;
+
+/** How often, and how soon, a write is tried again that met another one. */
+const CONFLICTS = 50;
+const CONFLICT_MS = 50;
 
 const statusOf = (error: unknown) => (error as S3Failure).$metadata?.httpStatusCode ?? 0;
 
@@ -45,6 +54,7 @@ export class S3Storage implements Storage {
       region: searchParams.get('region') ?? process.env.AWS_REGION ?? 'us-east-1',
       ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
       maxAttempts: 2,
+      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
       // Other servers than Amazon's do not all know the SDK's newer checksums; ours are in the manifest.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -100,13 +110,17 @@ export class S3Storage implements Storage {
   }
 
   async create(path: string, data: Uint8Array): Promise<boolean> {
-    try {
-      await this.put(path, { Body: data, IfNoneMatch: '*' });
-      return true;
-    } catch (error) {
-      // 409: another conditional write to it is under way, of which one will win.
-      if ([409, 412].includes(statusOf((error as FarmError).cause))) return false;
-      throw error;
+    for (let conflicts = 0; ; conflicts++) {
+      try {
+        await this.put(path, { Body: data, IfNoneMatch: '*' });
+        return true;
+      } catch (error) {
+        const status = statusOf((error as FarmError).cause);
+        if (status === 412) return false;
+        // Another conditional write to it is under way, of which none may win: S3 wants it tried again.
+        if (status !== 409 || conflicts >= CONFLICTS) throw error;
+        await sleep(CONFLICT_MS * (1 + Math.random()));
+      }
     }
   }
 
