@@ -27,6 +27,24 @@ const runtime = dirname(createRequire(join(root, 'packages', 'onnx', 'package.js
 /** Weights that come with the page: all that come with SAMTrack. */
 const weights = () => readdirSync(join(root, 'weights', 'embedded')).filter((file) => file.endsWith('.safetensors'));
 
+/**
+ * Kernels of tfjs that only training has, and those of sparse tensors and texts: it registers all that it has, so that bundlers keep them. What
+ * transposed convolutions are made of is named as a gradient, too.
+ */
+const UNUSED =
+  /\b(?!conv2DBackpropInput)\w+(?:Grad|BackpropFilter|BackpropInput)(?:V2)?Config\b|\b(?:sparse|string)\w+Config\b/;
+
+const inferenceOnly = {
+  name: 'inference-only',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /tfjs-backend-webgpu[\\/]dist[\\/]register_all_kernels\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('//') || !UNUSED.test(line))
+        .join('\n'),
+    })),
+};
+
 /** Files of a folder, relative to it. */
 const filesIn = (folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -61,7 +79,7 @@ export async function buildApp(outdir) {
     outdir,
     // ONNX Runtime's glue is a file beside its WebAssembly, not a second copy in the script.
     conditions: ['samtrack-source', 'browser', 'onnxruntime-web-use-extern-wasm'],
-    plugins: [shaders],
+    plugins: [shaders, inferenceOnly],
     jsx: 'automatic',
     jsxImportSource: 'preact',
     legalComments: 'linked',
