@@ -47,7 +47,15 @@ export async function zipImages(
   if (isEncrypted(bytes))
     throw new SourceError('unsupported', file, 'an encrypted archive: unpack it with its password');
   // macOS adds a folder of what is no image in spite of its name.
-  const images = paths.filter((path) => !path.startsWith('__MACOSX/') && imageFiles([fileOf(path)]).length > 0);
+  const files = paths.filter((path) => !path.startsWith('__MACOSX/') && !path.endsWith('/'));
+  const images = files.filter((path) => imageFiles([fileOf(path)]).length > 0);
+  if (images.length === 0) {
+    const [other] = files;
+    const holds = other
+      ? `; it holds ${other}${files.length > 1 ? ' and more' : ''}, to be unpacked and opened by itself`
+      : '';
+    throw new SourceError('no-frames', file, `no jpg, png, webp or bmp images${holds}`);
+  }
   const folders = [...new Set(images.map(folderOf))];
   if (folders.length > 1) {
     throw new SourceError(

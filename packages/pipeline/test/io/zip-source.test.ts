@@ -58,7 +58,12 @@ describe('a zip of images', () => {
     for (const [path, code, message] of [
       [join(folder, 'nosuch.zip'), 'not-found', /nosuch\.zip: no such file/],
       [broken, 'unreadable', /broken\.zip: not a readable zip archive/],
-      [archive('empty.zip', { 'a.txt': new Uint8Array(1) }), 'no-frames', /no-frames|no jpg, png/],
+      [archive('empty.zip', {}), 'no-frames', /empty\.zip: no jpg, png, webp or bmp images$/],
+      [
+        archive('video.zip', { 'v/a.mp4': new Uint8Array(1) }),
+        'no-frames',
+        /video\.zip: no jpg.*it holds v\/a\.mp4, to be/,
+      ],
       [
         archive('two.zip', { 'a/1.png': picture(1), 'b/2.png': picture(2) }),
         'unsupported',
