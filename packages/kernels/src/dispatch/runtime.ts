@@ -160,6 +160,10 @@ export class Runtime {
       if (dtype !== undefined && tensor.dtype !== dtype) {
         throw new KernelDefinitionError(program.name, name, `wants a tensor of ${dtype}, got one of ${tensor.dtype}`);
       }
+      // WebGPU binds nothing that is empty, and refuses the whole batch for it.
+      if (tensor.shape.includes(0)) {
+        throw new KernelDefinitionError(program.name, name, `wants a tensor that is not empty, got [${tensor.shape}]`);
+      }
       buffers[i] = bindBuffer(this.#backend, tensor, access === 'write');
       given++;
       next = i + 1;
@@ -301,7 +305,14 @@ export class Runtime {
 /** Workgroups along each axis. */
 function workgroupsOf(program: Program, launch: Launch): readonly [x: number, y?: number, z?: number] {
   const given = 'workgroups' in launch ? launch.workgroups : Math.ceil(launch.invocations / program.workgroupSize);
-  if (typeof given !== 'number') return given;
+  if (typeof given !== 'number') {
+    // WebGPU refuses the whole batch for it.
+    if (given.some((count = 1) => count > MAX_WORKGROUPS)) {
+      const message = `are ${given.join(' x ')}, more than ${MAX_WORKGROUPS} along an axis: the operands are too large`;
+      throw new KernelDefinitionError(program.name, 'workgroups', message);
+    }
+    return given;
+  }
   if (given > MAX_WORKGROUPS && !program.folds) {
     throw new KernelDefinitionError(
       program.name,

@@ -1,6 +1,18 @@
 // Gradients of tfjs's own operations, which the union package registers.
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
-import { grad, memory, mul, ones, sum, type Tensor, tensor, tidy, valueAndGrad, zeros } from '@tensorflow/tfjs-core';
+import {
+  grad,
+  memory,
+  mul,
+  ones,
+  type Rank,
+  sum,
+  type Tensor,
+  tensor,
+  tidy,
+  valueAndGrad,
+  zeros,
+} from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   conv2d,
@@ -10,6 +22,7 @@ import {
   initialize,
   layerNorm,
   linearConcat,
+  multiHeadAttention,
   NoRuntimeError,
   OperandError,
   type Runtime,
@@ -151,6 +164,19 @@ describe('gradients', () => {
     const stock = grad((input: Tensor) => sum(stockOps.gemm(input, ones([2, 3]))))(x());
     expect([...(await stock.data())]).toEqual([3, 3, 3, 3]);
   });
+});
+
+it('what a GPU cannot bind or count is refused before anything is recorded, and nothing is lost', async () => {
+  const many = zeros<Rank.R3>([65_536, 1, 4]);
+  expect(() => gemm(zeros([4, 0]), zeros([0, 4]))).toThrow(
+    /^kernel gemm.*: a wants a tensor that is not empty.*\[4,0\]/,
+  );
+  expect(() => multiHeadAttention(many, many, many, { heads: 1 })).toThrow(/65536.*more than 65535 along an axis/);
+  const product = gemm(ones([2, 4]), ones([4, 4]));
+  expect([...(await product.data())]).toEqual(Array(8).fill(4));
+  runtime.throwIfFailed();
+  // Of nothing there is nothing to compute.
+  expect(gemm(zeros([0, 4]), zeros([4, 4])).shape).toEqual([0, 4]);
 });
 
 it('before initialize and after shutdown says so', async () => {
