@@ -25,6 +25,8 @@ const WEIGHTS = 'graph.weights';
 /** Loads ONNX Runtime for Node. @throws OnnxEngineError `not-installed` */
 export async function loadRuntime(options: RuntimeOptions = {}): Promise<OnnxRuntime> {
   let ort: Ort;
+  // Otherwise its telemetry keeps an identifier of the user and a log of what is run in the user's cache folder.
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
   try {
     const module = (await import('onnxruntime-node')) as Ort & { default?: Ort };
     ort = module.default ?? module;
