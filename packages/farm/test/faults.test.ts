@@ -385,6 +385,8 @@ describe.skipIf(!hasRedis)('faults', { timeout: 300_000 }, () => {
     await first.gone();
     expect(first.saw('end', 'stopped')).toBe(true);
     expect(await queue.queue.getJobState(keyOf(spec))).not.toBe('active');
+    // Nor is anything left on its disk.
+    expect(readdirSync(join(folder, 'scratch')).filter((name) => name.includes(`-${first.pid}-`))).toEqual([]);
     worker();
     await untilEnd(spec);
     await expectToy(storage, spec, join(folder, 'fetched'));

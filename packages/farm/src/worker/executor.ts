@@ -25,6 +25,8 @@ const EXIT_MS = 10_000;
 export class ChildExecutor implements Executor {
   #child: ChildProcess | undefined;
   #last = '';
+  /** When the files of the last child are gone. */
+  #cleared = Promise.resolve();
 
   /** @param onNote what the child says */
   constructor(
@@ -75,6 +77,7 @@ export class ChildExecutor implements Executor {
     const late = setTimeout(() => child.kill('SIGKILL'), EXIT_MS);
     await gone;
     clearTimeout(late);
+    await this.#cleared;
   }
 
   #send(message: ToChild): void {
@@ -96,7 +99,7 @@ export class ChildExecutor implements Executor {
     const forget = () => {
       if (this.#child === child) this.#child = undefined;
       // One that was killed has left its files behind.
-      void rm(scratch, { recursive: true, force: true }).catch(() => {});
+      this.#cleared = rm(scratch, { recursive: true, force: true }).catch(() => {});
     };
     child.on('exit', forget).on('error', forget);
     return child;
