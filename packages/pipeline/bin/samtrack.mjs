@@ -5,6 +5,12 @@ import { quietNativeStderr } from './quiet-native-stderr.mjs';
 // A worker's children share its standard error, whatever they have to say.
 if (process.argv[2] !== 'worker') quietNativeStderr();
 
+try {
+  process.cwd();
+} catch {
+  console.error('samtrack: the folder that this shell is in is gone; go to another one (cd)');
+  process.exit(1);
+}
 const cli = new URL('../dist/cli.node.js', import.meta.url);
 if (!existsSync(cli)) {
   console.error('samtrack is not built yet. In a checkout run `npm run setup` once, then try again.');

@@ -8,6 +8,8 @@ export type TrackingErrorCode =
   | 'bad-option'
   /** Nothing says what to track. */
   | 'no-masks'
+  /** Another run has begun with the tracker, which remembers what that one shows it. */
+  | 'in-use'
   /** The tracker was disposed. */
   | 'disposed';
 

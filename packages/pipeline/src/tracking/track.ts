@@ -79,11 +79,23 @@ const OPTIONS: KnownOptions<TrackOptions> = {
   signal: SIGNAL,
 };
 
+/** The run that each tracker remembers the frames of: the one that began last. */
+const currentRun = new WeakMap<FrameTracker, object>();
+
+/** @throws TrackingError `bad-option` for a range without frames, as far as that is known */
+function checkRange({ name, frameCount }: FrameSource, from: number, to: number | undefined): void {
+  if (to !== undefined && to <= from)
+    throw badOption(`\`to\` of track is the frame to stop before: ${to} is not behind ${from}`);
+  if (frameCount !== undefined && from >= frameCount) {
+    throw badOption(`\`from\` of track is ${from}, and ${name} has ${frameCount} frame${frameCount === 1 ? '' : 's'}`);
+  }
+}
+
 /**
  * Tracks the objects of the first frame through a source, and those that a reviser adds, yielding each frame's label map. Results are written
  * while the next frame is tracked. When the caller stops, the signal aborts, or anything throws, what is done so far is kept:
  * the writer is the caller's to `finish` or `abort`.
- * @throws TrackingError `no-masks`, `bad-option`; what the source, the tracker, the reviser and the writer throw
+ * @throws TrackingError `no-masks`, `bad-option`, `in-use` where another run has begun with the tracker since; what the source, the tracker, the reviser and the writer throw
  */
 export async function* track(options: TrackOptions): AsyncGenerator<TrackProgress> {
   checkOptions('track', options, OPTIONS, badOption);
@@ -99,6 +111,7 @@ async function* trackFrames(options: TrackOptions, memory: RunMemory | undefined
     );
   }
   const from = range.from ?? 0;
+  checkRange(source, from, range.to);
   const end = range.to ?? source.frameCount;
   const total = end === undefined ? undefined : end - from;
   let done = 0;
@@ -117,9 +130,14 @@ async function* trackFrames(options: TrackOptions, memory: RunMemory | undefined
     else if (labels === firstMask) await propagator.reference(frame, labels);
     else await propagator.restore(frame, labels);
   };
+  const run = {};
+  currentRun.set(tracker, run);
   const window = new FrameWindow(source.frames(range));
   try {
     for (let frame = await window.next(); frame; frame = await window.next()) {
+      if (currentRun.get(tracker) !== run) {
+        throw new TrackingError('in-use', 'another run has begun with this tracker; each run needs one of its own');
+      }
       memory?.begin();
       // What the run before did after it had stored what it remembered, it did without leaving that.
       if (memory?.isBefore(frame.index)) writer?.giveUp(frame);

@@ -150,6 +150,36 @@ describe('what makes no sense is refused, by name', () => {
     }
   });
 
+  it('a range without frames, and two runs with one tracker at a time', async () => {
+    const tracker = await VideoTracker.load({ weights: DEAOT_T_WEIGHTS });
+    const entries = [0, 1, 2].map((i) => ({ file: `${i}.png`, stem: `${i}`, load: async () => makeFrame(i, SIZE) }));
+    const source = await imageSource('frames', entries);
+    const firstMask = makeMask(SIZE);
+    const begin = (range: { from?: number; to?: number } = {}) => track({ source, tracker, firstMask, ...range });
+    for (const [range, message] of [
+      [{ from: 3 }, /`from` of track is 3, and frames has 3 frames/],
+      [{ from: 1, to: 1 }, /`to` of track is the frame to stop before: 1 is not behind 1/],
+    ] as const) {
+      expect(await errorOf(() => begin(range).next())).toMatchObject({
+        code: 'bad-option',
+        message: expect.stringMatching(message),
+      });
+    }
+    const first = begin();
+    expect((await first.next()).value).toMatchObject({ done: 1 });
+    const second = begin();
+    expect((await second.next()).value).toMatchObject({ done: 1 });
+    expect(await errorOf(() => first.next())).toMatchObject({ name: 'TrackingError', code: 'in-use' });
+    // The one that began last has lost nothing.
+    const alone = (await second.next()).value!.labels;
+    await second.return(undefined);
+    const again = begin();
+    await again.next();
+    expect((await again.next()).value!.labels).toEqual(alone);
+    await again.return(undefined);
+    tracker.dispose();
+  });
+
   it('tracking without masks, and after dispose', async () => {
     const tracker = await VideoTracker.load({ weights: DEAOT_T_WEIGHTS });
     const entries = [{ file: '0.png', stem: '0', load: async () => makeFrame(0, SIZE) }];
