@@ -124,8 +124,8 @@ describe.each<[string, VideoTrackerOptions]>([
     const seen: number[] = [];
     const onProgress = ({ tracked }: FolderProgress) => void seen.push(tracked);
     expect(await run(tracker, out, { onProgress })).toMatchObject({ frames: FRAMES, complete: true, warnings: [] });
-    // It was stored after 4, 8 and 12 tracked frames, or less often on a slow disk.
-    expect(seen.at(-1)).toBeGreaterThanOrEqual(FRAMES - 13);
+    // It was stored after 4, 8 and 12 tracked frames, or less often and later on a slow disk; at the latest before it was killed.
+    expect(seen.at(-1)).toBeGreaterThanOrEqual(FRAMES - 15);
     expect(seen.at(-1)).toBeLessThanOrEqual(FRAMES - 5);
     expect(resultsOf(out)).toEqual(undisturbed);
   });
