@@ -42,8 +42,8 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
     const [first, second, offline] = result.sent;
     expect(first).toBeLessThanOrEqual(1.1 * size);
     expect(first).toBeGreaterThanOrEqual(size);
-    // A look at whether the server still has the same.
-    expect(second).toBeLessThan(0.1 * size);
+    // A look at whether the server still has the same. It knows no ranges: more than that look may have come when the answer is cut off.
+    expect(second).toBeLessThan(0.25 * size);
     expect(offline).toBe(0);
     expect(page.problems).toEqual([]);
   });
